@@ -1,0 +1,37 @@
+"""The errors Velocell raises; each message is one sentence: what, where, what to do.
+
+Every error a user can cause is a `VelocellError`; the command line turns it into one line on
+stderr and exit code 1.
+"""
+
+
+class VelocellError(Exception):
+    """Base of all errors that a user's input can cause."""
+
+
+class RecordingError(VelocellError):
+    """Events that cannot be a recording: unsorted, outside the sensor, empty, of no known format."""
+
+
+class NetworkError(VelocellError):
+    """A network that cannot run: wrong shapes, decay outside (0, 1], kernels without values."""
+
+
+class CalibrationError(VelocellError):
+    """Bands, radius or time step from which no network follows."""
+
+
+class EngineError(VelocellError):
+    """An engine that is unknown, not built, or cannot run this network."""
+
+
+class SceneError(VelocellError):
+    """A scene description that cannot be simulated."""
+
+
+class TableError(VelocellError):
+    """A table of tracks or spikes that cannot be read or written."""
+
+
+class OptionError(VelocellError):
+    """A value of an option that cannot be understood."""
