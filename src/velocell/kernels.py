@@ -41,11 +41,15 @@ def circular_kernel(
     `even` centres it between pixels.
     """
     _check(radius > 0 and width > 0, f"a ring needs radius and width above 0 px, got {radius} and {width}")
-    _check(inside <= 0 and outside <= 0, f"weights inside and outside a ring must not be positive, got {inside}, {outside}")
+    _check(
+        inside <= 0 and outside <= 0, f"weights inside and outside a ring must not be positive, got {inside}, {outside}"
+    )
     inner, outer = max(radius - width / 2, 0.0), radius + width / 2
     reach = outer + (width if outside else 0.0)
     distance = _distances(_side(reach, even))
-    field = np.where(distance <= inner, inside, np.where(distance <= outer, 1.0, np.where(distance <= reach, outside, 0.0)))
+    field = np.where(
+        distance <= inner, inside, np.where(distance <= outer, 1.0, np.where(distance <= reach, outside, 0.0))
+    )
     return _average(field)
 
 

@@ -75,7 +75,10 @@ class Recording:
         if width is None or height is None:
             width = int(xs.max()) + 1 if xs.size else 1
             height = int(ys.max()) + 1 if ys.size else 1
-            notes = (*notes, f"sensor size {width}x{height} inferred from the largest coordinates; give --size to set it")
+            notes = (
+                *notes,
+                f"sensor size {width}x{height} inferred from the largest coordinates; give --size to set it",
+            )
         if not (0 < width <= MAX_SENSOR_PX and 0 < height <= MAX_SENSOR_PX):
             raise RecordingError(f"sensor size {width}x{height}{where} must be between 1 and {MAX_SENSOR_PX} px")
         for name, values, bound in (("x", xs, width), ("y", ys, height)):

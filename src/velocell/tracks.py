@@ -30,7 +30,15 @@ COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "confidence": (np.float64, np.nan),
 }
 REQUIRED = ("t_us", "id", "x_px", "y_px")
-_DIGITS = {"x_px": 3, "y_px": 3, "speed_px_s": 3, "speed_err_px_s": 3, "heading_deg": 2, "radius_px": 3, "confidence": 3}
+_DIGITS = {
+    "x_px": 3,
+    "y_px": 3,
+    "speed_px_s": 3,
+    "speed_err_px_s": 3,
+    "heading_deg": 2,
+    "radius_px": 3,
+    "confidence": 3,
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,289 @@
+"""`Network`: layers of Conv2d + LIFBox, what happens in one tick, and its TOML form.
+
+One tick of length dt, the same in every engine (`engines/reference.py` is the definition):
+
+1. The events of the tick, all of them, make the input maps: one map, two (OFF, ON), or one per
+   channel of the trail filter.
+2. Layer by layer: I = the input cross-correlated with the kernels (zero padding, `same` size);
+   v <- v + a (v_leak - v + I); spike where v > v_th; reset. The next layer's input is this
+   layer's spikes of the same tick.
+
+Tick n holds the events with floor(t_us / dt_us) = n.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from velocell.errors import NetworkError
+from velocell.files import replacing
+from velocell.neurons import LIFBox
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One convolution and its neurons.
+
+    kernel: float32 (C_out, C_in / groups, h, w), a Conv2d weight; bias-free, padding `same`.
+    neurons: LIFBox with C_out channels.
+    groups: as in Conv2d; groups = C_in connects each channel to its own map only.
+    """
+
+    kernel: NDArray[np.float32]
+    neurons: LIFBox
+    groups: int = 1
+
+    @staticmethod
+    def from_arrays(kernel: ArrayLike, neurons: LIFBox, groups: int = 1) -> Layer:
+        """Check and convert. A kernel with one output channel serves all channels of `neurons`."""
+        weights = np.asarray(kernel, dtype=np.float32)
+        if weights.ndim != 4 or weights.size == 0:
+            raise NetworkError(f"a kernel must have shape (C_out, C_in, h, w), got {weights.shape}")
+        if not np.all(np.isfinite(weights)):
+            raise NetworkError("a kernel must hold finite weights")
+        if not weights.any():
+            raise NetworkError("a kernel without any weight answers to nothing; give it positive weights")
+        if weights.shape[0] == 1 and neurons.channels > 1:
+            weights = np.repeat(weights, neurons.channels, axis=0)
+        if weights.shape[0] != neurons.channels:
+            raise NetworkError(
+                f"a kernel with {weights.shape[0]} output channels needs as many neurons, got {neurons.channels}"
+            )
+        if groups < 1 or weights.shape[0] % groups:
+            raise NetworkError(f"groups = {groups} must divide the {weights.shape[0]} output channels")
+        return Layer(np.ascontiguousarray(weights), neurons, groups)
+
+    @property
+    def channels(self) -> int:
+        return int(self.kernel.shape[0])
+
+    @property
+    def in_channels(self) -> int:
+        return int(self.kernel.shape[1]) * self.groups
+
+    def dense_kernel(self) -> NDArray[np.float32]:
+        """The same weights without groups, (C_out, C_in, h, w), zeros where nothing connects."""
+        if self.groups == 1:
+            return self.kernel
+        per_in = self.kernel.shape[1]
+        per_out = self.channels // self.groups
+        full = np.zeros((self.channels, self.in_channels, *self.kernel.shape[2:]), np.float32)
+        for out in range(self.channels):
+            first = out // per_out * per_in
+            full[out, first : first + per_in] = self.kernel[out]
+        return full
+
+
+@dataclass(frozen=True)
+class TrailFilter:
+    """Lets about one event per edge crossing through, separately for each channel.
+
+    An event passes channel c if its pixel had no event (of any kind, passed or not) for at least
+    `silence_us[c]`, or if `flips` and its polarity differs from the pixel's last event. A pixel's
+    first event passes. Without it, thresholds depend on the contrast of the recording.
+    """
+
+    silence_us: tuple[int, ...]
+    flips: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.silence_us or min(self.silence_us) < 0:
+            raise NetworkError(f"a trail filter needs times of at least 0 us, one per channel, got {self.silence_us}")
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Speed bands: N+1 edges in px/s make N bands, the slowest is band 0."""
+
+    edges: tuple[float, ...]
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        edges = tuple(float(edge) for edge in self.edges)
+        object.__setattr__(self, "edges", edges)
+        if len(edges) < 2 or not all(np.isfinite(edges)) or edges[0] <= 0 or any(np.diff(edges) <= 0):
+            raise NetworkError(
+                "bands must be at least two increasing speeds above 0 px/s, got "
+                + (", ".join(f"{edge:g}" for edge in edges) or "none")
+            )
+        names = tuple(self.names) or _default_names(len(edges) - 1)
+        object.__setattr__(self, "names", names)
+        if len(names) != len(edges) - 1 or len(set(names)) != len(names):
+            raise NetworkError(f"{len(edges) - 1} bands need as many different names, got {', '.join(names)}")
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
+
+    def of_speed(self, speed_px_s: ArrayLike) -> NDArray[np.int32]:
+        """Band of each speed, -1 outside all of them (and for NaN)."""
+        speed = np.asarray(speed_px_s, np.float64)
+        band = np.searchsorted(self.edges, speed, side="right") - 1
+        return np.where((band >= 0) & (band < len(self)) & (speed == speed), band, -1).astype(np.int32)
+
+    def name(self, band: int) -> str:
+        return self.names[band] if 0 <= band < len(self) else "outside"
+
+
+def _default_names(count: int) -> tuple[str, ...]:
+    return {1: ("band 0",), 2: ("slow", "fast"), 3: ("slow", "medium", "fast")}.get(
+        count, tuple(f"band {i}" for i in range(count))
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Layers run one after the other in every tick of `dt_us` microseconds.
+
+    trail_filter: where given, layer 0 sees one input map per channel of the filter.
+    bands: the speeds that the final channels stand for. radius_px: of the disks looked for.
+    origin: what each number came from, in words; travels with the TOML.
+    """
+
+    dt_us: int
+    layers: tuple[Layer, ...]
+    trail_filter: TrailFilter | None = None
+    bands: Bands | None = None
+    radius_px: float | None = None
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.dt_us < 1:
+            raise NetworkError(f"dt must be at least 1 us, got {self.dt_us}")
+        if not self.layers:
+            raise NetworkError("a network needs at least one layer")
+        for number, layer in enumerate(self.layers):
+            layer.neurons.decay(self.dt_us)
+            if number and layer.in_channels != self.layers[number - 1].channels:
+                raise NetworkError(
+                    f"layer {number} expects {layer.in_channels} input channels but layer {number - 1} has "
+                    f"{self.layers[number - 1].channels}"
+                )
+        expected = self.layers[0].in_channels
+        if self.trail_filter is not None and expected != len(self.trail_filter.silence_us):
+            raise NetworkError(
+                f"layer 0 expects {expected} input maps but the trail filter makes {len(self.trail_filter.silence_us)}"
+            )
+        if self.trail_filter is None and expected not in (1, 2):
+            raise NetworkError(f"layer 0 can see 1 input map (merged) or 2 (OFF, ON), not {expected}")
+        if self.bands is not None and self.layers[-1].channels < len(self.bands):
+            raise NetworkError(f"{len(self.bands)} bands need as many final channels, got {self.layers[-1].channels}")
+
+    def check_size(self, width: int, height: int) -> None:
+        """Raise NetworkError where a kernel is larger than the sensor or tick numbers overflow."""
+        for number, layer in enumerate(self.layers[:1]):
+            h, w = layer.kernel.shape[2:]
+            if w > width or h > height:
+                raise NetworkError(
+                    f"the kernel of layer {number} is {w}x{h} px, larger than the {width}x{height} sensor; "
+                    "choose a smaller radius"
+                )
+
+    def to_toml(self, path: str | Path) -> None:
+        """Write a readable TOML file that `from_toml` reads back bit by bit."""
+        import tomli_w
+
+        with replacing(path) as part:
+            part.write_text(tomli_w.dumps(self._to_dict()))
+
+    @staticmethod
+    def from_toml(path: str | Path) -> Network:
+        try:
+            data = tomllib.loads(Path(path).read_text())
+        except FileNotFoundError:
+            raise NetworkError(f"{path} does not exist; check the path") from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise NetworkError(
+                f"{path} is not a readable network ({error}); write one with velocell calibrate"
+            ) from None
+        try:
+            return _from_dict(data)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise NetworkError(
+                f"{path} is not a complete network ({error!r}); write one with velocell calibrate"
+            ) from None
+        except NetworkError as error:
+            raise NetworkError(f"{path}: {error}") from None
+
+    def _to_dict(self) -> dict[str, Any]:
+        data: dict[str, Any] = {"velocell_network": _FORMAT, "dt_us": self.dt_us}
+        if self.radius_px is not None:
+            data["radius_px"] = self.radius_px
+        if self.bands is not None:
+            data["bands"] = {"edges_px_s": list(self.bands.edges), "names": list(self.bands.names)}
+        if self.trail_filter is not None:
+            data["trail_filter"] = {"silence_us": list(self.trail_filter.silence_us), "flips": self.trail_filter.flips}
+        if self.origin:
+            data["origin"] = self.origin
+        kernels: dict[str, list[str]] = {}
+        data["layers"] = [_layer_to_dict(layer, kernels) for layer in self.layers]
+        data["kernels"] = kernels
+        return data
+
+
+def _shortest(value: np.floating[Any]) -> str:
+    return np.format_float_positional(value, unique=True, trim="-") if np.isfinite(value) else str(value)
+
+
+def _layer_to_dict(layer: Layer, kernels: dict[str, list[str]]) -> dict[str, Any]:
+    """Equal 2-D kernels are written once, by name, into `kernels`."""
+    neurons = layer.neurons
+    connections = []
+    per_in = layer.kernel.shape[1]
+    for out in range(layer.channels):
+        for into in range(per_in):
+            weights = layer.kernel[out, into]
+            if weights.any():
+                rows = [" ".join(_shortest(value) for value in row) for row in weights]
+                name = next((n for n, known in kernels.items() if known == rows), f"kernel_{len(kernels)}")
+                kernels[name] = rows
+                connections.append({"out": out, "in": into, "kernel": name})
+    return {
+        "groups": layer.groups,
+        "shape": list(layer.kernel.shape),
+        "tau_mem_inv": [float(v) for v in neurons.tau_mem_inv],
+        "v_th": [float(_shortest(v)) for v in neurons.v_th],
+        "v_leak": [float(_shortest(v)) for v in neurons.v_leak],
+        "v_reset": [float(_shortest(v)) for v in neurons.v_reset],
+        "connections": connections,
+    }
+
+
+def _from_dict(data: dict[str, Any]) -> Network:
+    if data.get("velocell_network") != _FORMAT:
+        raise NetworkError(f"this is not a network of format {_FORMAT} (key velocell_network)")
+    kernels = {
+        name: np.array([row.split() for row in rows], dtype=np.float32) for name, rows in data["kernels"].items()
+    }
+    layers = []
+    for entry in data["layers"]:
+        shape = tuple(int(n) for n in entry["shape"])
+        if len(shape) != 4 or min(shape) < 1 or np.prod(shape) > 1 << 26:
+            raise NetworkError(f"a kernel of shape {shape} cannot be")
+        weights = np.zeros(shape, np.float32)
+        for link in entry["connections"]:
+            weights[link["out"], link["in"]] = kernels[link["kernel"]]
+        neurons = LIFBox(entry["tau_mem_inv"], entry["v_th"], entry["v_leak"], entry["v_reset"])
+        layers.append(Layer.from_arrays(weights, neurons, entry["groups"]))
+    bands = data.get("bands")
+    trail = data.get("trail_filter")
+    return Network(
+        dt_us=data["dt_us"],
+        layers=tuple(layers),
+        trail_filter=None if trail is None else TrailFilter(tuple(trail["silence_us"]), trail["flips"]),
+        bands=None if bands is None else Bands(tuple(bands["edges_px_s"]), tuple(bands["names"])),
+        radius_px=data.get("radius_px"),
+        origin=data.get("origin", {}),
+    )
