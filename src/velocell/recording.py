@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -15,6 +15,9 @@ Polarity = Literal["both", "on", "off", "merge"]
 
 MAX_SENSOR_PX = 65_536
 _DENSE_LIMIT_BYTES = 8 << 30
+_COUNT_LIMIT = 1 << 28
+_LATEST_US = 1 << 62
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,40 +63,45 @@ class Recording:
         """Check arrays of shape (n,) and make a Recording of them.
 
         Without `width` and `height` the sensor is the smallest that holds all events, and
-        `notes` says so. Raises RecordingError for arrays of different length, times that are
-        negative, not whole or go back, and events outside the sensor.
+        `notes` says so. Arrays that have the right type already are kept, not copied. Raises
+        RecordingError for arrays of different length, times that are negative, not whole or go
+        back, events outside the sensor or outside [start_us, stop_us).
         """
         where = f" in {source}" if source else ""
-        t = _whole_numbers(t_us, "t", where)
-        xs, ys = _whole_numbers(x, "x", where), _whole_numbers(y, "y", where)
+        t = _numbers(t_us, "t", where)
+        xs, ys = _numbers(x, "x", where), _numbers(y, "y", where)
         if not t.shape == xs.shape == ys.shape:
             raise RecordingError(
                 f"t, x and y{where} must have one entry per event, got lengths {t.size}, {xs.size} and {ys.size}"
             )
-        if t.size:
-            _check_times(t, where)
+        t = t.astype(np.int64, copy=False)
+        _check_times(t, where)
         if width is None or height is None:
-            width = int(xs.max()) + 1 if xs.size else 1
-            height = int(ys.max()) + 1 if ys.size else 1
-            notes = (
-                *notes,
-                f"sensor size {width}x{height} inferred from the largest coordinates; give --size to set it",
-            )
+            width, height = (max(int(values.max()) + 1, 1) if values.size else 1 for values in (xs, ys))
+            inferred = f"sensor size {width}x{height} inferred from the largest coordinates; give --size to set it"
+            notes = (*notes, inferred)
         if not (0 < width <= MAX_SENSOR_PX and 0 < height <= MAX_SENSOR_PX):
-            raise RecordingError(f"sensor size {width}x{height}{where} must be between 1 and {MAX_SENSOR_PX} px")
+            raise RecordingError(
+                f"sensor size {width}x{height}{where} must be between 1 and {MAX_SENSOR_PX} px; "
+                "check the coordinates or give the true size with --size"
+            )
         for name, values, bound in (("x", xs, width), ("y", ys, height)):
-            outside = (values < 0) | (values >= bound)
-            if outside.any():
-                first = int(np.argmax(outside))
-                raise RecordingError(
-                    f"{int(outside.sum())} events{where} lie outside the {width}x{height} sensor, the first is number "
-                    f"{first} with {name} = {values[first]}; give the true size with --size"
-                )
-        polarity = None if p is None else _as_polarity(p, t.size, where)
+            _check_coordinates(values, name, bound, f"{where} lie outside the {width}x{height} sensor")
         start = (int(t[0]) if t.size else 0) if start_us is None else int(start_us)
         stop = (int(t[-1]) + 1 if t.size else start) if stop_us is None else int(stop_us)
+        if start > stop or (t.size and (start > t[0] or stop <= t[-1])):
+            raise RecordingError(f"events{where} lie outside the span [{start}, {stop}) us; widen the span")
         return Recording(
-            t, xs.astype(np.uint16), ys.astype(np.uint16), polarity, int(width), int(height), start, stop, source, notes
+            t,
+            xs.astype(np.uint16, copy=False),
+            ys.astype(np.uint16, copy=False),
+            None if p is None else _as_polarity(p, t.size, where),
+            int(width),
+            int(height),
+            start,
+            stop,
+            source,
+            notes,
         )
 
     def __len__(self) -> int:
@@ -126,6 +134,8 @@ class Recording:
 
     def chunks(self, span_us: int) -> Iterator[Recording]:
         """Consecutive parts of `span_us` microseconds, quiet ones included, cut at its multiples."""
+        if span_us < 1:
+            raise RecordingError(f"a recording is cut into parts of at least 1 us, got {span_us}")
         start = self.start_us
         while start < self.stop_us:
             stop = min((start // span_us + 1) * span_us, self.stop_us)
@@ -193,24 +203,55 @@ class Recording:
         NumPy arrays and dense CPU torch tensors.
         """
         dense = np.asarray(frames)
-        if dense.ndim not in (3, 4) or (dense.ndim == 4 and dense.shape[1] != 2):
-            raise RecordingError(f"frames must have shape (T, H, W) or (T, 2, H, W), got {dense.shape}")
-        if not np.all(np.isfinite(dense)) or (dense < 0).any() or (dense != np.floor(dense)).any():
-            raise RecordingError("frames must hold non-negative whole event counts")
+        _check_frames(dense.shape, source)
         index = np.nonzero(dense)
-        counts = dense[index].astype(np.int64)
-        repeated = [np.repeat(axis, counts) for axis in index]
-        t_us = repeated[0].astype(np.int64) * dt_us + start_us
+        return Recording.from_counts(index, dense[index], dense.shape, dt_us, start_us=start_us, source=source)
+
+    @staticmethod
+    def from_counts(
+        index: Sequence[NDArray[np.integer[Any]]],
+        counts: NDArray[Any],
+        shape: tuple[int, ...],
+        dt_us: int = 1_000,
+        *,
+        start_us: int = 0,
+        source: str = "",
+        notes: tuple[str, ...] = (),
+    ) -> Recording:
+        """The sparse form of `from_dense`: one array (n,) of indices per axis of `shape`, and counts (n,).
+
+        The entries come in any order; several for one pixel and frame add up.
+        """
+        where = f" in {source}" if source else ""
+        _check_frames(shape, source)
+        stop_us = start_us + shape[0] * dt_us
+        if dt_us < 1 or abs(start_us) > _LATEST_US or stop_us > _LATEST_US:
+            raise RecordingError(
+                f"{shape[0]} frames{where} of {dt_us} us each do not fit; the frame time must be at least 1 us and all "
+                "of them less than 2^62 us"
+            )
+        for axis, (positions, bound) in enumerate(zip(index, shape, strict=True)):
+            if positions.size and not (positions.min() >= 0 and positions.max() < bound):
+                raise RecordingError(
+                    f"indices{where} leave the shape {shape} in dimension {axis}; save the tensor again"
+                )
+        repeats = _event_counts(counts, where)
+        if repeats.size and not (repeats == 1).all():
+            index = [np.repeat(positions, repeats) for positions in index]
+        if np.any(index[0][1:] < index[0][:-1]):
+            order = np.lexsort(tuple(reversed(index)))
+            index = [positions[order] for positions in index]
         return Recording.from_arrays(
-            t_us,
-            repeated[-1],
-            repeated[-2],
-            repeated[1] if dense.ndim == 4 else None,
-            width=dense.shape[-1],
-            height=dense.shape[-2],
+            index[0].astype(np.int64) * dt_us + start_us,
+            index[-1],
+            index[-2],
+            index[1] if len(shape) == 4 else None,
+            width=shape[-1],
+            height=shape[-2],
             start_us=start_us,
-            stop_us=start_us + dense.shape[0] * dt_us,
+            stop_us=stop_us,
             source=source,
+            notes=notes,
         )
 
 
@@ -221,8 +262,8 @@ def time_surface(recording: Recording, tau_us: float, at_us: int) -> NDArray[np.
     Shape (H, W), or (2, H, W) (OFF, ON) where the recording has polarity; merge first for one
     surface. After Lagorce et al., HOTS, IEEE TPAMI 2017, equation 2.
     """
-    if not tau_us > 0:
-        raise RecordingError(f"tau of a time surface must be positive, got {tau_us} us")
+    if not 0 < tau_us < np.inf:
+        raise RecordingError(f"tau of a time surface must be positive and finite, got {tau_us} us")
     part = recording.between(stop_us=at_us + 1)
     planes = 1 if recording.p is None else 2
     last_us = np.full((planes, recording.height, recording.width), -np.inf)
@@ -233,28 +274,79 @@ def time_surface(recording: Recording, tau_us: float, at_us: int) -> NDArray[np.
     return surface[0] if recording.p is None else surface
 
 
-def _whole_numbers(values: ArrayLike, name: str, where: str) -> NDArray[np.int64]:
+def _check_frames(shape: tuple[int, ...], source: str) -> None:
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] != 2):
+        where = f" in {source}" if source else ""
+        raise RecordingError(f"frames{where} must have shape (T, H, W) or (T, 2, H, W), got {shape}; reshape them")
+
+
+def _event_counts(counts: NDArray[Any], where: str) -> NDArray[np.int64]:
+    numbers = counts.dtype.kind in "iubf" and bool(np.isfinite(counts).all())
+    if not numbers or (counts < 0).any() or (counts != np.floor(counts)).any():
+        raise RecordingError(f"frames{where} must hold event counts: whole numbers, none below 0; convert them first")
+    total = float(counts.sum(dtype=np.float64))
+    if total > _COUNT_LIMIT:
+        raise RecordingError(
+            f"frames{where} hold {total:.3g} events, more than {_COUNT_LIMIT}; the values must be event counts, "
+            "not brightness"
+        )
+    return counts.astype(np.int64)
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    """Checks go block by block: whole-size temporaries would double the memory of a large recording."""
+    return (slice(first, first + _BLOCK) for first in range(0, n, _BLOCK))
+
+
+def _numbers(values: ArrayLike, name: str, where: str) -> NDArray[Any]:
+    """`values` as a one-dimensional array of whole numbers, of whatever type they have."""
     array = np.asarray(values)
     if array.ndim != 1:
         raise RecordingError(f"{name}{where} must be one-dimensional, got shape {array.shape}")
+    if not array.size:
+        return array.astype(np.int64)
     if array.dtype.kind in "iub":
-        return array.astype(np.int64, copy=False)
+        return array
     if array.dtype.kind != "f":
-        raise RecordingError(f"{name}{where} must be numbers, got {array.dtype}")
-    if not np.all(np.isfinite(array)) or np.any(array != np.floor(array)) or np.any(np.abs(array) > 2**53):
-        raise RecordingError(f"{name}{where} must be whole numbers (times in microseconds)")
-    return array.astype(np.int64)
+        raise RecordingError(f"{name}{where} must be numbers, got {array.dtype}; save integers")
+    for block in _blocks(array.size):
+        part = array[block]
+        # A comparison with NaN is false, so NaN is refused too.
+        if not ((part == np.floor(part)) & (np.abs(part) <= 2**53)).all():
+            raise RecordingError(f"{name}{where} must be whole numbers (times in microseconds); round or rescale them")
+    return array
 
 
 def _check_times(t: NDArray[np.int64], where: str) -> None:
-    if t[0] < 0:
-        raise RecordingError(f"the first time{where} is {t[0]} us; times must not be negative")
-    back = np.diff(t) < 0
-    if back.any():
-        first = int(np.argmax(back)) + 1
+    if t.size and t[0] < 0:
         raise RecordingError(
-            f"times{where} go back {int(back.sum())} times, first at event {first} "
+            f"the first time{where} is {t[0]} us; times must not be negative, so add an offset to all of them"
+        )
+    count, first = 0, 0
+    for block in _blocks(t.size - 1):
+        back = t[1:][block] < t[:-1][block]
+        if count == 0 and back.any():
+            first = block.start + int(np.argmax(back)) + 1
+        count += int(np.count_nonzero(back))
+    if count:
+        raise RecordingError(
+            f"times{where} go back {count} times, first at event {first} "
             f"({t[first - 1]} -> {t[first]} us); sort the events by time"
+        )
+
+
+def _check_coordinates(values: NDArray[Any], name: str, bound: int, problem: str) -> None:
+    count, first = 0, 0
+    for block in _blocks(values.size):
+        part = values[block]
+        outside = (part < 0) | (part >= bound)
+        if count == 0 and outside.any():
+            first = block.start + int(np.argmax(outside))
+        count += int(np.count_nonzero(outside))
+    if count:
+        raise RecordingError(
+            f"{count} events{problem}, the first is number {first} with {name} = {values[first]}; "
+            "give the true size with --size"
         )
 
 
@@ -264,6 +356,13 @@ def _as_polarity(p: ArrayLike, n: int, where: str) -> NDArray[np.bool_]:
         raise RecordingError(f"p{where} must have one entry per event, got shape {array.shape} for {n} events")
     if array.dtype == np.bool_:
         return array
-    if not np.isin(array, (-1, 0, 1)).all():
-        raise RecordingError(f"p{where} must hold 0/1 (or -1/1) only")
-    return np.asarray(array > 0)
+    found = np.zeros(3, np.bool_)
+    for block in _blocks(n):
+        part = array[block]
+        seen = [np.asarray(part == value) for value in (-1, 0, 1)]
+        if not np.logical_or.reduce(seen).all():
+            raise RecordingError(f"p{where} must hold only 0 and 1, or only -1 and 1; convert it first")
+        found |= [bool(one.any()) for one in seen]
+    if found[0] and found[1]:
+        raise RecordingError(f"p{where} holds -1 and 0; which is OFF cannot be told, use 0 and 1, or -1 and 1")
+    return array.view(np.bool_) if array.dtype == np.uint8 else np.asarray(array == 1)

@@ -1,0 +1,79 @@
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/vector.h>
+
+#include <stdexcept>
+
+#include "tracker.hpp"
+
+namespace nb = nanobind;
+
+namespace {
+
+template <typename T>
+using Column = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+template <typename T>
+nb::object column_of(const std::vector<velocell::Row>& rows, T velocell::Row::*member) {
+    auto* data = new T[rows.size()];
+    for (std::size_t i = 0; i < rows.size(); ++i) data[i] = rows[i].*member;
+    nb::capsule owner(data, [](void* pointer) noexcept { delete[] static_cast<T*>(pointer); });
+    return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {rows.size()}, owner));
+}
+
+nb::dict columns_of(const std::vector<velocell::Row>& rows) {
+    using velocell::Row;
+    nb::dict columns;
+    columns["t_us"] = column_of(rows, &Row::t_us);
+    columns["id"] = column_of(rows, &Row::id);
+    columns["x_px"] = column_of(rows, &Row::x);
+    columns["y_px"] = column_of(rows, &Row::y);
+    columns["band"] = column_of(rows, &Row::band);
+    columns["speed_px_s"] = column_of(rows, &Row::speed);
+    columns["speed_err_px_s"] = column_of(rows, &Row::speed_err);
+    columns["heading_deg"] = column_of(rows, &Row::heading);
+    columns["radius_px"] = column_of(rows, &Row::radius);
+    columns["confidence"] = column_of(rows, &Row::confidence);
+    return columns;
+}
+
+nb::dict step(velocell::Tracker& tracker, Column<std::int64_t> t, Column<std::uint16_t> x, Column<std::uint16_t> y,
+              std::optional<Column<std::uint8_t>> p, Column<std::int64_t> spike_t, Column<std::int32_t> spike_x,
+              Column<std::int32_t> spike_y, Column<std::int32_t> spike_channel, std::int64_t until_us) {
+    const auto n = t.shape(0), m = spike_t.shape(0);
+    if (x.shape(0) != n || y.shape(0) != n || (p && p->shape(0) != n) || spike_x.shape(0) != m ||
+        spike_y.shape(0) != m || spike_channel.shape(0) != m)
+        throw std::invalid_argument("columns of events and of spikes must have one entry each");
+    const velocell::EventSpan events{t.data(), x.data(), y.data(), p ? p->data() : nullptr,
+                                     static_cast<std::int64_t>(n)};
+    const velocell::SpikeSpan spikes{spike_t.data(), spike_x.data(), spike_y.data(), spike_channel.data(),
+                                     static_cast<std::int64_t>(m)};
+    std::vector<velocell::Row> rows;
+    {
+        nb::gil_scoped_release release;
+        tracker.step(events, spikes, until_us, rows);
+    }
+    return columns_of(rows);
+}
+
+}  // namespace
+
+void bind_tracker(nb::module_& m) {
+    nb::class_<velocell::Tracker>(m, "Tracker")
+        .def(
+            "__init__",
+            [](velocell::Tracker* self, int width, int height, std::int64_t every_us, std::int64_t dt_us, double radius,
+               std::vector<double> edges, double offset) {
+                if (width < 1 || height < 1 || every_us < 1 || dt_us < 1 || !(radius > 0) || edges.size() < 2)
+                    throw std::invalid_argument("a tracker needs a sensor, positive times and radius, and two edges");
+                new (self) velocell::Tracker(
+                    velocell::TrackerConfig{width, height, every_us, dt_us, radius, std::move(edges), offset});
+            },
+            nb::kw_only(), nb::arg("width"), nb::arg("height"), nb::arg("every_us"), nb::arg("dt_us"),
+            nb::arg("radius"), nb::arg("edges"), nb::arg("offset"))
+        .def("step", &step, nb::arg("t_us"), nb::arg("x"), nb::arg("y"), nb::arg("p").none(), nb::arg("spike_t_us"),
+             nb::arg("spike_x"), nb::arg("spike_y"), nb::arg("spike_channel"), nb::arg("until_us"))
+        .def("copy", [](const velocell::Tracker& self) { return velocell::Tracker(self); })
+        .def("crossing_shares", &velocell::Tracker::crossing_shares);
+}

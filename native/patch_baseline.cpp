@@ -1,0 +1,16 @@
+#include "patch.hpp"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace velocell {
+
+namespace {
+#include "patch_body.hpp"
+}
+
+extern const PatchOps patch_baseline;
+const PatchOps patch_baseline{"baseline", add, collect, clear};
+
+}  // namespace velocell

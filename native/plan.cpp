@@ -1,0 +1,150 @@
+#include "plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "fault.hpp"
+
+namespace velocell {
+
+namespace {
+
+constexpr std::int32_t kMaxSide = 65536;  // px, of a sensor
+constexpr std::int32_t kMaxChannels = 65535;
+constexpr std::int64_t kMaxTime = std::int64_t{1} << 56;  // us, 2283 years
+
+void require(bool condition, const std::string& message) {
+    if (!condition) throw NetworkFault(message);
+}
+
+void check(const LayerSpec& layer, std::size_t number) {
+    const std::string where = "layer " + std::to_string(number);
+    require(layer.out >= 1 && layer.in >= 1 && layer.h >= 1 && layer.w >= 1 && layer.groups >= 1 &&
+                layer.in % layer.groups == 0 && layer.out % layer.groups == 0,
+            where + " has a kernel of impossible shape; give it shape (C_out, C_in / groups, h, w)");
+    require(layer.out <= kMaxChannels && layer.in <= kMaxChannels && layer.h <= kMaxSide && layer.w <= kMaxSide,
+            where + " has more than 65535 channels or a kernel side above 65536 px; make it smaller");
+    const auto per_in = static_cast<std::size_t>(layer.in / layer.groups);
+    require(layer.kernel.size() == static_cast<std::size_t>(layer.out) * per_in * layer.h * layer.w,
+            where + " has a kernel of another size than its shape says");
+    const auto channels = static_cast<std::size_t>(layer.out);
+    require(layer.a.size() == channels && layer.v_th.size() == channels && layer.v_leak.size() == channels &&
+                layer.v_reset.size() == channels,
+            where + " needs one value of each neuron parameter per channel");
+    require(std::all_of(layer.kernel.begin(), layer.kernel.end(), [](float k) { return std::isfinite(k); }),
+            where + " has a kernel that is not finite");
+    require(std::any_of(layer.kernel.begin(), layer.kernel.end(), [](float k) { return k != 0; }),
+            where + " has a kernel without any weight");
+    for (std::size_t c = 0; c < channels; ++c) {
+        const float a = layer.a[c], th = layer.v_th[c], leak = layer.v_leak[c], reset = layer.v_reset[c];
+        require(a > 0 && a <= 1, where + " has dt * tau_mem_inv outside (0, 1]");
+        require(std::isfinite(leak) && std::isfinite(reset) && th > leak && reset <= th,
+                where + " needs finite v_leak below v_th and v_reset not above v_th");
+    }
+}
+
+}  // namespace
+
+void check(const NetworkSpec& spec) {
+    require(spec.width >= 1 && spec.width <= kMaxSide && spec.height >= 1 && spec.height <= kMaxSide,
+            "the sensor must have between 1 and 65536 px on a side");
+    require(spec.dt_us >= 1 && spec.dt_us <= kMaxTime, "dt must lie between 1 us and 2^56 us");
+    require(!spec.layers.empty(), "a network needs at least one layer");
+    for (std::size_t i = 0; i < spec.layers.size(); ++i) {
+        check(spec.layers[i], i);
+        require(i == 0 || spec.layers[i].in == spec.layers[i - 1].out,
+                "layer " + std::to_string(i) + " expects another number of channels than the layer before has");
+    }
+    const LayerSpec& first = spec.layers[0];
+    require(first.w <= spec.width && first.h <= spec.height, "the kernel of layer 0 is larger than the sensor");
+    const auto& silence = spec.trail.silence_us;
+    if (silence.empty()) {
+        require(first.in <= 2, "layer 0 can see 1 input map (merged) or 2 (OFF, ON)");
+    } else {
+        require(silence.size() == static_cast<std::size_t>(first.in), "layer 0 must see one map per filter channel");
+        require(std::all_of(silence.begin(), silence.end(), [](std::int64_t s) { return s >= 0 && s <= kMaxTime; }),
+                "a trail filter's times must lie between 0 us and 2^56 us");
+    }
+}
+
+Plan::Plan(const LayerSpec& spec, const std::vector<std::int32_t>& rank_order) {
+    for (std::int32_t c = 0; c < spec.out; ++c) {
+        const double leak = spec.v_leak[c];
+        neurons_.push_back({Decay(spec.a[c]), spec.a[c], spec.v_th[c] - leak, spec.v_reset[c] - leak});
+        any_memoryless_ |= neurons_.back().decay.memoryless();
+    }
+    // Scale a channel so that its largest step is about 1: float32's whole range is left for the decay.
+    for (std::int32_t c = 0; c < spec.out; ++c) {
+        Neuron& neuron = neurons_[c];
+        const auto size = spec.kernel.size() / spec.out;
+        double largest = 0;
+        for (std::size_t i = 0; i < size; ++i) largest = std::max(largest, std::abs(double{spec.kernel[c * size + i]}));
+        largest = std::max(largest * neuron.a, std::abs(neuron.reset));
+        const int shift = largest > 0 ? -std::ilogb(largest) : 0;
+        neuron.a = std::ldexp(neuron.a, shift);
+        neuron.threshold = std::ldexp(neuron.threshold, shift);
+        neuron.reset = std::ldexp(neuron.reset, shift);
+    }
+    std::vector<std::vector<Connection>> of_input(spec.in);
+    for (std::int32_t in = 0; in < spec.in; ++in) connect(spec, in, of_input[in]);
+    const std::size_t codes = rank_order.empty() ? spec.in : rank_order.size() + 1;
+    for (std::size_t code = 0; code < codes; ++code) {
+        first.push_back(static_cast<std::uint32_t>(connections.size()));
+        const std::size_t begin = rank_order.empty() ? code : 0, end = rank_order.empty() ? code + 1 : code;
+        for (std::size_t i = begin; i < end; ++i) {
+            const auto& list = of_input[rank_order.empty() ? i : rank_order[i]];
+            connections.insert(connections.end(), list.begin(), list.end());
+        }
+        most_connections = std::max(most_connections, static_cast<std::uint32_t>(connections.size() - first.back()));
+    }
+    first.push_back(static_cast<std::uint32_t>(connections.size()));
+    bool any = false;
+    for (const Connection& c : connections) {
+        left = any ? std::min(left, c.left) : c.left;
+        top = any ? std::min(top, c.top) : c.top;
+        right = std::max(any ? right : c.left, c.left + c.units * kUnit - 1);
+        bottom = std::max(any ? bottom : c.top, c.top + c.rows - 1);
+        any = true;
+        largest_patch = std::max(largest_patch, c.rows * c.units * kUnit);
+        mean_cost += static_cast<double>(c.rows) * c.units * kUnit / static_cast<double>(codes);
+    }
+}
+
+// A kernel's patch is its mirror image: K[i, j] adds to the pixel at (x - j + anchor, y - i + anchor).
+void Plan::connect(const LayerSpec& spec, std::int32_t in, std::vector<Connection>& into) {
+    const std::int32_t per_in = spec.in / spec.groups, per_out = spec.out / spec.groups, group = in / per_in;
+    for (std::int32_t out = group * per_out; out < (group + 1) * per_out; ++out) {
+        const float* kernel = spec.kernel.data() + (static_cast<std::size_t>(out) * per_in + in % per_in) * spec.h * spec.w;
+        std::int32_t top = spec.h, bottom = -1, left = spec.w, right = -1;
+        for (std::int32_t i = 0; i < spec.h; ++i)
+            for (std::int32_t j = 0; j < spec.w; ++j)
+                if (kernel[i * spec.w + j] != 0) {
+                    top = std::min(top, i), bottom = std::max(bottom, i);
+                    left = std::min(left, j), right = std::max(right, j);
+                }
+        if (bottom < 0) continue;
+        Connection link{out, (spec.w - 1) / 2 - right, (spec.h - 1) / 2 - bottom, bottom - top + 1, (right - left + kUnit) / kUnit, nullptr};
+        std::vector<float> patch(static_cast<std::size_t>(link.rows) * link.units * kUnit);
+        for (std::int32_t i = top; i <= bottom; ++i)
+            for (std::int32_t j = left; j <= right; ++j)
+                patch[static_cast<std::size_t>(bottom - i) * link.units * kUnit + (right - j)] = kernel[i * spec.w + j];
+        // Channels often share a kernel; one copy stays in the cache.
+        const auto known = std::find(weights_.begin(), weights_.end(), patch);
+        if (known == weights_.end()) weights_.push_back(std::move(patch));
+        link.weights = (known == weights_.end() ? weights_.back() : *known).data();
+        into.push_back(link);
+    }
+}
+
+void Plan::at(std::int64_t tick, Now* now, std::int64_t* periods) const {
+    for (std::size_t c = 0; c < neurons_.size(); ++c) {
+        const Neuron& neuron = neurons_[c];
+        const auto factor = neuron.decay.memoryless() ? Decay::Factor{0, 1.0} : neuron.decay.at(tick);
+        now[c] = {static_cast<float>(neuron.a * factor.scale), static_cast<float>(neuron.threshold * factor.scale),
+                  static_cast<float>(neuron.reset * factor.scale)};
+        periods[c] = factor.period;
+    }
+}
+
+}  // namespace velocell

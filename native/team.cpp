@@ -1,0 +1,73 @@
+#include "team.hpp"
+
+namespace velocell {
+
+Team::Team(std::size_t workers) {
+    for (std::size_t worker = 1; worker < workers; ++worker) {
+        try {
+            threads_.emplace_back(&Team::live, this, worker);
+        } catch (const std::system_error&) {
+            break;  // the system has no more threads to give; the result does not depend on it
+        }
+    }
+}
+
+Team::~Team() {
+    {
+        const std::lock_guard lock(mutex_);
+        closing_ = true;
+    }
+    start_.notify_all();
+    for (auto& thread : threads_) thread.join();
+}
+
+void Team::run(std::size_t count, const Job& job) {
+    if (threads_.empty() || count < 2) {
+        for (std::size_t i = 0; i < count; ++i) job(0, i);
+        return;
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        job_ = &job;
+        count_ = count;
+        next_ = 0;
+        busy_ = threads_.size();
+        ++round_;
+    }
+    start_.notify_all();
+    work(0);
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [this] { return busy_ == 0; });
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+void Team::live(std::size_t worker) {
+    std::size_t seen = 0;
+    while (true) {
+        {
+            std::unique_lock lock(mutex_);
+            start_.wait(lock, [&] { return closing_ || round_ != seen; });
+            if (closing_) return;
+            seen = round_;
+        }
+        work(worker);
+        bool last = false;
+        {
+            const std::lock_guard lock(mutex_);
+            last = --busy_ == 0;
+        }
+        if (last) done_.notify_one();
+    }
+}
+
+void Team::work(std::size_t worker) {
+    try {
+        for (std::size_t i = next_++; i < count_; i = next_++) (*job_)(worker, i);
+    } catch (...) {
+        next_ = count_;
+        const std::lock_guard lock(mutex_);
+        if (!failure_) failure_ = std::current_exception();
+    }
+}
+
+}  // namespace velocell

@@ -1,0 +1,526 @@
+#include "tracker.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace velocell {
+
+namespace {
+
+constexpr int kCell = 16;             // px, side of a grid cell
+constexpr double kMargin = 2.0;       // px a track may move before it is entered anew
+constexpr double kLongMemory = 8.0;   // px of travel: speed and heading
+constexpr double kShortMemory = 2.5;  // px of travel: turns
+constexpr double kTurnMemory = 0.7;   // px of travel: detection of a turn
+constexpr double kVoteMemory = 8.0;   // px of travel: band
+constexpr double kStep = 0.4;         // px of travel between two solutions
+constexpr int kStepEvents = 8;        // or so many events
+constexpr double kTurnShift = 0.8;    // px
+constexpr double kCoast = 4.0;        // px of travel reported without support
+constexpr int kMaxTracks = 1 << 14;
+constexpr double kPi = 3.14159265358979323846;
+
+// Cholesky solution of a symmetric 4x4 system in place; returns false where it is singular.
+bool solve4(double a[4][4], double b[4]) {
+    for (int j = 0; j < 4; ++j) {
+        for (int k = 0; k < j; ++k) a[j][j] -= a[j][k] * a[j][k];
+        if (a[j][j] <= 1e-300) return false;
+        a[j][j] = std::sqrt(a[j][j]);
+        for (int i = j + 1; i < 4; ++i) {
+            for (int k = 0; k < j; ++k) a[i][j] -= a[i][k] * a[j][k];
+            a[i][j] /= a[j][j];
+        }
+    }
+    for (int i = 0; i < 4; ++i) {
+        for (int k = 0; k < i; ++k) b[i] -= a[i][k] * b[k];
+        b[i] /= a[i][i];
+    }
+    for (int i = 3; i >= 0; --i) {
+        for (int k = i + 1; k < 4; ++k) b[i] -= a[k][i] * b[k];
+        b[i] /= a[i][i];
+    }
+    return true;
+}
+
+void fill(const std::array<double, 3>& pp, const std::array<double, 3>& pv, const std::array<double, 3>& vv,
+          double a[4][4]) {
+    const double m[4][4] = {{pp[0], pp[1], pv[0], pv[1]},
+                            {pp[1], pp[2], pv[1], pv[2]},
+                            {pv[0], pv[1], vv[0], vv[1]},
+                            {pv[1], pv[2], vv[1], vv[2]}};
+    for (int i = 0; i < 4; ++i)
+        for (int j = 0; j < 4; ++j) a[i][j] = m[i][j];
+}
+
+double seconds(std::int64_t from, std::int64_t to) { return static_cast<double>(to - from) * 1e-6; }
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------- Fit
+
+void Fit::reset(std::int64_t t, double px, double py, double sigma_p, double sigma_v, double pvx, double pvy) {
+    *this = Fit{};
+    t_us = t;
+    x = px;
+    y = py;
+    vx = pvx;
+    vy = pvy;
+    pp = {1 / (sigma_p * sigma_p), 0, 1 / (sigma_p * sigma_p)};
+    vv = {1 / (sigma_v * sigma_v), 0, 1 / (sigma_v * sigma_v)};
+}
+
+void Fit::add(double s, double ux, double uy, double residual, double weight) {
+    const double uu[3] = {weight * ux * ux, weight * ux * uy, weight * uy * uy};
+    for (int i = 0; i < 3; ++i) {
+        npp[i] += uu[i];
+        npv[i] += s * uu[i];
+        nvv[i] += s * s * uu[i];
+    }
+    const double wx = weight * residual * ux, wy = weight * residual * uy;
+    bx += wx;
+    by += wy;
+    bvx += s * wx;
+    bvy += s * wy;
+    ++count;
+}
+
+std::array<double, 2> Fit::advance(std::int64_t t, double memory_px, double max_speed) {
+    std::array<double, 2> moved{};
+    for (int i = 0; i < 3; ++i) {
+        pp[i] += npp[i];
+        pv[i] += npv[i];
+        vv[i] += nvv[i];
+    }
+    if (count > 0) {
+        double a[4][4], b[4] = {bx, by, bvx, bvy};
+        fill(pp, pv, vv, a);
+        if (solve4(a, b)) {
+            moved = {b[0], b[1]};
+            x += b[0];
+            y += b[1];
+            vx += b[2];
+            vy += b[3];
+            const double v = speed();
+            if (v > max_speed) {
+                vx *= max_speed / v;
+                vy *= max_speed / v;
+            }
+        }
+    }
+    npp = npv = nvv = {};
+    bx = by = bvx = bvy = 0;
+    count = 0;
+    const double s = seconds(t_us, t);
+    const double keep = std::exp(-speed() * s / memory_px);
+    x += vx * s;
+    y += vy * s;
+    for (int i = 0; i < 3; ++i) {
+        vv[i] = keep * (vv[i] - 2 * s * pv[i] + s * s * pp[i]);
+        pv[i] = keep * (pv[i] - s * pp[i]);
+        pp[i] = keep * pp[i];
+    }
+    t_us = t;
+    return moved;
+}
+
+int Track::band() const {
+    const auto best = std::max_element(votes.begin(), votes.end());
+    return *best > 0.05 ? static_cast<int>(best - votes.begin()) : -1;
+}
+
+double Track::support() const {
+    if (expected < 1 || seen_long <= 0) return 1.0;
+    return seen / expected * expected_long / seen_long;
+}
+
+double Fit::speed() const { return std::hypot(vx, vy); }
+
+double Fit::speed_sigma(double variance) const {
+    const double v = speed();
+    const double cx = v > 0 ? vx / v : 1, cy = v > 0 ? vy / v : 0;
+    double a[4][4], b[4] = {0, 0, cx, cy};
+    fill(pp, pv, vv, a);
+    if (!solve4(a, b)) return std::numeric_limits<double>::infinity();
+    return std::sqrt(std::max(0.0, variance * (b[2] * cx + b[3] * cy)));
+}
+
+// ------------------------------------------------------------------------------------------ Tracker
+
+Tracker::Tracker(TrackerConfig config) : config_(std::move(config)) {
+    grid_w_ = (config_.width + kCell - 1) / kCell;
+    grid_h_ = (config_.height + kCell - 1) / kCell;
+    grid_.resize(static_cast<std::size_t>(grid_w_) * grid_h_);
+    const auto pixels = static_cast<std::size_t>(config_.width) * config_.height;
+    last_us_.assign(pixels, std::numeric_limits<std::int64_t>::min() / 2);
+    last_p_.assign(pixels, 2);
+    gate_ = std::min(2.0, 0.5 * config_.radius);
+    wide_gate_ = std::min(3.5, 0.7 * config_.radius);
+    top_speed_ = 2.0 * config_.edges.back();
+}
+
+void Tracker::step(const EventSpan& events, const SpikeSpan& spikes, std::int64_t until_us, std::vector<Row>& rows) {
+    std::int64_t e = 0, s = 0;
+    if (next_report_us_ < 0) {
+        const std::int64_t first = events.n > 0 ? events.t[0] : until_us;
+        next_report_us_ = (first / config_.every_us + 1) * config_.every_us;
+    }
+    const std::int64_t never = std::numeric_limits<std::int64_t>::max();
+    while (true) {
+        const std::int64_t te = e < events.n ? events.t[e] : never;
+        const std::int64_t ts = s < spikes.n ? spikes.t[s] + config_.dt_us : never;
+        const std::int64_t next = std::min(te, ts);
+        if (next_report_us_ <= until_us && next_report_us_ <= next) {
+            // Spikes that become known exactly now still count.
+            if (ts == next_report_us_) {
+                on_spike(ts, spikes.x[s] + config_.offset, spikes.y[s] + config_.offset, spikes.channel[s]);
+                ++s;
+                continue;
+            }
+            report(next_report_us_, rows);
+            next_report_us_ += config_.every_us;
+            continue;
+        }
+        if (next == never) break;
+        if (ts <= te) {
+            on_spike(ts, spikes.x[s] + config_.offset, spikes.y[s] + config_.offset, spikes.channel[s]);
+            ++s;
+        } else {
+            on_event(te, events.x[e], events.y[e], events.p ? events.p[e] : 2);
+            ++e;
+        }
+    }
+}
+
+void Tracker::on_event(std::int64_t t, int x, int y, int p) {
+    const auto& cell = grid_[static_cast<std::size_t>(y / kCell) * grid_w_ + x / kCell];
+    if (cell.empty()) return;
+    const std::size_t pixel = static_cast<std::size_t>(y) * config_.width + x;
+    const std::int64_t silent_us = t - last_us_[pixel];
+    const bool flipped = p != 2 && p != last_p_[pixel];
+    last_us_[pixel] = t;
+    last_p_[pixel] = static_cast<std::uint8_t>(p);
+
+    Track* owner = nullptr;
+    double best = wide_gate_;
+    for (const int index : cell) {
+        Track& track = tracks_[index];
+        const double s = seconds(track.fast.t_us, t);
+        const double dx = x - (track.fast.x + track.fast.vx * s), dy = y - (track.fast.y + track.fast.vy * s);
+        const double off = std::abs(std::sqrt(dx * dx + dy * dy) - track.radius);
+        if (off < best) {
+            best = off;
+            owner = &track;
+        }
+    }
+    if (owner == nullptr) return;
+    Track& track = *owner;
+    for (Fit* fit : {&track.fast, &track.slow}) {
+        const double gate = fit == &track.fast ? wide_gate_ : gate_;
+        const double s = seconds(fit->t_us, t);
+        const double dx = x - (fit->x + fit->vx * s), dy = y - (fit->y + fit->vy * s);
+        const double d = std::sqrt(dx * dx + dy * dy);
+        const double residual = d - track.radius;
+        const double u = residual / gate;
+        if (d < 0.5 || u * u >= 1) continue;
+        const double weight = (1 - u * u) * (1 - u * u);  // Tukey's biweight
+        fit->add(s, dx / d, dy / d, residual, weight);
+        if (fit == &track.fast) {
+            const double ux = dx / d, uy = dy / d;
+            track.shift_info[0] += ux * ux;
+            track.shift_info[1] += ux * uy;
+            track.shift_info[2] += uy * uy;
+            track.shift_x += residual * ux;
+            track.shift_y += residual * uy;
+            track.seen += weight;
+            track.seen_long += weight;
+            track.radius_sum += weight * d;
+            track.radius_weight += weight;
+            track.variance += weight * residual * residual;
+            track.variance_weight += weight;
+            (dx * fit->vx + dy * fit->vy > 0 ? track.ahead : track.behind) += weight;
+        }
+    }
+    track.last_event_us = t;
+    const double v = track.slow.speed();
+    if (track.id >= 0 && (flipped || static_cast<double>(silent_us) * 1e-6 * v >= 3.0)) track.crossings += 1;
+    if (track.fast.count >= kStepEvents || seconds(track.fast.t_us, t) * v > kStep) advance(track, t);
+}
+
+void Tracker::advance(Track& track, std::int64_t t) {
+    const double s = seconds(track.fast.t_us, t);
+    const auto moved = track.fast.advance(t, kShortMemory, top_speed_);
+    track.shift_x -= track.shift_info[0] * moved[0] + track.shift_info[1] * moved[1];
+    track.shift_y -= track.shift_info[1] * moved[0] + track.shift_info[2] * moved[1];
+    track.slow.advance(t, kLongMemory, top_speed_);
+    const double px = std::min(pace(track) * s, 4.0);
+    track.travel += px;
+    const double perimeter = 4 * track.radius;  // edge pixels crossed per px of travel
+    const double keep = std::exp(-px / 2.0), keep_long = std::exp(-px / 20.0);
+    track.seen *= keep;
+    track.expected = keep * track.expected + perimeter * px;
+    track.seen_long *= keep_long;
+    track.expected_long = keep_long * track.expected_long + perimeter * px;
+    track.ahead *= std::exp(-px / 4.0);
+    track.behind *= std::exp(-px / 4.0);
+    if (track.id >= 0) track.crossed_px += px;
+    const double keep_vote = std::exp(-px / kVoteMemory);
+    for (double& vote : track.votes) vote *= keep_vote;
+    track.spike_weight *= std::exp(-px);
+    track.spike_dx *= std::exp(-px);
+    track.spike_dy *= std::exp(-px);
+    track.variance *= keep_long;
+    track.variance_weight *= keep_long;
+    // The true radius may differ from the stated one; a fifth either way is followed.
+    track.radius_sum *= keep_long;
+    track.radius_weight *= keep_long;
+    const double prior = 4 * perimeter;
+    const double measured = (track.radius_sum + prior * config_.radius) / (track.radius_weight + prior);
+    track.radius = std::clamp(measured, 0.8 * config_.radius, 1.2 * config_.radius);
+
+    // After a turn the long memory is wrong: take the short one.
+    const double apart = std::hypot(track.slow.x - track.fast.x, track.slow.y - track.fast.y);
+    if (apart > std::max(1.0, track.radius / 5)) track.slow = track.fast;
+    if (!turned(track, t) && track.spike_weight > 2) relocate(track, t);
+    const double keep_shift = std::exp(-px / kTurnMemory);
+    track.shift_x *= keep_shift;
+    track.shift_y *= keep_shift;
+    for (double& info : track.shift_info) info *= keep_shift;
+    if (std::hypot(track.fast.x - track.grid_x, track.fast.y - track.grid_y) > kMargin) {
+        const int index = static_cast<int>(&track - tracks_.data());
+        leave(index);
+        enter(index);
+    }
+}
+
+// Spikes that keep coming from beside the fit show that it lost the disk: begin again at the spikes.
+void Tracker::relocate(Track& track, std::int64_t t) {
+    const double dx = track.spike_dx / track.spike_weight, dy = track.spike_dy / track.spike_weight;
+    if (std::hypot(dx, dy) < std::max(1.5, 0.45 * track.radius)) return;
+    restart(track, t, track.fast.x + dx, track.fast.y + dy);
+}
+
+// The newest events lie to one side of where the fit expects them: the disk has turned.
+bool Tracker::turned(Track& track, std::int64_t t) {
+    const auto& m = track.shift_info;
+    const double a = m[0] + 1, c = m[2] + 1, det = a * c - m[1] * m[1];  // + 1: a weak prior of no shift
+    const double dx = (c * track.shift_x - m[1] * track.shift_y) / det;
+    const double dy = (a * track.shift_y - m[1] * track.shift_x) / det;
+    const double shift = std::hypot(dx, dy);
+    const double variance = track.variance / track.variance_weight;
+    const double sigma = std::sqrt(variance * 2 / (m[0] + m[2] + 1));
+    if (shift < std::max(kTurnShift, 4 * sigma)) return false;
+    restart(track, t, track.fast.x + dx, track.fast.y + dy);
+    return true;
+}
+
+// Keep the object but forget its path: where it goes from here must be seen anew.
+void Tracker::restart(Track& track, std::int64_t t, double x, double y) {
+    const double sigma_v = std::max(track.slow.speed(), config_.edges.front());
+    track.fast.reset(t, x, y, 0.7, sigma_v);
+    track.slow = track.fast;
+    track.spike_weight = track.spike_dx = track.spike_dy = 0;
+    track.shift_info = {};
+    track.shift_x = track.shift_y = 0;
+    track.seen = track.expected = 0;
+}
+
+void Tracker::on_spike(std::int64_t t, double x, double y, int channel) {
+    if (channel < 0 || channel + 1 >= static_cast<int>(config_.edges.size())) return;
+    const double reach = std::max(2.5, 0.8 * config_.radius);
+    Track *owner = nullptr, *lost = nullptr;
+    double best = reach, nearest_lost = 2.0 * config_.radius, ox = 0, oy = 0;
+    const int cx = std::clamp(static_cast<int>(x) / kCell, 0, grid_w_ - 1);
+    const int cy = std::clamp(static_cast<int>(y) / kCell, 0, grid_h_ - 1);
+    for (const int index : grid_[static_cast<std::size_t>(cy) * grid_w_ + cx]) {
+        Track& track = tracks_[index];
+        const double s = seconds(track.fast.t_us, t);
+        const double dx = x - (track.fast.x + track.fast.vx * s), dy = y - (track.fast.y + track.fast.vy * s);
+        const double d = std::hypot(dx, dy);
+        if (d < best) {
+            best = d;
+            owner = &track;
+            ox = dx;
+            oy = dy;
+        } else if (d < nearest_lost && track.id >= 0 && track.support() < 0.6) {
+            nearest_lost = d;
+            lost = &track;
+        }
+    }
+    if (owner == nullptr && lost != nullptr) {
+        restart(*lost, t, x, y);
+        owner = lost;
+        ox = oy = 0;
+    }
+    if (owner == nullptr) {
+        start(t, x, y, channel);
+        return;
+    }
+    Track& track = *owner;
+    ++track.spikes;
+    track.votes[channel] += 1;
+    track.last_spike_us = t;
+    track.spike_weight += 1;
+    track.spike_dx += ox;
+    track.spike_dy += oy;
+}
+
+void Tracker::start(std::int64_t t, double x, double y, int channel) {
+    if (tracks_.size() >= kMaxTracks) return;
+    Track track;
+    track.radius = config_.radius;
+    track.votes.assign(config_.edges.size() - 1, 0.0);
+    track.votes[channel] = 1;
+    track.spikes = 1;
+    track.birth_x = x;
+    track.birth_y = y;
+    track.birth_us = track.last_spike_us = track.last_event_us = t;
+    track.fast.reset(t, x, y, 1.0, config_.edges[channel + 1]);
+    track.slow = track.fast;
+    tracks_.push_back(std::move(track));
+    enter(static_cast<int>(tracks_.size()) - 1);
+}
+
+// Speed by which memory fades and support is judged. A fit that lost its disk may stand still; the
+// neurons' answer tells how fast the disk must be going at least.
+double Tracker::pace(const Track& track) const {
+    const int band = track.band();
+    return std::max(track.slow.speed(), 0.7 * config_.edges[band < 0 ? 0 : band]);
+}
+
+// A new track that grew where an older one was just lost is the same object.
+void Tracker::confirm(Track& track) {
+    Track* lost = nullptr;
+    double nearest = 2.5 * config_.radius;
+    for (Track& other : tracks_) {
+        if (other.id < 0 || other.dead || other.support() > 0.6) continue;
+        const double d = std::hypot(other.fast.x - track.fast.x, other.fast.y - track.fast.y);
+        if (d < nearest) {
+            nearest = d;
+            lost = &other;
+        }
+    }
+    if (lost == nullptr) {
+        track.id = next_id_++;
+        return;
+    }
+    track.id = lost->id;
+    track.crossings += lost->crossings;
+    track.crossed_px += lost->crossed_px;
+    lost->id = -1;
+    lost->dead = true;
+}
+
+bool Tracker::confirmed_now(const Track& track) const {
+    const double moved = std::hypot(track.fast.x - track.birth_x, track.fast.y - track.birth_y);
+    if (track.spikes < 3 || moved < 1.5 || track.slow.speed() < 0.5 * config_.edges.front()) return false;
+    return std::min(track.ahead, track.behind) > 0.2 * std::max(track.ahead, track.behind);
+}
+
+void Tracker::report(std::int64_t t, std::vector<Row>& rows) {
+    now_us_ = t;
+    for (Track& track : tracks_) {
+        advance(track, t);
+        if (track.dead) continue;
+        const double silent_px = seconds(track.last_event_us, t) * pace(track);
+        const double quiet_px = seconds(track.last_spike_us, t) * pace(track);
+        const bool outside = track.fast.x < 0 || track.fast.y < 0 || track.fast.x > config_.width - 1 ||
+                             track.fast.y > config_.height - 1;
+        const bool unsupported = track.support() < 0.2;
+        if (track.id < 0) {
+            if (quiet_px > 3 || outside) track.dead = true;
+            else if (confirmed_now(track)) confirm(track);
+        } else if (outside || silent_px > kCoast || quiet_px > 16 || (unsupported && quiet_px > 4)) {
+            track.dead = true;
+        }
+    }
+    drop_doubles();
+    drop_dead();
+    for (const Track& track : tracks_)
+        if (track.id >= 0 && track.support() > 0.4) rows.push_back(row_of(track, t));
+}
+
+Row Tracker::row_of(const Track& track, std::int64_t t) const {
+    const double variance = track.variance / track.variance_weight;
+    const int band = track.band();
+    double sum = 0;
+    for (const double vote : track.votes) sum += vote;
+    const double speed = track.slow.speed();
+    const bool agrees = band >= 0 && speed > 0.9 * config_.edges[band] && speed < 1.1 * config_.edges[band + 1];
+    const double support = std::min(1.0, track.support());
+    const double unanimity = band >= 0 ? track.votes[band] / sum : 0.0;
+    double heading = std::atan2(track.slow.vy, track.slow.vx) * 180 / kPi;
+    if (heading < 0) heading += 360;
+    return {t,
+            track.id,
+            band,
+            track.fast.x,
+            track.fast.y,
+            speed,
+            track.slow.speed_sigma(variance),
+            heading,
+            track.radius,
+            std::clamp(support * unanimity * (agrees ? 1.0 : 0.5), 0.0, 1.0)};
+}
+
+// Two tracks on one disk: the older one stays.
+void Tracker::drop_doubles() {
+    for (std::size_t i = 0; i < tracks_.size(); ++i) {
+        Track& a = tracks_[i];
+        if (a.dead) continue;
+        const int cx = std::clamp(static_cast<int>(a.fast.x) / kCell, 0, grid_w_ - 1);
+        const int cy = std::clamp(static_cast<int>(a.fast.y) / kCell, 0, grid_h_ - 1);
+        for (const int j : grid_[static_cast<std::size_t>(cy) * grid_w_ + cx]) {
+            Track& b = tracks_[j];
+            if (&b == &a || b.dead) continue;
+            const bool a_first = (a.id >= 0) != (b.id >= 0) ? a.id >= 0 : a.birth_us < b.birth_us;
+            if (a_first && std::hypot(a.fast.x - b.fast.x, a.fast.y - b.fast.y) < 0.6 * config_.radius) b.dead = true;
+        }
+    }
+}
+
+void Tracker::drop_dead() {
+    const std::size_t before = tracks_.size();
+    for (const Track& track : tracks_)
+        if (track.dead && track.crossed_px > 5) finished_shares_.push_back(track.crossings / (4 * track.radius * track.crossed_px));
+    std::erase_if(tracks_, [](const Track& track) { return track.dead; });
+    if (tracks_.size() != before) rebuild_grid();
+}
+
+std::vector<double> Tracker::crossing_shares() const {
+    std::vector<double> shares = finished_shares_;
+    for (const Track& track : tracks_)
+        if (track.id >= 0 && track.crossed_px > 5) shares.push_back(track.crossings / (4 * track.radius * track.crossed_px));
+    return shares;
+}
+
+void Tracker::enter(int index) {
+    Track& track = tracks_[index];
+    track.grid_x = track.fast.x;
+    track.grid_y = track.fast.y;
+    const double reach = 1.2 * config_.radius + gate_ + kMargin + 2;
+    const int x0 = std::clamp(static_cast<int>(std::floor((track.grid_x - reach) / kCell)), 0, grid_w_ - 1);
+    const int x1 = std::clamp(static_cast<int>(std::floor((track.grid_x + reach) / kCell)), 0, grid_w_ - 1);
+    const int y0 = std::clamp(static_cast<int>(std::floor((track.grid_y - reach) / kCell)), 0, grid_h_ - 1);
+    const int y1 = std::clamp(static_cast<int>(std::floor((track.grid_y + reach) / kCell)), 0, grid_h_ - 1);
+    for (int cy = y0; cy <= y1; ++cy)
+        for (int cx = x0; cx <= x1; ++cx) grid_[static_cast<std::size_t>(cy) * grid_w_ + cx].push_back(index);
+}
+
+void Tracker::leave(int index) {
+    const Track& track = tracks_[index];
+    const double reach = 1.2 * config_.radius + gate_ + kMargin + 2;
+    const int x0 = std::clamp(static_cast<int>(std::floor((track.grid_x - reach) / kCell)), 0, grid_w_ - 1);
+    const int x1 = std::clamp(static_cast<int>(std::floor((track.grid_x + reach) / kCell)), 0, grid_w_ - 1);
+    const int y0 = std::clamp(static_cast<int>(std::floor((track.grid_y - reach) / kCell)), 0, grid_h_ - 1);
+    const int y1 = std::clamp(static_cast<int>(std::floor((track.grid_y + reach) / kCell)), 0, grid_h_ - 1);
+    for (int cy = y0; cy <= y1; ++cy)
+        for (int cx = x0; cx <= x1; ++cx) std::erase(grid_[static_cast<std::size_t>(cy) * grid_w_ + cx], index);
+}
+
+void Tracker::rebuild_grid() {
+    for (auto& cell : grid_) cell.clear();
+    for (int i = 0; i < static_cast<int>(tracks_.size()); ++i) enter(i);
+}
+
+}  // namespace velocell

@@ -1,0 +1,131 @@
+// Tracker: final-layer spikes and raw events -> where each disk is and how fast it moves.
+//
+// Spikes of the network's final layer start a track, keep it alive and vote for its band. Raw
+// events then place it: an event at e of a disk with centre c(t) = c + v t and radius R obeys
+// |e - c(t)| = R, so every event is one measurement of (c, v). They are summed as normal equations
+// of a least-squares fit with fading memory (Fit), so nothing has to be stored or revisited and
+// the work per event is constant. Everything is driven by event and spike times alone: however a
+// stream is cut, the rows are the same.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace velocell {
+
+struct TrackerConfig {
+    int width = 0, height = 0;
+    std::int64_t every_us = 5000;  // reporting interval
+    std::int64_t dt_us = 1000;     // tick of the network: a spike is known at the end of its tick
+    double radius = 5;             // px
+    std::vector<double> edges;     // N+1 band edges, px/s
+    double offset = 0;             // where a spike's centre lies within its pixel: 0 or 0.5 px
+};
+
+struct EventSpan {
+    const std::int64_t* t;
+    const std::uint16_t* x;
+    const std::uint16_t* y;
+    const std::uint8_t* p;  // null without polarity
+    std::int64_t n;
+};
+
+struct SpikeSpan {  // final layer only, sorted by time
+    const std::int64_t* t;
+    const std::int32_t* x;
+    const std::int32_t* y;
+    const std::int32_t* channel;
+    std::int64_t n;
+};
+
+struct Row {
+    std::int64_t t_us;
+    std::int32_t id, band;
+    double x, y, speed, speed_err, heading, radius, confidence;
+};
+
+// Least squares for (x, y, vx, vy) at time t_us with exponentially fading memory.
+struct Fit {
+    std::int64_t t_us = 0;
+    double x = 0, y = 0, vx = 0, vy = 0;
+    // Information about position, position-velocity and velocity: symmetric 2x2 blocks (xx, xy, yy).
+    std::array<double, 3> pp{}, pv{}, vv{};
+    // Sums of the events since the last solve.
+    std::array<double, 3> npp{}, npv{}, nvv{};
+    double bx = 0, by = 0, bvx = 0, bvy = 0;
+    int count = 0;
+
+    void reset(std::int64_t t, double px, double py, double sigma_p, double sigma_v, double pvx = 0, double pvy = 0);
+    void add(double s, double ux, double uy, double residual, double weight);
+    std::array<double, 2> advance(std::int64_t t, double memory_px, double max_speed);  // solve, move to t, fade
+    double speed() const;
+    double speed_sigma(double variance) const;
+};
+
+struct Track {
+    std::int32_t id = -1;  // -1 until confirmed
+    Fit slow, fast;        // long and short memory
+    double radius = 0;
+    double radius_sum = 0, radius_weight = 0;
+    std::vector<double> votes;
+    double birth_x = 0, birth_y = 0;
+    std::int64_t birth_us = 0, last_spike_us = 0, last_event_us = 0;
+    int spikes = 0;
+    double spike_dx = 0, spike_dy = 0, spike_weight = 0;  // spikes against the fit
+    double seen = 0, expected = 0;                        // ring events against px of travel, short
+    double seen_long = 0, expected_long = 0;              // the same over a longer way
+    double crossings = 0, crossed_px = 0;                 // edge crossings for the contrast estimate
+    std::array<double, 3> shift_info{};                   // shift of the events against the fast fit,
+    double shift_x = 0, shift_y = 0;                      // over the last fraction of a px: turns
+    double ahead = 0, behind = 0, variance = 0.3, variance_weight = 4;
+    double travel = 0;
+    double grid_x = 0, grid_y = 0;
+    bool dead = false;
+
+    int band() const;         // most voted, -1 without votes
+    double support() const;  // ring events lately, against the track's usual number per px of travel
+};
+
+class Tracker {
+  public:
+    explicit Tracker(TrackerConfig config);
+
+    // Feed events and final-layer spikes in time order and report every multiple of every_us up to until_us.
+    void step(const EventSpan& events, const SpikeSpan& spikes, std::int64_t until_us, std::vector<Row>& rows);
+
+    // Share of edge crossings seen, one value per confirmed track that travelled far enough.
+    std::vector<double> crossing_shares() const;
+
+  private:
+    void on_event(std::int64_t t, int x, int y, int p);
+    void on_spike(std::int64_t t, double x, double y, int channel);
+    void report(std::int64_t t, std::vector<Row>& rows);
+    void advance(Track& track, std::int64_t t);
+    void start(std::int64_t t, double x, double y, int channel);
+    void relocate(Track& track, std::int64_t t);
+    bool turned(Track& track, std::int64_t t);
+    void restart(Track& track, std::int64_t t, double x, double y);
+    void enter(int index);
+    void leave(int index);
+    void rebuild_grid();
+    bool confirmed_now(const Track& track) const;
+    void confirm(Track& track);
+    double pace(const Track& track) const;
+    Row row_of(const Track& track, std::int64_t t) const;
+    void drop_dead();
+    void drop_doubles();
+
+    TrackerConfig config_;
+    std::vector<Track> tracks_;
+    std::vector<std::vector<int>> grid_;  // tracks that may own events of a cell
+    int grid_w_ = 0, grid_h_ = 0;
+    std::vector<std::int64_t> last_us_;  // per pixel near a track: time of its last event
+    std::vector<std::uint8_t> last_p_;
+    std::vector<double> finished_shares_;
+    std::int64_t next_report_us_ = -1, now_us_ = 0;
+    std::int32_t next_id_ = 0;
+    double gate_ = 2, wide_gate_ = 3.5, top_speed_ = 1000;
+};
+
+}  // namespace velocell

@@ -1,0 +1,85 @@
+"""Reading members of a zip archive that may be damaged or made to do harm.
+
+`.npz` files and torch tensors are both zip archives; what an archive holds decides which it is.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velocell.errors import RecordingError
+
+MAX_PACKED_BYTES = 4 << 30
+_READ_BYTES = 1 << 18
+
+# Whatever zipfile, zlib and numpy.lib.format raise for damaged bytes; RuntimeError: an encrypted member.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+)
+
+
+def is_zip(head: bytes) -> bool:
+    return head.startswith((b"PK\x03\x04", b"PK\x05\x06"))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive at `path`; whatever fails inside the block for damaged bytes becomes a RecordingError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except _DAMAGE as error:
+        raise RecordingError(
+            f"{path} is a zip archive that is damaged or incomplete ({_short(error)}); copy or save the file again"
+        ) from None
+
+
+def member_names(path: Path) -> list[str]:
+    with opened(path) as archive:
+        return archive.namelist()
+
+
+def check_packed_size(path: Path, member: zipfile.ZipInfo) -> None:
+    """Refuse a compressed member that would unpack to more than the limit."""
+    if member.compress_type != zipfile.ZIP_STORED and member.file_size > MAX_PACKED_BYTES:
+        raise RecordingError(
+            f"{path}: '{member.filename}' would unpack to {member.file_size / 2**30:.1f} GiB, more than the limit of "
+            f"{MAX_PACKED_BYTES >> 30} GiB; save the file without compression"
+        )
+
+
+def read_bytes(handle: IO[bytes], n: int) -> NDArray[np.uint8]:
+    """The next n bytes as an array (n,). Small pieces, so that nothing is held twice."""
+    data = np.empty(n, np.uint8)
+    view = data.data
+    for first in range(0, n, _READ_BYTES):
+        wanted = min(_READ_BYTES, n - first)
+        piece = handle.read(wanted)
+        if len(piece) != wanted:
+            raise EOFError(f"{n - first - len(piece)} bytes are missing")
+        view[first : first + wanted] = piece
+    return data
+
+
+def _short(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 120 else f"{text[:117]}..."

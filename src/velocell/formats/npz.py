@@ -1,0 +1,161 @@
+"""NumPy `.npz` archives with the arrays t (us, sorted), x, y, optional p; scalars width, height.
+
+Recordings that Velocell writes also hold start_us and stop_us, the span they cover.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velocell.errors import RecordingError
+from velocell.files import replacing
+from velocell.formats.archive import check_packed_size, is_zip, member_names, opened, read_bytes
+from velocell.recording import Recording
+
+NAME = "NumPy .npz with arrays t (us), x, y and optional p"
+
+# The first name is the one this module writes; the others are accepted where only one is present.
+_NAMES = {
+    "t": ("t", "t_us", "ts", "timestamp", "timestamps"),
+    "x": ("x", "xs"),
+    "y": ("y", "ys"),
+    "p": ("p", "polarity", "pol", "ps"),
+}
+_SCALARS = ("width", "height", "start_us", "stop_us")
+
+
+def matches(head: bytes, path: Path) -> bool:
+    return is_zip(head) and any(name.endswith(".npy") for name in member_names(path))
+
+
+def read(path: Path, *, size: tuple[int, int] | None = None, frame_time_us: int = 1_000) -> Recording:
+    """Read a recording; `size` (width, height) replaces what the file says. Events have times: no frame time."""
+    with opened(path) as archive:
+        present = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
+        names = _event_arrays(present, path)
+        headers = {key: _header(archive, path, name) for key, name in names.items()}
+        _check_lengths(headers, path)
+        scalars = {name: _scalar(archive, path, name) for name in _SCALARS if name in present}
+        arrays = {key: header.array(archive) for key, header in headers.items()}
+    notes = ["NumPy archive, times in microseconds"]
+    if unused := sorted(present.difference(names.values(), _SCALARS)):
+        notes.append(f"arrays not used: {', '.join(unused)}")
+    width, height = _size(scalars, path)
+    if size is not None:
+        if width is not None and size != (width, height):
+            notes.append(f"sensor size {size[0]}x{size[1]} as given; the file says {width}x{height}")
+        width, height = size
+    return Recording.from_arrays(
+        arrays["t"],
+        arrays["x"],
+        arrays["y"],
+        arrays.get("p"),
+        width=width,
+        height=height,
+        start_us=scalars.get("start_us"),
+        stop_us=scalars.get("stop_us"),
+        source=str(path),
+        notes=tuple(notes),
+    )
+
+
+def write_npz(recording: Recording, path: str | Path, *, compress: bool = False) -> None:
+    """Write t (int64), x, y (uint16), p (bool, where there is polarity), the size and the span.
+
+    Stored by default: reading a compressed file takes several times longer. An existing file is
+    replaced only once the new one is complete. Raises VelocellError where it cannot be written.
+    """
+    arrays: dict[str, Any] = {"t": recording.t_us, "x": recording.x, "y": recording.y}
+    if recording.p is not None:
+        arrays["p"] = recording.p
+    arrays |= {name: np.int64(getattr(recording, name)) for name in _SCALARS}
+    with replacing(path) as part, part.open("wb") as handle:
+        (np.savez_compressed if compress else np.savez)(handle, **arrays)
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What a member says about its array, read before any memory is set aside for it."""
+
+    member: zipfile.ZipInfo
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int
+
+    def array(self, archive: zipfile.ZipFile) -> NDArray[Any]:
+        with archive.open(self.member) as handle:
+            handle.read(self.offset)
+            return read_bytes(handle, self.member.file_size - self.offset).view(self.dtype).reshape(self.shape)
+
+
+def _header(archive: zipfile.ZipFile, path: Path, name: str) -> _Header:
+    member = archive.getinfo(f"{name}.npy")
+    with archive.open(member) as handle:
+        version = np.lib.format.read_magic(handle)
+        if version not in ((1, 0), (2, 0)):
+            raise ValueError(f"'{name}' has the unknown array version {version}")
+        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = reader(handle)
+        offset = handle.tell()
+    if dtype.kind not in "iubf":
+        what = "Python objects, which could run code and are not read" if dtype.hasobject else f"{dtype}, not numbers"
+        raise RecordingError(f"{path}: array '{name}' holds {what}; save integers")
+    # Python integers: a shape made to overflow cannot pass as a small one.
+    count = 1
+    for length in shape:
+        count *= length
+    if count * dtype.itemsize != member.file_size - offset:
+        raise ValueError(f"'{name}' has {member.file_size - offset} bytes of data for an array of shape {shape}")
+    check_packed_size(path, member)
+    return _Header(member, shape, dtype, offset)
+
+
+def _event_arrays(present: set[str], path: Path) -> dict[str, str]:
+    """Which array is t, x, y and p."""
+    if {"channel", "layer"} <= present:
+        raise RecordingError(f"{path} holds spikes of a network, not a recording; give the recording they came from")
+    names = {}
+    for key, aliases in _NAMES.items():
+        found = [alias for alias in aliases if alias in present]
+        if key in found or len(found) == 1:
+            names[key] = key if key in found else found[0]
+        elif found:
+            raise RecordingError(f"{path} has several arrays for {key}: {', '.join(found)}; keep one and name it {key}")
+        elif key != "p":
+            listed = ", ".join(sorted(present)[:8])
+            raise RecordingError(f"{path} has no array '{key}', only {listed}; save t (microseconds), x, y and p")
+    return names
+
+
+def _check_lengths(headers: dict[str, _Header], path: Path) -> None:
+    """Before reading: a large array beside a short one costs nothing."""
+    for key, header in headers.items():
+        if len(header.shape) != 1:
+            raise RecordingError(
+                f"{path}: {key} must be one-dimensional, got shape {header.shape}; save one array for each"
+            )
+    lengths = {key: header.shape[0] for key, header in headers.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{key} {length}" for key, length in lengths.items())
+        raise RecordingError(f"{path}: the arrays must have one entry per event, got lengths {listed}; save them again")
+
+
+def _scalar(archive: zipfile.ZipFile, path: Path, name: str) -> int:
+    header = _header(archive, path, name)
+    values = header.array(archive).reshape(-1) if header.shape in ((), (1,)) else np.empty(0)
+    if values.size != 1 or not np.isfinite(values[0]) or values[0] != np.floor(values[0]):
+        raise RecordingError(f"{path}: '{name}' must be one whole number; save it as an integer")
+    return int(values[0])
+
+
+def _size(scalars: dict[str, int], path: Path) -> tuple[int | None, int | None]:
+    width, height = scalars.get("width"), scalars.get("height")
+    if (width is None) != (height is None):
+        raise RecordingError(f"{path} has only one of 'width' and 'height'; save both or none")
+    return width, height

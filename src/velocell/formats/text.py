@@ -1,0 +1,225 @@
+"""CSV and other text, one event a line; columns, separator and unit of time are found by content.
+
+A first line of names (`t,x,y,p` in any order, `t_us`, `t_s` or `t_ns` to state the unit) settles
+what the numbers leave open. Rejected: guessing a unit from the event rate, which is silently
+wrong for quiet scenes.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velocell.errors import RecordingError
+from velocell.files import replacing
+from velocell.formats.text_layout import DECIMALS, Layout, find_layout, is_number, shown, split
+from velocell.recording import Recording
+
+NAME = "CSV or text with t, x, y and optional p"
+
+_HEAD_BYTES = 1 << 18
+_BLOCK_BYTES = 4 << 20
+_LONGEST_LINE = 1 << 16
+_TIME_CHARACTERS = 32
+_WRITTEN_ROWS = 1 << 16
+_DAY_US = 86_400_000_000
+
+
+def matches(head: bytes, path: Path) -> bool:
+    return bool(head.strip()) and re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", head) is None
+
+
+def read(path: Path, *, size: tuple[int, int] | None = None, frame_time_us: int = 1_000) -> Recording:
+    """Read a recording; `size` (width, height) replaces what the file says. Events have times: no frame time.
+
+    Raises RecordingError, with line number and text for a row that cannot be read.
+    """
+    with path.open("rb") as handle:
+        head = handle.read(_HEAD_BYTES)
+        layout = find_layout(head, len(head) < _HEAD_BYTES, path)
+        handle.seek(layout.offset)
+        blocks = [_read_block(lines, first, layout, path) for first, lines in _blocks(handle, layout, path)]
+    joined = {name: np.concatenate([block[name] for block in blocks]) if blocks else np.empty(0) for name in layout.columns}
+    del blocks
+    width, height = layout.size or (None, None)
+    notes = layout.notes
+    if size is not None:
+        if layout.size not in (None, size):
+            notes = (*notes, f"sensor size {size[0]}x{size[1]} as given; the file says {width}x{height}")
+        width, height = size
+    start_us, stop_us = layout.span or (None, None)
+    recording = Recording.from_arrays(
+        joined["t"],
+        joined["x"],
+        joined["y"],
+        joined.get("p"),
+        width=width,
+        height=height,
+        start_us=start_us,
+        stop_us=stop_us,
+        source=str(path),
+        notes=notes,
+    )
+    if not layout.unit_stated and len(recording) and int(recording.t_us[-1] - recording.t_us[0]) > _DAY_US:
+        raise RecordingError(
+            f"{path}: the times span more than a day if they are in {layout.unit}, so their unit is unclear; state it "
+            "in a first line that names the columns, with t_s, t_ms, t_us or t_ns"
+        )
+    return recording
+
+
+def write_csv(recording: Recording, path: str | Path) -> None:
+    """Write `t_us,x,y,p` (p as 0/1, absent without polarity) under a comment line with size and span.
+
+    An existing file is replaced only once the new one is complete. Raises VelocellError where it
+    cannot be written.
+    """
+    columns: list[NDArray[Any]] = [recording.t_us, recording.x, recording.y]
+    names = ["t_us", "x", "y"]
+    if recording.p is not None:
+        columns.append(recording.p.view(np.uint8))
+        names.append("p")
+    row = ",".join(["%d"] * len(columns)) + "\n"
+    with replacing(path) as part, part.open("w", encoding="ascii", newline="") as handle:
+        handle.write(f"# width {recording.width} height {recording.height}")
+        handle.write(f" start_us {recording.start_us} stop_us {recording.stop_us}\n{','.join(names)}\n")
+        for first in range(0, len(recording), _WRITTEN_ROWS):
+            values = zip(*(column[first : first + _WRITTEN_ROWS].tolist() for column in columns), strict=True)
+            handle.write("".join([row % value for value in values]))
+
+
+def _blocks(handle: IO[bytes], layout: Layout, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Pieces of some MB, cut at line ends: (number of the first line, lines)."""
+    number = layout.first_line
+    while piece := handle.read(_BLOCK_BYTES):
+        rest = handle.readline(_LONGEST_LINE)
+        if len(rest) == _LONGEST_LINE and not rest.endswith(b"\n"):
+            raise RecordingError(f"{path} has a line of more than {_LONGEST_LINE} characters; one event a line is needed")
+        lines = (piece + rest).decode("latin-1").replace("\r\n", "\n").removesuffix("\n").split("\n")
+        yield number, lines
+        number += len(lines)
+
+
+def _read_block(lines: list[str], first_line: int, layout: Layout, path: Path) -> dict[str, NDArray[Any]]:
+    fast = _read_fast(lines, layout)
+    return _read_exactly(lines, first_line, layout, path) if fast is None else fast
+
+
+def _read_exactly(lines: list[str], first_line: int, layout: Layout, path: Path) -> dict[str, NDArray[Any]]:
+    """The definition of what a line means; it also names the line that means nothing."""
+    rows: list[tuple[int, ...]] = []
+    for number, line in enumerate(lines, first_line):
+        content = line.split(layout.comment)[0].strip()
+        if not content:
+            continue
+        fields = split(content, layout.separator)
+        try:
+            if len(fields) != layout.n_columns:
+                raise ValueError(f"{len(fields)} fields instead of {layout.n_columns}")
+            rows.append(tuple(_value(name, fields[k], layout.unit) for name, k in layout.columns.items()))
+        except ValueError as error:
+            raise RecordingError(f"{path} line {number} ({shown(line)}) is no event: {error}; correct or remove it") from None
+    return {
+        name: np.array([row[k] for row in rows], np.int64 if name == "t" else np.int32)
+        for k, name in enumerate(layout.columns)
+    }
+
+
+def _value(name: str, text: str, unit: str) -> int:
+    if not is_number(text):
+        raise ValueError(f"{name} is {shown(text)}, not a number")
+    decimal = Decimal(text)
+    if decimal and decimal.adjusted() > 18:
+        raise ValueError(f"{name} is too large")
+    if name == "t":
+        value = int(decimal.scaleb(DECIMALS[unit]).to_integral_value(ROUND_HALF_UP))
+        if abs(value) >= 1 << 62:
+            raise ValueError("t is too large")
+        return value
+    if decimal != decimal.to_integral_value():
+        raise ValueError(f"{name} is {shown(text)}, not a whole number")
+    if abs(decimal) >= 1 << 31:
+        raise ValueError(f"{name} is too large")
+    if name == "p" and decimal not in (-1, 0, 1):
+        raise ValueError(f"p is {shown(text)}, not 0 or 1 (or -1 or 1)")
+    return int(decimal)
+
+
+def _read_fast(lines: list[str], layout: Layout) -> dict[str, NDArray[Any]] | None:
+    """The same by way of numpy.loadtxt; None for a block with anything out of the ordinary."""
+    dtypes = {"t": "i8" if layout.whole_times else f"S{_TIME_CHARACTERS}", "x": "i4", "y": "i4", "p": "i1"}
+    fields = [("", "S1")] * layout.n_columns
+    for name, k in layout.columns.items():
+        fields[k] = (name, "f8" if name in layout.with_decimals else dtypes[name])
+    with warnings.catch_warnings():
+        # An integer written as 3.0 warns; only comments in a block warns too, and is fine.
+        warnings.simplefilter("error", DeprecationWarning)
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            table = np.loadtxt(lines, np.dtype(fields), comments=layout.comment, delimiter=layout.separator, ndmin=1)
+        except (ValueError, DeprecationWarning):
+            return None
+    columns: dict[str, NDArray[Any]] = {}
+    for name in layout.columns:
+        values = table[name] if name != "t" else _times_us(table["t"], layout)
+        if values is not None and values.dtype.kind == "f":
+            values = _whole(values)
+        if values is None or (name == "p" and values.size and not -1 <= values.min() <= values.max() <= 1):
+            return None
+        columns[name] = np.ascontiguousarray(values)
+    return columns
+
+
+def _whole(values: NDArray[Any]) -> NDArray[np.int32] | None:
+    # A comparison with NaN is false.
+    good = (values == np.floor(values)) & (np.abs(values) < 1 << 31)
+    return values.astype(np.int32) if good.all() else None
+
+
+def _times_us(values: NDArray[Any], layout: Layout) -> NDArray[np.int64] | None:
+    decimals = DECIMALS[layout.unit]
+    if values.dtype.kind != "S":
+        # Nanoseconds: to the nearest microsecond.
+        return values if decimals == 0 else (values + 500) // 1_000
+    return _decimal_times(values, decimals)
+
+
+def _decimal_times(texts: NDArray[np.bytes_], places: int) -> NDArray[np.int64] | None:
+    """Texts such as `1605537493.718345` times 10**places, rounded half up, in integers only.
+
+    A double has no room for microseconds since 1970 with further digits. None where a text is not
+    digits with at most one point, or too long.
+    """
+    characters = np.ascontiguousarray(texts).view(np.uint8).reshape(texts.size, -1).T.copy()
+    negative = characters[0] == ord("-")
+    characters[0][negative | (characters[0] == ord("+"))] = ord("0")
+    value = np.zeros(texts.size, np.int64)
+    # Digits seen after the point; -1 before it.
+    after = np.full(texts.size, -1, np.int8)
+    taken, seen, up = np.zeros(texts.size, np.int8), np.zeros(texts.size, np.bool_), np.zeros(texts.size, np.bool_)
+    for column in characters:
+        if not column.any():
+            break
+        digit = column - np.uint8(ord("0"))
+        is_digit, is_point = digit < 10, column == ord(".")
+        if not (is_digit | (is_point & (after < 0)) | (column == 0)).all():
+            return None
+        take = is_digit & (after < places)
+        value = np.where(take, value * 10 + digit, value)
+        up |= is_digit & (after == places) & (digit >= 5)
+        taken += take
+        seen |= is_digit
+        after = np.where(is_point, np.int8(0), after + (is_digit & (after >= 0)))
+    missing = places - np.clip(after, 0, places)
+    if characters[-1].any() or not seen.all() or (taken + missing > 18).any():
+        return None
+    value = value * 10 ** missing.astype(np.int64) + up
+    return np.where(negative, -value, value)

@@ -1,0 +1,130 @@
+"""The whole story on one page: Recording -> network -> spikes -> Tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from velocell import engines
+from velocell.calibrate import CROSSING_SHARE, calibrate
+from velocell.detect import Detector
+from velocell.errors import OptionError
+from velocell.network import Bands, Network
+from velocell.recording import Polarity, Recording
+from velocell.spikes import Spikes
+from velocell.tracks import COLUMNS, Tracks
+
+EVERY_US = 5_000
+BLOCK_US = 100_000  # events are handed on in blocks of this length, so that memory stays bounded
+PROBE_US = 1_000_000  # the share of edge crossings is measured on this much of the recording
+_PROBES = 4
+_SETTLED = 0.03
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What `detect` found: the table, every layer's spikes (empty unless asked for), the network used."""
+
+    tracks: Tracks
+    spikes: Spikes
+    network: Network
+
+
+def detect(
+    recording: Recording,
+    bands: Bands | Sequence[float] | None = None,
+    radius: float = 5.0,
+    *,
+    contrast: float | None = None,
+    dt_us: int | None = None,
+    every_us: int = EVERY_US,
+    polarity: Polarity = "merge",
+    network: Network | None = None,
+    engine: str = "native",
+    keep_spikes: bool = True,
+) -> Detection:
+    """Find disks of `radius` px in a recording and tell in which of the `bands` (px/s) each moves.
+
+    Left out, `contrast` is taken from the recording. A given `network` replaces the calibration.
+    Raises VelocellError for values or recordings from which nothing can follow.
+    """
+    if every_us < 1:
+        raise OptionError(f"the reporting interval must be at least 1 us, got {every_us}")
+    seen = recording.with_polarity(polarity)
+    if network is None:
+        if bands is None:
+            raise OptionError("detection needs speed bands or a network; give --bands or --network")
+        network = network_for(seen, bands, radius, contrast=contrast, dt_us=dt_us, engine=engine)
+    rows: list[dict[str, Any]] = []
+    spikes: list[Spikes] = []
+    for found, answered in follow(network, seen, every_us=every_us, engine=engine):
+        rows.append(found)
+        if keep_spikes:
+            spikes.append(answered)
+    tracks = Tracks.from_columns({name: np.concatenate([part[name] for part in rows]) for name in COLUMNS})
+    return Detection(tracks, Spikes.concatenate(spikes), network)
+
+
+def follow(
+    network: Network, recording: Recording, *, every_us: int = EVERY_US, engine: str = "native"
+) -> Iterator[tuple[dict[str, Any], Spikes]]:
+    """Run network and detector side by side; yields rows (columns by name) and spikes, block by block."""
+    chosen = engines.load(engine)
+    state = chosen.init(network, recording.size)
+    detector = Detector(network, recording.size, every_us)
+    for block in recording.chunks(BLOCK_US):
+        at_end = block.stop_us == recording.stop_us
+        # The last tick is run although it may be cut short; the instant at which the recording
+        # stops is no part of it and gets no row.
+        ticks_until_us = -(-block.stop_us // network.dt_us) * network.dt_us if at_end else block.stop_us
+        state, spikes = chosen.step(network, state, block, ticks_until_us)
+        yield detector.step(block, spikes, block.stop_us - at_end), spikes
+
+
+def network_for(
+    recording: Recording,
+    bands: Bands | Sequence[float],
+    radius: float,
+    *,
+    contrast: float | None = None,
+    dt_us: int | None = None,
+    engine: str = "native",
+) -> Network:
+    """Calibrate; without a contrast, measure on the first second which share of the edge crossings arrives.
+
+    The thresholds are proportional to that share, and the share can be read from any object that
+    is followed: its events per pixel of travel. So detection and calibration take turns until they agree.
+    """
+
+    def calibrated(share: float) -> Network:
+        return calibrate(
+            bands, radius, contrast=contrast, dt_us=dt_us, polarity=recording.p is not None, crossing_share=share
+        )
+
+    network = calibrated(CROSSING_SHARE)
+    network.check_size(*recording.size)
+    if contrast is not None:
+        return network
+    probe = recording.between(stop_us=recording.start_us + PROBE_US)
+    share = CROSSING_SHARE
+    for _ in range(_PROBES):
+        measured = _crossing_share(network, probe, engine)
+        if measured is None or abs(measured / share - 1) < _SETTLED:
+            break
+        share = measured
+        network = calibrated(share)
+    return replace(network, origin={**network.origin, "crossing_share": round(share, 4)})
+
+
+def _crossing_share(network: Network, recording: Recording, engine: str) -> float | None:
+    chosen = engines.load(engine)
+    detector = Detector(network, recording.size, EVERY_US)
+    state = chosen.init(network, recording.size)
+    for block in recording.chunks(BLOCK_US):
+        state, spikes = chosen.step(network, state, block, block.stop_us)
+        detector.step(block, spikes, block.stop_us)
+    shares = detector.crossing_shares()
+    return float(np.median(shares)) if shares.size else None
