@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "fault.hpp"
 
@@ -13,6 +14,47 @@ namespace {
 std::atomic<const PatchOps*> selected{nullptr};
 
 constexpr std::size_t kWorkPerPoll = 1 << 22;  // floats added, about 1 ms
+constexpr std::size_t kRoom = 1 << 14;         // spikes, at least, that a worker has room for
+constexpr std::size_t kFewSpikes = 192;        // of a tick: sorted by comparison
+
+const PatchOps& selected_patch_ops() {
+    const PatchOps* ops = selected;
+    const PatchVariants& variants = patch_variants();
+    return ops != nullptr ? *ops : *variants.ops[variants.count - 1];
+}
+
+// Sources of events, in parts for several threads: visit(event) for each in order.
+struct Stream {
+    const std::vector<Event>& events;
+
+    template <typename Visit>
+    void visit(std::size_t part, std::size_t parts, Visit&& visit) const {
+        for (std::size_t i = events.size() * part / parts; i < events.size() * (part + 1) / parts; ++i) visit(events[i]);
+    }
+};
+
+// Spikes of one row within kSpan px make one event: their patches were summed beforehand.
+struct SpikeSource {
+    const BlockSpikes& spikes;
+
+    template <typename Visit>
+    void visit(std::size_t part, std::size_t parts, Visit&& visit) const {
+        const std::size_t ticks = (spikes.starts.size() - 1) / spikes.channels;
+        for (std::size_t tick = ticks * part / parts; tick < ticks * (part + 1) / parts; ++tick)
+            for (std::size_t c = 0; c < spikes.channels; ++c) {
+                const std::uint32_t end = spikes.starts[tick * spikes.channels + c + 1];
+                for (std::uint32_t i = spikes.starts[tick * spikes.channels + c]; i < end;) {
+                    const std::uint32_t pixel = spikes.pixels[i];
+                    unsigned pattern = 0;
+                    for (++i; i < end && spikes.pixels[i] - pixel < kSpan && (spikes.pixels[i] ^ pixel) >> 16 == 0; ++i)
+                        pattern |= 1u << (spikes.pixels[i] - pixel - 1);
+                    visit(Event{static_cast<std::uint16_t>(pixel), static_cast<std::uint16_t>(pixel >> 16),
+                                static_cast<std::uint16_t>(c), static_cast<std::uint16_t>(tick & 0x1fff),
+                                static_cast<std::uint16_t>(pattern & 7)});
+                }
+            }
+    }
+};
 
 }  // namespace
 
@@ -24,22 +66,6 @@ void select_patch_ops(const char* name) {
             return;
         }
     throw EngineFault(std::string("this processor has no variant '") + name + "' of the engine");
-}
-
-const PatchOps& selected_patch_ops() {
-    const PatchOps* ops = selected;
-    if (ops != nullptr) return *ops;
-    const PatchVariants& variants = patch_variants();
-    return *variants.ops[variants.count - 1];
-}
-
-void Events::clear() { resize(0); }
-
-void Events::resize(std::size_t n) {
-    x.resize(n);
-    y.resize(n);
-    tick.resize(n);
-    code.resize(n);
 }
 
 void Budget::spend(std::size_t worker, std::size_t spikes, std::size_t work) {
@@ -54,158 +80,250 @@ void Budget::spend(std::size_t worker, std::size_t spikes, std::size_t work) {
     if (interrupted_()) throw Interrupted();
 }
 
-Layer::Layer(Plan plan, std::int32_t width, std::int32_t height)
+Layer::Layer(std::shared_ptr<const Plan> plan, std::int32_t width, std::int32_t height)
     : plan_(std::move(plan)),
       width_(width),
       height_(height),
       columns_((width + kTile - 1) / kTile),
       rows_((height + kTile - 1) / kTile) {
     tiles_.resize(static_cast<std::size_t>(columns_) * rows_);
-    for (std::int32_t row = 0; row < rows_; ++row)
-        for (std::int32_t column = 0; column < columns_; ++column) {
-            Tile& tile = tiles_[static_cast<std::size_t>(row) * columns_ + column];
-            tile.x = column * kTile;
-            tile.y = row * kTile;
-            tile.width = std::min(kTile, width - tile.x);
-            tile.height = std::min(kTile, height - tile.y);
-            // 16 floats more per row and 5 cache lines more per plane: rows of neighbouring
-            // channels must not share their address modulo 4096.
-            tile.stride = (tile.width + kUnit - 1) / kUnit * kUnit + 2 * kUnit;
-            tile.plane = tile.height * tile.stride + 80;
-        }
+    for (std::size_t i = 0; i < tiles_.size(); ++i) {
+        Extent& extent = tiles_[i].extent;
+        extent.x = static_cast<std::int32_t>(i) % columns_ * kTile;
+        extent.y = static_cast<std::int32_t>(i) / columns_ * kTile;
+        extent.width = std::min(kTile, width - extent.x);
+        extent.height = std::min(kTile, height - extent.y);
+    }
 }
 
 Layer::Layer(const Layer& other) : Layer(other.plan_, other.width_, other.height_) {
     for (std::size_t i = 0; i < tiles_.size(); ++i) {
-        if (!other.tiles_[i].membranes) continue;
-        allocate(tiles_[i]);
-        std::copy_n(other.tiles_[i].membranes.get(), tiles_[i].floats(), tiles_[i].membranes.get());
-        tiles_[i].periods = other.tiles_[i].periods;
+        const Tile& tile = other.tiles_[i];
+        if (!tile.membranes) continue;
+        tiles_[i].periods = tile.periods;
+        tiles_[i].membranes = floats(plane(tile) * plan_->channels());
+        std::copy_n(tile.membranes.get(), plane(tile) * plan_->channels(), tiles_[i].membranes.get());
     }
 }
 
-void Layer::allocate(Tile& tile) const {
-    tile.periods.assign(plan_.channels(), 0);
-    void* memory = ::operator new[](tile.floats() * sizeof(float), std::align_val_t{64});
-    std::memset(memory, 0, tile.floats() * sizeof(float));
-    tile.membranes.reset(static_cast<float*>(memory));
+Layer::Floats Layer::floats(std::size_t count) {
+    void* memory = ::operator new[](count * sizeof(float), std::align_val_t{64});
+    std::memset(memory, 0, count * sizeof(float));
+    return Floats(static_cast<float*>(memory));
 }
 
-void Layer::run(Team& team, const Events& events, const std::vector<std::int64_t>& ticks, Budget& budget,
-                std::vector<Key>& spikes) {
-    spikes.clear();
-    if (events.size() == 0) return;
+// 5 cache lines more than needed: the same pixel of two channels must not share its address modulo
+// 4096, the processor would take one for the other.
+std::ptrdiff_t Layer::plane(const Tile& tile) const {
+    return static_cast<std::ptrdiff_t>(tile.extent.height) * kTile + 5 * kBlock;
+}
+
+std::size_t Layer::bytes() const {
+    std::size_t total = 0;
+    for (const Tile& tile : tiles_)
+        if (tile.membranes) total += plane(tile) * plan_->channels() * sizeof(float);
+    return total;
+}
+
+BlockSpikes Layer::run(Team& team, const std::vector<Event>& events, const std::vector<std::int64_t>& ticks,
+                       Budget& budget) {
+    prepare(team, ticks);
+    distribute(team, Stream{events});
+    run_tiles(team, budget);
+    return collect(team, ticks.size());
+}
+
+BlockSpikes Layer::run(Team& team, const BlockSpikes& before, const std::vector<std::int64_t>& ticks, Budget& budget) {
+    prepare(team, ticks);
+    distribute(team, SpikeSource{before});
+    run_tiles(team, budget);
+    return collect(team, ticks.size());
+}
+
+void Layer::prepare(Team& team, const std::vector<std::int64_t>& ticks) {
     ops_ = &selected_patch_ops();
-    const auto channels = static_cast<std::size_t>(plan_.channels());
+    const std::size_t channels = plan_->channels(), buffers = plan_->buffer_count;
     now_.resize(ticks.size() * channels);
     periods_.resize(ticks.size() * channels);
-    for (std::size_t i = 0; i < ticks.size(); ++i) plan_.at(ticks[i], &now_[i * channels], &periods_[i * channels]);
-    distribute(team, events);
-
-    // The fullest tiles first, so that no thread is left with one at the end.
-    std::vector<std::size_t> order;
-    for (std::size_t i = 0; i < tiles_.size(); ++i)
-        if (starts_[i + 1] > starts_[i]) order.push_back(i);
-    std::stable_sort(order.begin(), order.end(), [this](std::size_t a, std::size_t b) {
-        return starts_[a + 1] - starts_[a] > starts_[b + 1] - starts_[b];
-    });
-    for (Worker& worker : workers_) worker.spikes.clear();
-    team.run(order.size(), [&](std::size_t worker, std::size_t i) {
-        const std::size_t tile = order[i];
-        run_tile(tiles_[tile], &sorted_[starts_[tile]], &sorted_[starts_[tile]] + (starts_[tile + 1] - starts_[tile]),
-                 worker, workers_[worker], budget);
-    });
-    for (const Worker& worker : workers_) spikes.insert(spikes.end(), worker.spikes.begin(), worker.spikes.end());
-    std::sort(spikes.begin(), spikes.end());
-}
-
-// Which tiles the patches of each event reach: visit(tile, i).
-template <typename Visit>
-void Layer::visit_tiles(const Events& events, std::size_t begin, std::size_t end, Visit&& visit) const {
-    for (std::size_t i = begin; i < end; ++i) {
-        const std::int32_t x = events.x[i], y = events.y[i];
-        const std::int32_t left = std::max(x + plan_.left, 0) / kTile, right = std::min(x + plan_.right, width_ - 1) / kTile;
-        const std::int32_t top = std::max(y + plan_.top, 0) / kTile, bottom = std::min(y + plan_.bottom, height_ - 1) / kTile;
-        for (std::int32_t row = top; row <= bottom; ++row)
-            for (std::int32_t column = left; column <= right; ++column)
-                visit(static_cast<std::size_t>(row) * columns_ + column, i);
+    for (std::size_t i = 0; i < ticks.size(); ++i) plan_->at(ticks[i], &now_[i * channels], &periods_[i * channels]);
+    workers_.resize(std::max(workers_.size(), team.size()));
+    for (Worker& worker : workers_) {
+        worker.runs.clear();
+        worker.spike_count = 0;
+        if (worker.currents) continue;
+        worker.currents = floats(buffers * kTile * kStride);
+        worker.touched.resize(buffers * kTouchedRows);
+        for (std::size_t i = 0; i < buffers; ++i)
+            worker.buffers.push_back({&worker.currents[i * kTile * kStride], &worker.touched[i * kTouchedRows], false});
     }
 }
 
-// A counting sort by tile, in parallel over ranges of events; the order within a tile stays.
-void Layer::distribute(Team& team, const Events& events) {
-    const std::size_t parts = team.size(), n = events.size();
-    workers_.resize(parts);
-    const auto begin = [&](std::size_t part) { return n * part / parts; };
+// A counting sort by the tiles that an event's patches reach, in parallel over parts of the source;
+// the order within a tile stays.
+template <typename Source>
+void Layer::distribute(Team& team, const Source& source) {
+    const std::size_t parts = team.size();
+    const auto visit = [&](std::size_t part, auto&& visit_tile) {
+        source.visit(part, parts, [&](const Event& event) {
+            const std::int32_t x = event.x, y = event.y;
+            const std::int32_t left = std::max(x + plan_->left, 0) / kTile, right = std::min(x + plan_->right, width_ - 1) / kTile;
+            const std::int32_t top = std::max(y + plan_->top, 0) / kTile, bottom = std::min(y + plan_->bottom, height_ - 1) / kTile;
+            for (std::int32_t row = top; row <= bottom; ++row)
+                for (std::int32_t column = left; column <= right; ++column)
+                    visit_tile(static_cast<std::size_t>(row) * columns_ + column, event);
+        });
+    };
     team.run(parts, [&](std::size_t, std::size_t part) {
         auto& fill = workers_[part].fill;
         fill.assign(tiles_.size(), 0);
-        visit_tiles(events, begin(part), begin(part + 1), [&](std::size_t tile, std::size_t) { ++fill[tile]; });
+        visit(part, [&](std::size_t tile, const Event&) { ++fill[tile]; });
     });
     starts_.resize(tiles_.size() + 1);
     std::size_t total = 0;
     for (std::size_t tile = 0; tile < tiles_.size(); ++tile) {
         starts_[tile] = total;
-        for (Worker& worker : workers_) total += std::exchange(worker.fill[tile], total);
+        for (std::size_t part = 0; part < parts; ++part) total += std::exchange(workers_[part].fill[tile], total);
     }
     starts_.back() = total;
     sorted_.resize(total);
     team.run(parts, [&](std::size_t, std::size_t part) {
         auto& fill = workers_[part].fill;
-        visit_tiles(events, begin(part), begin(part + 1), [&](std::size_t tile, std::size_t i) {
-            sorted_[fill[tile]++] = {events.x[i], events.y[i], events.tick[i], events.code[i]};
-        });
+        visit(part, [&](std::size_t tile, const Event& event) { sorted_[fill[tile]++] = event; });
     });
 }
 
-void Layer::run_tile(Tile& tile, const Event* begin, const Event* end, std::size_t number, Worker& worker,
-                     Budget& budget) {
-    if (!tile.membranes) allocate(tile);
-    while (begin < end) {
-        const Event* stop = begin + 1;
-        while (stop < end && stop->tick == begin->tick) ++stop;
-        const std::size_t before = worker.spikes.size(), count = static_cast<std::size_t>(stop - begin);
-        run_tick(tile, begin, count, worker);
-        budget.spend(number, worker.spikes.size() - before, static_cast<std::size_t>(count * plan_.mean_cost) + 64);
-        begin = stop;
-    }
+void Layer::run_tiles(Team& team, Budget& budget) {
+    // The fullest tiles first, so that no thread is left with one at the end.
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < tiles_.size(); ++i)
+        if (starts_[i + 1] > starts_[i]) order.push_back(i);
+    const auto size = [this](std::size_t tile) { return starts_[tile + 1] - starts_[tile]; };
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return size(a) > size(b); });
+    team.run(order.size(), [&](std::size_t number, std::size_t i) {
+        Tile& tile = tiles_[order[i]];
+        Worker& worker = workers_[number];
+        if (!tile.membranes) {
+            tile.membranes = floats(plane(tile) * plan_->channels());
+            tile.periods.assign(plan_->channels(), 0);
+        }
+        const Event* const end = sorted_.data() + starts_[order[i] + 1];
+        for (const Event* event = sorted_.data() + starts_[order[i]]; event < end;) {
+            const Event* stop = event + 1;
+            while (stop < end && stop->tick == event->tick) ++stop;
+            const std::size_t before = worker.spike_count, count = static_cast<std::size_t>(stop - event);
+            run_tick(tile, event, count, worker);
+            if (worker.spike_count > before)
+                worker.runs.push_back({event->tick, static_cast<std::uint32_t>(order[i]),
+                                       static_cast<std::uint32_t>(number), before, worker.spike_count});
+            budget.spend(number, worker.spike_count - before, static_cast<std::size_t>(count * plan_->mean_cost) + 64);
+            event = stop;
+        }
+    });
 }
 
 void Layer::run_tick(Tile& tile, const Event* events, std::size_t count, Worker& worker) {
-    const std::size_t row = events->tick * tile.periods.size();
-    const Now* now = &now_[row];
-    for (std::size_t c = 0; c < tile.periods.size(); ++c)
-        if (tile.periods[c] != periods_[row + c]) change_period(tile, static_cast<std::int32_t>(c), periods_[row + c]);
-    const View view = tile.view();
-    worker.hits.resize(std::max(worker.hits.size(), count * plan_.most_connections + 1));
-    worker.pixels.resize(plan_.largest_patch + 1);
-    const std::size_t hits =
-        ops_->add(view, events, count, plan_.connections.data(), plan_.first.data(), now, worker.hits.data());
-    // Only now, after all of the tick's events, is it known which pixels stay above: negative
-    // weights may have pulled them back. The last patch on a pixel that does has hit.
-    for (std::size_t i = 0; i < hits; ++i) {
-        const Connection& connection = plan_.connections[worker.hits[i].connection];
-        const std::size_t found = ops_->collect(view, events[worker.hits[i].event], connection,
-                                                now[connection.channel], worker.pixels.data());
-        const Key base = Key{events->tick} << kTickShift | Key(connection.channel) << kChannelShift;
-        for (std::size_t j = 0; j < found; ++j) worker.spikes.push_back(base | worker.pixels[j]);
+    ops_->add(tile.extent, events, count, plan_->patches.data(), plan_->first.data(), worker.buffers.data());
+    const std::size_t now = events->tick * plan_->channels();
+    worker.channels.clear();
+    worker.of_channel.clear();
+    for (std::size_t c = 0; c < plan_->channels(); ++c) {
+        const auto first = worker.of_channel.size();
+        for (const std::uint32_t buffer : plan_->buffers[c])
+            if (worker.buffers[buffer].active) worker.of_channel.push_back(buffer);
+        if (worker.of_channel.size() == first) continue;
+        if (tile.periods[c] != periods_[now + c]) change_period(tile, c, periods_[now + c]);
+        const Now& numbers = now_[now + c];
+        worker.channels.push_back({numbers.weight, numbers.threshold, numbers.reset, plan_->memoryless(c),
+                                   static_cast<std::int32_t>(c), &tile.membranes[c * plane(tile)], nullptr,
+                                   static_cast<std::int32_t>(worker.of_channel.size() - first)});
     }
-    if (!plan_.any_memoryless()) return;
-    for (std::size_t i = 0; i < count; ++i)
-        for (std::uint32_t j = plan_.first[events[i].code]; j < plan_.first[events[i].code + 1]; ++j)
-            if (plan_.memoryless(plan_.connections[j].channel)) ops_->clear(view, events[i], plan_.connections[j]);
+    const std::uint32_t* lists = worker.of_channel.data();
+    for (Channel& channel : worker.channels) channel.buffers = std::exchange(lists, lists + channel.buffer_count);
+    std::int32_t row = 0;
+    do {
+        worker.spikes.resize(std::max(worker.spikes.size(), worker.spike_count + worker.channels.size() * kTile + kRoom));
+        std::uint64_t* to = worker.spikes.data() + worker.spike_count;
+        row = ops_->update(tile.extent, row, worker.buffers.data(), worker.buffers.size(), worker.channels.data(),
+                           worker.channels.size(), to, worker.spikes.data() + worker.spikes.size());
+        worker.spike_count = static_cast<std::size_t>(to - worker.spikes.data());
+    } while (row < tile.extent.height);
+    for (Buffer& buffer : worker.buffers) buffer.active = false;
 }
 
-void Layer::change_period(Tile& tile, std::int32_t channel, std::int64_t period) const {
-    float* s = tile.membranes.get() + channel * tile.plane;
-    const std::int64_t passed = period - tile.periods[channel];
-    tile.periods[channel] = period;
+void Layer::change_period(Tile& tile, std::size_t channel, std::int64_t period) const {
+    float* s = &tile.membranes[channel * plane(tile)];
     // What is left after two periods is below 2^-128 of a kernel's largest weight.
-    const float factor = passed < 2 ? 0x1p-64F : 0.0F;
-    for (std::ptrdiff_t i = 0; i < tile.plane; ++i) {
+    const float factor = period - tile.periods[channel] < 2 ? 0x1p-64F : 0.0F;
+    tile.periods[channel] = period;
+    for (std::ptrdiff_t i = 0; i < plane(tile); ++i) {
         const float value = s[i] * factor;
         s[i] = std::abs(value) < 0x1p-90F ? 0.0F : value;  // no denormal numbers, they are slow
     }
+}
+
+BlockSpikes Layer::collect(Team& team, std::size_t ticks) {
+    const std::size_t channels = plan_->channels();
+    std::vector<Run> runs;
+    for (const Worker& worker : workers_) runs.insert(runs.end(), worker.runs.begin(), worker.runs.end());
+    std::sort(runs.begin(), runs.end(),
+              [](const Run& a, const Run& b) { return a.tick != b.tick ? a.tick < b.tick : a.tile < b.tile; });
+    std::vector<std::size_t> first(ticks + 1), at(ticks + 1);
+    for (const Run& run : runs) {
+        ++first[run.tick + 1];
+        at[run.tick + 1] += run.end - run.begin;
+    }
+    for (std::size_t tick = 0; tick < ticks; ++tick) {
+        first[tick + 1] += first[tick];
+        at[tick + 1] += at[tick];
+    }
+    BlockSpikes spikes;
+    spikes.channels = channels;
+    spikes.starts.resize(ticks * channels + 1);
+    spikes.pixels.resize(at[ticks]);
+    spikes.starts.back() = static_cast<std::uint32_t>(at[ticks]);
+    team.run(ticks, [&](std::size_t worker, std::size_t tick) {
+        std::uint32_t* starts = &spikes.starts[tick * channels];
+        std::fill_n(starts, channels, static_cast<std::uint32_t>(at[tick]));
+        if (first[tick] < first[tick + 1])
+            sort_tick(&runs[first[tick]], &runs[first[tick]] + (first[tick + 1] - first[tick]), workers_[worker], starts,
+                      spikes.pixels.data());
+    });
+    return spikes;
+}
+
+// By channel, y, x. Runs come in the order of their tiles, and within a tile and row x rises: for
+// many spikes a counting sort by channel and row is enough.
+void Layer::sort_tick(const Run* begin, const Run* end, Worker& worker, std::uint32_t* starts,
+                      std::uint32_t* pixels) const {
+    const std::size_t channels = plan_->channels();
+    const auto visit = [&](auto&& each) {
+        for (const Run* run = begin; run < end; ++run)
+            for (std::size_t i = run->begin; i < run->end; ++i) each(workers_[run->worker].spikes[i]);
+    };
+    const std::uint32_t base = starts[0];
+    std::size_t total = 0;
+    for (const Run* run = begin; run < end; ++run) total += run->end - run->begin;
+    if (total <= kFewSpikes) {
+        std::uint64_t keys[kFewSpikes];
+        std::size_t n = 0;
+        visit([&](std::uint64_t key) { keys[n++] = key; });
+        std::sort(keys, keys + n);
+        std::size_t c = 0;
+        for (std::size_t i = 0; i < n; ++i) {
+            for (; c < keys[i] >> 32; ++c) starts[c + 1] = static_cast<std::uint32_t>(base + i);
+            pixels[base + i] = static_cast<std::uint32_t>(keys[i]);
+        }
+        for (; c + 1 < channels; ++c) starts[c + 1] = static_cast<std::uint32_t>(base + n);
+        return;
+    }
+    auto& rows = worker.rows;
+    rows.assign(channels * height_ + 1, 0);
+    const auto row_of = [&](std::uint64_t key) { return (key >> 32) * height_ + (key >> 16 & 0xffff); };
+    visit([&](std::uint64_t key) { ++rows[row_of(key) + 1]; });
+    std::uint32_t sum = base;
+    for (std::uint32_t& row : rows) sum = row += sum;
+    for (std::size_t c = 0; c < channels; ++c) starts[c] = rows[c * height_];
+    visit([&](std::uint64_t key) { pixels[rows[row_of(key)]++] = static_cast<std::uint32_t>(key); });
 }
 
 }  // namespace velocell

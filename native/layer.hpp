@@ -13,26 +13,21 @@
 
 namespace velocell {
 
-// Events of a block in the order of their times; `tick` counts the block's ticks that have events.
-struct Events {
-    std::vector<std::uint16_t> x, y, tick, code;
+constexpr std::size_t kMaxTicks = 4096;  // of a block
 
-    std::size_t size() const { return x.size(); }
-    void clear();
-    void resize(std::size_t n);
+// A layer's spikes in a block, sorted by tick, channel, y, x. Those of one tick and channel are
+// pixels[starts[tick * channels + channel]] up to the next start; a pixel is y << 16 | x.
+struct BlockSpikes {
+    std::size_t channels = 0;
+    std::vector<std::uint32_t> starts, pixels;
 };
-
-// tick << 50 | channel << 32 | y << 16 | x: sorted, it is the canonical order of one layer's spikes
-using Key = std::uint64_t;
-constexpr int kTickShift = 50, kChannelShift = 32, kRowShift = 16;
-constexpr std::size_t kMaxTicks = std::size_t{1} << (64 - kTickShift);
 
 // What ends a step early: a signal (asked for by worker 0 now and then) or too many spikes.
 class Budget {
 public:
     Budget(std::function<bool()> interrupted, std::size_t spikes) : interrupted_(std::move(interrupted)), left_(spikes) {}
 
-    // Throws Interrupted or EngineFault. `spikes`, `work`: since the last call.
+    // Throws Interrupted or EngineFault. `spikes`, `work` (floats added): since the last call.
     void spend(std::size_t worker, std::size_t spikes, std::size_t work);
 
 private:
@@ -43,17 +38,16 @@ private:
 
 class Layer {
 public:
-    static constexpr std::int32_t kTile = 128;  // px
-
-    Layer(Plan plan, std::int32_t width, std::int32_t height);
+    Layer(std::shared_ptr<const Plan> plan, std::int32_t width, std::int32_t height);
     Layer(const Layer& other);
     Layer& operator=(const Layer&) = delete;
 
-    const Plan& plan() const { return plan_; }
+    // Run a block whose i-th tick with events is ticks[i]: events in the order of their times, or
+    // the spikes of the layer before.
+    BlockSpikes run(Team& team, const std::vector<Event>& events, const std::vector<std::int64_t>& ticks, Budget& budget);
+    BlockSpikes run(Team& team, const BlockSpikes& before, const std::vector<std::int64_t>& ticks, Budget& budget);
 
-    // Runs a block whose i-th tick with events is ticks[i]; leaves its spikes, sorted, in `spikes`.
-    void run(Team& team, const Events& events, const std::vector<std::int64_t>& ticks, Budget& budget,
-             std::vector<Key>& spikes);
+    std::size_t bytes() const;  // of membranes
 
 private:
     friend class Archive;
@@ -61,43 +55,54 @@ private:
     struct Free {
         void operator()(float* memory) const { ::operator delete[](memory, std::align_val_t{64}); }
     };
+    using Floats = std::unique_ptr<float[], Free>;
     struct Tile {
-        std::int32_t x, y, width, height;
-        std::ptrdiff_t stride, plane;
-        std::vector<std::int64_t> periods;            // per channel
-        std::unique_ptr<float[], Free> membranes;     // (channels, height, stride); none before the first event
-        std::size_t floats() const { return static_cast<std::size_t>(plane) * periods.size(); }
-        View view() const { return {membranes.get(), x, y, width, height, stride, plane}; }
+        Extent extent;
+        std::vector<std::int64_t> periods;  // per channel
+        Floats membranes;                   // (channels, height, kTile); none before the first event
+    };
+    // Spikes of one tile in one tick: worker's spikes[begin..end)
+    struct Run {
+        std::uint32_t tick, tile, worker;
+        std::size_t begin, end;
     };
     struct Worker {
-        std::vector<std::size_t> fill;  // per tile: events, then where the next one goes
-        std::vector<Hit> hits;
-        std::vector<std::uint32_t> pixels;
-        std::vector<Key> spikes;
+        std::vector<std::size_t> fill;  // per tile: how many events, then where the next one goes
+        Floats currents;
+        std::vector<std::uint16_t> touched;
+        std::vector<Buffer> buffers;
+        std::vector<Channel> channels;
+        std::vector<std::uint32_t> of_channel;  // lists of buffers
+        std::vector<std::uint64_t> spikes;
+        std::size_t spike_count = 0;
+        std::vector<Run> runs;
+        std::vector<std::uint32_t> rows;  // for sorting
     };
 
-    void allocate(Tile& tile) const;
-    void distribute(Team& team, const Events& events);
-    template <typename Visit>
-    void visit_tiles(const Events& events, std::size_t begin, std::size_t end, Visit&& visit) const;
-    void run_tile(Tile& tile, const Event* begin, const Event* end, std::size_t number, Worker& worker, Budget& budget);
+    static Floats floats(std::size_t count);
+    std::ptrdiff_t plane(const Tile& tile) const;
+    void prepare(Team& team, const std::vector<std::int64_t>& ticks);
+    template <typename Source>
+    void distribute(Team& team, const Source& source);
+    void run_tiles(Team& team, Budget& budget);
     void run_tick(Tile& tile, const Event* events, std::size_t count, Worker& worker);
-    void change_period(Tile& tile, std::int32_t channel, std::int64_t period) const;
+    void change_period(Tile& tile, std::size_t channel, std::int64_t period) const;
+    BlockSpikes collect(Team& team, std::size_t ticks);
+    void sort_tick(const Run* begin, const Run* end, Worker& worker, std::uint32_t* starts, std::uint32_t* pixels) const;
 
-    Plan plan_;
+    std::shared_ptr<const Plan> plan_;
     std::int32_t width_, height_, columns_, rows_;
     std::vector<Tile> tiles_;
     const PatchOps* ops_ = nullptr;
     // Of the block that is run:
     std::vector<Now> now_;
     std::vector<std::int64_t> periods_;
-    std::vector<Event> sorted_;         // by tile, then in the order of the stream
-    std::vector<std::size_t> starts_;   // of each tile in sorted_
+    std::vector<Event> sorted_;        // by tile, then in the order of the stream
+    std::vector<std::size_t> starts_;  // of each tile in sorted_
     std::vector<Worker> workers_;
 };
 
 // The variant of PatchOps that steps use from now on, by name; throws EngineFault for an unknown one.
 void select_patch_ops(const char* name);
-const PatchOps& selected_patch_ops();
 
 }  // namespace velocell

@@ -1,6 +1,6 @@
-// The innermost work: adding kernel patches of events to one tile's membranes, compiled once per
-// instruction set and chosen at run time. All variants give the same bits: products are rounded
-// before they are added (no fused multiply-add) and a pixel's additions keep their order.
+// The innermost work on one tile in one tick, compiled once per instruction set and chosen at run
+// time. All variants give the same bits: products are rounded before they are added (no fused
+// multiply-add), and a pixel's additions keep their order.
 //
 // Only plain types here: this header is compiled with other instruction sets than the rest, and
 // an inline function of the standard library must not end up in the program in such a form.
@@ -11,50 +11,64 @@
 
 namespace velocell {
 
-constexpr std::int32_t kUnit = 8;  // floats; patch rows are padded with zeros to a multiple
+constexpr std::int32_t kTile = 128;   // px, side of a tile
+constexpr std::int32_t kBlock = 16;   // floats, one cache line: what an update works on
+constexpr std::int32_t kUnit = 8;     // floats; rows of patches are padded with zeros to a multiple
+constexpr std::int32_t kSpan = 4;     // px: spikes in a row that are this close together make one event
+constexpr std::int32_t kPatterns = 8; // of such spikes, the first is always there
+// A row of currents has a block more on both sides, for what patches add beyond the tile.
+constexpr std::int32_t kStride = kTile + 2 * kBlock;
+constexpr std::int32_t kTouchedRows = kTile + kBlock;
 
+// One event, or up to kSpan spikes of one row and channel: bit i of `pattern` stands for x + i + 1.
 struct Event {
     std::uint16_t x, y;
-    std::uint16_t tick;  // index into the block's table of ticks
-    std::uint16_t code;  // which list of connections it drives
+    std::uint16_t code;          // which list of patches it drives
+    std::uint16_t tick : 13;     // index into the block's table of ticks
+    std::uint16_t pattern : 3;
 };
+static_assert(sizeof(Event) == 8);
 
 // A kernel, mirrored and cropped to its weights; its first weight goes to (x + left, y + top).
-struct Connection {
-    std::int32_t channel;
-    std::int32_t left, top, rows, units;
+// For every pattern there is the sum of the patches, `size` floats apart.
+struct Patch {
+    std::int32_t buffer;
+    std::int32_t left, top, rows, units, size;
     const float* weights;
 };
 
-// A channel in one tick: membrane S = (v - v_leak) scaled; S += weight * patch; spike where S > threshold.
-struct Now {
+// Currents of one tick, summed before any membrane is touched. A buffer serves all channels that
+// see the same sum.
+struct Buffer {
+    float* currents;         // (kTile, kStride)
+    std::uint16_t* touched;  // (kTouchedRows): bit b: block b of the row
+    bool active;             // any touched
+};
+
+// A channel in one tick. Membrane S = (v - v_leak), scaled: S += weight * I; spike where S > threshold.
+struct Channel {
     float weight, threshold, reset;
+    bool memoryless;  // S is 0 before every tick
+    std::int32_t number;
+    float* membranes;  // (height, kTile) of this tile
+    const std::uint32_t* buffers;
+    std::int32_t buffer_count;
 };
 
-// The output pixels a tile owns. A row has kUnit spare floats on both sides, which take what
-// patches add beyond the tile and are never read.
-struct View {
-    float* membranes;
+struct Extent {
     std::int32_t x, y, width, height;
-    std::ptrdiff_t stride, plane;
-};
-
-struct Hit {
-    std::uint32_t event, connection;
 };
 
 struct PatchOps {
     const char* name;
-    // Adds the patches of `count` events of one tick. Writes down every patch that left a pixel above
-    // its threshold; returns how many. `first` of a code is its first connection.
-    std::size_t (*add)(const View& view, const Event* events, std::size_t count, const Connection* connections,
-                       const std::uint32_t* first, const Now* now, Hit* hits);
-    // Resets the pixels of one patch that are above threshold; writes y << 16 | x of those
-    // the tile owns (room for rows * units * kUnit is needed) and returns how many.
-    std::size_t (*collect)(const View& view, const Event& event, const Connection& connection, Now now,
-                           std::uint32_t* pixels);
-    // Sets the pixels of one patch to v_leak.
-    void (*clear)(const View& view, const Event& event, const Connection& connection);
+    // Adds the patches of events of one tick to the currents.
+    void (*add)(const Extent& tile, const Event* events, std::size_t count, const Patch* patches,
+                const std::uint32_t* first, Buffer* buffers);
+    // Adds the currents to the membranes and clears them, from `row` on; writes spikes as
+    // channel << 32 | y << 16 | x. Returns the row it stopped at for want of room, or the height.
+    std::int32_t (*update)(const Extent& tile, std::int32_t row, Buffer* buffers, std::size_t buffer_count,
+                           const Channel* channels, std::size_t channel_count, std::uint64_t*& spikes,
+                           const std::uint64_t* room);
 };
 
 // Slowest first; those this processor cannot run are left out.

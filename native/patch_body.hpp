@@ -20,130 +20,132 @@ struct Vector {
     static void store(float* to, Floats value) { __builtin_memcpy(to, &value, sizeof value); }
     static Floats all(float value) { return Floats{} + value; }
 };
+using Lanes = Vector<kLanes>;
+using Floats = Lanes::Floats;
 
-inline bool any_above(Vector<4>::Floats v, float threshold) {
-#if defined(__SSE2__)
-    return _mm_movemask_ps(_mm_cmpgt_ps(reinterpret_cast<__m128>(v), _mm_set1_ps(threshold))) != 0;
-#else
-    return (v[0] > threshold) | (v[1] > threshold) | (v[2] > threshold) | (v[3] > threshold);
-#endif
-}
-
-#if defined(__AVX2__)
-inline bool any_above(Vector<8>::Floats v, float threshold) {
-    return _mm256_movemask_ps(_mm256_cmp_ps(reinterpret_cast<__m256>(v), _mm256_set1_ps(threshold), _CMP_GT_OQ)) != 0;
-}
-#endif
-
+// One bit per lane that is above the threshold.
+inline std::uint32_t above(Floats v, float threshold) {
 #if defined(__AVX512F__)
-inline bool any_above(Vector<16>::Floats v, float threshold) {
-    return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(v), _mm512_set1_ps(threshold), _CMP_GT_OQ) != 0;
-}
+    return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(v), _mm512_set1_ps(threshold), _CMP_GT_OQ);
+#elif defined(__AVX2__)
+    return static_cast<std::uint32_t>(
+        _mm256_movemask_ps(_mm256_cmp_ps(reinterpret_cast<__m256>(v), _mm256_set1_ps(threshold), _CMP_GT_OQ)));
+#elif defined(__SSE2__)
+    return static_cast<std::uint32_t>(_mm_movemask_ps(_mm_cmpgt_ps(reinterpret_cast<__m128>(v), _mm_set1_ps(threshold))));
+#else
+    std::uint32_t bits = 0;
+    for (int i = 0; i < kLanes; ++i) bits |= static_cast<std::uint32_t>(v[i] > threshold) << i;
+    return bits;
 #endif
+}
 
-// The part of a patch that reaches into the tile.
-struct Reach {
-    std::int32_t rows, units;
-    float* membranes;
-    const float* weights;
-};
+// I += patch over kWidth columns.
+template <int kWidth>
+inline void add_columns(float* currents, const float* weights, std::int32_t rows, std::ptrdiff_t pitch) {
+    using Strip = Vector<kWidth < kLanes ? kWidth : kLanes>;
+    constexpr int kStep = kWidth < kLanes ? kWidth : kLanes;
+    for (std::int32_t row = 0; row < rows; ++row, currents += kStride, weights += pitch)
+        for (int i = 0; i < kWidth; i += kStep)
+            Strip::store(currents + i, Strip::load(currents + i) + Strip::load(weights + i));
+}
 
-inline Reach reach_of(const View& view, const Event& event, const Connection& connection) {
-    const std::int32_t left = event.x - view.x + connection.left, top = event.y - view.y + connection.top;
+// Sets `bits` in `count` rows.
+inline void touch(std::uint16_t* rows, std::int32_t count, std::uint16_t bits) {
+    typedef std::uint16_t Eight __attribute__((vector_size(16)));
+    const auto set = [&](std::uint16_t* at) {
+        Eight value;
+        __builtin_memcpy(&value, at, sizeof value);
+        value |= Eight{} + bits;
+        __builtin_memcpy(at, &value, sizeof value);
+    };
+    if (count < 8) {
+        for (std::int32_t i = 0; i < count; ++i) rows[i] |= bits;
+        return;
+    }
+    for (std::int32_t i = 0; i + 8 < count; i += 8) set(rows + i);
+    set(rows + count - 8);
+}
+
+inline void add_patch(const Extent& tile, const Event& event, const Patch& patch, Buffer& buffer) {
+    const std::int32_t left = event.x - tile.x + patch.left, top = event.y - tile.y + patch.top;
+    // The part that reaches into the tile: whole rows, whole units.
     const std::int32_t row = top < 0 ? -top : 0, unit = left < 0 ? -left / kUnit : 0;
-    const std::int32_t rows = connection.rows < view.height - top ? connection.rows : view.height - top;
-    const std::int32_t right = (view.width - 1 - left + kUnit) / kUnit;  // numerator may be negative: still <= 0
-    const std::int32_t units = connection.units < right ? connection.units : right;
-    return {rows - row, units - unit,
-            view.membranes + connection.channel * view.plane + (top + row) * view.stride + (left + (unit + 1) * kUnit),
-            connection.weights + (static_cast<std::ptrdiff_t>(row) * connection.units + unit) * kUnit};
+    const std::int32_t end = (tile.width - 1 - left + kUnit) / kUnit;  // numerator may be negative: still <= 0
+    const std::int32_t rows = (patch.rows < tile.height - top ? patch.rows : tile.height - top) - row;
+    std::int32_t units = (patch.units < end ? patch.units : end) - unit;
+    if (rows <= 0 || units <= 0) return;
+    const std::int32_t column = kBlock + left + unit * kUnit;
+    buffer.active = true;
+    const std::int32_t first = column / kBlock, last = (column + units * kUnit - 1) / kBlock;
+    touch(buffer.touched + top + row, rows, static_cast<std::uint16_t>((2u << last) - (1u << first)));
+    float* currents = buffer.currents + (top + row) * kStride + column;
+    const std::ptrdiff_t pitch = static_cast<std::ptrdiff_t>(patch.units) * kUnit;
+    const float* weights = patch.weights + event.pattern * static_cast<std::ptrdiff_t>(patch.size) + row * pitch + unit * kUnit;
+    for (; units >= 2; units -= 2, currents += 2 * kUnit, weights += 2 * kUnit)
+        add_columns<2 * kUnit>(currents, weights, rows, pitch);
+    if (units > 0) add_columns<kUnit>(currents, weights, rows, pitch);
 }
 
-// S += weight * patch over kUnits * kUnit columns; true where a sum ended above the threshold.
-template <int kUnits>
-inline bool add_columns(const Reach& reach, std::ptrdiff_t stride, std::ptrdiff_t pitch, Now now) {
-    using Wide = Vector<kLanes>;
-    using Rest = Vector<kUnit>;
-    constexpr int kWide = kUnits * kUnit / kLanes, kDone = kWide * kLanes;
-    constexpr bool kRest = kDone < kUnits * kUnit;
-    const auto weight = Wide::all(now.weight);
-    auto peak = Wide::all(-__builtin_inff());
-    [[maybe_unused]] auto rest_peak = Rest::all(-__builtin_inff());
-    float* s = reach.membranes;
-    const float* k = reach.weights;
-    for (std::int32_t row = 0; row < reach.rows; ++row, s += stride, k += pitch) {
-        for (int i = 0; i < kWide; ++i) {
-            const auto sum = Wide::load(s + i * kLanes) + weight * Wide::load(k + i * kLanes);
-            Wide::store(s + i * kLanes, sum);
-            peak = sum > peak ? sum : peak;
+void add(const Extent& tile, const Event* events, std::size_t count, const Patch* patches, const std::uint32_t* first,
+         Buffer* buffers) {
+    for (std::size_t i = 0; i < count; ++i)
+        for (std::uint32_t j = first[events[i].code]; j < first[events[i].code + 1]; ++j)
+            add_patch(tile, events[i], patches[j], buffers[patches[j].buffer]);
+}
+
+inline std::uint64_t* update_block(const Extent& tile, std::int32_t row, std::int32_t block, const Buffer* buffers,
+                                   const Channel& channel, std::uint64_t* spikes) {
+    const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(row) * kStride + block * kBlock;
+    float* s = channel.membranes + static_cast<std::ptrdiff_t>(row) * kTile + (block - 1) * kBlock;
+    const auto weight = Lanes::all(channel.weight);
+    std::uint32_t fired = 0;
+    for (int i = 0; i < kBlock; i += kLanes) {
+        auto current = Lanes::load(buffers[channel.buffers[0]].currents + at + i);
+        for (std::int32_t j = 1; j < channel.buffer_count; ++j)
+            current += Lanes::load(buffers[channel.buffers[j]].currents + at + i);
+        auto sum = weight * current;
+        if (!channel.memoryless) {
+            sum = Lanes::load(s + i) + sum;
+            Lanes::store(s + i, sum);
         }
-        if constexpr (kRest) {
-            const auto sum = Rest::load(s + kDone) + now.weight * Rest::load(k + kDone);
-            Rest::store(s + kDone, sum);
-            rest_peak = sum > rest_peak ? sum : rest_peak;
+        fired |= above(sum, channel.threshold) << i;
+    }
+    if (fired == 0) return spikes;
+    const std::uint64_t base = static_cast<std::uint64_t>(channel.number) << 32 |
+                               static_cast<std::uint64_t>(tile.y + row) << 16 |
+                               static_cast<std::uint64_t>(tile.x + (block - 1) * kBlock);
+    for (; fired != 0; fired &= fired - 1) {
+        const int lane = __builtin_ctz(fired);
+        s[lane] = channel.reset;
+        *spikes = base + static_cast<std::uint64_t>(lane);
+        spikes += (block - 1) * kBlock + lane < tile.width;
+    }
+    return spikes;
+}
+
+std::int32_t update(const Extent& tile, std::int32_t row, Buffer* buffers, std::size_t buffer_count,
+                    const Channel* channels, std::size_t channel_count, std::uint64_t*& spikes,
+                    const std::uint64_t* room) {
+    const std::int32_t last = (tile.width + kBlock - 1) / kBlock;  // block 0 lies beyond the tile, and so does last + 1
+    for (; row < tile.height; ++row) {
+        std::uint32_t touched = 0;
+        for (std::size_t i = 0; i < buffer_count; ++i)
+            if (buffers[i].active) touched |= buffers[i].touched[row];
+        if (touched == 0) continue;
+        if (room - spikes < static_cast<std::ptrdiff_t>(channel_count) * kTile + 1) return row;
+        for (std::uint32_t rest = touched; rest != 0; rest &= rest - 1) {
+            const auto block = static_cast<std::int32_t>(__builtin_ctz(rest));
+            if (block < 1 || block > last) continue;
+            for (std::size_t c = 0; c < channel_count; ++c)
+                spikes = update_block(tile, row, block, buffers, channels[c], spikes);
         }
-    }
-    bool above = false;
-    if constexpr (kWide > 0) above = any_above(peak, now.threshold);
-    if constexpr (kRest) above |= any_above(rest_peak, now.threshold);
-    return above;
-}
-
-inline bool add_patch(Reach reach, std::ptrdiff_t stride, std::ptrdiff_t pitch, Now now) {
-    bool above = false;
-    for (; reach.units > 8; reach.units -= 8, reach.membranes += 8 * kUnit, reach.weights += 8 * kUnit)
-        above |= add_columns<8>(reach, stride, pitch, now);
-    switch (reach.units) {
-        case 1: return above | add_columns<1>(reach, stride, pitch, now);
-        case 2: return above | add_columns<2>(reach, stride, pitch, now);
-        case 3: return above | add_columns<3>(reach, stride, pitch, now);
-        case 4: return above | add_columns<4>(reach, stride, pitch, now);
-        case 5: return above | add_columns<5>(reach, stride, pitch, now);
-        case 6: return above | add_columns<6>(reach, stride, pitch, now);
-        case 7: return above | add_columns<7>(reach, stride, pitch, now);
-        default: return above | add_columns<8>(reach, stride, pitch, now);
-    }
-}
-
-std::size_t add(const View& view, const Event* events, std::size_t count, const Connection* connections,
-                const std::uint32_t* first, const Now* now, Hit* hits) {
-    std::size_t found = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        const Event event = events[i];
-        for (std::uint32_t j = first[event.code]; j < first[event.code + 1]; ++j) {
-            const Connection& connection = connections[j];
-            const Reach reach = reach_of(view, event, connection);
-            if (reach.rows <= 0 || reach.units <= 0) continue;
-            const bool above = add_patch(reach, view.stride, connection.units * kUnit, now[connection.channel]);
-            hits[found] = {static_cast<std::uint32_t>(i), j};
-            found += above;
-        }
-    }
-    return found;
-}
-
-std::size_t collect(const View& view, const Event& event, const Connection& connection, Now now,
-                    std::uint32_t* pixels) {
-    const Reach reach = reach_of(view, event, connection);
-    std::size_t found = 0;
-    for (std::int32_t row = 0; row < reach.rows; ++row) {
-        float* s = reach.membranes + row * view.stride;
-        for (std::int32_t lane = 0; lane < reach.units * kUnit; ++lane) {
-            if (!(s[lane] > now.threshold)) continue;
-            s[lane] = now.reset;
-            const std::ptrdiff_t at = s + lane - view.membranes - connection.channel * view.plane;
-            const auto y = static_cast<std::int32_t>(at / view.stride);
-            const auto x = static_cast<std::int32_t>(at % view.stride) - kUnit;
-            pixels[found] = static_cast<std::uint32_t>(view.y + y) << 16 | static_cast<std::uint32_t>(view.x + x);
-            found += x >= 0 && x < view.width;
+        for (std::size_t i = 0; i < buffer_count; ++i) {
+            if (!buffers[i].active) continue;
+            for (std::uint32_t rest = buffers[i].touched[row]; rest != 0; rest &= rest - 1)
+                for (int j = 0; j < kBlock; j += kLanes)
+                    Lanes::store(buffers[i].currents + row * kStride + __builtin_ctz(rest) * kBlock + j, Floats{});
+            buffers[i].touched[row] = 0;
         }
     }
-    return found;
-}
-
-void clear(const View& view, const Event& event, const Connection& connection) {
-    const Reach reach = reach_of(view, event, connection);
-    if (reach.units <= 0) return;
-    for (std::int32_t row = 0; row < reach.rows; ++row)
-        for (std::int32_t lane = 0; lane < reach.units * kUnit; ++lane) reach.membranes[row * view.stride + lane] = 0;
+    return row;
 }

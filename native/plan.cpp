@@ -68,16 +68,45 @@ void check(const NetworkSpec& spec) {
     }
 }
 
-Plan::Plan(const LayerSpec& spec, const std::vector<std::int32_t>& rank_order) {
+Plan::Plan(const LayerSpec& spec, const std::vector<std::int32_t>& rank_order, bool patterns) {
+    scale_neurons(spec);
+    buffers.resize(spec.out);
+    const std::int32_t per_in = spec.in / spec.groups, per_out = spec.out / spec.groups;
+    const std::size_t codes = rank_order.empty() ? spec.in : rank_order.size() + 1;
+    for (std::size_t code = 0; code < codes; ++code) {
+        first.push_back(static_cast<std::uint32_t>(patches.size()));
+        std::vector<std::int32_t> inputs(rank_order.begin(), rank_order.begin() + (rank_order.empty() ? 0 : code));
+        if (rank_order.empty()) inputs.push_back(static_cast<std::int32_t>(code));
+        std::vector<Link> links;
+        for (const std::int32_t in : inputs)
+            for (std::int32_t i = 0; i < per_out; ++i) {
+                const std::int32_t out = in / per_in * per_out + i;
+                const Patch patch = patch_of(spec, out, in, patterns);
+                if (patch.rows == 0) continue;
+                const auto same = std::find_if(links.begin(), links.end(), [&](const Link& link) {
+                    return link.patch.weights == patch.weights && link.patch.left == patch.left &&
+                           link.patch.top == patch.top && link.patch.rows == patch.rows;
+                });
+                if (same == links.end())
+                    links.push_back({patch, {out}});
+                else
+                    same->outs.push_back(out);
+            }
+        add_code(links);
+    }
+    first.push_back(static_cast<std::uint32_t>(patches.size()));
+    buffer_count = outs_.size();
+    for (std::size_t i = 0; i < outs_.size(); ++i)
+        for (const std::int32_t out : outs_[i]) buffers[out].push_back(static_cast<std::uint32_t>(i));
+    mean_cost /= static_cast<double>(codes);
+}
+
+// Scales a channel so that its largest step is about 1: float32's whole range is left for the decay.
+void Plan::scale_neurons(const LayerSpec& spec) {
+    const auto size = spec.kernel.size() / spec.out;
     for (std::int32_t c = 0; c < spec.out; ++c) {
         const double leak = spec.v_leak[c];
-        neurons_.push_back({Decay(spec.a[c]), spec.a[c], spec.v_th[c] - leak, spec.v_reset[c] - leak});
-        any_memoryless_ |= neurons_.back().decay.memoryless();
-    }
-    // Scale a channel so that its largest step is about 1: float32's whole range is left for the decay.
-    for (std::int32_t c = 0; c < spec.out; ++c) {
-        Neuron& neuron = neurons_[c];
-        const auto size = spec.kernel.size() / spec.out;
+        Neuron neuron{Decay(spec.a[c]), spec.a[c], spec.v_th[c] - leak, spec.v_reset[c] - leak};
         double largest = 0;
         for (std::size_t i = 0; i < size; ++i) largest = std::max(largest, std::abs(double{spec.kernel[c * size + i]}));
         largest = std::max(largest * neuron.a, std::abs(neuron.reset));
@@ -85,56 +114,70 @@ Plan::Plan(const LayerSpec& spec, const std::vector<std::int32_t>& rank_order) {
         neuron.a = std::ldexp(neuron.a, shift);
         neuron.threshold = std::ldexp(neuron.threshold, shift);
         neuron.reset = std::ldexp(neuron.reset, shift);
-    }
-    std::vector<std::vector<Connection>> of_input(spec.in);
-    for (std::int32_t in = 0; in < spec.in; ++in) connect(spec, in, of_input[in]);
-    const std::size_t codes = rank_order.empty() ? spec.in : rank_order.size() + 1;
-    for (std::size_t code = 0; code < codes; ++code) {
-        first.push_back(static_cast<std::uint32_t>(connections.size()));
-        const std::size_t begin = rank_order.empty() ? code : 0, end = rank_order.empty() ? code + 1 : code;
-        for (std::size_t i = begin; i < end; ++i) {
-            const auto& list = of_input[rank_order.empty() ? i : rank_order[i]];
-            connections.insert(connections.end(), list.begin(), list.end());
-        }
-        most_connections = std::max(most_connections, static_cast<std::uint32_t>(connections.size() - first.back()));
-    }
-    first.push_back(static_cast<std::uint32_t>(connections.size()));
-    bool any = false;
-    for (const Connection& c : connections) {
-        left = any ? std::min(left, c.left) : c.left;
-        top = any ? std::min(top, c.top) : c.top;
-        right = std::max(any ? right : c.left, c.left + c.units * kUnit - 1);
-        bottom = std::max(any ? bottom : c.top, c.top + c.rows - 1);
-        any = true;
-        largest_patch = std::max(largest_patch, c.rows * c.units * kUnit);
-        mean_cost += static_cast<double>(c.rows) * c.units * kUnit / static_cast<double>(codes);
+        neurons_.push_back(neuron);
     }
 }
 
 // A kernel's patch is its mirror image: K[i, j] adds to the pixel at (x - j + anchor, y - i + anchor).
-void Plan::connect(const LayerSpec& spec, std::int32_t in, std::vector<Connection>& into) {
-    const std::int32_t per_in = spec.in / spec.groups, per_out = spec.out / spec.groups, group = in / per_in;
-    for (std::int32_t out = group * per_out; out < (group + 1) * per_out; ++out) {
-        const float* kernel = spec.kernel.data() + (static_cast<std::size_t>(out) * per_in + in % per_in) * spec.h * spec.w;
-        std::int32_t top = spec.h, bottom = -1, left = spec.w, right = -1;
-        for (std::int32_t i = 0; i < spec.h; ++i)
-            for (std::int32_t j = 0; j < spec.w; ++j)
-                if (kernel[i * spec.w + j] != 0) {
-                    top = std::min(top, i), bottom = std::max(bottom, i);
-                    left = std::min(left, j), right = std::max(right, j);
-                }
-        if (bottom < 0) continue;
-        Connection link{out, (spec.w - 1) / 2 - right, (spec.h - 1) / 2 - bottom, bottom - top + 1, (right - left + kUnit) / kUnit, nullptr};
-        std::vector<float> patch(static_cast<std::size_t>(link.rows) * link.units * kUnit);
-        for (std::int32_t i = top; i <= bottom; ++i)
-            for (std::int32_t j = left; j <= right; ++j)
-                patch[static_cast<std::size_t>(bottom - i) * link.units * kUnit + (right - j)] = kernel[i * spec.w + j];
-        // Channels often share a kernel; one copy stays in the cache.
-        const auto known = std::find(weights_.begin(), weights_.end(), patch);
-        if (known == weights_.end()) weights_.push_back(std::move(patch));
-        link.weights = (known == weights_.end() ? weights_.back() : *known).data();
-        into.push_back(link);
+// No rows where nothing connects.
+Patch Plan::patch_of(const LayerSpec& spec, std::int32_t out, std::int32_t in, bool patterns) {
+    const std::int32_t per_in = spec.in / spec.groups;
+    const float* kernel = spec.kernel.data() + (static_cast<std::size_t>(out) * per_in + in % per_in) * spec.h * spec.w;
+    std::int32_t top = spec.h, bottom = -1, left = spec.w, right = -1;
+    for (std::int32_t i = 0; i < spec.h; ++i)
+        for (std::int32_t j = 0; j < spec.w; ++j)
+            if (kernel[static_cast<std::ptrdiff_t>(i) * spec.w + j] != 0) {
+                top = std::min(top, i), bottom = std::max(bottom, i);
+                left = std::min(left, j), right = std::max(right, j);
+            }
+    if (bottom < 0) return {};
+    const std::int32_t rows = bottom - top + 1;
+    const std::int32_t units = (right - left + (patterns ? kSpan - 1 : 0)) / kUnit + 1;
+    const std::int32_t size = rows * units * kUnit;
+    std::vector<float> weights(static_cast<std::size_t>(size) * (patterns ? kPatterns : 1));
+    for (std::size_t pattern = 0; pattern < weights.size() / size; ++pattern)
+        for (std::int32_t shift = 0; shift < kSpan; ++shift) {
+            if (shift > 0 && (pattern >> (shift - 1) & 1) == 0) continue;
+            for (std::int32_t i = top; i <= bottom; ++i)
+                for (std::int32_t j = left; j <= right; ++j)
+                    weights[pattern * size + (bottom - i) * units * kUnit + right - j + shift] +=
+                        kernel[static_cast<std::ptrdiff_t>(i) * spec.w + j];
+        }
+    // Channels often share a kernel; one copy stays in the cache.
+    auto known = std::find(weights_.begin(), weights_.end(), weights);
+    if (known == weights_.end()) known = weights_.insert(weights_.end(), std::move(weights));
+    return {0, (spec.w - 1) / 2 - right, (spec.h - 1) / 2 - bottom, rows, units, size, known->data()};
+}
+
+void Plan::add_code(const std::vector<Link>& links) {
+    const auto add = [&](Patch patch, const std::vector<std::int32_t>& outs) {
+        patch.buffer = buffer_of(outs);
+        const bool any = !patches.empty();
+        left = any ? std::min(left, patch.left) : patch.left;
+        top = any ? std::min(top, patch.top) : patch.top;
+        right = std::max(any ? right : patch.left, patch.left + patch.units * kUnit - 1);
+        bottom = std::max(any ? bottom : patch.top, patch.top + patch.rows - 1);
+        patches.push_back(patch);
+        mean_cost += patch.size;
+    };
+    for (const Link& link : links) {
+        if (buffer_of(link.outs) >= 0) {
+            add(link.patch, link.outs);
+        } else {
+            for (const std::int32_t out : link.outs) add(link.patch, {out});
+        }
     }
+}
+
+// The buffer of these output channels; -1 where there are too many sets of channels to give each
+// its own. Single channels always get one.
+std::int32_t Plan::buffer_of(const std::vector<std::int32_t>& outs) {
+    const auto known = std::find(outs_.begin(), outs_.end(), outs);
+    if (known != outs_.end()) return static_cast<std::int32_t>(known - outs_.begin());
+    const auto shared = std::count_if(outs_.begin(), outs_.end(), [](const auto& set) { return set.size() > 1; });
+    if (outs.size() > 1 && static_cast<std::size_t>(shared) >= std::max<std::size_t>(16, neurons_.size())) return -1;
+    outs_.push_back(outs);
+    return static_cast<std::int32_t>(outs_.size()) - 1;
 }
 
 void Plan::at(std::int64_t tick, Now* now, std::int64_t* periods) const {

@@ -31,24 +31,31 @@ struct NetworkSpec {
 // Throws NetworkFault where a description is not complete or not what this engine can run.
 void check(const NetworkSpec& spec);
 
+// A channel's numbers in one tick; see Channel.
+struct Now {
+    float weight, threshold, reset;
+};
+
 class Plan {
 public:
     // rank_order: for a layer behind the trail filter, the channels by rising silence; an event of
     // code r then drives the first r of them. Empty: code = input channel.
-    Plan(const LayerSpec& spec, const std::vector<std::int32_t>& rank_order);
+    // patterns: whether spikes of one row come as one event.
+    Plan(const LayerSpec& spec, const std::vector<std::int32_t>& rank_order, bool patterns);
+    Plan(const Plan&) = delete;  // patches point into it
+    Plan& operator=(const Plan&) = delete;
 
-    std::int32_t channels() const { return static_cast<std::int32_t>(neurons_.size()); }
-    bool memoryless(std::int32_t channel) const { return neurons_[channel].decay.memoryless(); }
-    bool any_memoryless() const { return any_memoryless_; }
+    std::size_t channels() const { return neurons_.size(); }
+    bool memoryless(std::size_t channel) const { return neurons_[channel].decay.memoryless(); }
 
     // The numbers of every channel in one tick, and their periods (see Decay).
     void at(std::int64_t tick, Now* now, std::int64_t* periods) const;
 
-    std::vector<Connection> connections;
-    std::vector<std::uint32_t> first;    // of each code; one more at the end
-    std::uint32_t most_connections = 0;  // of one code
-    std::int32_t largest_patch = 0;      // floats
-    double mean_cost = 0;                // floats per event, over all codes
+    std::vector<Patch> patches;
+    std::vector<std::uint32_t> first;                 // of each code; one more at the end
+    std::vector<std::vector<std::uint32_t>> buffers;  // of each channel: whose sum is its current
+    std::size_t buffer_count = 0;
+    double mean_cost = 0;  // floats added per event, over all codes
     // All patches of an event at (x, y) lie within [x + left, x + right], [y + top, y + bottom].
     std::int32_t left = 0, right = 0, top = 0, bottom = 0;
 
@@ -57,12 +64,20 @@ private:
         Decay decay;
         double a, threshold, reset;  // relative to v_leak
     };
+    // One kernel between an input channel and the output channels that share it.
+    struct Link {
+        Patch patch;
+        std::vector<std::int32_t> outs;
+    };
 
-    void connect(const LayerSpec& spec, std::int32_t in, std::vector<Connection>& into);
+    void scale_neurons(const LayerSpec& spec);
+    Patch patch_of(const LayerSpec& spec, std::int32_t out, std::int32_t in, bool patterns);
+    void add_code(const std::vector<Link>& links);
+    std::int32_t buffer_of(const std::vector<std::int32_t>& outs);
 
     std::vector<Neuron> neurons_;
-    bool any_memoryless_ = false;
     std::vector<std::vector<float>> weights_;
+    std::vector<std::vector<std::int32_t>> outs_;  // of each buffer
 };
 
 }  // namespace velocell

@@ -1,5 +1,8 @@
 #include "team.hpp"
 
+#include <system_error>
+#include <utility>
+
 namespace velocell {
 
 Team::Team(std::size_t workers) {

@@ -11,13 +11,17 @@ namespace {
 constexpr int kCell = 16;             // px, side of a grid cell
 constexpr double kMargin = 2.0;       // px a track may move before it is entered anew
 constexpr double kLongMemory = 8.0;   // px of travel: speed and heading
-constexpr double kShortMemory = 2.5;  // px of travel: turns
+constexpr double kShortMemory = 3.5;  // px of travel: turns
 constexpr double kTurnMemory = 0.7;   // px of travel: detection of a turn
+constexpr double kShapeMemory = 4.0;  // px of travel: is it a disk?
 constexpr double kVoteMemory = 8.0;   // px of travel: band
 constexpr double kStep = 0.4;         // px of travel between two solutions
 constexpr int kStepEvents = 8;        // or so many events
-constexpr double kTurnShift = 0.8;    // px
+constexpr double kTurnShift = 0.5;    // px
+constexpr double kInside = 0.5;       // radii
+constexpr double kTurnLag = 0.5;      // px
 constexpr double kCoast = 4.0;        // px of travel reported without support
+constexpr double kMisfit = 4.0;       // px of travel, and a radius, before a shape that is no disk is given up
 constexpr int kMaxTracks = 1 << 14;
 constexpr double kPi = 3.14159265358979323846;
 
@@ -124,6 +128,28 @@ std::array<double, 2> Fit::advance(std::int64_t t, double memory_px, double max_
     return moved;
 }
 
+void Shape::add(double x, double y, double w) {
+    weight += w;
+    ux += w * x;
+    uy += w * y;
+    uxx += w * x * x;
+    uxy += w * x * y;
+    uyy += w * y * y;
+}
+
+void Shape::fade(double keep) {
+    for (double* sum : {&weight, &ux, &uy, &uxx, &uxy, &uyy, &inside}) *sum *= keep;
+}
+
+double Shape::imbalance() const { return weight > 0 ? std::hypot(ux, uy) / weight : 1; }
+
+double Shape::along(double vx, double vy) const {
+    const double v2 = vx * vx + vy * vy;
+    return weight > 0 && v2 > 0 ? (uxx * vx * vx + 2 * uxy * vx * vy + uyy * vy * vy) / (weight * v2) : 0;
+}
+
+double Shape::filling(double uniform) const { return weight > 0 ? inside / (weight * uniform) : 1; }
+
 int Track::band() const {
     const auto best = std::max_element(votes.begin(), votes.end());
     return *best > 0.05 ? static_cast<int>(best - votes.begin()) : -1;
@@ -156,6 +182,7 @@ Tracker::Tracker(TrackerConfig config) : config_(std::move(config)) {
     last_p_.assign(pixels, 2);
     gate_ = std::min(2.0, 0.5 * config_.radius);
     wide_gate_ = std::min(3.5, 0.7 * config_.radius);
+    uniform_ = kInside * kInside * config_.radius / (2 * wide_gate_ * 16 / 15);
     top_speed_ = 2.0 * config_.edges.back();
 }
 
@@ -207,7 +234,9 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
         Track& track = tracks_[index];
         const double s = seconds(track.fast.t_us, t);
         const double dx = x - (track.fast.x + track.fast.vx * s), dy = y - (track.fast.y + track.fast.vy * s);
-        const double off = std::abs(std::sqrt(dx * dx + dy * dy) - track.radius);
+        const double d = std::sqrt(dx * dx + dy * dy);
+        if (d < kInside * track.radius) track.shape.inside += 1;
+        const double off = std::abs(d - track.radius);
         if (off < best) {
             best = off;
             owner = &track;
@@ -238,7 +267,7 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
             track.radius_weight += weight;
             track.variance += weight * residual * residual;
             track.variance_weight += weight;
-            (dx * fit->vx + dy * fit->vy > 0 ? track.ahead : track.behind) += weight;
+            track.shape.add(ux, uy, weight);
         }
     }
     track.last_event_us = t;
@@ -255,14 +284,15 @@ void Tracker::advance(Track& track, std::int64_t t) {
     track.slow.advance(t, kLongMemory, top_speed_);
     const double px = std::min(pace(track) * s, 4.0);
     track.travel += px;
+    if (track.travel > track.pace_until) track.pace_floor = 0;
     const double perimeter = 4 * track.radius;  // edge pixels crossed per px of travel
     const double keep = std::exp(-px / 2.0), keep_long = std::exp(-px / 20.0);
     track.seen *= keep;
     track.expected = keep * track.expected + perimeter * px;
     track.seen_long *= keep_long;
     track.expected_long = keep_long * track.expected_long + perimeter * px;
-    track.ahead *= std::exp(-px / 4.0);
-    track.behind *= std::exp(-px / 4.0);
+    track.misfit_px = disk_like(track, 1.6) ? std::max(0.0, track.misfit_px - px) : track.misfit_px + px;
+    track.shape.fade(std::exp(-px / kShapeMemory));
     if (track.id >= 0) track.crossed_px += px;
     const double keep_vote = std::exp(-px / kVoteMemory);
     for (double& vote : track.votes) vote *= keep_vote;
@@ -297,7 +327,7 @@ void Tracker::advance(Track& track, std::int64_t t) {
 void Tracker::relocate(Track& track, std::int64_t t) {
     const double dx = track.spike_dx / track.spike_weight, dy = track.spike_dy / track.spike_weight;
     if (std::hypot(dx, dy) < std::max(1.5, 0.45 * track.radius)) return;
-    restart(track, t, track.fast.x + dx, track.fast.y + dy);
+    restart(track, t, track.fast.x + dx, track.fast.y + dy, 0, 0);
 }
 
 // The newest events lie to one side of where the fit expects them: the disk has turned.
@@ -310,19 +340,26 @@ bool Tracker::turned(Track& track, std::int64_t t) {
     const double variance = track.variance / track.variance_weight;
     const double sigma = std::sqrt(variance * 2 / (m[0] + m[2] + 1));
     if (shift < std::max(kTurnShift, 4 * sigma)) return false;
-    restart(track, t, track.fast.x + dx, track.fast.y + dy);
+    // Whatever turns an object mostly leaves its speed as it is. Then the change of velocity, which
+    // has the direction of the shift, is a reflection. The events averaged are a little old.
+    const double along = (track.slow.vx * dx + track.slow.vy * dy) / shift;
+    const double vx = track.slow.vx - std::min(0.0, 2 * along) * dx / shift;
+    const double vy = track.slow.vy - std::min(0.0, 2 * along) * dy / shift;
+    const double lag = track.slow.speed() > 0 ? kTurnLag * std::max(0.0, -2 * along) / track.slow.speed() / shift : 0;
+    restart(track, t, track.fast.x + dx * (1 + lag), track.fast.y + dy * (1 + lag), vx, vy);
     return true;
 }
 
 // Keep the object but forget its path: where it goes from here must be seen anew.
-void Tracker::restart(Track& track, std::int64_t t, double x, double y) {
-    const double sigma_v = std::max(track.slow.speed(), config_.edges.front());
-    track.fast.reset(t, x, y, 0.7, sigma_v);
+void Tracker::restart(Track& track, std::int64_t t, double x, double y, double vx, double vy) {
+    track.pace_floor = std::max(0.7 * track.slow.speed(), track.pace_floor);
+    track.pace_until = track.travel + kLongMemory;
+    const double sigma_v = std::max(track.pace_floor, config_.edges.front());
+    track.fast.reset(t, x, y, 0.7, sigma_v, vx, vy);
     track.slow = track.fast;
     track.spike_weight = track.spike_dx = track.spike_dy = 0;
     track.shift_info = {};
     track.shift_x = track.shift_y = 0;
-    track.seen = track.expected = 0;
 }
 
 void Tracker::on_spike(std::int64_t t, double x, double y, int channel) {
@@ -348,7 +385,7 @@ void Tracker::on_spike(std::int64_t t, double x, double y, int channel) {
         }
     }
     if (owner == nullptr && lost != nullptr) {
-        restart(*lost, t, x, y);
+        restart(*lost, t, x, y, 0, 0);
         owner = lost;
         ox = oy = 0;
     }
@@ -385,7 +422,7 @@ void Tracker::start(std::int64_t t, double x, double y, int channel) {
 // neurons' answer tells how fast the disk must be going at least.
 double Tracker::pace(const Track& track) const {
     const int band = track.band();
-    return std::max(track.slow.speed(), 0.7 * config_.edges[band < 0 ? 0 : band]);
+    return std::max({track.slow.speed(), track.pace_floor, 0.7 * config_.edges[band < 0 ? 0 : band]});
 }
 
 // A new track that grew where an older one was just lost is the same object.
@@ -411,10 +448,21 @@ void Tracker::confirm(Track& track) {
     lost->dead = true;
 }
 
-bool Tracker::confirmed_now(const Track& track) const {
+bool Tracker::disk_like(const Track& track, double slack) const {
+    const double along = track.shape.along(track.slow.vx, track.slow.vy);
+    return track.shape.imbalance() < 0.4 * slack && track.shape.filling(uniform_) < 0.45 * slack &&
+           along > 2.0 / 3 - 0.17 * slack && along < 2.0 / 3 + 0.15 * slack;
+}
+
+// An object has moved, with spikes all the way and edge events both ahead and behind.
+bool Tracker::confirmed_now(const Track& track, double quiet_px) const {
     const double moved = std::hypot(track.fast.x - track.birth_x, track.fast.y - track.birth_y);
-    if (track.spikes < 3 || moved < 1.5 || track.slow.speed() < 0.5 * config_.edges.front()) return false;
-    return std::min(track.ahead, track.behind) > 0.2 * std::max(track.ahead, track.behind);
+    if (track.spikes < 5 || quiet_px > 1.5 || moved < 1.5) return false;
+    if (track.slow.speed() < 0.5 * config_.edges.front()) return false;
+    if (track.spike_weight > 0 &&
+        std::hypot(track.spike_dx, track.spike_dy) > 0.5 * config_.radius * track.spike_weight) return false;
+    if (track.seen < 0.35 * track.expected) return false;
+    return disk_like(track, 1.0);
 }
 
 void Tracker::report(std::int64_t t, std::vector<Row>& rows) {
@@ -429,15 +477,16 @@ void Tracker::report(std::int64_t t, std::vector<Row>& rows) {
         const bool unsupported = track.support() < 0.2;
         if (track.id < 0) {
             if (quiet_px > 3 || outside) track.dead = true;
-            else if (confirmed_now(track)) confirm(track);
-        } else if (outside || silent_px > kCoast || quiet_px > 16 || (unsupported && quiet_px > 4)) {
+            else if (confirmed_now(track, quiet_px)) confirm(track);
+        } else if (outside || silent_px > kCoast || quiet_px > 6 || (unsupported && quiet_px > 4) ||
+                   track.misfit_px > kMisfit + config_.radius) {
             track.dead = true;
         }
     }
     drop_doubles();
     drop_dead();
     for (const Track& track : tracks_)
-        if (track.id >= 0 && track.support() > 0.4) rows.push_back(row_of(track, t));
+        if (track.id >= 0 && track.support() > 0.55) rows.push_back(row_of(track, t));
 }
 
 Row Tracker::row_of(const Track& track, std::int64_t t) const {

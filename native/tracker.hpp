@@ -63,6 +63,18 @@ struct Fit {
     double speed_sigma(double variance) const;
 };
 
+// How the events lie around the fit, over the last few px: a disk has them on both sides of its
+// path's normal, most ahead and behind, few at the flanks, none inside.
+struct Shape {
+    double weight = 0, ux = 0, uy = 0, uxx = 0, uxy = 0, uyy = 0, inside = 0;
+
+    void add(double x, double y, double w);
+    void fade(double keep);
+    double imbalance() const;                    // 0: as many on each side, 1: all on one
+    double along(double vx, double vy) const;    // share of cos^2 to the path: 2/3 for a disk
+    double filling(double uniform) const;        // 0: hollow, 1: as dense inside as on the ring
+};
+
 struct Track {
     std::int32_t id = -1;  // -1 until confirmed
     Fit slow, fast;        // long and short memory
@@ -78,8 +90,11 @@ struct Track {
     double crossings = 0, crossed_px = 0;                 // edge crossings for the contrast estimate
     std::array<double, 3> shift_info{};                   // shift of the events against the fast fit,
     double shift_x = 0, shift_y = 0;                      // over the last fraction of a px: turns
-    double ahead = 0, behind = 0, variance = 0.3, variance_weight = 4;
+    Shape shape;
+    double misfit_px = 0;  // travel for which the shape was not a disk's
+    double variance = 0.3, variance_weight = 4;
     double travel = 0;
+    double pace_floor = 0, pace_until = 0;  // after a restart: the speed before it, for a while
     double grid_x = 0, grid_y = 0;
     bool dead = false;
 
@@ -105,11 +120,12 @@ class Tracker {
     void start(std::int64_t t, double x, double y, int channel);
     void relocate(Track& track, std::int64_t t);
     bool turned(Track& track, std::int64_t t);
-    void restart(Track& track, std::int64_t t, double x, double y);
+    void restart(Track& track, std::int64_t t, double x, double y, double vx, double vy);
     void enter(int index);
     void leave(int index);
     void rebuild_grid();
-    bool confirmed_now(const Track& track) const;
+    bool confirmed_now(const Track& track, double quiet_px) const;
+    bool disk_like(const Track& track, double slack) const;
     void confirm(Track& track);
     double pace(const Track& track) const;
     Row row_of(const Track& track, std::int64_t t) const;
@@ -125,6 +141,7 @@ class Tracker {
     std::vector<double> finished_shares_;
     std::int64_t next_report_us_ = -1, now_us_ = 0;
     std::int32_t next_id_ = 0;
+    double uniform_ = 0;  // inside against ring, for events that are everywhere
     double gate_ = 2, wide_gate_ = 3.5, top_speed_ = 1000;
 };
 

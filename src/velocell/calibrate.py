@@ -38,7 +38,8 @@ class Recipe:
     """The free choices of a calibration; the defaults were studied in benchmarks/architectures.
 
     ring_width_px W, inside: the kernel. memory: tau of an edge channel, in units of Lc / v_c with
-    Lc = pi W / 2. margin: factor on every threshold. trail_px: travel for which a pixel must
+    Lc = pi W / 2. margin, margin_px: thresholds are raised by the factor margin + margin_px / R, since
+    a potential of few events has peaks above its mean. trail_px: travel for which a pixel must
     have been silent, at the channel's own edge. hold: memory of layer 2, in Lc / v of the next edge.
     centre_px: radius of layer 2's centre; surround: its weight out to R. veto, veto_reach:
     weight and reach (in R) of the inhibition by faster channels.
@@ -47,7 +48,8 @@ class Recipe:
     ring_width_px: float = RING_WIDTH_PX
     inside: float = -0.5
     memory: float = 0.3
-    margin: float = 1.05
+    margin: float = 1.02
+    margin_px: float = 0.32
     trail_px: float = 3.0
     hold: float = 0.4
     centre_px: float = 1.6
@@ -140,7 +142,8 @@ def calibrate(
 
     tau_s = recipe.memory * corner_px / edges
     a = -np.expm1(-dt * 1e-6 / tau_s)
-    v_th = recipe.margin * count * dt * 1e-6 * edges * psi(kernel, radius, edges * tau_s)
+    margin = recipe.margin + recipe.margin_px / radius
+    v_th = margin * count * dt * 1e-6 * edges * psi(kernel, radius, edges * tau_s)
     # Forward Euler with a = 1 - exp(-dt / tau) decays exactly as the time constant says.
     first = Layer.from_arrays(kernel, LIFBox(a / (dt * 1e-6), v_th), len(edges) if contrast is None else 1)
     trail = None if contrast is not None else TrailFilter(_silence_us(edges, radius, polarity, recipe), polarity)
@@ -148,7 +151,7 @@ def calibrate(
         "bands": "as asked",
         "dt_us": "as asked" if dt_us else f"the fastest edge moves at most {recipe.ring_width_px / 2:g} px in it",
         "tau_mem_inv": f"{recipe.memory:g} of the time in which an edge at its speed crosses {corner_px:.3g} px",
-        "v_th": f"{recipe.margin:g} n dt v Psi(v tau) with n = {count:g} events per edge crossing",
+        "v_th": f"{margin:.3g} n dt v Psi(v tau) with n = {count:g} events per edge crossing",
         "n": "as asked" if contrast is not None else "share of edge crossings that pass the trail filter",
     }
     return Network(dt, (first, _selective_layer(edges, dt, radius, recipe)), trail, wanted, float(radius), origin)
@@ -176,12 +179,13 @@ def _silence_us(edges: Floats, radius: float, polarity: bool, recipe: Recipe) ->
     """How long a pixel must have been silent, per edge channel.
 
     Without polarity the trailing edge must count although it follows the leading one by 2R at
-    most, up to half as fast again as the band's upper edge.
+    most, up to half as fast again as the band's upper edge; below 2 px of travel the events of one
+    crossing no longer count as one.
     """
-    ratios = np.append(edges[1:] / edges[:-1], 1.5)
     travel = np.full(edges.size, recipe.trail_px)
     if not polarity:
-        travel = np.minimum(travel, np.maximum(2 * radius / (1.5 * ratios), 1.0))
+        ratios = np.append(edges[1:] / edges[:-1], 1.5)
+        travel = np.clip(2 * radius / (1.5 * ratios), 2.0, recipe.trail_px)
     return tuple(max(1, round(1e6 * px / edge)) for px, edge in zip(travel, edges, strict=True))
 
 

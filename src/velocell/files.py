@@ -4,12 +4,40 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from velocell.errors import VelocellError
+
+# Whatever zipfile, zlib and numpy.lib.format raise for a damaged archive; RuntimeError: an encrypted one.
+ARCHIVE_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+)
+_WRITE_ERRORS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EISDIR,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EIO,
+    errno.EFBIG,
+)
 
 
 @contextmanager
@@ -18,28 +46,41 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     The temporary name keeps the suffix, since many writers choose the format by it. Raises
     VelocellError where the folder is missing, not writable or the disk is full; an existing
-    file is then left as it was.
+    file is then left as it was. A symbolic link stays one: the file it points to is replaced.
+    A device or FIFO cannot be replaced and is written directly.
     """
     final = Path(path)
+    target = Path(os.path.realpath(final))
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{final.stem}-", suffix=final.suffix, dir=final.parent)
+        if target.is_dir():
+            # Said now, not once the work is done.
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        direct = target.exists() and not target.is_file()
+        part = target if direct else _temporary(target)
     except OSError as error:
         raise VelocellError(f"cannot write {final}: {_reason(error)}") from None
-    os.close(handle)
-    part = Path(name)
     try:
         yield part
+        if direct:
+            return
         # mkstemp makes private files; the result should be as readable as any other.
         mask = os.umask(0)
         os.umask(mask)
         part.chmod(0o666 & ~mask)
-        part.replace(final)
+        part.replace(target)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EISDIR, errno.EACCES, errno.EIO, errno.EFBIG):
+        if error.errno in _WRITE_ERRORS:
             raise VelocellError(f"cannot write {final}: {_reason(error)}") from None
         raise
     finally:
-        part.unlink(missing_ok=True)
+        if not direct:
+            part.unlink(missing_ok=True)
+
+
+def _temporary(target: Path) -> Path:
+    handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+    os.close(handle)
+    return Path(name)
 
 
 def _reason(error: OSError) -> str:

@@ -6,6 +6,7 @@ shrunk: doing so with the whole picture would cost several times the rest of a v
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,9 @@ class Painter:
 
     def _stamp(self, x: float, y: float, mask: Image.Image, color: Color) -> None:
         across, down = self._place(x, y)
-        self._image.paste(color, (round(across - mask.width / 2), round(down - mask.height / 2)), mask)
+        # Not `round`: it would shift circles to and fro, since it rounds halves to the even side.
+        corner = math.floor(across - mask.width / 2 + 0.5), math.floor(down - mask.height / 2 + 0.5)
+        self._image.paste(color, corner, mask)
 
     def _legend(self, entries: Sequence[tuple[str, Color]]) -> Image.Image:
         """The strip: as many lines as the entries need, the first leaving room for the time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,22 +45,27 @@ def detect(
     network: Network | None = None,
     engine: str = "native",
     keep_spikes: bool = True,
+    on_block: Callable[[Recording], object] | None = None,
 ) -> Detection:
     """Find disks of `radius` px in a recording and tell in which of the `bands` (px/s) each moves.
 
-    Left out, `contrast` is taken from the recording. A given `network` replaces the calibration.
+    Left out, `contrast` is taken from the recording. `polarity`: `merge` and `both` feed all events to
+    the network, whose trail filter, where the recording has polarity, uses it to tell two edges
+    apart; `on` and `off` select; `recording.with_polarity("merge")` drops it altogether. A given `network` replaces the calibration.
+    `on_block` is called with each part of the recording that is done, for a progress bar.
     Raises VelocellError for values or recordings from which nothing can follow.
     """
     if every_us < 1:
         raise OptionError(f"the reporting interval must be at least 1 us, got {every_us}")
-    seen = recording.with_polarity(polarity)
+    # One input map sees both polarities; a trail filter still uses them to tell two edges apart.
+    seen = recording if polarity in ("merge", "both") else recording.with_polarity(polarity)
     if network is None:
         if bands is None:
             raise OptionError("detection needs speed bands or a network; give --bands or --network")
         network = network_for(seen, bands, radius, contrast=contrast, dt_us=dt_us, engine=engine)
     rows: list[dict[str, Any]] = []
     spikes: list[Spikes] = []
-    for found, answered in follow(network, seen, every_us=every_us, engine=engine):
+    for found, answered in follow(network, seen, every_us=every_us, engine=engine, on_block=on_block):
         rows.append(found)
         if keep_spikes:
             spikes.append(answered)
@@ -69,7 +74,12 @@ def detect(
 
 
 def follow(
-    network: Network, recording: Recording, *, every_us: int = EVERY_US, engine: str = "native"
+    network: Network,
+    recording: Recording,
+    *,
+    every_us: int = EVERY_US,
+    engine: str = "native",
+    on_block: Callable[[Recording], object] | None = None,
 ) -> Iterator[tuple[dict[str, Any], Spikes]]:
     """Run network and detector side by side; yields rows (columns by name) and spikes, block by block."""
     chosen = engines.load(engine)
@@ -81,7 +91,10 @@ def follow(
         # stops is no part of it and gets no row.
         ticks_until_us = -(-block.stop_us // network.dt_us) * network.dt_us if at_end else block.stop_us
         state, spikes = chosen.step(network, state, block, ticks_until_us)
-        yield detector.step(block, spikes, block.stop_us - at_end), spikes
+        found = detector.step(block, spikes, block.stop_us - at_end)
+        if on_block is not None:
+            on_block(block)
+        yield found, spikes
 
 
 def network_for(

@@ -330,7 +330,7 @@ def _check_times(t: NDArray[np.int64], where: str) -> None:
         count += int(np.count_nonzero(back))
     if count:
         raise RecordingError(
-            f"times{where} go back {count} times, first at event {first} "
+            f"times{where} go back at {count} of {t.size} events, first at number {first} "
             f"({t[first - 1]} -> {t[first]} us); sort the events by time"
         )
 
@@ -345,7 +345,7 @@ def _check_coordinates(values: NDArray[Any], name: str, bound: int, problem: str
         count += int(np.count_nonzero(outside))
     if count:
         raise RecordingError(
-            f"{count} events{problem}, the first is number {first} with {name} = {values[first]}; "
+            f"{count} of {values.size} events{problem}, the first is number {first} with {name} = {values[first]}; "
             "give the true size with --size"
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.errors import TableError
-from velocell.files import replacing
+from velocell.files import ARCHIVE_DAMAGE, replacing
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +63,14 @@ class Spikes:
 
     @staticmethod
     def from_npz(path: str | Path) -> Spikes:
+        kinds = {"t_us": np.int64}
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                kinds = {"t_us": np.int64}
-                return Spikes(*(arrays[f.name].astype(kinds.get(f.name, np.int32)) for f in fields(Spikes)))
+            with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
+                spikes = Spikes(*(arrays[f.name].astype(kinds.get(f.name, np.int32)) for f in fields(Spikes)))
+            if any(getattr(spikes, f.name).shape != (len(spikes),) for f in fields(Spikes)):
+                raise ValueError("its arrays differ in length")
+            return spikes
         except FileNotFoundError:
             raise TableError(f"{path} does not exist; check the path") from None
-        except (OSError, ValueError, KeyError) as error:
+        except ARCHIVE_DAMAGE as error:
             raise TableError(f"{path} is not a table of spikes ({error}); write one with --spikes") from None

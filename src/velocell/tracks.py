@@ -77,7 +77,7 @@ class Tracks:
             values = np.asarray(columns[name]) if name in columns else np.full(n, missing)
             if values.shape != (n,):
                 raise TableError(f"column '{name}' has {values.size} entries where 't_us' has {n}")
-            arrays[name] = values.astype(dtype)
+            arrays[name] = _converted(name, values, dtype, missing)
         extra = {name: np.asarray(values) for name, values in columns.items() if name not in COLUMNS}
         order = np.lexsort((arrays["id"], arrays["t_us"]))
         return Tracks(
@@ -105,12 +105,12 @@ class Tracks:
         """Write by suffix: .csv (with the side file PATH.meta.json), .jsonl or .parquet."""
         suffix = Path(path).suffix.lower()
         if suffix == ".csv":
-            with replacing(path) as part, part.open("w", newline="") as handle:
+            with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as handle:
                 self.write_csv(handle)
             with replacing(f"{path}.meta.json") as part:
-                part.write_text(json.dumps(self.meta, indent=2) + "\n")
+                part.write_text(json.dumps(self.meta, indent=2) + "\n", encoding="utf-8")
         elif suffix == ".jsonl":
-            with replacing(path) as part, part.open("w") as handle:
+            with replacing(path) as part, part.open("w", encoding="utf-8") as handle:
                 self.write_jsonl(handle)
         elif suffix == ".parquet":
             self._write_parquet(path)
@@ -157,7 +157,7 @@ class Tracks:
             return Tracks.from_columns(columns, meta)
         except TableError as error:
             raise TableError(f"{path}: {error}") from None
-        except (ValueError, KeyError, OSError, csv.Error) as error:
+        except (ValueError, TypeError, LookupError, OverflowError, OSError, csv.Error) as error:
             raise TableError(f"{path} is not a readable table of tracks ({error}); check that it is complete") from None
 
 
@@ -165,6 +165,21 @@ def require_parquet(path: str | Path) -> None:
     """Raise TableError where the extra that reads and writes Parquet is not installed."""
     if importlib.util.find_spec("pyarrow") is None:
         raise TableError(f"{path} needs pyarrow; install it with: pip install 'velocell[parquet]'")
+
+
+def _converted(name: str, values: NDArray[Any], dtype: type[np.generic], missing: float) -> NDArray[Any]:
+    """`values` as the column's type; what an integer column cannot hold is refused, not wrapped."""
+    if not issubclass(dtype, np.integer) or values.size == 0:
+        return values.astype(dtype)
+    if values.dtype.kind == "f":
+        if name not in REQUIRED:
+            values = np.where(np.isnan(values), missing, values)
+        if not (values == np.floor(values)).all():
+            raise TableError(f"column '{name}' must hold whole numbers; round them")
+    limits = np.iinfo(dtype)
+    if values.min() < limits.min or values.max() > limits.max:
+        raise TableError(f"column '{name}' holds numbers beyond {limits.max}; use smaller ones")
+    return values.astype(dtype)
 
 
 def _as_text(name: str, values: NDArray[Any]) -> list[str]:
@@ -193,26 +208,34 @@ def _column(name: str, texts: list[Any]) -> NDArray[Any]:
 
 def _times(texts: list[Any]) -> NDArray[np.int64]:
     # int64 does not fit in a double: camera clocks in microseconds since 1970 would round.
-    return np.array([int(text) for text in texts], dtype=np.int64)
+    times = [int(text) for text in texts]
+    if any(isinstance(text, float) and text != time for text, time in zip(texts, times, strict=True)):
+        raise TableError("column 't_us' must hold whole numbers; round them")
+    return np.array(times, dtype=np.int64)
 
 
 def _read_csv(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
-    rows = list(csv.reader(io.StringIO(path.read_text())))
+    # Spreadsheets begin UTF-8 with a mark.
+    rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
     if not rows:
         raise TableError("the table is empty, without a header line")
     header, body = rows[0], [row for row in rows[1:] if row]
+    if len(set(header)) != len(header):
+        raise TableError(f"the header names a column twice: {', '.join(header)}")
     for number, row in enumerate(body, start=2):
         if len(row) != len(header):
             raise TableError(f"row {number} has {len(row)} fields where the header has {len(header)}")
     side = Path(f"{path}.meta.json")
-    meta = json.loads(side.read_text()) if side.is_file() else {}
+    meta = json.loads(side.read_text(encoding="utf-8")) if side.is_file() else {}
     texts = {name: [row[i] for row in body] for i, name in enumerate(header)}
     return {n: _times(v) if n == "t_us" else _column(n, v) for n, v in texts.items()}, meta
 
 
 def _read_jsonl(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
-    rows = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-    meta = rows.pop(0)["meta"] if rows and "meta" in rows[0] else {}
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    if not rows:
+        raise TableError("the table is empty, without even a line of meta data")
+    meta = rows.pop(0)["meta"] if "meta" in rows[0] else {}
     names = list(rows[0]) if rows else list(COLUMNS)
     texts = {name: [row[name] for row in rows] for name in names}
     return {n: _times(v) if n == "t_us" else _column(n, v) for n, v in texts.items()}, meta

@@ -1,6 +1,7 @@
 """Times, sizes and bands as people write them; time itself is always integer microseconds."""
 
 import re
+from decimal import Decimal
 
 import numpy as np
 
@@ -14,9 +15,10 @@ def parse_time_us(text: str) -> int:
     match = re.fullmatch(r"\s*([+-]?\d+(?:\.\d*)?|\.\d+)\s*(us|µs|ms|s|min)\s*", text)
     if match is None:
         raise OptionError(f"'{text}' is not a time; write a number with us, ms, s or min, such as 5ms")
-    value_us = float(match[1]) * _TIME_UNITS_US[match[2]]
+    # Decimal: a double has no room for microseconds since 1970 written in seconds.
+    value_us = Decimal(match[1]) * _TIME_UNITS_US[match[2]]
     rounded = round(value_us)
-    if abs(value_us - rounded) > 1e-6:
+    if value_us != rounded:
         raise OptionError(f"'{text}' is not a whole number of microseconds; round it to 1us")
     return rounded
 

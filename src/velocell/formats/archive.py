@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,24 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.errors import RecordingError
+from velocell.files import ARCHIVE_DAMAGE
+from velocell.formats.wording import bare, shown
 
 MAX_PACKED_BYTES = 4 << 30
 _READ_BYTES = 1 << 18
-
-# Whatever zipfile, zlib and numpy.lib.format raise for damaged bytes; RuntimeError: an encrypted member.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    OverflowError,
-    RuntimeError,
-    SyntaxError,
-)
 
 
 def is_zip(head: bytes) -> bool:
@@ -47,7 +32,7 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except _DAMAGE as error:
+    except ARCHIVE_DAMAGE as error:
         raise RecordingError(
             f"{path} is a zip archive that is damaged or incomplete ({_short(error)}); copy or save the file again"
         ) from None
@@ -62,8 +47,8 @@ def check_packed_size(path: Path, member: zipfile.ZipInfo) -> None:
     """Refuse a compressed member that would unpack to more than the limit."""
     if member.compress_type != zipfile.ZIP_STORED and member.file_size > MAX_PACKED_BYTES:
         raise RecordingError(
-            f"{path}: '{member.filename}' would unpack to {member.file_size / 2**30:.1f} GiB, more than the limit of "
-            f"{MAX_PACKED_BYTES >> 30} GiB; save the file without compression"
+            f"{path}: {shown(member.filename)} would unpack to {member.file_size / 2**30:.1f} GiB, more than the limit "
+            f"of {MAX_PACKED_BYTES >> 30} GiB; save the file without compression"
         )
 
 
@@ -81,5 +66,4 @@ def read_bytes(handle: IO[bytes], n: int) -> NDArray[np.uint8]:
 
 
 def _short(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 120 else f"{text[:117]}..."
+    return bare(" ".join(str(error).split()) or type(error).__name__, 120)

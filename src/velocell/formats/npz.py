@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from velocell.errors import RecordingError
 from velocell.files import replacing
 from velocell.formats.archive import check_packed_size, is_zip, member_names, opened, read_bytes
+from velocell.formats.wording import bare
 from velocell.recording import Recording
 
 NAME = "NumPy .npz with arrays t (us), x, y and optional p"
@@ -45,7 +46,7 @@ def read(path: Path, *, size: tuple[int, int] | None = None, frame_time_us: int 
         arrays = {key: header.array(archive) for key, header in headers.items()}
     notes = ["NumPy archive, times in microseconds"]
     if unused := sorted(present.difference(names.values(), _SCALARS)):
-        notes.append(f"arrays not used: {', '.join(unused)}")
+        notes.append(f"arrays not used: {', '.join(map(bare, unused))}")
     width, height = _size(scalars, path)
     if size is not None:
         if width is not None and size != (width, height):
@@ -128,7 +129,7 @@ def _event_arrays(present: set[str], path: Path) -> dict[str, str]:
         elif found:
             raise RecordingError(f"{path} has several arrays for {key}: {', '.join(found)}; keep one and name it {key}")
         elif key != "p":
-            listed = ", ".join(sorted(present)[:8])
+            listed = ", ".join(map(bare, sorted(present)[:8]))
             raise RecordingError(f"{path} has no array '{key}', only {listed}; save t (microseconds), x, y and p")
     return names
 

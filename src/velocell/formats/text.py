@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +19,8 @@ from numpy.typing import NDArray
 
 from velocell.errors import RecordingError
 from velocell.files import replacing
-from velocell.formats.text_layout import DECIMALS, Layout, find_layout, is_number, shown, split
+from velocell.formats.text_layout import DECIMALS, Layout, find_layout, is_number, split
+from velocell.formats.wording import shown
 from velocell.recording import Recording
 
 NAME = "CSV or text with t, x, y and optional p"
@@ -28,7 +28,7 @@ NAME = "CSV or text with t, x, y and optional p"
 _HEAD_BYTES = 1 << 18
 _BLOCK_BYTES = 4 << 20
 _LONGEST_LINE = 1 << 16
-_TIME_CHARACTERS = 32
+_SHAPES = 32
 _WRITTEN_ROWS = 1 << 16
 _DAY_US = 86_400_000_000
 
@@ -47,7 +47,9 @@ def read(path: Path, *, size: tuple[int, int] | None = None, frame_time_us: int 
         layout = find_layout(head, len(head) < _HEAD_BYTES, path)
         handle.seek(layout.offset)
         blocks = [_read_block(lines, first, layout, path) for first, lines in _blocks(handle, layout, path)]
-    joined = {name: np.concatenate([block[name] for block in blocks]) if blocks else np.empty(0) for name in layout.columns}
+    joined = {
+        name: np.concatenate([block[name] for block in blocks]) if blocks else np.empty(0) for name in layout.columns
+    }
     del blocks
     width, height = layout.size or (None, None)
     notes = layout.notes
@@ -102,8 +104,13 @@ def _blocks(handle: IO[bytes], layout: Layout, path: Path) -> Iterator[tuple[int
     while piece := handle.read(_BLOCK_BYTES):
         rest = handle.readline(_LONGEST_LINE)
         if len(rest) == _LONGEST_LINE and not rest.endswith(b"\n"):
-            raise RecordingError(f"{path} has a line of more than {_LONGEST_LINE} characters; one event a line is needed")
-        lines = (piece + rest).decode("latin-1").replace("\r\n", "\n").removesuffix("\n").split("\n")
+            raise RecordingError(
+                f"{path} has a line of more than {_LONGEST_LINE} characters; one event a line is needed"
+            )
+        text = (piece + rest).decode("latin-1").replace("\r\n", "\n").removesuffix("\n")
+        if layout.separator is not None:
+            text = text.replace(f"{layout.separator} ", layout.separator)
+        lines = text.split("\n")
         yield number, lines
         number += len(lines)
 
@@ -123,10 +130,12 @@ def _read_exactly(lines: list[str], first_line: int, layout: Layout, path: Path)
         fields = split(content, layout.separator)
         try:
             if len(fields) != layout.n_columns:
-                raise ValueError(f"{len(fields)} fields instead of {layout.n_columns}")
+                raise ValueError(f"{layout.n_columns} fields are needed, got {len(fields)}")
             rows.append(tuple(_value(name, fields[k], layout.unit) for name, k in layout.columns.items()))
         except ValueError as error:
-            raise RecordingError(f"{path} line {number} ({shown(line)}) is no event: {error}; correct or remove it") from None
+            raise RecordingError(
+                f"{path} line {number} ({shown(line)}) is no event: {error}; correct or remove it"
+            ) from None
     return {
         name: np.array([row[k] for row in rows], np.int64 if name == "t" else np.int32)
         for k, name in enumerate(layout.columns)
@@ -155,7 +164,7 @@ def _value(name: str, text: str, unit: str) -> int:
 
 def _read_fast(lines: list[str], layout: Layout) -> dict[str, NDArray[Any]] | None:
     """The same by way of numpy.loadtxt; None for a block with anything out of the ordinary."""
-    dtypes = {"t": "i8" if layout.whole_times else f"S{_TIME_CHARACTERS}", "x": "i4", "y": "i4", "p": "i1"}
+    dtypes = {"t": "i8" if layout.whole_times else f"S{layout.time_characters}", "x": "i4", "y": "i4", "p": "i1"}
     fields = [("", "S1")] * layout.n_columns
     for name, k in layout.columns.items():
         fields[k] = (name, "f8" if name in layout.with_decimals else dtypes[name])
@@ -189,37 +198,58 @@ def _times_us(values: NDArray[Any], layout: Layout) -> NDArray[np.int64] | None:
     if values.dtype.kind != "S":
         # Nanoseconds: to the nearest microsecond.
         return values if decimals == 0 else (values + 500) // 1_000
-    return _decimal_times(values, decimals)
+    return _decimal_times(values, decimals) if decimals >= 0 else None
 
 
 def _decimal_times(texts: NDArray[np.bytes_], places: int) -> NDArray[np.int64] | None:
-    """Texts such as `1605537493.718345` times 10**places, rounded half up, in integers only.
+    """Texts such as `1605537493.718345` times 10**places, rounded half up, in integers only: a
+    double has no room for more digits than that.
 
-    A double has no room for microseconds since 1970 with further digits. None where a text is not
-    digits with at most one point, or too long.
+    Rows written alike (same length, point and exponent) are converted together. None for anything
+    else, such as signs, and for a text that fills its field and may be cut.
     """
+    # One row a character, so that each step below walks through memory once.
     characters = np.ascontiguousarray(texts).view(np.uint8).reshape(texts.size, -1).T.copy()
-    negative = characters[0] == ord("-")
-    characters[0][negative | (characters[0] == ord("+"))] = ord("0")
-    value = np.zeros(texts.size, np.int64)
-    # Digits seen after the point; -1 before it.
-    after = np.full(texts.size, -1, np.int8)
-    taken, seen, up = np.zeros(texts.size, np.int8), np.zeros(texts.size, np.bool_), np.zeros(texts.size, np.bool_)
-    for column in characters:
-        if not column.any():
-            break
-        digit = column - np.uint8(ord("0"))
-        is_digit, is_point = digit < 10, column == ord(".")
-        if not (is_digit | (is_point & (after < 0)) | (column == 0)).all():
-            return None
-        take = is_digit & (after < places)
-        value = np.where(take, value * 10 + digit, value)
-        up |= is_digit & (after == places) & (digit >= 5)
-        taken += take
-        seen |= is_digit
-        after = np.where(is_point, np.int8(0), after + (is_digit & (after >= 0)))
-    missing = places - np.clip(after, 0, places)
-    if characters[-1].any() or not seen.all() or (taken + missing > 18).any():
+    if characters[-1].any():
         return None
-    value = value * 10 ** missing.astype(np.int64) + up
-    return np.where(negative, -value, value)
+    value = np.empty(texts.size, np.int64)
+    left = np.arange(texts.size)
+    for _ in range(_SHAPES):
+        if not left.size:
+            return value
+        first = characters[:, 0].tobytes().rstrip(b"\0")
+        if not is_number(first.decode("latin-1")):
+            return None
+        mantissa, _, exponent = first.partition(b"e")
+        point = mantissa.find(b".")
+        alike = (characters[len(first) - 1] != 0) & (characters[len(first)] == 0)
+        alike &= characters[point] == ord(".") if point >= 0 else (characters != ord(".")).all(axis=0)
+        for k in range(len(mantissa), len(first)):
+            alike &= characters[k] == first[k]
+        everything = bool(alike.all())
+        shape = (characters if everything else characters[:, alike])[: len(mantissa)]
+        converted = _decimals_alike(shape, point, places + int(exponent or 0))
+        if converted is None:
+            return None
+        value[left if everything else left[alike]] = converted
+        left, characters = left[~alike], characters[:, ~alike]
+    return None
+
+
+def _decimals_alike(characters: NDArray[np.uint8], point: int, places: int) -> NDArray[np.int64] | None:
+    """The same for texts (characters, n) of one length with their point at one place (-1: none)."""
+    digits = characters - np.uint8(ord("0"))
+    if point >= 0:
+        digits = np.delete(digits, point, axis=0)
+    # So many digits stand left of the point once it has moved.
+    whole = (point if point >= 0 else len(digits)) + places
+    if digits.size == 0 or digits.max() > 9 or whole > 18:
+        return None
+    value = np.zeros(digits.shape[1], np.int64)
+    for digit in digits[: max(whole, 0)]:
+        value *= 10
+        value += digit
+    value *= 10 ** max(whole - len(digits), 0)
+    if 0 <= whole < len(digits):
+        value += digits[whole] >= 5
+    return value

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.errors import RecordingError
+from velocell.formats.wording import shown
 
 # Power of ten that turns a unit into microseconds.
 DECIMALS = {"s": 6, "ms": 3, "us": 0, "ns": -3}
@@ -37,12 +38,16 @@ _EPOCH_NS = 1e17
 _CLEARLY = 4
 
 
+_ROOM = 4
+
+
 @dataclass(frozen=True)
 class Layout:
     """columns: name -> position. first_line counts from 1; offset in bytes. size: (width, height).
 
     unit_stated: the file names the unit of time. whole_times: times are integers, in microseconds
     or nanoseconds. with_decimals: columns other than t that are written with decimals.
+    time_characters: how many characters to keep of a time; later ones may be longer.
     """
 
     columns: dict[str, int]
@@ -53,6 +58,7 @@ class Layout:
     unit_stated: bool
     whole_times: bool
     with_decimals: frozenset[str]
+    time_characters: int
     first_line: int
     offset: int
     size: tuple[int, int] | None
@@ -62,11 +68,13 @@ class Layout:
 
 @dataclass
 class _Preamble:
-    """What stands before the first event; names and unit are those of a header."""
+    """What stands before the first event."""
 
-    comment: str = "#"
-    header: list[str] | None = None
+    columns: dict[str, int] | None = None
+    n_columns: int = 3
+    unit: str | None = None
     header_line: int = 0
+    comment: str = "#"
     size: tuple[int, int] | None = None
     span: tuple[int, int] | None = None
     separator: str | None = None
@@ -80,21 +88,26 @@ def find_layout(head: bytes, complete: bool, path: Path) -> Layout:
     Raises RecordingError for a text that is no table of events, and for one that leaves open what
     its columns are.
     """
-    preamble = _Preamble()
-    rows = _sample_rows(head, complete, preamble, path)
-    n_columns = len(rows[0]) if rows else len(preamble.header or "txy")
-    table = np.array([[float(text) for text in row] for row in rows], np.float64).reshape(len(rows), n_columns)
-    unit = None
-    if preamble.header is not None:
-        columns, unit = _named_columns(preamble.header)
-        how = f"named in line {preamble.header_line}"
+    preamble, rows = _read_head(head, complete, path)
+    if not rows and preamble.columns is None and preamble.size is None:
+        raise RecordingError(f"{path} is a text without events; write one event a line, under a first line t_us,x,y,p")
+    if rows and preamble.columns is not None and len(rows[0]) != preamble.n_columns:
+        raise RecordingError(
+            f"{path} line {preamble.first_line} has {len(rows[0])} fields where line {preamble.header_line} names "
+            f"{preamble.n_columns}; name every column"
+        )
+    n_columns = len(rows[0]) if rows else preamble.n_columns
+    table = np.array(rows, np.str_).reshape(len(rows), n_columns).astype(np.float64)
+    if preamble.columns is not None:
+        columns, how = preamble.columns, f"named in line {preamble.header_line}"
     else:
-        columns, how = _inferred_columns(table, path), "found by their values"
-    texts = {name: [row[k] for row in rows] for name, k in columns.items()}
-    whole = {name: all(map(_WHOLE.fullmatch, column)) for name, column in texts.items()}
-    chosen, why = _unit(table[:, columns["t"]]) if unit is None else (unit, "as the header says")
-    order = " ".join(sorted(columns, key=lambda name: columns[name]))
-    notes = [f"text, columns {order} {how}", f"times read as {chosen}, {why}"]
+        columns, how = _inferred_columns(table, path) if rows else {"t": 0, "x": 1, "y": 2}, "found by their values"
+    unit, why = (preamble.unit, "as named") if preamble.unit else _inferred_unit(table[:, columns["t"]])
+    whole = {name for name, k in columns.items() if all(_WHOLE.fullmatch(row[k]) for row in rows)}
+    notes = [
+        f"text, columns {' '.join(sorted(columns, key=columns.__getitem__))} {how}",
+        f"times read as {unit}, {why}",
+    ]
     if preamble.size is not None:
         notes.append("sensor size {}x{} from the first lines".format(*preamble.size))
     return Layout(
@@ -102,10 +115,11 @@ def find_layout(head: bytes, complete: bool, path: Path) -> Layout:
         n_columns=n_columns,
         separator=preamble.separator,
         comment=preamble.comment,
-        unit=chosen,
-        unit_stated=unit is not None,
-        whole_times=whole["t"] and chosen in ("us", "ns"),
-        with_decimals=frozenset(name for name in columns if name != "t" and not whole[name]),
+        unit=unit,
+        unit_stated=preamble.unit is not None,
+        whole_times="t" in whole and unit in ("us", "ns"),
+        with_decimals=frozenset("xyp") & columns.keys() - whole,
+        time_characters=max((len(row[columns["t"]]) for row in rows), default=0) + _ROOM,
         first_line=preamble.first_line,
         offset=preamble.offset,
         size=preamble.size,
@@ -122,9 +136,33 @@ def is_number(text: str) -> bool:
     return _NUMBER.fullmatch(text) is not None
 
 
-def shown(text: str) -> str:
-    """A line as it can stand in an error message."""
-    return ascii(text if len(text) <= 60 else f"{text[:57]}...")
+def _read_head(head: bytes, complete: bool, path: Path) -> tuple[_Preamble, list[list[str]]]:
+    """The preamble, and the fields of the events up to the first malformed line."""
+    preamble = _Preamble()
+    rows: list[list[str]] = []
+    for number, offset, line in _lines(head, complete):
+        if not line:
+            continue
+        if line[0] in "#%":
+            if not rows:
+                _read_comment(line, number, preamble)
+            continue
+        if not rows:
+            if _belongs_to_preamble(line, number, preamble, path):
+                continue
+            preamble.separator, preamble.first_line, preamble.offset = _separator(line), number, offset
+        fields = split(line.split(preamble.comment)[0], preamble.separator)
+        if not all(map(is_number, fields)) or (rows and len(fields) != len(rows[0])):
+            if not rows:
+                raise RecordingError(f"{path} line {number} ({shown(line)}) is no event; correct or remove it")
+            # Reading the file names the line.
+            break
+        rows.append(fields)
+        if len(rows) == _SAMPLE_ROWS:
+            break
+    if not rows:
+        preamble.offset = len(head)
+    return preamble, rows
 
 
 def _lines(head: bytes, complete: bool) -> Iterator[tuple[int, int, str]]:
@@ -138,29 +176,91 @@ def _lines(head: bytes, complete: bool) -> Iterator[tuple[int, int, str]]:
         offset += len(piece) + 1
 
 
-def _sample_rows(head: bytes, complete: bool, preamble: _Preamble, path: Path) -> list[list[str]]:
-    """Fill in the preamble; the fields of the first well-formed rows."""
-    rows: list[list[str]] = []
-    end = 0
-    for number, offset, line in _lines(head, complete):
-        end = offset + len(line)
-        if line[:1] in ("#", "%") and not rows:
-            _read_comment(line, number, preamble)
-        if not line or line[0] in ("#", "%"):
+def _separator(line: str) -> str | None:
+    """None: any white space."""
+    return next((separator for separator in (";", ",") if separator in line), None)
+
+
+def _read_comment(line: str, number: int, preamble: _Preamble) -> None:
+    preamble.comment = line[0]
+    if found := _SIZE.search(line):
+        preamble.size = int(found[1]), int(found[2])
+    if found := _SPAN.search(line):
+        preamble.span = int(found[1]), int(found[2])
+    content = line.strip("#% ")
+    names = _named_columns(split(content, _separator(content)))
+    # numpy.savetxt writes its header as a comment; prose is none.
+    if names is not None and len(names[0]) == names[1]:
+        preamble.columns, preamble.n_columns, preamble.unit = names
+        preamble.header_line = number
+
+
+def _belongs_to_preamble(line: str, number: int, preamble: _Preamble, path: Path) -> bool:
+    """Take in a header, or a first line `width height`; False for an event."""
+    fields = split(line, _separator(line))
+    if len(fields) == 2 and all(map(_WHOLE.fullmatch, fields)) and preamble.size is None:
+        preamble.size = int(fields[0]), int(fields[1])
+        return True
+    if any(map(is_number, fields)):
+        return False
+    names = _named_columns([field.strip("\"'") for field in fields])
+    if names is None:
+        raise RecordingError(
+            f"{path} line {number} ({shown(line)}) is neither an event nor a header with t, x and y, each once; "
+            f"{_HEADER_REMEDY}"
+        )
+    preamble.columns, preamble.n_columns, preamble.unit = names
+    preamble.header_line = number
+    return True
+
+
+def _named_columns(fields: list[str]) -> tuple[dict[str, int], int, str | None] | None:
+    """(columns, number of fields, unit of time) of a header; None where t, x and y do not each occur once."""
+    columns: dict[str, int] = {}
+    unit = None
+    for k, field in enumerate(fields):
+        match = _COLUMN_NAME.fullmatch(field.lower())
+        name = _NAMES.get(match[1]) if match else None
+        if match is None or name is None or (match[2] and name != "t"):
             continue
-        if not rows and not _begins_events(line, number, preamble, path):
-            continue
-        if not rows:
-            preamble.separator, preamble.first_line, preamble.offset = _separator(line), number, offset
-        fields = split(line.split(preamble.comment)[0], preamble.separator)
-        if rows and (len(fields) != len(rows[0]) or not all(map(is_number, fields))):
-            # Reading the file names the line.
-            break
-        rows.append(fields)
-        if len(rows) == _SAMPLE_ROWS:
-            break
-    if not rows:
-        preamble.offset = max(end, len(head))
-        if preamble.header is None and preamble.size is None:
-            raise RecordingError(f"{path} is a text without events; write one event a line, as t,x,y,p")
-    return rows
+        if name in columns:
+            return None
+        columns[name] = k
+        if name == "t" and match[2]:
+            unit = match[2].replace("µ", "u")
+    return (columns, len(fields), unit) if {"t", "x", "y"} <= columns.keys() else None
+
+
+def _inferred_columns(table: NDArray[np.float64], path: Path) -> dict[str, int]:
+    orders = [order for order in _ORDERS if len(order) == table.shape[1] and _fits(order, table)]
+    spans = {order: float(np.ptp(table[:, order.index("t")])) for order in orders}
+    if len(orders) > 1:
+        longest = max(orders, key=spans.__getitem__)
+        orders = [order for order in orders if order == longest or spans[order] * _CLEARLY >= spans[longest]]
+    if len(orders) != 1:
+        problem = (
+            f"its events can be read as {' or '.join(' '.join(order) for order in orders)}"
+            if orders
+            else "a time must never decrease, x and y must be whole numbers, and p 0/1 or -1/1"
+        )
+        raise RecordingError(f"cannot tell which columns of {path} are t, x, y and p: {problem}; {_HEADER_REMEDY}")
+    return {name: k for k, name in enumerate(orders[0])}
+
+
+def _fits(order: str, table: NDArray[np.float64]) -> bool:
+    columns = dict(zip(order, table.T, strict=True))
+    if np.any(np.diff(columns["t"]) < 0):
+        return False
+    for name in "xy":
+        if np.any(columns[name] != np.floor(columns[name])) or np.any(np.abs(columns[name]) > _LARGEST_COORDINATE):
+            return False
+    seen = set(np.unique(columns["p"])) if "p" in columns else set()
+    return seen <= {0, 1} or seen <= {-1, 1}
+
+
+def _inferred_unit(times: NDArray[np.float64]) -> tuple[str, str]:
+    if np.any(times != np.floor(times)):
+        return "s", "since they have decimals"
+    if times.size and times.max() >= _EPOCH_NS:
+        return "ns", "since they are too large for anything else"
+    return "us", "since they are whole numbers"

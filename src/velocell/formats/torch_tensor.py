@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from velocell.errors import RecordingError
 from velocell.formats.archive import check_packed_size, is_zip, member_names, opened, read_bytes
+from velocell.formats.wording import bare, shown
 from velocell.recording import Recording
 
 NAME = "torch tensor of event counts, (T, H, W) or (T, 2, H, W)"
 
-_REMEDY = "save one tensor with torch.save(tensor, path)"
+_REMEDY = "save the tensor alone with torch.save(tensor.long(), path)"
 
 _STORAGE_TYPES = {
     "ByteStorage": "u1",
@@ -123,12 +124,12 @@ class _Reader:
             tensor = torch_pickle.load(description, _names(), _storage)
         except torch_pickle.UnknownName as error:
             raise RecordingError(
-                f"{self.path} refers to '{str(error)[:60]}', which a tensor of event counts does not need and which is "
+                f"{self.path} refers to {shown(str(error))}, which a tensor of event counts does not need and which is "
                 f"not run; {_REMEDY}"
             ) from None
         except (ValueError, TypeError, LookupError) as error:
             raise RecordingError(
-                f"{self.path} does not hold one tensor of a known kind ({str(error)[:60]}); {_REMEDY}"
+                f"{self.path} does not hold one tensor of a known kind ({bare(str(error))}); {_REMEDY}"
             ) from None
         if not isinstance(tensor, _Dense | _Sparse):
             raise RecordingError(f"{self.path} does not hold one tensor; {_REMEDY}")

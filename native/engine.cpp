@@ -1,0 +1,205 @@
+#include "engine.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "fault.hpp"
+
+namespace velocell {
+
+namespace {
+
+constexpr std::int64_t kLastTime = std::int64_t{1} << 56;  // us, 2283 years
+constexpr std::size_t kBlockEvents = 1 << 17;
+constexpr std::size_t kTableEntries = 1 << 16;         // ticks * channels of a block
+constexpr std::size_t kEventsPerThread = 1 << 13;      // below this, starting a thread costs more than it gives
+
+constexpr std::size_t kStagingWork = 32;               // of an event, in floats added
+
+std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0); }
+
+}  // namespace
+
+Engine::Engine(NetworkSpec spec, std::size_t threads_, std::size_t max_spikes_)
+    : threads(threads_), max_spikes(max_spikes_), spec_(std::move(spec)) {
+    velocell::check(spec_);
+    if (threads < 1) throw EngineFault("the engine needs at least 1 thread");
+    if (max_spikes < 1) throw EngineFault("the engine must be allowed at least 1 spike per step");
+    const bool filtered = !spec_.trail.silence_us.empty();
+    sees_polarity_ = filtered ? spec_.trail.flips : spec_.layers[0].in == 2;
+    if (filtered) trail_.emplace(spec_.trail, spec_.width, spec_.height);
+    std::int32_t most = 1;
+    for (std::size_t i = 0; i < spec_.layers.size(); ++i) {
+        const auto order = i == 0 && filtered ? trail_->order() : std::vector<std::int32_t>{};
+        layers_.emplace_back(std::make_shared<const Plan>(spec_.layers[i], order, i > 0), spec_.width, spec_.height);
+        most = std::max(most, spec_.layers[i].out);
+    }
+    block_ticks_ = std::clamp<std::size_t>(kTableEntries / most, 16, kMaxTicks);
+}
+
+Engine::Engine(const Engine& other)
+    : threads(other.threads),
+      max_spikes(other.max_spikes),
+      spec_(other.spec_),
+      sees_polarity_(other.sees_polarity_),
+      trail_(other.trail_),
+      layers_(other.layers_),
+      next_tick_(other.next_tick_),
+      pending_(other.pending_),
+      broken_(other.broken_),
+      block_ticks_(other.block_ticks_) {}
+
+std::size_t Engine::bytes() const {
+    std::size_t total = 0;
+    for (const Layer& layer : layers_) total += layer.bytes();
+    return total;
+}
+
+SpikeColumns Engine::step(const Chunk& chunk, std::optional<std::int64_t> until_us, std::function<bool()> interrupted) {
+    if (broken_) throw EngineFault("a step of this state was cut short; start again with init or an earlier copy");
+    check(chunk);
+    const std::int64_t dt = spec_.dt_us;
+    const bool any = chunk.size > 0 || !pending_.t.empty();
+    const std::int64_t last_us = chunk.size > 0 ? chunk.t[chunk.size - 1] : any ? pending_.t.back() : 0;
+    const std::int64_t stop_tick = floor_div(until_us.value_or(last_us), dt);
+    if (!next_tick_ && any) next_tick_ = floor_div(pending_.t.empty() ? chunk.t[0] : pending_.t[0], dt);
+    // Events of ticks from stop_tick on wait.
+    const auto ready = [&](const std::int64_t* begin, std::size_t n) {
+        return static_cast<std::size_t>(
+            std::partition_point(begin, begin + n, [&](std::int64_t t) { return t / dt < stop_tick; }) - begin);
+    };
+    std::vector<Block> blocks;
+    broken_ = true;
+    const std::size_t waited = ready(pending_.t.data(), pending_.t.size()), fresh = ready(chunk.t, chunk.size);
+    const std::size_t work = waited + fresh;
+    Team team(std::min(threads, 1 + work / kEventsPerThread));
+    Budget budget(std::move(interrupted), max_spikes);
+    std::size_t joined = 0;
+    if (waited > 0) {
+        // The open tick of the step before gets its last events.
+        const std::int64_t tick = pending_.t[waited - 1] / dt;
+        while (joined < fresh && chunk.t[joined] / dt == tick) ++joined;
+        if (joined > 0) pending_.append(chunk.to(joined));  // then nothing else waits behind them
+        run(team, pending_.chunk().to(waited + joined), budget, blocks);
+        pending_.drop(waited + joined);
+    }
+    run(team, chunk.to(fresh).from(joined), budget, blocks);
+    pending_.append(chunk.from(fresh));
+    if (next_tick_) next_tick_ = std::max(*next_tick_, stop_tick);
+    SpikeColumns spikes = columns_of(team, blocks);
+    broken_ = false;
+    return spikes;
+}
+
+void Engine::check(const Chunk& chunk) const {
+    if (chunk.p == nullptr && sees_polarity_)
+        throw RecordingFault("this network sees polarity but the recording has none; calibrate with polarity merge");
+    std::int64_t last = std::max(pending_.t.empty() ? 0 : pending_.t.back(), next_us());
+    bool rising = true;
+    std::uint16_t right = 0, bottom = 0;
+    for (std::size_t i = 0; i < chunk.size; ++i) {
+        rising &= chunk.t[i] >= last;
+        last = chunk.t[i];
+        right = std::max(right, chunk.x[i]);
+        bottom = std::max(bottom, chunk.y[i]);
+    }
+    if (!rising) throw RecordingFault("times go back, within a chunk or between two; chunks must follow in time");
+    if (last > kLastTime) throw RecordingFault("times reach beyond 2^56 us; tick numbers would overflow, shift the times");
+    if (chunk.size > 0 && (right >= spec_.width || bottom >= spec_.height))
+        throw RecordingFault("events lie outside the " + std::to_string(spec_.width) + "x" +
+                             std::to_string(spec_.height) + " sensor; give the true size");
+}
+
+void Engine::run(Team& team, Chunk chunk, Budget& budget, std::vector<Block>& blocks) {
+    while (chunk.size > 0) {
+        Block block;
+        const std::size_t taken = stage(chunk, block.ticks);
+        chunk = chunk.from(taken);
+        budget.spend(0, 0, taken * kStagingWork);
+        for (Layer& layer : layers_)
+            block.layers.push_back(block.layers.empty() ? layer.run(team, staged_, block.ticks, budget)
+                                                        : layer.run(team, block.layers.back(), block.ticks, budget));
+        blocks.push_back(std::move(block));
+    }
+}
+
+// Copies whole ticks of events, at least one, into staged_; returns how many events were taken.
+// The copy is what all later work trusts: an array that another thread changes meanwhile can give
+// wrong spikes, but no access out of bounds.
+std::size_t Engine::stage(const Chunk& chunk, std::vector<std::int64_t>& ticks) {
+    const std::int64_t dt = spec_.dt_us;
+    const auto right = static_cast<std::uint16_t>(spec_.width - 1), bottom = static_cast<std::uint16_t>(spec_.height - 1);
+    staged_.clear();
+    std::int64_t tick_end = std::numeric_limits<std::int64_t>::min();
+    std::size_t taken = 0;
+    for (; taken < chunk.size; ++taken) {
+        const std::int64_t t = chunk.t[taken];
+        if (t >= tick_end) {
+            if (taken >= kBlockEvents || ticks.size() >= block_ticks_) break;
+            ticks.push_back(t / dt);
+            tick_end = (t / dt + 1) * dt;
+        }
+        const std::uint16_t x = std::min(chunk.x[taken], right), y = std::min(chunk.y[taken], bottom);
+        const bool on = chunk.p != nullptr && chunk.p[taken] != 0;
+        std::uint16_t code = sees_polarity_ && on;
+        if (trail_) {
+            code = trail_->rank(t, x, y, on);
+            if (code == 0) continue;
+        }
+        staged_.push_back({x, y, code, static_cast<std::uint16_t>((ticks.size() - 1) & 0x1fff), 0});
+    }
+    return taken;
+}
+
+// Canonical order: by tick, then by layer, then as they are.
+SpikeColumns Engine::columns_of(Team& team, const std::vector<Block>& blocks) const {
+    SpikeColumns columns;
+    std::vector<std::size_t> starts;
+    for (const Block& block : blocks) {
+        starts.push_back(columns.size);
+        for (const BlockSpikes& spikes : block.layers) columns.size += spikes.pixels.size();
+    }
+    columns.t_us = std::make_unique_for_overwrite<std::int64_t[]>(columns.size);
+    for (auto* column : {&columns.x, &columns.y, &columns.channel, &columns.layer})
+        *column = std::make_unique_for_overwrite<std::int32_t[]>(columns.size);
+    team.run(blocks.size(), [&](std::size_t, std::size_t number) {
+        const Block& block = blocks[number];
+        std::size_t to = starts[number];
+        for (std::size_t tick = 0; tick < block.ticks.size(); ++tick)
+            for (std::size_t layer = 0; layer < block.layers.size(); ++layer) {
+                const BlockSpikes& spikes = block.layers[layer];
+                for (std::size_t c = 0; c < spikes.channels; ++c) {
+                    const std::size_t from = spikes.starts[tick * spikes.channels + c];
+                    const std::size_t count = spikes.starts[tick * spikes.channels + c + 1] - from;
+                    std::fill_n(&columns.t_us[to], count, block.ticks[tick] * spec_.dt_us);
+                    std::fill_n(&columns.channel[to], count, static_cast<std::int32_t>(c));
+                    std::fill_n(&columns.layer[to], count, static_cast<std::int32_t>(layer));
+                    for (std::size_t i = 0; i < count; ++i, ++to) {
+                        columns.x[to] = static_cast<std::int32_t>(spikes.pixels[from + i] & 0xffff);
+                        columns.y[to] = static_cast<std::int32_t>(spikes.pixels[from + i] >> 16);
+                    }
+                }
+            }
+    });
+    return columns;
+}
+
+void Engine::Pending::append(const Chunk& chunk) {
+    t.insert(t.end(), chunk.t, chunk.t + chunk.size);
+    x.insert(x.end(), chunk.x, chunk.x + chunk.size);
+    y.insert(y.end(), chunk.y, chunk.y + chunk.size);
+    if (chunk.p != nullptr)
+        p.insert(p.end(), chunk.p, chunk.p + chunk.size);
+    else
+        p.resize(t.size());
+}
+
+void Engine::Pending::drop(std::size_t n) {
+    t.erase(t.begin(), t.begin() + static_cast<std::ptrdiff_t>(n));
+    x.erase(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n));
+    y.erase(y.begin(), y.begin() + static_cast<std::ptrdiff_t>(n));
+    p.erase(p.begin(), p.begin() + static_cast<std::ptrdiff_t>(n));
+}
+
+}  // namespace velocell

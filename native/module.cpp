@@ -1,0 +1,16 @@
+// velocell._native: the C++ core. One bind_* function per part, in a file of its own.
+#include <nanobind/nanobind.h>
+
+namespace nb = nanobind;
+
+void bind_engine(nb::module_& m);
+#if defined(VELOCELL_TRACKER)
+void bind_tracker(nb::module_& m);
+#endif
+
+NB_MODULE(_native, m) {
+    bind_engine(m);
+#if defined(VELOCELL_TRACKER)
+    bind_tracker(m);
+#endif
+}

@@ -1,0 +1,37 @@
+"""The commands under one roof."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from velocell.cli import detect, tools
+from velocell.cli.guard import guarded, show_tracebacks
+
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from velocell.provenance import version
+
+        print(f"velocell {version()}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Find disk-like objects in event-camera recordings, and the speed band of each, with a spiking network."""
+    show_tracebacks(debug)
+
+
+for command in (tools.demo, tools.info, detect.detect, tools.simulate, tools.evaluate, tools.calibrate):
+    app.command()(guarded(command))

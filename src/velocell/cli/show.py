@@ -1,0 +1,142 @@
+"""Tables for people, made with rich."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from velocell.cli.progress import rate_text
+from velocell.evaluate import Scores
+from velocell.network import Bands
+from velocell.summary import Summary
+from velocell.tracks import Tracks
+
+
+@dataclass(frozen=True)
+class Found:
+    """One object of a table: its commonest band and the medians of its figures; times in microseconds."""
+
+    id: int
+    band: int
+    speed_px_s: float
+    radius_px: float
+    first_us: int
+    last_us: int
+    rows: int
+
+
+def objects(tracks: Tracks) -> Iterator[Found]:
+    """Object by object, ids rising."""
+    order = np.argsort(tracks.id, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(tracks.id[order])) + 1):
+        if not rows.size:
+            return
+        yield Found(
+            id=int(tracks.id[rows[0]]),
+            band=Counter(tracks.band[rows].tolist()).most_common(1)[0][0],
+            speed_px_s=_median(tracks.speed_px_s[rows]),
+            radius_px=_median(tracks.radius_px[rows]),
+            first_us=int(tracks.t_us[rows[0]]),
+            last_us=int(tracks.t_us[rows[-1]]),
+            rows=int(rows.size),
+        )
+
+
+def found_text(tracks: Tracks, bands: Bands) -> str:
+    """`3 objects (1 slow, 1 medium, 1 fast)`."""
+    counts = Counter(item.band for item in objects(tracks))
+    total = sum(counts.values())
+    listed = ", ".join(f"{counts[band]} {bands.name(band)}" for band in [*range(len(bands)), -1] if counts[band])
+    return f"{total or 'no'} object{'' if total == 1 else 's'}" + (f" ({listed})" if listed else "")
+
+
+def objects_table(tracks: Tracks, bands: Bands) -> Table:
+    table = _table("objects", "id", "band")
+    for heading in ("speed px/s", "radius px", "from s", "to s", "rows"):
+        table.add_column(heading, justify="right")
+    for item in objects(tracks):
+        table.add_row(
+            str(item.id),
+            bands.name(item.band),
+            _number(item.speed_px_s, ".1f"),
+            _number(item.radius_px, ".1f"),
+            f"{item.first_us / 1e6:.3f}",
+            f"{item.last_us / 1e6:.3f}",
+            str(item.rows),
+        )
+    return table
+
+
+def scores_table(scores: Scores) -> Table:
+    table = _table("against the truth", "figure", "value", "of")
+    table.columns[1].justify = "right"
+    table.add_row("recall", _number(scores.recall, ".4f"), f"{scores.steps} steps of {scores.objects} objects")
+    table.add_row("precision", _number(scores.precision, ".4f"), f"{scores.scored_rows} of {scores.rows} rows")
+    table.add_row("band accuracy", _number(scores.band_accuracy, ".4f"), f"{sum(map(sum, scores.confusion))} rows")
+    table.add_row("localisation, median", _number(scores.localisation_median_px, ".3f", " px"), "matching rows")
+    table.add_row("localisation, rms", _number(scores.localisation_rms_px, ".3f", " px"), "")
+    table.add_row("speed error, median", _number(100 * scores.speed_error_median, ".2f", " %"), "")
+    table.add_row("heading error, median", _number(scores.heading_error_median_deg, ".2f", " deg"), "")
+    table.add_row("id switches", str(scores.id_switches), f"{scores.objects} objects")
+    table.add_row("false tracks", str(scores.false_tracks), "")
+    for channel, purity in enumerate(scores.purity):
+        table.add_row(f"purity, channel {channel}", "silent" if purity is None else f"{purity:.4f}", "its spikes")
+    return table
+
+
+def confusion_table(scores: Scores, bands: Bands) -> Table:
+    names = [*bands.names, "outside"]
+    table = _table("rows by true and told band", "true band")
+    for name in names:
+        table.add_column(name, justify="right")
+    for name, row in zip(names, scores.confusion, strict=True):
+        table.add_row(name, *(str(count) for count in row))
+    return table
+
+
+def summary_table(summary: Summary) -> Table:
+    table = _table(summary.file)
+    table.show_header = False
+    seconds = (summary.stop_us - summary.start_us) / 1e6
+    table.add_row("format", summary.format)
+    table.add_row("sensor", f"{summary.width}x{summary.height} px ({summary.size_from})")
+    table.add_row("events", str(summary.events))
+    table.add_row("duration", f"{seconds:.6f} s, {summary.start_us} to {summary.stop_us} us")
+    if summary.first_us is not None:
+        table.add_row("events from, to", f"{summary.first_us} us, {summary.last_us} us")
+    table.add_row(
+        "rate", f"{rate_text(summary.mean_rate)} on average, {rate_text(summary.peak_rate)} in the busiest 10 ms"
+    )
+    share = "none" if summary.on_share is None else f"{100 * summary.on_share:.1f} % of the events are ON"
+    table.add_row("polarity", share)
+    table.add_row("pixels", f"{summary.active_pixels} with events, {summary.hot_pixels} hot")
+    gaps = "none of 100 ms or more"
+    if summary.longest_gap_at_us is not None:
+        longest_s = summary.longest_gap_us / 1e6
+        gaps = f"{summary.gaps} of 100 ms or more, the longest {longest_s:.3f} s from {summary.longest_gap_at_us} us"
+    table.add_row("gaps", gaps)
+    for note in summary.notes:
+        table.add_row("note", note)
+    return table
+
+
+def _table(title: str, *headings: str) -> Table:
+    # File names may hold square brackets, which would be read as markup.
+    return Table(*headings, title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else math.nan
+
+
+def _number(value: float, form: str, unit: str = "") -> str:
+    return "-" if math.isnan(value) else f"{value:{form}}{unit}"

@@ -1,0 +1,162 @@
+"""files.replacing: the final name holds the old file or the new one, never a part."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from velocell import files, formats
+from velocell.errors import VelocellError
+from velocell.files import replacing
+from velocell.recording import Recording
+from velocell.spikes import Spikes
+from velocell.tracks import Tracks
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "out.csv"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_new_file(path: Path) -> None:
+    with replacing(path) as part:
+        assert part.parent == path.parent
+        assert part.suffix == ".csv"
+        part.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    assert names(path.parent) == ["out.csv"]
+
+
+def test_permissions_are_the_usual_ones(path: Path) -> None:
+    (path.parent / "plain").touch()
+    with replacing(path) as part:
+        part.write_text("new")
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((path.parent / "plain").stat().st_mode)
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), FileNotFoundError(errno.ENOENT, "an input")])
+def test_an_error_inside_leaves_the_old_file(path: Path, error: BaseException) -> None:
+    path.write_text("old")
+
+    def fail() -> None:
+        with replacing(path) as part:
+            part.write_text("half")
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        fail()
+    assert caught.value is error
+    assert path.read_text() == "old"
+    assert names(path.parent) == ["out.csv"]
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (errno.ENOSPC, "no space left on device; free some space or choose another folder"),
+        (errno.EDQUOT, "quota exceeded; free some space"),
+        (errno.EIO, "input/output error; choose another place"),
+        (errno.EROFS, "read-only file system; choose another place"),
+        (errno.EACCES, "permission denied; choose a folder that you may write to"),
+    ],
+)
+def test_errors_of_the_disk(path: Path, code: int, message: str) -> None:
+    path.write_text("old")
+    with pytest.raises(VelocellError, match=f"cannot write .*out.csv: .*{message}"), replacing(path):
+        raise OSError(code, os.strerror(code))
+    assert path.read_text() == "old"
+
+
+def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(VelocellError, match="no such file or directory; make the folder first"):
+        replacing(tmp_path / "nowhere" / "out.csv").__enter__()
+    with pytest.raises(VelocellError, match="is a directory; name a file, not a folder"):
+        replacing(tmp_path).__enter__()
+    (tmp_path / "file").touch()
+    with pytest.raises(VelocellError, match="not a directory"):
+        replacing(tmp_path / "file" / "out.csv").__enter__()
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(files.tempfile, "mkstemp", denied)
+    with pytest.raises(VelocellError, match="permission denied; choose a folder that you may write to"):
+        replacing(tmp_path / "out.csv").__enter__()
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_link_stays_a_link(path: Path) -> None:
+    path.write_text("old")
+    link = path.parent / "link.csv"
+    link.symlink_to("out.csv")
+    with replacing(link) as part:
+        part.write_text("new")
+    assert link.is_symlink()
+    assert path.read_text() == "new"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_devices_are_written_not_replaced() -> None:
+    with replacing("/dev/null") as part:
+        part.write_text("gone")
+    with pytest.raises(VelocellError, match="cannot write /dev/full: no space left on device; free some space"):
+        formats.write_csv(RECORDING, "/dev/full")
+    for device in ("/dev/null", "/dev/full"):
+        assert Path(device).is_char_device()
+
+
+@contextmanager
+def disk_of(n_bytes: int) -> Iterator[None]:
+    """Files cannot grow beyond n_bytes: a write fails in the middle, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+N = 20_000
+NOISE = np.random.default_rng(0).integers(0, 1_000, N)
+RECORDING = Recording.from_arrays(np.arange(N), NOISE, NOISE)
+TRACKS = Tracks.from_columns({"t_us": np.arange(N), "id": NOISE, "x_px": NOISE, "y_px": NOISE})
+SPIKES = Spikes(np.arange(N), *[NOISE.astype(np.int32)] * 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("out.npz", lambda path: formats.write_npz(RECORDING, path)),
+        ("out.npz", lambda path: formats.write_npz(RECORDING, path, compress=True)),
+        ("out.csv", lambda path: formats.write_csv(RECORDING, path)),
+        ("out.csv", TRACKS.write),
+        ("out.jsonl", TRACKS.write),
+        ("out.parquet", TRACKS.write),
+        ("out.npz", SPIKES.to_npz),
+    ],
+    ids=["recording npz", "packed npz", "recording csv", "tracks csv", "jsonl", "parquet", "spikes"],
+)
+def test_full_disk(tmp_path: Path, name: str, write: object) -> None:
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    path = tmp_path / name
+    path.write_text("old")
+    with pytest.raises(VelocellError, match=r"cannot write .*out.*file too large"), disk_of(20_000):
+        write(path)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == [name]
+    write(path)
+    assert path.stat().st_size > 20_000

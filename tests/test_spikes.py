@@ -1,0 +1,120 @@
+"""Spikes: canonical order and the `.npz` file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strategies import EPOCH_US, spikes
+
+from velocell.errors import TableError
+from velocell.spikes import Spikes
+
+FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+FIELDS = ("t_us", "x", "y", "channel", "layer")
+
+
+def rows(some: Spikes) -> list[tuple[int, ...]]:
+    return list(zip(*(getattr(some, name).tolist() for name in FIELDS), strict=True))
+
+
+@FILES
+@given(some=spikes())
+def test_round_trip(tmp_path: Path, some: Spikes) -> None:
+    some.to_npz(tmp_path / "s.npz")
+    back = Spikes.from_npz(tmp_path / "s.npz")
+    assert back.same_as(some)
+    assert back.t_us.dtype == np.int64
+    assert back.x.dtype == np.int32
+
+
+def test_the_contract(tmp_path: Path) -> None:
+    one = [np.array([value], np.int32) for value in (2, 3, 1, 0)]
+    Spikes(np.array([EPOCH_US]), *one).to_npz(tmp_path / "s.npz")
+    with np.load(tmp_path / "s.npz", allow_pickle=False) as arrays:
+        assert {name: arrays[name].tolist() for name in arrays} == {
+            "t_us": [EPOCH_US], "x": [2], "y": [3], "channel": [1], "layer": [0],
+        }  # fmt: skip
+
+
+@given(spikes(), st.randoms(use_true_random=False))
+def test_canonical_order(some: Spikes, random: object) -> None:
+    order = list(range(len(some)))
+    random.shuffle(order)
+    shuffled = Spikes(*(getattr(some, name)[order] for name in FIELDS)).sorted()
+    assert shuffled.same_as(some)
+    assert rows(some) == sorted(rows(some), key=lambda row: (row[0], row[4], row[3], row[2], row[1]))
+
+
+@given(spikes())
+def test_layers_join_to_the_whole(some: Spikes) -> None:
+    parts = [some.of_layer(layer) for layer in (1, 0)]
+    assert all((part.layer == layer).all() for part, layer in zip(parts, (1, 0), strict=True))
+    assert Spikes.concatenate(parts).same_as(some)
+
+
+def test_nothing() -> None:
+    assert len(Spikes.empty()) == 0
+    assert Spikes.concatenate([]).same_as(Spikes.empty())
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_same_as_notices_every_field(name: str) -> None:
+    some = Spikes(np.arange(3), *(np.arange(3, dtype=np.int32) for _ in range(4)))
+    changed = {field: getattr(some, field).copy() for field in FIELDS}
+    changed[name][1] += 1
+    assert some.same_as(Spikes(**{field: getattr(some, field).copy() for field in FIELDS}))
+    assert not some.same_as(Spikes(**changed))
+    assert not some.same_as(Spikes.empty())
+
+
+def test_files_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.npz"
+    with pytest.raises(TableError, match=r"s\.npz does not exist; check the path"):
+        Spikes.from_npz(path)
+
+    def refused() -> None:
+        with pytest.raises(TableError, match=r"s\.npz is not a table of spikes .*; write one with --spikes"):
+            Spikes.from_npz(path)
+
+    path.write_bytes(b"")
+    refused()
+    path.write_text("t_us,x,y\n")
+    refused()
+    with path.open("wb") as handle:
+        np.save(handle, np.arange(3))
+    refused()
+    np.savez(path, t_us=np.arange(3), x=np.arange(3))
+    refused()
+    np.savez(path, t_us=np.arange(3), x=np.arange(2), y=np.arange(3), channel=np.arange(3), layer=np.arange(3))
+    refused()
+    np.savez(path, **{name: np.array(["a", None], dtype=object) for name in FIELDS})
+    refused()
+    np.savez(path, **{name: np.array(["a", "b"]) for name in FIELDS})
+    refused()
+    with pytest.raises(TableError, match="is not a table of spikes"):
+        Spikes.from_npz(tmp_path)
+
+
+def test_truncated_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "s.npz"
+    Spikes(np.arange(3), *(np.arange(3, dtype=np.int32) for _ in range(4))).to_npz(path)
+    content = path.read_bytes()
+    for length in range(0, len(content), 3):
+        path.write_bytes(content[:length])
+        with pytest.raises(TableError, match="is not a table of spikes"):
+            Spikes.from_npz(path)
+    generator = np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        mutated = bytearray(content)
+        mutated[generator.integers(len(mutated))] ^= 1 << generator.integers(8)
+        path.write_bytes(mutated)
+        try:
+            Spikes.from_npz(path)
+        except TableError:
+            refused += 1
+    assert refused > 100
