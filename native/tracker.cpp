@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
+#include <utility>
 
 namespace velocell {
 
@@ -220,6 +222,7 @@ void Tracker::step(const EventSpan& events, const SpikeSpan& spikes, std::int64_
 }
 
 void Tracker::on_event(std::int64_t t, int x, int y, int p) {
+    if (x >= config_.width || y >= config_.height) throw std::out_of_range("an event lies outside the sensor");
     const auto& cell = grid_[static_cast<std::size_t>(y / kCell) * grid_w_ + x / kCell];
     if (cell.empty()) return;
     const std::size_t pixel = static_cast<std::size_t>(y) * config_.width + x;

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from velocell.architectures import selective_layer
 from velocell.errors import CalibrationError
 from velocell.kernels import centre_surround_kernel, circular_kernel, disk_kernel
 from velocell.network import Bands, Layer, Network, TrailFilter
@@ -161,7 +162,7 @@ def _check(radius: float, bands: Bands, contrast: float | None, dt_us: int | Non
     if not (math.isfinite(radius) and radius > 0):
         raise CalibrationError(f"the radius must be above 0 px, got {radius:g}")
     if radius < 1.5:
-        raise CalibrationError(f"a disk of radius {radius:g} px is too small to be told from noise; use at least 1.5 px")
+        raise CalibrationError(f"a disk of radius {radius:g} px is too small to be told from noise; use 1.5 px or more")
     if contrast is not None and not (math.isfinite(contrast) and contrast > 0):
         raise CalibrationError(f"the contrast must be above 0 events per pixel and edge crossing, got {contrast:g}")
     if dt_us is not None:
@@ -195,26 +196,9 @@ def _selective_layer(edges: Floats, dt_us: int, radius: float, recipe: Recipe) -
     The inhibition must last (a fast disk crosses the slower thresholds first) and reach beyond
     the step between two vetoes.
     """
-    count = edges.size - 1
-    smooth = centre_surround_kernel(recipe.centre_px, max(radius, recipe.centre_px + 1), weight=recipe.surround)[0, 0]
-    veto = recipe.veto * disk_kernel(recipe.veto_reach * radius)[0, 0]
-    side = max(smooth.shape[0], veto.shape[0])
-    weights = np.zeros((count, count + 1, side, side), np.float32)
-    for band in range(count):
-        weights[band, band] = _centred(smooth, side)
-        weights[band, band + 1 :] = _centred(veto, side)
+    own = centre_surround_kernel(recipe.centre_px, max(radius, recipe.centre_px + 1), weight=recipe.surround)
+    veto = recipe.veto * disk_kernel(recipe.veto_reach * radius)
     corner_px = math.pi * recipe.ring_width_px / 2
     a = -np.expm1(-dt_us * 1e-6 / (recipe.hold * corner_px / edges[1:]))
-    return Layer.from_arrays(weights, LIFBox(a / (dt_us * 1e-6), a))
-
-
-def _centred(kernel: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    margin = (side - kernel.shape[0]) // 2
-    return np.pad(kernel, margin)
-
-
-def with_thresholds(network: Network, factor: float) -> Network:
-    """The same network with every layer-1 threshold multiplied by `factor`."""
-    first, *rest = network.layers
-    neurons = LIFBox(first.neurons.tau_mem_inv, first.neurons.v_th * factor, first.neurons.v_leak, first.neurons.v_reset)
-    return replace(network, layers=(replace(first, neurons=neurons), *rest))
+    # A threshold of a: more than one lone spike in the centre.
+    return selective_layer(own, veto, LIFBox(a / (dt_us * 1e-6), a), channels=edges.size)

@@ -81,7 +81,8 @@ def template_kernel(image: ArrayLike, *, balance: bool = False) -> NDArray[np.fl
     if balance:
         weights = weights - weights.mean()
     _check(weights.max() > 0, "a template needs at least one positive weight")
-    return (weights / weights.max()).astype(np.float32)[None, None]
+    scaled: NDArray[np.float32] = (weights / weights.max()).astype(np.float32)
+    return scaled[None, None]
 
 
 def _check(condition: bool, message: str) -> None:
@@ -106,4 +107,5 @@ def _distances(side: int) -> NDArray[np.float64]:
 def _average(field: NDArray[np.float64]) -> NDArray[np.float32]:
     side = field.shape[0] // _SUBSAMPLES
     pixels = field.reshape(side, _SUBSAMPLES, side, _SUBSAMPLES).mean(axis=(1, 3))
-    return pixels.astype(np.float32)[None, None]
+    averaged: NDArray[np.float32] = pixels.astype(np.float32)
+    return averaged[None, None]

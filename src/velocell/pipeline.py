@@ -11,7 +11,7 @@ import numpy as np
 from velocell import engines
 from velocell.calibrate import CROSSING_SHARE, calibrate
 from velocell.detect import Detector
-from velocell.errors import OptionError
+from velocell.errors import OptionError, RecordingError
 from velocell.network import Bands, Network
 from velocell.recording import Polarity, Recording
 from velocell.spikes import Spikes
@@ -51,12 +51,15 @@ def detect(
 
     Left out, `contrast` is taken from the recording. `polarity`: `merge` and `both` feed all events to
     the network, whose trail filter, where the recording has polarity, uses it to tell two edges
-    apart; `on` and `off` select; `recording.with_polarity("merge")` drops it altogether. A given `network` replaces the calibration.
+    apart; `on` and `off` select; `recording.with_polarity("merge")` drops it altogether. A given
+    `network` replaces the calibration.
     `on_block` is called with each part of the recording that is done, for a progress bar.
     Raises VelocellError for values or recordings from which nothing can follow.
     """
     if every_us < 1:
         raise OptionError(f"the reporting interval must be at least 1 us, got {every_us}")
+    if not len(recording):
+        raise RecordingError(f"{recording.source or 'the recording'} has no events; there is nothing to detect in it")
     # One input map sees both polarities; a trail filter still uses them to tell two edges apart.
     seen = recording if polarity in ("merge", "both") else recording.with_polarity(polarity)
     if network is None:

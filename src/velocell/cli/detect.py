@@ -7,35 +7,17 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 from numpy.typing import ArrayLike
 
 from velocell import engines, pipeline, provenance
+from velocell.cli import options as o
 from velocell.cli.guard import say
-from velocell.cli.options import (
-    OUTPUT,
-    PART,
-    SOUGHT,
-    BandsOption,
-    ContrastOption,
-    DtOption,
-    EngineOption,
-    FrameTimeOption,
-    NamesOption,
-    PolarityChoice,
-    PolarityOption,
-    RadiusOption,
-    SizeOption,
-    Sought,
-    TemplateOption,
-    read_events,
-    sought,
-)
 from velocell.cli.outputs import TABLES, check_distinct, check_output
 from velocell.cli.progress import detection_progress, speed_text, working
+from velocell.cli.values import Sought, read_events, sought
 from velocell.errors import OptionError, RecordingError
 from velocell.recording import Recording
 from velocell.tracks import COLUMNS, Tracks
@@ -45,74 +27,27 @@ _VIDEO_S = 5.0  # a shorter recording is slowed down to about this length
 
 
 def detect(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings, of any format that is read.")],
-    out: Annotated[
-        str,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="OUT",
-            help="Table: .csv, .jsonl, .parquet, or - for CSV on stdout.",
-            rich_help_panel=OUTPUT,
-        ),
-    ],
-    bands: BandsOption = None,
-    band_names: NamesOption = None,
-    radius: RadiusOption = None,
-    template: TemplateOption = None,
-    contrast: ContrastOption = "auto",
-    dt: DtOption = "auto",
-    network: Annotated[
-        Path | None,
-        typer.Option(
-            "--network",
-            metavar="TOML",
-            help="A network from velocell calibrate, instead of calibrating.",
-            rich_help_panel=SOUGHT,
-        ),
-    ] = None,
-    polarity: PolarityOption = "merge",
-    size: SizeOption = None,
-    frame_time: FrameTimeOption = "1ms",
-    start: Annotated[
-        str | None,
-        typer.Option("--from", metavar="TIME", help="Skip this much of the recording.", rich_help_panel=PART),
-    ] = None,
-    stop: Annotated[
-        str | None,
-        typer.Option(
-            "--to",
-            metavar="TIME",
-            help="Stop this long after the recording's start. Rows keep the file's times.",
-            rich_help_panel=PART,
-        ),
-    ] = None,
-    roi: Annotated[
-        str | None,
-        typer.Option("--roi", metavar="x,y,w,h", help="Only events in this region (px).", rich_help_panel=PART),
-    ] = None,
-    every: Annotated[
-        str, typer.Option("--every", metavar="TIME", help="Reporting interval.", rich_help_panel=OUTPUT)
-    ] = "5ms",
-    video: Annotated[
-        Path | None,
-        typer.Option("--video", metavar="MP4", help="Tracks over the events: .mp4, .gif.", rich_help_panel=OUTPUT),
-    ] = None,
-    fps: Annotated[float, typer.Option("--fps", help="Frames per second of the video.", rich_help_panel=OUTPUT)] = 25.0,
-    slow_motion: Annotated[
-        float | None,
-        typer.Option(
-            "--slow-motion",
-            metavar="N",
-            help="Slow the video down N times; by default until it lasts 5 s.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    spikes: Annotated[
-        Path | None,
-        typer.Option("--spikes", metavar="NPZ", help="Spikes of all layers.", rich_help_panel=OUTPUT),
-    ] = None,
-    engine: EngineOption = "native",
+    files: o.Files,
+    out: o.Table,
+    bands: o.BandEdges = None,
+    band_names: o.BandNames = None,
+    radius: o.Radius = None,
+    template: o.Template = None,
+    contrast: o.Contrast = "auto",
+    dt: o.Dt = "auto",
+    network: o.NetworkFile = None,
+    polarity: o.Polarity = "merge",
+    size: o.Size = None,
+    frame_time: o.FrameTime = "1ms",
+    start: o.From = None,
+    stop: o.To = None,
+    roi: o.Region = None,
+    every: o.Every = "5ms",
+    video: o.Video = None,
+    fps: o.Fps = 25.0,
+    slow_motion: o.SlowMotion = None,
+    spikes: o.SpikeFile = None,
+    engine: o.Engine = "native",
 ) -> None:
     """Find the objects in recordings: where is each, in which band and how fast does it move?"""
     job = _Job(
@@ -171,7 +106,7 @@ class _Job:
     files: tuple[Path, ...]
     wanted: Sought
     part: _Part
-    polarity: PolarityChoice
+    polarity: o.PolarityChoice
     every_us: int
     engine: str
     out: Path | None

@@ -11,22 +11,11 @@ import numpy as np
 import typer
 
 from velocell import formats, provenance
+from velocell.cli import options as o
 from velocell.cli.guard import say
-from velocell.cli.options import (
-    ContrastOption,
-    DtOption,
-    EngineOption,
-    FrameTimeOption,
-    NamesOption,
-    PolarityOption,
-    RadiusOption,
-    SizeOption,
-    TemplateOption,
-    read_events,
-    sought,
-)
 from velocell.cli.outputs import TABLES, check_distinct, check_output
 from velocell.cli.progress import working
+from velocell.cli.values import read_events, sought
 from velocell.errors import TableError
 from velocell.network import Bands
 from velocell.spikes import Spikes
@@ -41,7 +30,7 @@ NOTEBOOK = "notebook"
 
 def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")] = Path("velocell-demo"),
-    engine: EngineOption = "native",
+    engine: o.Engine = "native",
 ) -> None:
     """Simulate the notebook's three disks, find them, and compare with the truth."""
     from rich.console import Console
@@ -63,8 +52,8 @@ def demo(
 
 def info(
     file: Annotated[Path, typer.Argument(metavar="FILE")],
-    size: SizeOption = None,
-    frame_time: FrameTimeOption = "1ms",
+    size: o.Size = None,
+    frame_time: o.FrameTime = "1ms",
     as_json: Json = False,
 ) -> None:
     """Say what a recording is, how that was inferred, and what looks odd in it."""
@@ -142,19 +131,19 @@ def evaluate(
 def calibrate(
     bands: Edges,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="TOML", help="The network, readable.")],
-    band_names: NamesOption = None,
-    radius: RadiusOption = None,
-    template: TemplateOption = None,
-    contrast: ContrastOption = "auto",
-    dt: DtOption = "auto",
+    band_names: o.BandNames = None,
+    radius: o.Radius = None,
+    template: o.Template = None,
+    contrast: o.Contrast = "auto",
+    dt: o.Dt = "auto",
     recording: Annotated[
         Path | None,
         typer.Option("--recording", metavar="FILE", help="Measure on it how many edge crossings arrive."),
     ] = None,
-    polarity: PolarityOption = "merge",
-    size: SizeOption = None,
-    frame_time: FrameTimeOption = "1ms",
-    engine: EngineOption = "native",
+    polarity: o.Polarity = "merge",
+    size: o.Size = None,
+    frame_time: o.FrameTime = "1ms",
+    engine: o.Engine = "native",
 ) -> None:
     """Make the network for speed bands and a radius, for velocell detect --network."""
     from velocell.calibrate import calibrate as from_formulas

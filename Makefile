@@ -1,0 +1,49 @@
+# Two commands matter: `make demo` and `make test`. Both make what they need in .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+CORE := CMakeLists.txt pyproject.toml $(wildcard native/*)
+
+.PHONY: help demo test lint types unit bench clean
+
+help:  ## This list.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/made:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	@touch $@
+
+# Editable: changes of the Python files need no new install, changes of the C++ core do.
+.venv/installed: .venv/made $(CORE)
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+# Norse asks for torchvision, which it does not need for what is used here and which would bring
+# several GB of CUDA packages; so Norse goes in without its dependencies, at pinned versions.
+.venv/tested: .venv/installed constraints.txt
+	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --constraint constraints.txt torch h5py
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps norse nir nirtorch
+	@touch $@
+
+demo: .venv/installed  ## Three disks, three speeds: simulate, detect, show; results in ./demo
+	$(BIN)/velocell demo --out demo
+
+test: lint types unit  ## Style, types and all tests.
+
+lint: .venv/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/tested
+	$(BIN)/mypy
+
+unit: .venv/tested
+	$(BIN)/pytest
+
+bench: .venv/tested  ## Speed and cost of the engines, as JSON and plots in ./bench
+	$(BIN)/python -m benchmarks.engine --out bench
+
+clean:  ## Remove everything that was built.
+	rm -rf .venv build demo bench src/velocell/*.so
