@@ -23,7 +23,7 @@ SOLVED = Path(__file__).parent / "time_surfaces.ipynb"
 STUDENT = Path(__file__).parent / "time_surfaces_student.ipynb"
 MAX_OUTPUT = 60_000  # characters
 
-_BLOCK = re.compile(r"^(?P<indent> *)# -- solution(?:: (?P<names>.*))?\n.*?^ *# -- end$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^(?P<indent> *)# -- solution(?:: (?P<names>[^\n]*))?\n.*?^ *# -- end$", re.MULTILINE | re.DOTALL)
 
 
 def blank(source: str) -> str:

@@ -21,136 +21,16 @@ constexpr double kStep = 0.4;         // px of travel between two solutions
 constexpr int kStepEvents = 8;        // or so many events
 constexpr double kTurnShift = 0.5;    // px
 constexpr double kInside = 0.5;       // radii
+constexpr double kFewest = 0.35;      // events per pixel and edge crossing: fewer are noise,
+constexpr double kMost = 16.0;        // more are flicker
 constexpr double kTurnLag = 0.5;      // px
 constexpr double kCoast = 4.0;        // px of travel reported without support
 constexpr double kMisfit = 4.0;       // px of travel, and a radius, before a shape that is no disk is given up
+constexpr double kUpkeep = 4.0;       // px of travel at the fastest edge between two looks at births and deaths
 constexpr int kMaxTracks = 1 << 14;
 constexpr double kPi = 3.14159265358979323846;
 
-// Cholesky solution of a symmetric 4x4 system in place; returns false where it is singular.
-bool solve4(double a[4][4], double b[4]) {
-    for (int j = 0; j < 4; ++j) {
-        for (int k = 0; k < j; ++k) a[j][j] -= a[j][k] * a[j][k];
-        if (a[j][j] <= 1e-300) return false;
-        a[j][j] = std::sqrt(a[j][j]);
-        for (int i = j + 1; i < 4; ++i) {
-            for (int k = 0; k < j; ++k) a[i][j] -= a[i][k] * a[j][k];
-            a[i][j] /= a[j][j];
-        }
-    }
-    for (int i = 0; i < 4; ++i) {
-        for (int k = 0; k < i; ++k) b[i] -= a[i][k] * b[k];
-        b[i] /= a[i][i];
-    }
-    for (int i = 3; i >= 0; --i) {
-        for (int k = i + 1; k < 4; ++k) b[i] -= a[k][i] * b[k];
-        b[i] /= a[i][i];
-    }
-    return true;
-}
-
-void fill(const std::array<double, 3>& pp, const std::array<double, 3>& pv, const std::array<double, 3>& vv,
-          double a[4][4]) {
-    const double m[4][4] = {{pp[0], pp[1], pv[0], pv[1]},
-                            {pp[1], pp[2], pv[1], pv[2]},
-                            {pv[0], pv[1], vv[0], vv[1]},
-                            {pv[1], pv[2], vv[1], vv[2]}};
-    for (int i = 0; i < 4; ++i)
-        for (int j = 0; j < 4; ++j) a[i][j] = m[i][j];
-}
-
-double seconds(std::int64_t from, std::int64_t to) { return static_cast<double>(to - from) * 1e-6; }
-
 }  // namespace
-
-// ---------------------------------------------------------------------------------------------- Fit
-
-void Fit::reset(std::int64_t t, double px, double py, double sigma_p, double sigma_v, double pvx, double pvy) {
-    *this = Fit{};
-    t_us = t;
-    x = px;
-    y = py;
-    vx = pvx;
-    vy = pvy;
-    pp = {1 / (sigma_p * sigma_p), 0, 1 / (sigma_p * sigma_p)};
-    vv = {1 / (sigma_v * sigma_v), 0, 1 / (sigma_v * sigma_v)};
-}
-
-void Fit::add(double s, double ux, double uy, double residual, double weight) {
-    const double uu[3] = {weight * ux * ux, weight * ux * uy, weight * uy * uy};
-    for (int i = 0; i < 3; ++i) {
-        npp[i] += uu[i];
-        npv[i] += s * uu[i];
-        nvv[i] += s * s * uu[i];
-    }
-    const double wx = weight * residual * ux, wy = weight * residual * uy;
-    bx += wx;
-    by += wy;
-    bvx += s * wx;
-    bvy += s * wy;
-    ++count;
-}
-
-std::array<double, 2> Fit::advance(std::int64_t t, double memory_px, double max_speed) {
-    std::array<double, 2> moved{};
-    for (int i = 0; i < 3; ++i) {
-        pp[i] += npp[i];
-        pv[i] += npv[i];
-        vv[i] += nvv[i];
-    }
-    if (count > 0) {
-        double a[4][4], b[4] = {bx, by, bvx, bvy};
-        fill(pp, pv, vv, a);
-        if (solve4(a, b)) {
-            moved = {b[0], b[1]};
-            x += b[0];
-            y += b[1];
-            vx += b[2];
-            vy += b[3];
-            const double v = speed();
-            if (v > max_speed) {
-                vx *= max_speed / v;
-                vy *= max_speed / v;
-            }
-        }
-    }
-    npp = npv = nvv = {};
-    bx = by = bvx = bvy = 0;
-    count = 0;
-    const double s = seconds(t_us, t);
-    const double keep = std::exp(-speed() * s / memory_px);
-    x += vx * s;
-    y += vy * s;
-    for (int i = 0; i < 3; ++i) {
-        vv[i] = keep * (vv[i] - 2 * s * pv[i] + s * s * pp[i]);
-        pv[i] = keep * (pv[i] - s * pp[i]);
-        pp[i] = keep * pp[i];
-    }
-    t_us = t;
-    return moved;
-}
-
-void Shape::add(double x, double y, double w) {
-    weight += w;
-    ux += w * x;
-    uy += w * y;
-    uxx += w * x * x;
-    uxy += w * x * y;
-    uyy += w * y * y;
-}
-
-void Shape::fade(double keep) {
-    for (double* sum : {&weight, &ux, &uy, &uxx, &uxy, &uyy, &inside}) *sum *= keep;
-}
-
-double Shape::imbalance() const { return weight > 0 ? std::hypot(ux, uy) / weight : 1; }
-
-double Shape::along(double vx, double vy) const {
-    const double v2 = vx * vx + vy * vy;
-    return weight > 0 && v2 > 0 ? (uxx * vx * vx + 2 * uxy * vx * vy + uyy * vy * vy) / (weight * v2) : 0;
-}
-
-double Shape::filling(double uniform) const { return weight > 0 ? inside / (weight * uniform) : 1; }
 
 int Track::band() const {
     const auto best = std::max_element(votes.begin(), votes.end());
@@ -161,19 +41,6 @@ double Track::support() const {
     if (expected < 1 || seen_long <= 0) return 1.0;
     return seen / expected * expected_long / seen_long;
 }
-
-double Fit::speed() const { return std::hypot(vx, vy); }
-
-double Fit::speed_sigma(double variance) const {
-    const double v = speed();
-    const double cx = v > 0 ? vx / v : 1, cy = v > 0 ? vy / v : 0;
-    double a[4][4], b[4] = {0, 0, cx, cy};
-    fill(pp, pv, vv, a);
-    if (!solve4(a, b)) return std::numeric_limits<double>::infinity();
-    return std::sqrt(std::max(0.0, variance * (b[2] * cx + b[3] * cy)));
-}
-
-// ------------------------------------------------------------------------------------------ Tracker
 
 Tracker::Tracker(TrackerConfig config) : config_(std::move(config)) {
     grid_w_ = (config_.width + kCell - 1) / kCell;
@@ -186,32 +53,34 @@ Tracker::Tracker(TrackerConfig config) : config_(std::move(config)) {
     wide_gate_ = std::min(3.5, 0.7 * config_.radius);
     uniform_ = kInside * kInside * config_.radius / (2 * wide_gate_ * 16 / 15);
     top_speed_ = 2.0 * config_.edges.back();
+    const auto upkeep_us = static_cast<std::int64_t>(1e6 * kUpkeep / config_.edges.back());
+    upkeep_us_ = std::clamp<std::int64_t>(upkeep_us, std::min(config_.dt_us, config_.every_us), config_.every_us);
 }
 
 void Tracker::step(const EventSpan& events, const SpikeSpan& spikes, std::int64_t until_us, std::vector<Row>& rows) {
     std::int64_t e = 0, s = 0;
-    if (next_report_us_ < 0) {
-        const std::int64_t first = events.n > 0 ? events.t[0] : until_us;
-        next_report_us_ = (first / config_.every_us + 1) * config_.every_us;
-    }
     const std::int64_t never = std::numeric_limits<std::int64_t>::max();
     while (true) {
         const std::int64_t te = e < events.n ? events.t[e] : never;
         const std::int64_t ts = s < spikes.n ? spikes.t[s] + config_.dt_us : never;
         const std::int64_t next = std::min(te, ts);
-        if (next_report_us_ <= until_us && next_report_us_ <= next) {
-            // Spikes that become known exactly now still count.
-            if (ts == next_report_us_) {
-                on_spike(ts, spikes.x[s] + config_.offset, spikes.y[s] + config_.offset, spikes.channel[s]);
-                ++s;
-                continue;
-            }
-            report(next_report_us_, rows);
-            next_report_us_ += config_.every_us;
-            continue;
+        if (tracks_.empty()) {  // nothing to say until the next spike
+            const std::int64_t from = std::min(next, until_us);
+            next_report_us_ = std::max(next_report_us_, (from + config_.every_us - 1) / config_.every_us * config_.every_us);
+            next_upkeep_us_ = std::max(next_upkeep_us_, (from + upkeep_us_ - 1) / upkeep_us_ * upkeep_us_);
         }
-        if (next == never) break;
-        if (ts <= te) {
+        const std::int64_t instant = std::min(next_report_us_, next_upkeep_us_);
+        // Spikes that become known exactly at an instant still count for it, events do not.
+        if (instant <= until_us && instant <= te && instant < ts) {
+            upkeep(instant);
+            if (instant == next_report_us_) {
+                report(instant, rows);
+                next_report_us_ += config_.every_us;
+            }
+            if (instant == next_upkeep_us_) next_upkeep_us_ += upkeep_us_;
+        } else if (next == never) {
+            break;
+        } else if (ts <= te) {
             on_spike(ts, spikes.x[s] + config_.offset, spikes.y[s] + config_.offset, spikes.channel[s]);
             ++s;
         } else {
@@ -464,12 +333,12 @@ bool Tracker::confirmed_now(const Track& track, double quiet_px) const {
     if (track.slow.speed() < 0.5 * config_.edges.front()) return false;
     if (track.spike_weight > 0 &&
         std::hypot(track.spike_dx, track.spike_dy) > 0.5 * config_.radius * track.spike_weight) return false;
-    if (track.seen < 0.35 * track.expected) return false;
+    if (track.seen < kFewest * track.expected || track.seen > kMost * track.expected) return false;
     return disk_like(track, 1.0);
 }
 
-void Tracker::report(std::int64_t t, std::vector<Row>& rows) {
-    now_us_ = t;
+// Births and deaths.
+void Tracker::upkeep(std::int64_t t) {
     for (Track& track : tracks_) {
         advance(track, t);
         if (track.dead) continue;
@@ -488,6 +357,9 @@ void Tracker::report(std::int64_t t, std::vector<Row>& rows) {
     }
     drop_doubles();
     drop_dead();
+}
+
+void Tracker::report(std::int64_t t, std::vector<Row>& rows) const {
     for (const Track& track : tracks_)
         if (track.id >= 0 && track.support() > 0.55) rows.push_back(row_of(track, t));
 }

@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "fit.hpp"
+
 namespace velocell {
 
 struct TrackerConfig {
@@ -43,36 +45,6 @@ struct Row {
     std::int64_t t_us;
     std::int32_t id, band;
     double x, y, speed, speed_err, heading, radius, confidence;
-};
-
-// Least squares for (x, y, vx, vy) at time t_us with exponentially fading memory.
-struct Fit {
-    std::int64_t t_us = 0;
-    double x = 0, y = 0, vx = 0, vy = 0;
-    // Information about position, position-velocity and velocity: symmetric 2x2 blocks (xx, xy, yy).
-    std::array<double, 3> pp{}, pv{}, vv{};
-    // Sums of the events since the last solve.
-    std::array<double, 3> npp{}, npv{}, nvv{};
-    double bx = 0, by = 0, bvx = 0, bvy = 0;
-    int count = 0;
-
-    void reset(std::int64_t t, double px, double py, double sigma_p, double sigma_v, double pvx = 0, double pvy = 0);
-    void add(double s, double ux, double uy, double residual, double weight);
-    std::array<double, 2> advance(std::int64_t t, double memory_px, double max_speed);  // solve, move to t, fade
-    double speed() const;
-    double speed_sigma(double variance) const;
-};
-
-// How the events lie around the fit, over the last few px: a disk has them on both sides of its
-// path's normal, most ahead and behind, few at the flanks, none inside.
-struct Shape {
-    double weight = 0, ux = 0, uy = 0, uxx = 0, uxy = 0, uyy = 0, inside = 0;
-
-    void add(double x, double y, double w);
-    void fade(double keep);
-    double imbalance() const;                    // 0: as many on each side, 1: all on one
-    double along(double vx, double vy) const;    // share of cos^2 to the path: 2/3 for a disk
-    double filling(double uniform) const;        // 0: hollow, 1: as dense inside as on the ring
 };
 
 struct Track {
@@ -115,7 +87,8 @@ class Tracker {
   private:
     void on_event(std::int64_t t, int x, int y, int p);
     void on_spike(std::int64_t t, double x, double y, int channel);
-    void report(std::int64_t t, std::vector<Row>& rows);
+    void upkeep(std::int64_t t);
+    void report(std::int64_t t, std::vector<Row>& rows) const;
     void advance(Track& track, std::int64_t t);
     void start(std::int64_t t, double x, double y, int channel);
     void relocate(Track& track, std::int64_t t);
@@ -139,7 +112,7 @@ class Tracker {
     std::vector<std::int64_t> last_us_;  // per pixel near a track: time of its last event
     std::vector<std::uint8_t> last_p_;
     std::vector<double> finished_shares_;
-    std::int64_t next_report_us_ = -1, now_us_ = 0;
+    std::int64_t next_report_us_ = 0, next_upkeep_us_ = 0, upkeep_us_ = 0;
     std::int32_t next_id_ = 0;
     double uniform_ = 0;  // inside against ring, for events that are everywhere
     double gate_ = 2, wide_gate_ = 3.5, top_speed_ = 1000;

@@ -44,7 +44,7 @@ NetworkFile = Annotated[
     _sought("--network", metavar="TOML", help="A network from velocell calibrate, instead of calibrating."),
 ]
 
-Polarity = Annotated[PolarityChoice, _part("--polarity", help="Events to use; merge ignores polarity.")]
+Polarity = Annotated[PolarityChoice, _part("--polarity", help="Events to use; merge and both are all of them.")]
 Size = Annotated[str | None, _part("--size", metavar="WxH", help="Sensor size in px, where the file does not say.")]
 FrameTime = Annotated[str, _part("--frame-time", metavar="TIME", help="Period of the frames in a tensor file.")]
 From = Annotated[str | None, _part("--from", metavar="TIME", help="Skip this much of the recording.")]

@@ -145,7 +145,10 @@ def calibrate(
     frame_time: o.FrameTime = "1ms",
     engine: o.Engine = "native",
 ) -> None:
-    """Make the network for speed bands and a radius, for velocell detect --network."""
+    """Make the network for speed bands and a radius, for velocell detect --network.
+
+    Without --recording it suits any recording; --polarity both makes one that needs and uses polarity.
+    """
     from velocell.calibrate import calibrate as from_formulas
     from velocell.pipeline import network_for
 
@@ -162,7 +165,9 @@ def calibrate(
         )
     else:
         check_distinct([out], [recording])
-        seen = read_events(recording, size, frame_time).with_polarity(polarity)
+        events = read_events(recording, size, frame_time)
+        # As detect does it: the trail filter uses polarity where there is any.
+        seen = events if polarity in ("merge", "both") else events.with_polarity(polarity)
         with working(f"calibrating on {recording}"):
             network = network_for(
                 seen, wanted.bands, wanted.radius, contrast=wanted.contrast, dt_us=wanted.dt_us, engine=engine
