@@ -23,6 +23,7 @@ constexpr double kTurnShift = 0.5;    // px
 constexpr double kInside = 0.5;       // radii
 constexpr double kFewest = 0.35;      // events per pixel and edge crossing: fewer are noise,
 constexpr double kMost = 16.0;        // more are flicker
+constexpr double kSettled = 8.0;      // events after which a new fit has left its first spike
 constexpr double kTurnLag = 0.5;      // px
 constexpr double kCoast = 4.0;        // px of travel reported without support
 constexpr double kMisfit = 4.0;       // px of travel, and a radius, before a shape that is no disk is given up
@@ -156,6 +157,12 @@ void Tracker::advance(Track& track, std::int64_t t) {
     track.slow.advance(t, kLongMemory, top_speed_);
     const double px = std::min(pace(track) * s, 4.0);
     track.travel += px;
+    if (!track.settled && track.seen_long > kSettled) {
+        // A spike is placed to a pixel or two only; movement counts from where the events lie.
+        track.settled = true;
+        track.birth_x = track.fast.x;
+        track.birth_y = track.fast.y;
+    }
     if (track.travel > track.pace_until) track.pace_floor = 0;
     const double perimeter = 4 * track.radius;  // edge pixels crossed per px of travel
     const double keep = std::exp(-px / 2.0), keep_long = std::exp(-px / 20.0);
@@ -166,7 +173,8 @@ void Tracker::advance(Track& track, std::int64_t t) {
     track.misfit_px = disk_like(track, 1.6) ? std::max(0.0, track.misfit_px - px) : track.misfit_px + px;
     track.shape.fade(std::exp(-px / kShapeMemory));
     if (track.id >= 0) track.crossed_px += px;
-    const double keep_vote = std::exp(-px / kVoteMemory);
+    // What appears gives many events at once and seems fast: the first votes are soon forgotten.
+    const double keep_vote = std::exp(-px / std::clamp(0.5 * track.travel, 0.5, kVoteMemory));
     for (double& vote : track.votes) vote *= keep_vote;
     track.spike_weight *= std::exp(-px);
     track.spike_dx *= std::exp(-px);
@@ -329,7 +337,7 @@ bool Tracker::disk_like(const Track& track, double slack) const {
 // An object has moved, with spikes all the way and edge events both ahead and behind.
 bool Tracker::confirmed_now(const Track& track, double quiet_px) const {
     const double moved = std::hypot(track.fast.x - track.birth_x, track.fast.y - track.birth_y);
-    if (track.spikes < 5 || quiet_px > 1.5 || moved < 1.5) return false;
+    if (!track.settled || track.spikes < 5 || quiet_px > 1.5 || moved < 1.2) return false;
     if (track.slow.speed() < 0.5 * config_.edges.front()) return false;
     if (track.spike_weight > 0 &&
         std::hypot(track.spike_dx, track.spike_dy) > 0.5 * config_.radius * track.spike_weight) return false;

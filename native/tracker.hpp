@@ -68,7 +68,7 @@ struct Track {
     double travel = 0;
     double pace_floor = 0, pace_until = 0;  // after a restart: the speed before it, for a while
     double grid_x = 0, grid_y = 0;
-    bool dead = false;
+    bool settled = false, dead = false;
 
     int band() const;         // most voted, -1 without votes
     double support() const;  // ring events lately, against the track's usual number per px of travel

@@ -82,14 +82,15 @@ def tracks(draw: st.DrawFn, *, max_rows: int = 6) -> Tracks:
 
 @st.composite
 def spikes(draw: st.DrawFn, *, max_spikes: int = 30) -> Spikes:
-    """Spikes of two layers with four channels, sorted."""
+    """Spikes of two layers with four channels, sorted; that there are two may be unknown."""
     spike = st.tuples(
         st.integers(0, 2**62), st.integers(0, 1_279), st.integers(0, 719), st.integers(0, 3), st.integers(0, 1)
     )
     rows = draw(st.lists(spike, max_size=max_spikes, unique=True))
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), (), ()]
     t, *others = columns
-    return Spikes(np.array(t, np.int64), *(np.array(column, np.int32) for column in others)).sorted()
+    arrays = [np.array(column, np.int32) for column in others]
+    return Spikes(np.array(t, np.int64), *arrays, layers=draw(st.sampled_from([0, 2]))).sorted()
 
 
 def assert_same_recording(left: Recording, right: Recording) -> None:

@@ -71,7 +71,7 @@ class TestLayouts:
             ("t_us,x,y,p", [T, X, Y, P]),
             ('"t [us]","x","y","p"', [T, X, Y, P]),
             ("t_ns,x,y,p", [[1_000 * t for t in T], X, Y, P]),
-            ("time(ns),x,y,p", [[1_000 * t + 499 for t in T], X, Y, P]),
+            ("time(ns),x,y,p", [[1_000 * t - 500 + 999 * (k % 2) for k, t in enumerate(T)], X, Y, P]),
             ("t_s,x,y,p", [SECONDS, X, Y, P]),
             ("t_ms,x,y,p", [[t / 1000 for t in T], X, Y, P]),
             ("t_us,x,y,p", [[f"{t}.4" for t in T], X, Y, P]),
@@ -176,6 +176,10 @@ class TestOpenQuestions:
             read(path, rows([5, 3, 4, 2, 1], [5, 3, 4, 2, 1], [5, 3, 4, 2, 1], P))
         with pytest.raises(RecordingError, match="cannot tell"):
             read(path, rows(T, X))
+        with pytest.raises(RecordingError, match="and p 0/1 or -1/1"):
+            read(path, rows(T, X, Y, [0, 1, 2, 3, 4]))
+        with pytest.raises(RecordingError, match="and p 0/1 or -1/1"):
+            read(path, rows(T, X, Y, [0, 1, -1, 0, 1]))
         with pytest.raises(RecordingError, match="cannot tell"):
             read(path, rows(T, X, Y, P, P))
 
@@ -254,6 +258,12 @@ class TestBadLines:
     def test_nothing_there(self, path: Path, content: str) -> None:
         with pytest.raises(RecordingError, match=r"cam\.txt"):
             read(path, content)
+
+    def test_a_head_that_ends_within_a_line(self, path: Path) -> None:
+        cut = text_layout.find_layout(b"t_us,x,y\n1,2,3\n2,3,0.", False, path)
+        assert cut.with_decimals == frozenset()
+        with pytest.raises(RecordingError, match=r"cam.txt has no event in its first 12 bytes"):
+            text_layout.find_layout(b"t_us,x,y\n1,2", False, path)
 
     def test_long_line(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(text, "_BLOCK_BYTES", 100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_a_short_tick_approaches_the_exact_exponential():
         decay = float(LIFBox(100.0, 1.0).decay(dt_us)[0])
         errors.append(math.exp(-2) - (1 - decay) ** (20_000 // dt_us))
     assert errors[-1] < 0.01
-    ratios = [first / second for first, second in zip(errors, errors[1:], strict=False)]
+    ratios = [first / second for first, second in pairwise(errors)]
     assert ratios == pytest.approx([2, 2, 2], rel=0.1)
 
 
@@ -75,7 +76,7 @@ def test_a_of_one_is_allowed_and_has_no_memory():
 def test_decay_outside_its_range_is_refused(rate):
     neurons = LIFBox([10.0, rate], 1.0)
     with pytest.raises(
-        NetworkError, match=rf"must lie in \(0, 1\], got .* for dt = 1000 us; choose a shorter dt"
+        NetworkError, match=r"must lie in \(0, 1\], got .* for dt = 1000 us; choose a shorter dt"
     ) as error:
         neurons.decay(1_000)
     assert f"{rate * 1e-3:g}" in str(error.value), "the message must give the worst value, not a good one"

@@ -115,7 +115,7 @@ def test_every_channel_needs_a_name(spikes):
         lambda: plot_responses(spikes, (8, 9), names=("a", "b")),
         lambda: plot_raster(spikes, names=("a", "b")),
     ):
-        with pytest.raises(VelocellError, match="layer 1 has spikes of channel 2 but 2 channels have names"):
+        with pytest.raises(VelocellError, match="layer 1 has spikes of channel 2 but 2 are named"):
             plot()
 
 

@@ -121,6 +121,15 @@ class TestFromArrays:
         with pytest.raises(RecordingError, match="only 0 and 1"):
             Recording.from_arrays(t, x, x, np.where(t == at, 2, 1))
 
+    def test_errors_in_several_blocks(self) -> None:
+        t, x = np.arange(BLOCK + 2), np.zeros(BLOCK + 2, np.uint16)
+        t[[7, -1]] = 0
+        with pytest.raises(RecordingError, match=r"go back at 2 of \d+ events, first at number 7 \(6 -> 0 us\)"):
+            Recording.from_arrays(t, x, x)
+        x[[7, -1]] = 9
+        with pytest.raises(RecordingError, match=r"2 of \d+ events lie outside .* number 7 with x = 9"):
+            Recording.from_arrays(np.arange(t.size), x, x, width=9, height=10)
+
     def test_memory(self) -> None:
         n = 20 * BLOCK
         t, x, p = np.arange(n), np.zeros(n, np.uint16), np.zeros(n, np.uint8)
@@ -327,6 +336,11 @@ class TestTimeSurface:
         assert surface.shape == (expected.shape if recording.p is not None else expected.shape[1:])
         assert surface.dtype == np.float32
         np.testing.assert_allclose(surface.reshape(expected.shape), expected, rtol=1e-6, atol=1e-30)
+
+    def test_an_event_at_the_very_time_counts(self) -> None:
+        recording = Recording.from_arrays([10, 20], [0, 0], [0, 0])
+        assert time_surface(recording, 5.0, 20).tolist() == [[1.0]]
+        assert time_surface(recording, 5.0, 19).tolist() == [[pytest.approx(math.exp(-9 / 5))]]
 
     @pytest.mark.parametrize("tau_us", [0, -1, math.nan, math.inf])
     def test_tau_refused(self, tau_us: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,16 +28,17 @@ def test_round_trip(tmp_path: Path, some: Spikes) -> None:
     some.to_npz(tmp_path / "s.npz")
     back = Spikes.from_npz(tmp_path / "s.npz")
     assert back.same_as(some)
+    assert back.layers == some.layers
     assert back.t_us.dtype == np.int64
     assert back.x.dtype == np.int32
 
 
 def test_the_contract(tmp_path: Path) -> None:
     one = [np.array([value], np.int32) for value in (2, 3, 1, 0)]
-    Spikes(np.array([EPOCH_US]), *one).to_npz(tmp_path / "s.npz")
+    Spikes(np.array([EPOCH_US]), *one, layers=2).to_npz(tmp_path / "s.npz")
     with np.load(tmp_path / "s.npz", allow_pickle=False) as arrays:
         assert {name: arrays[name].tolist() for name in arrays} == {
-            "t_us": [EPOCH_US], "x": [2], "y": [3], "channel": [1], "layer": [0],
+            "t_us": [EPOCH_US], "x": [2], "y": [3], "channel": [1], "layer": [0], "layers": 2,
         }  # fmt: skip
 
 
@@ -54,6 +56,14 @@ def test_layers_join_to_the_whole(some: Spikes) -> None:
     parts = [some.of_layer(layer) for layer in (1, 0)]
     assert all((part.layer == layer).all() for part, layer in zip(parts, (1, 0), strict=True))
     assert Spikes.concatenate(parts).same_as(some)
+    assert Spikes.concatenate(parts).layers == some.layers
+
+
+@given(spikes())
+def test_the_final_layer_may_be_silent(some: Spikes) -> None:
+    last = (some.layers or max(some.layer.tolist(), default=0) + 1) - 1
+    assert rows(some.final()) == [row for row in rows(some) if row[4] == last]
+    assert len(replace(some, layers=3).final()) == 0
 
 
 def test_nothing() -> None:
@@ -90,6 +100,8 @@ def test_files_refused(tmp_path: Path) -> None:
     np.savez(path, t_us=np.arange(3), x=np.arange(3))
     refused()
     np.savez(path, t_us=np.arange(3), x=np.arange(2), y=np.arange(3), channel=np.arange(3), layer=np.arange(3))
+    refused()
+    np.savez(path, **{name: np.zeros((2, 2)) for name in FIELDS})
     refused()
     np.savez(path, **{name: np.array(["a", None], dtype=object) for name in FIELDS})
     refused()

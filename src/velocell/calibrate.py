@@ -40,7 +40,8 @@ class Recipe:
 
     ring_width_px W, inside: the kernel. memory: tau of an edge channel, in units of Lc / v_c with
     Lc = pi W / 2. margin, margin_px: thresholds are raised by the factor margin + margin_px / R, since
-    a potential of few events has peaks above its mean. trail_px: travel for which a pixel must
+    a potential of few events has peaks above its mean (margin_blind_px where a trail filter has to
+    do without polarity and lets fewer through). trail_px: travel for which a pixel must
     have been silent, at the channel's own edge. hold: memory of layer 2, in Lc / v of the next edge.
     centre_px: radius of layer 2's centre; surround: its weight out to R. veto, veto_reach:
     weight and reach (in R) of the inhibition by faster channels.
@@ -51,6 +52,7 @@ class Recipe:
     memory: float = 0.3
     margin: float = 1.02
     margin_px: float = 0.32
+    margin_blind_px: float = 0.6
     trail_px: float = 3.0
     hold: float = 0.4
     centre_px: float = 1.6
@@ -143,7 +145,8 @@ def calibrate(
 
     tau_s = recipe.memory * corner_px / edges
     a = -np.expm1(-dt * 1e-6 / tau_s)
-    margin = recipe.margin + recipe.margin_px / radius
+    blind = contrast is None and not polarity
+    margin = recipe.margin + (recipe.margin_blind_px if blind else recipe.margin_px) / radius
     v_th = margin * count * dt * 1e-6 * edges * psi(kernel, radius, edges * tau_s)
     # Forward Euler with a = 1 - exp(-dt / tau) decays exactly as the time constant says.
     first = Layer.from_arrays(kernel, LIFBox(a / (dt * 1e-6), v_th), len(edges) if contrast is None else 1)

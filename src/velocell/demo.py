@@ -50,7 +50,7 @@ def run_demo(folder: str | Path, *, engine: str = "native") -> Demo:
     made = {"velocell": provenance.version(), "command": "demo"}
     tracks = replace(
         detection.tracks,
-        meta={**made, "scene": scene.to_dict(), **provenance.of_detection(recording, detection.network)},
+        meta={**made, "scene": scene.to_dict(), **detection.tracks.meta},
     )
     truth = replace(truth, meta={**made, "scene": scene.to_dict()})
     files = {

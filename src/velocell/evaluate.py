@@ -308,7 +308,7 @@ def _false_tracks(ids: NDArray[np.int32], matched: NDArray[np.bool_]) -> int:
 def _purity(spikes: Spikes, objects: list[_Object], edges: Floats, from_us: int) -> tuple[float | None, ...]:
     """Share of each final channel's spikes near an object whose speed lies in the channel's band."""
     bands = edges.size - 1
-    final = spikes.of_layer(int(spikes.layer.max())) if len(spikes) else spikes
+    final = spikes.final()
     late = final.t_us > from_us
     t_us, x, y, channel = final.t_us[late], final.x[late], final.y[late], final.channel[late]
     pure = np.zeros(t_us.size, np.bool_)

@@ -148,9 +148,9 @@ def _fading_events(recording: Recording, fade_us: float) -> _Fading:
 
 
 def _fading_spikes(spikes: Spikes, colors: list[Color], size: tuple[int, int], fade_us: float) -> _Fading:
-    final = spikes.of_layer(int(spikes.layer.max()))
-    band_color(int(final.channel.max()), len(colors))  # raises where there are more channels than bands
-    if int(final.x.max()) >= size[0] or int(final.y.max()) >= size[1]:
+    final = spikes.final()
+    band_color(int(final.channel.max(initial=-1)), len(colors))  # raises where there are more channels than bands
+    if int(final.x.max(initial=-1)) >= size[0] or int(final.y.max(initial=-1)) >= size[1]:
         raise VelocellError(f"spikes lie outside the {size[0]}x{size[1]} sensor; they belong to another recording")
     return _fading(final, final.channel, colors, size, fade_us)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from velocell import engines
+from velocell import engines, provenance
 from velocell.calibrate import CROSSING_SHARE, calibrate
 from velocell.detect import Detector
 from velocell.errors import OptionError, RecordingError
@@ -72,7 +72,8 @@ def detect(
         rows.append(found)
         if keep_spikes:
             spikes.append(answered)
-    tracks = Tracks.from_columns({name: np.concatenate([part[name] for part in rows]) for name in COLUMNS})
+    columns = {name: np.concatenate([part[name] for part in rows]) for name in COLUMNS}
+    tracks = Tracks.from_columns(columns, provenance.of_detection(recording, network))
     return Detection(tracks, Spikes.concatenate(spikes), network)
 
 

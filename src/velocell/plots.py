@@ -308,11 +308,9 @@ def _dots(axes: Axes, t_us: NDArray[np.int64], y: NDArray[np.int32], color: str)
 
 
 def _of_layer(spikes: Spikes, layer: int | None, channels: int) -> Spikes:
-    if layer is None:
-        layer = int(spikes.layer.max(initial=0))
-    part = spikes.of_layer(layer)
+    part = spikes.final() if layer is None else spikes.of_layer(layer)
     if len(part) and int(part.channel.max()) >= channels:
         raise VelocellError(
-            f"layer {layer} has spikes of channel {part.channel.max()} but {channels} channels have names; name all"
+            f"layer {part.layer[0]} has spikes of channel {part.channel.max()} but {channels} are named; name all"
         )
     return part

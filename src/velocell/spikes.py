@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ class Spikes:
 
     t_us: int64, first microsecond of the spike's tick. x, y: int32, pixels. channel: int32.
     layer: int32, counted from 0; the largest is the final one, whose channel k is band k.
+    layers: how many layers the network has, 0 where that is not known; a final layer may be silent.
     """
 
     t_us: NDArray[np.int64]
@@ -25,19 +27,21 @@ class Spikes:
     y: NDArray[np.int32]
     channel: NDArray[np.int32]
     layer: NDArray[np.int32]
+    layers: int = 0
 
     @staticmethod
-    def empty() -> Spikes:
+    def empty(layers: int = 0) -> Spikes:
         none = np.empty(0, np.int32)
-        return Spikes(np.empty(0, np.int64), none, none, none, none)
+        return Spikes(np.empty(0, np.int64), none, none, none, none, layers)
 
     @staticmethod
-    def concatenate(parts: list[Spikes]) -> Spikes:
+    def concatenate(parts: list[Spikes], layers: int = 0) -> Spikes:
         """Join parts that follow each other in time (or come from different layers) and sort them."""
+        layers = max([layers, *(part.layers for part in parts)])
         if not parts:
-            return Spikes.empty()
-        joined = Spikes(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Spikes)))
-        return joined.sorted()
+            return Spikes.empty(layers)
+        joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
+        return Spikes(**joined, layers=layers).sorted()
 
     def sorted(self) -> Spikes:
         order = np.lexsort((self.x, self.y, self.channel, self.layer, self.t_us))
@@ -49,28 +53,38 @@ class Spikes:
     def of_layer(self, layer: int) -> Spikes:
         return self._take(self.layer == layer)
 
+    def final(self) -> Spikes:
+        """The final layer's spikes: its channels are the bands. Where the number of layers is not
+        known, the last layer that spiked counts as the final one."""
+        return self.of_layer((self.layers or int(self.layer.max(initial=0)) + 1) - 1)
+
     def _take(self, index: NDArray[np.bool_] | NDArray[np.intp]) -> Spikes:
-        return Spikes(*(getattr(self, f.name)[index] for f in fields(self)))
+        return Spikes(**{name: getattr(self, name)[index] for name in _ARRAYS}, layers=self.layers)
 
     def same_as(self, other: Spikes) -> bool:
         """True where every spike is the same."""
-        return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in _ARRAYS)
 
     def to_npz(self, path: str | Path) -> None:
-        """Write the arrays `t_us, x, y, channel, layer`."""
+        """Write the arrays `t_us, x, y, channel, layer` and the scalar `layers`."""
+        arrays: dict[str, Any] = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
         with replacing(path) as part, part.open("wb") as handle:
-            np.savez_compressed(handle, **{f.name: getattr(self, f.name) for f in fields(self)})
+            np.savez_compressed(handle, **arrays)
 
     @staticmethod
     def from_npz(path: str | Path) -> Spikes:
         kinds = {"t_us": np.int64}
         try:
             with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
-                spikes = Spikes(*(arrays[f.name].astype(kinds.get(f.name, np.int32)) for f in fields(Spikes)))
-            if any(getattr(spikes, f.name).shape != (len(spikes),) for f in fields(Spikes)):
+                columns = {name: arrays[name].astype(kinds.get(name, np.int32)) for name in _ARRAYS}
+                spikes = Spikes(**columns, layers=int(arrays["layers"]) if "layers" in arrays else 0)
+            if any(getattr(spikes, name).shape != (len(spikes),) for name in _ARRAYS):
                 raise ValueError("its arrays differ in length")
             return spikes
         except FileNotFoundError:
             raise TableError(f"{path} does not exist; check the path") from None
         except ARCHIVE_DAMAGE as error:
             raise TableError(f"{path} is not a table of spikes ({error}); write one with --spikes") from None
+
+
+_ARRAYS = tuple(f.name for f in fields(Spikes) if f.name != "layers")

@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -65,7 +66,7 @@ class Tracks:
     meta: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
-    def from_columns(columns: dict[str, ArrayLike], meta: dict[str, Any] | None = None) -> Tracks:
+    def from_columns(columns: Mapping[str, ArrayLike], meta: dict[str, Any] | None = None) -> Tracks:
         """Columns by name; t_us, id, x_px and y_px are required, the other standard ones are
         filled as missing, unknown ones become `extra`. Raises TableError."""
         for name in REQUIRED:

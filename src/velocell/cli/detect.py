@@ -187,14 +187,13 @@ def _detect_one(job: _Job, file: Path) -> Tracks:
     if job.video is not None:
         with working(f"writing {job.video}"):
             names = wanted.bands.names
-            # Chosen here: where the final layer kept silent, the spikes' last layer is another one.
-            answers = detection.spikes.of_layer(len(detection.network.layers) - 1)
+            answers = detection.spikes
             write_overlay(job.video, recording, tracks, answers, band_names=names, fps=job.fps, slow_motion=slower)
     for note in recording.notes[1:]:
         say(f"note: {file}: {note}")
     speed = speed_text(len(recording), recording.duration_us, seconds)
     say(f"{file}: {found_text(tracks, wanted.bands)}; {speed}")
-    return replace(tracks, meta=provenance.of_detection(recording, detection.network))
+    return tracks
 
 
 def _write_table(job: _Job, tables: list[Tracks]) -> None:

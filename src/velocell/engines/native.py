@@ -38,9 +38,7 @@ class State:
     engine: Engine
 
 
-def init(
-    network: Network, size: tuple[int, int], *, threads: int | None = None, max_spikes: int = MAX_SPIKES
-) -> State:
+def init(network: Network, size: tuple[int, int], *, threads: int | None = None, max_spikes: int = MAX_SPIKES) -> State:
     """Membranes at v_leak, no events seen. `size` is (width, height).
 
     threads: at most so many; left out, one per core this process may use. max_spikes: a step that
@@ -89,7 +87,8 @@ def step(network: Network, state: State, events: Recording, until_us: int | None
     columns = state.engine.step(
         _column(events.t_us, np.int64), _column(events.x, np.uint16), _column(events.y, np.uint16), p, until_us
     )
-    return state, Spikes(*columns)
+    t_us, x, y, channel, layer = columns
+    return state, Spikes(t_us, x, y, channel, layer, len(network.layers))
 
 
 def copy(state: State) -> State:

@@ -191,7 +191,7 @@ def step(network: Network, state: State, events: Recording, until_us: int | None
             if maps is not None:
                 spikes, state.membranes = state.module.tick(torch.from_numpy(maps), state.membranes)
                 found.extend(_collect(spikes, tick * network.dt_us))
-    return state, Spikes.concatenate(found)
+    return state, Spikes.concatenate(found, len(network.layers))
 
 
 def _idle(network: Network, state: State, ticks: int) -> None:

@@ -47,7 +47,7 @@ def step(network: Network, state: State, events: Recording, until_us: int | None
         _idle(network, state, idle)
         if maps is not None:
             spikes.extend(_tick(network, state, maps, tick * network.dt_us))
-    return state, Spikes.concatenate(spikes)
+    return state, Spikes.concatenate(spikes, len(network.layers))
 
 
 def _tick(network: Network, state: State, maps: NDArray[np.float32], t_us: int) -> list[Spikes]:

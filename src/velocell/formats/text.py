@@ -107,7 +107,7 @@ def _blocks(handle: IO[bytes], layout: Layout, path: Path) -> Iterator[tuple[int
             raise RecordingError(
                 f"{path} has a line of more than {_LONGEST_LINE} characters; one event a line is needed"
             )
-        text = (piece + rest).decode("latin-1").replace("\r\n", "\n").removesuffix("\n")
+        text = (piece + rest).decode("latin-1").removesuffix("\n")
         if layout.separator is not None:
             text = text.replace(f"{layout.separator} ", layout.separator)
         lines = text.split("\n")

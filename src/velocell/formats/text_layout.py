@@ -89,6 +89,8 @@ def find_layout(head: bytes, complete: bool, path: Path) -> Layout:
     its columns are.
     """
     preamble, rows = _read_head(head, complete, path)
+    if not rows and not complete:
+        raise RecordingError(f"{path} has no event in its first {len(head)} bytes; shorten what stands before them")
     if not rows and preamble.columns is None and preamble.size is None:
         raise RecordingError(f"{path} is a text without events; write one event a line, under a first line t_us,x,y,p")
     if rows and preamble.columns is not None and len(rows[0]) != preamble.n_columns:

@@ -1,0 +1,58 @@
+"""The examples run as they stand, and do what they say."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from velocell.formats import write_npz
+from velocell.simulate import notebook_scene, simulate
+from velocell.tracks import Tracks
+
+QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart.py"
+
+
+@pytest.fixture
+def started(tmp_path, monkeypatch, capsys):
+    """Runs the quickstart in an empty folder with these arguments; returns what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", [str(QUICKSTART), *arguments])
+        runpy.run_path(str(QUICKSTART), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_quickstart_finds_the_three_disks(started, tmp_path):
+    printed = started()
+    lines = sorted(printed.splitlines()[1:], key=lambda line: float(line.split(": ")[1].removesuffix(" px/s")))
+    assert [line.split(", ")[-1].split(":")[0] for line in lines] == ["slow", "medium", "fast"]
+    for line, speed in zip(lines, (31.25, 125.0, 250.0), strict=True):
+        assert float(line.split(": ")[1].removesuffix(" px/s")) == pytest.approx(speed, rel=0.05)
+    tracks = Tracks.read(tmp_path / "disks.csv")
+    assert f"{len(tracks):,} rows" in printed
+    assert len(set(tracks.id.tolist())) == 3
+    assert (tmp_path / "disks.png").stat().st_size > 10_000
+    assert (tmp_path / "disks.mp4").stat().st_size > 10_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "disks.csv",
+        "disks.csv.meta.json",
+        "disks.mp4",
+        "disks.png",
+    ]
+
+
+def test_quickstart_reads_a_recording(started, tmp_path):
+    recording, _ = simulate(notebook_scene(seed=3))
+    write_npz(recording, tmp_path / "mine.npz")
+    assert started("mine.npz").startswith(f"{len(recording):,} events")
+
+
+def test_quickstart_stays_short():
+    code = [line for line in QUICKSTART.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    assert len(code) <= 25

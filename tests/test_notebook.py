@@ -1,0 +1,227 @@
+"""The notebook, solved and blank: the solved one runs, the blank one fails its checks until it is solved."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+
+pytest.importorskip("torch", reason="the extra 'norse' is not installed")
+nbformat = pytest.importorskip("nbformat", reason="the test tools of the notebook are not installed")
+# Before a notebook cell imports Norse itself: this one keeps its warnings of deprecated parts of torch quiet.
+import velocell.engines.norse  # noqa: E402, F401
+
+ROOT = Path(__file__).parents[1]
+COURSE_FILE = ROOT.parent / "shared" / "data" / "2404_circle.dat"
+
+
+def _tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_student", ROOT / "examples" / "make_student.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+make_student = _tool()
+SOLVED = nbformat.read(make_student.SOLVED, as_version=4)
+CELLS = {cell.id: cell for cell in SOLVED.cells}
+SOLUTIONS = [cell for cell in SOLVED.cells if "solution" in cell.metadata.get("tags", [])]
+
+
+def check_of(solution: Any) -> Any:
+    return CELLS[solution.id.replace("work-", "check-")]
+
+
+def run(source: str, names: dict[str, Any]) -> dict[str, Any]:
+    """Run a cell on top of these names; they stay as they are."""
+    scope = dict(names)
+    exec(compile(source, "cell", "exec"), scope)
+    return scope
+
+
+@pytest.fixture(scope="module")
+def before() -> dict[str, dict[str, Any]]:
+    """The names that each solution finds, on the embedded scene, with everything before it solved and checked.
+
+    Cells that only draw are left out.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VELOCELL_DATA", "simulated")
+        patch.setenv("MPLBACKEND", "agg")
+        names: dict[str, Any] = {}
+        found = {}
+        for cell in SOLVED.cells:
+            if cell.cell_type == "code" and "figure" not in cell.metadata.get("tags", []):
+                found[cell.id] = names
+                names = run(cell.source, names)
+        return found
+
+
+def test_every_solution_has_a_check_and_every_task_is_there():
+    assert [cell.id for cell in SOLUTIONS] == [
+        "work-1-1",
+        "work-1-2",
+        "work-2-1",
+        "work-2-2-values",
+        "work-2-2-class",
+        "work-2-3",
+        "work-3-1",
+        "work-3-2",
+        "work-3-3",
+    ]
+    for cell in SOLUTIONS:
+        position = SOLVED.cells.index(cell)
+        assert SOLVED.cells[position + 1] is check_of(cell)
+        assert "# -- solution" in cell.source
+    answers = [cell for cell in SOLVED.cells if "answer" in cell.metadata.get("tags", [])]
+    assert len(answers) == 7
+    assert all(cell.source.startswith("**Answer.** ") for cell in answers)
+
+
+@pytest.mark.parametrize("cell", SOLUTIONS, ids=lambda cell: cell.id)
+def test_a_check_fails_until_its_task_is_solved(cell, before):
+    # That it passes once the task is solved is what `before` has gone through.
+    names = run(make_student.blank(cell.source), before[cell.id])
+    task = re.match(r"check-(\d)-(\d)", check_of(cell).id)
+    assert task is not None
+    # Other architectures belong to the course's task 3.2.
+    number = {"3.3": "3.2"}.get(f"{task[1]}.{task[2]}", f"{task[1]}.{task[2]}")
+    with pytest.raises(AssertionError, match=rf"^{re.escape(number)}: "):
+        run(check_of(cell).source, names)
+
+
+@pytest.mark.parametrize(
+    ("work", "right", "wrong", "hint"),
+    [
+        ("work-1-1", "sparse.to_dense()", "sparse.to_dense().sum(0)", "the shape should stay"),
+        ("work-1-2", "interval=20", "interval=50", "20 ms"),
+        ("work-2-1", "[None, None]", "", "4 dimensions"),
+        ("work-2-1", "ring.float() - 0.5 * inside", "ring.float() + inside", "zero or negative"),
+        ("work-2-2-values", "0.3 * crossing_px / lowest", "1e-4 + 0 * lowest", "between 0 and 1"),
+        ("work-2-2-values", "v_th = peak(lowest, tau_s)", "v_th = 0.5 * peak(lowest, tau_s)", "raise its v_th"),
+        ("work-2-2-class", "fired, state =", "fired, _ =", "differ from Velocell's"),
+        ("work-2-2-class", "1 / tau)", "1e3 / tau)", "differ from Velocell's"),
+        ("work-2-3", "superimpose(dense, responses)", "events_to_frames(dense)", "no coloured pixel"),
+        ("work-3-1", "weight[k, k + 1 :] =", "weight[k, :k] =", "nothing is faster"),
+        ("work-3-1", "reach: int = 10", "reach: int = 2", "purity is"),
+        ("work-3-2", "- 0.15", "+ 0.15", "surroundings should be negative"),
+    ],
+)
+def test_a_wrong_solution_gets_a_hint(work, right, wrong, hint, before):
+    assert CELLS[work].source.count(right) == 1
+    names = run(CELLS[work].source.replace(right, wrong), before[work])
+    with pytest.raises(AssertionError, match=hint):
+        run(check_of(CELLS[work]).source, names)
+
+
+def test_a_block_becomes_a_hole():
+    source = "a = 1\n# -- solution: b, c\nb = 2, 3\nc = 4\n# -- end\nif a:\n    # -- solution\n    d()\n    # -- end\ne"
+    assert make_student.blank(source) == "a = 1\nb = c = ...  # your work\nif a:\n    ...  # your work\ne"
+
+
+def test_the_students_version_is_made_from_the_solved_one():
+    student = nbformat.read(make_student.STUDENT, as_version=4)
+    assert student == make_student.student(SOLVED), "run python examples/make_student.py"
+    text = "\n".join(cell.source for cell in student.cells)
+    assert "**Answer.**" not in text
+    assert "# -- " not in text
+    assert text.count("# your work") == 11
+
+
+def test_the_outputs_in_the_repository_are_small():
+    outputs = [output for cell in SOLVED.cells for output in cell.get("outputs", [])]
+    assert len(outputs) > 10
+    assert max(len(str(output)) for output in outputs) <= make_student.MAX_OUTPUT
+    assert make_student.SOLVED.stat().st_size < 500_000
+    assert not any("text/html" in output.get("data", {}) for output in outputs)
+
+
+def executed(notebook: Any, monkeypatch: pytest.MonkeyPatch, data: str) -> Any:
+    pytest.importorskip("nbclient", reason="the test tools of the notebook are not installed")
+    monkeypatch.setenv("VELOCELL_DATA", data)
+    return make_student.executed(notebook)
+
+
+def test_the_solved_notebook_runs(monkeypatch):
+    """On the course's recording where it is at hand, else on the embedded scene."""
+    known = COURSE_FILE.is_file()
+    after = executed(SOLVED, monkeypatch, str(COURSE_FILE) if known else "simulated")
+    outputs = {cell.id: cell.outputs for cell in after.cells if cell.cell_type == "code"}
+    assert not [output for cell in outputs.values() for output in cell if output.get("name") == "stderr"]
+    assert ("the course's recording" in outputs["data"][0].get("text", "")) is known
+    drawn = [cell.id for cell in after.cells if "figure" in cell.metadata.get("tags", [])]
+    assert len(drawn) == 10
+    for name in drawn:
+        kinds = {kind for output in outputs[name] for kind in output.get("data", {})}
+        assert kinds & {"image/png", "text/markdown"}, name
+    for name in ("work-1-2", "work-2-3"):
+        assert "<video" in outputs[name][0].data["text/html"]
+
+
+def test_the_blank_notebook_stops_at_its_first_check(monkeypatch):
+    errors = pytest.importorskip("nbclient.exceptions", reason="the test tools of the notebook are not installed")
+    with pytest.raises(errors.CellExecutionError, match=r"AssertionError.*1\.1: `dense` should be a tensor"):
+        executed(nbformat.read(make_student.STUDENT, as_version=4), monkeypatch, "simulated")
+
+
+@pytest.fixture
+def fetched(before, monkeypatch):
+    """Runs `course_file` with this answer from the network; returns the file and the address asked for."""
+    monkeypatch.delenv("VELOCELL_DATA", raising=False)
+    monkeypatch.setenv("VELOCELL_DATA", "simulated")
+    names = run(CELLS["data"].source, before["data"])
+    monkeypatch.delenv("VELOCELL_DATA")
+
+    def fetch(answer: bytes | Exception) -> Path | None:
+        def urlopen(address: str, timeout: float) -> io.BytesIO:
+            assert address.startswith("https://github.com/ncskth/phd-course/raw/")
+            assert timeout <= 10
+            if isinstance(answer, Exception):
+                raise answer
+            return io.BytesIO(answer)
+
+        monkeypatch.setitem(names, "urlopen", urlopen)
+        result: Path | None = names["course_file"]()
+        return result
+
+    return names, fetch
+
+
+def test_the_recording_is_fetched_and_its_digest_checked(fetched, capsys):
+    names, fetch = fetched
+    names["SHA256"] = hashlib.sha256(b"the right bytes").hexdigest()
+    path = fetch(b"the right bytes")
+    assert path is not None
+    assert path.read_bytes() == b"the right bytes"
+    assert fetch(b"other bytes") is None
+    assert "its digest differs" in capsys.readouterr().out
+
+
+def test_without_a_network_the_notebook_says_why(fetched, capsys):
+    _, fetch = fetched
+    assert fetch(URLError("no route to host")) is None
+    assert "no route to host" in capsys.readouterr().out
+    assert fetch(TimeoutError("timed out")) is None
+
+
+def test_the_scene_that_stands_in_is_announced(before, monkeypatch):
+    shown: list[Any] = []
+    monkeypatch.setenv("VELOCELL_DATA", "simulated")
+    names = run(CELLS["data"].source, {**before["data"], "display": shown.append})
+    assert len(names["recording"]) > 10_000
+    assert "A simulated scene stands in" in shown[0].data
+
+
+def test_the_digest_is_that_of_the_recording():
+    if not COURSE_FILE.is_file():
+        pytest.skip("the course's recording is not at hand")
+    assert hashlib.sha256(COURSE_FILE.read_bytes()).hexdigest() in CELLS["data"].source
