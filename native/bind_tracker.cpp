@@ -1,9 +1,12 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/vector.h>
 
 #include <stdexcept>
+#include <utility>
+#include <vector>
 
 #include "tracker.hpp"
 
@@ -75,5 +78,9 @@ void bind_tracker(nb::module_& m) {
         .def("step", &step, nb::arg("t_us"), nb::arg("x"), nb::arg("y"), nb::arg("p").none(), nb::arg("spike_t_us"),
              nb::arg("spike_x"), nb::arg("spike_y"), nb::arg("spike_channel"), nb::arg("until_us"))
         .def("copy", [](const velocell::Tracker& self) { return velocell::Tracker(self); })
-        .def("crossing_shares", &velocell::Tracker::crossing_shares);
+        .def("passages", [](const velocell::Tracker& self) {
+            std::vector<std::pair<double, double>> pairs;
+            for (const auto& passage : self.passages()) pairs.emplace_back(passage.crossing_share, passage.radius);
+            return pairs;
+        });
 }

@@ -24,6 +24,7 @@ constexpr double kInside = 0.5;       // radii
 constexpr double kFewest = 0.35;      // events per pixel and edge crossing: fewer are noise,
 constexpr double kMost = 16.0;        // more are flicker
 constexpr double kSettled = 8.0;      // events after which a new fit has left its first spike
+constexpr double kMeasured = 5.0;     // px of travel before a track tells of contrast and radius
 constexpr double kTurnLag = 0.5;      // px
 constexpr double kCoast = 4.0;        // px of travel reported without support
 constexpr double kMisfit = 4.0;       // px of travel, and a radius, before a shape that is no disk is given up
@@ -37,6 +38,8 @@ int Track::band() const {
     const auto best = std::max_element(votes.begin(), votes.end());
     return *best > 0.05 ? static_cast<int>(best - votes.begin()) : -1;
 }
+
+Passage Track::passage() const { return {crossings / (4 * radius * crossed_px), radius}; }
 
 double Track::support() const {
     if (expected < 1 || seen_long <= 0) return 1.0;
@@ -414,16 +417,16 @@ void Tracker::drop_doubles() {
 void Tracker::drop_dead() {
     const std::size_t before = tracks_.size();
     for (const Track& track : tracks_)
-        if (track.dead && track.crossed_px > 5) finished_shares_.push_back(track.crossings / (4 * track.radius * track.crossed_px));
+        if (track.dead && track.crossed_px > kMeasured) finished_.push_back(track.passage());
     std::erase_if(tracks_, [](const Track& track) { return track.dead; });
     if (tracks_.size() != before) rebuild_grid();
 }
 
-std::vector<double> Tracker::crossing_shares() const {
-    std::vector<double> shares = finished_shares_;
+std::vector<Passage> Tracker::passages() const {
+    std::vector<Passage> all = finished_;
     for (const Track& track : tracks_)
-        if (track.id >= 0 && track.crossed_px > 5) shares.push_back(track.crossings / (4 * track.radius * track.crossed_px));
-    return shares;
+        if (track.id >= 0 && track.crossed_px > kMeasured) all.push_back(track.passage());
+    return all;
 }
 
 void Tracker::enter(int index) {

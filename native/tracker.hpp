@@ -47,6 +47,11 @@ struct Row {
     double x, y, speed, speed_err, heading, radius, confidence;
 };
 
+// What a followed object tells about the recording: share of its edge crossings seen, radius (px).
+struct Passage {
+    double crossing_share, radius;
+};
+
 struct Track {
     std::int32_t id = -1;  // -1 until confirmed
     Fit slow, fast;        // long and short memory
@@ -71,6 +76,7 @@ struct Track {
     bool settled = false, dead = false;
 
     int band() const;         // most voted, -1 without votes
+    Passage passage() const;
     double support() const;  // ring events lately, against the track's usual number per px of travel
 };
 
@@ -81,8 +87,8 @@ class Tracker {
     // Feed events and final-layer spikes in time order and report every multiple of every_us up to until_us.
     void step(const EventSpan& events, const SpikeSpan& spikes, std::int64_t until_us, std::vector<Row>& rows);
 
-    // Share of edge crossings seen, one value per confirmed track that travelled far enough.
-    std::vector<double> crossing_shares() const;
+    // One per confirmed track that travelled far enough.
+    std::vector<Passage> passages() const;
 
   private:
     void on_event(std::int64_t t, int x, int y, int p);
@@ -111,7 +117,7 @@ class Tracker {
     int grid_w_ = 0, grid_h_ = 0;
     std::vector<std::int64_t> last_us_;  // per pixel near a track: time of its last event
     std::vector<std::uint8_t> last_p_;
-    std::vector<double> finished_shares_;
+    std::vector<Passage> finished_;
     std::int64_t next_report_us_ = 0, next_upkeep_us_ = 0, upkeep_us_ = 0;
     std::int32_t next_id_ = 0;
     double uniform_ = 0;  // inside against ring, for events that are everywhere

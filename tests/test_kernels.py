@@ -33,7 +33,7 @@ def plane(kernel: np.ndarray) -> np.ndarray:
 
 def counting_error(radius: float) -> float:
     """How far the area of a circle may be off when 8 x 8 points in a pixel are counted, px^2."""
-    return 0.12 * math.sqrt(radius) + 0.05
+    return 0.3 * math.sqrt(radius + 1)
 
 
 def pixels_on_circle(radius: float, x: float, y: float, side: int) -> np.ndarray:

@@ -25,11 +25,14 @@ def test_scalars_and_arrays_are_broadcast_to_one_value_per_channel():
     assert LIFBox(100, 1).channels == 1
 
 
-def test_values_are_copied():
-    given_values = np.array([1.0, 2.0])
-    neurons = LIFBox(10.0, given_values)
-    given_values[0] = 99
-    assert neurons.v_th[0] == 1
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_values_are_copied(dtype):
+    values = {name: np.array([2.0, 3.0], dtype) for name in ("tau_mem_inv", "v_th", "v_leak", "v_reset")}
+    values["v_leak"] -= 2
+    neurons = LIFBox(**values)
+    for name, array in values.items():
+        array += 90
+        assert getattr(neurons, name).max() <= 3, name
 
 
 @settings(deadline=None)

@@ -58,6 +58,7 @@ class Detector:
         )
         return columns
 
-    def crossing_shares(self) -> NDArray[np.float64]:
-        """Share of edge crossings that arrived, one value per object that was followed for 5 px."""
-        return np.array(self._tracker.crossing_shares())
+    def passages(self) -> NDArray[np.float64]:
+        """What the objects that were followed for 5 px tell of the recording, shape (n, 2): the share
+        of their edge crossings that was seen, and their radius in px."""
+        return np.array(self._tracker.passages(), np.float64).reshape(-1, 2)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from velocell import engines, provenance
 from velocell.calibrate import CROSSING_SHARE, calibrate
@@ -20,8 +21,11 @@ from velocell.tracks import COLUMNS, Tracks
 EVERY_US = 5_000
 BLOCK_US = 100_000  # events are handed on in blocks of this length, so that memory stays bounded
 PROBE_US = 1_000_000  # the share of edge crossings is measured on this much of the recording
-_PROBES = 4
+_PROBES = 5
 _SETTLED = 0.03
+_SAME_RADIUS = 0.03
+_RADIUS_LIMIT = 1.25
+_RADIUS_FACTORS = (1.0, 0.87, 1.15)
 
 
 @dataclass(frozen=True)
@@ -110,38 +114,56 @@ def network_for(
     dt_us: int | None = None,
     engine: str = "native",
 ) -> Network:
-    """Calibrate; without a contrast, measure on the first second which share of the edge crossings arrives.
+    """Calibrate; without a contrast, measure on the first second which share of the edge crossings
+    arrives, and the radius, which may be stated up to a fifth wrong.
 
-    The thresholds are proportional to that share, and the share can be read from any object that
-    is followed: its events per pixel of travel. So detection and calibration take turns until they agree.
+    Thresholds are proportional to that share and depend on the radius, and both can be read from
+    any object that is followed. So detection and calibration take turns until they agree.
     """
+    wanted = bands if isinstance(bands, Bands) else Bands(tuple(bands))
 
-    def calibrated(share: float) -> Network:
-        return calibrate(
-            bands, radius, contrast=contrast, dt_us=dt_us, polarity=recording.p is not None, crossing_share=share
-        )
+    def calibrated(true_radius: float, share: float) -> Network:
+        seen = recording.p is not None
+        return calibrate(wanted, true_radius, contrast=contrast, dt_us=dt_us, polarity=seen, crossing_share=share)
 
-    network = calibrated(CROSSING_SHARE)
-    network.check_size(*recording.size)
+    stated = calibrated(radius, CROSSING_SHARE)
+    stated.check_size(*recording.size)
     if contrast is not None:
-        return network
+        return stated
     probe = recording.between(stop_us=recording.start_us + PROBE_US)
-    share = CROSSING_SHARE
+    for factor in _RADIUS_FACTORS:  # the others only where the stated radius finds nothing
+        network = _settled(calibrated, probe, radius * factor, engine)
+        if network is not None:
+            return replace(network, origin={**network.origin, "stated_radius_px": radius})
+    return stated
+
+
+def _settled(
+    calibrated: Callable[[float, float], Network], probe: Recording, radius: float, engine: str
+) -> Network | None:
+    """The network that agrees with what it measures itself; None where it follows nothing."""
+    share, smallest, largest = CROSSING_SHARE, radius / _RADIUS_LIMIT, radius * _RADIUS_LIMIT
+    network = None
     for _ in range(_PROBES):
-        measured = _crossing_share(network, probe, engine)
-        if measured is None or abs(measured / share - 1) < _SETTLED:
+        trial = calibrated(radius, share)
+        passages = _passages(trial, probe, engine)
+        if not len(passages):
             break
-        share = measured
-        network = calibrated(share)
-    return replace(network, origin={**network.origin, "crossing_share": round(share, 4)})
+        network = trial
+        seen_share, seen_radius = (float(value) for value in np.median(passages, axis=0))
+        same_radius = abs(seen_radius / radius - 1) < _SAME_RADIUS
+        if same_radius and abs(seen_share / share - 1) < _SETTLED:
+            break
+        share = seen_share
+        radius = radius if same_radius else min(max(seen_radius, smallest), largest)
+    return network
 
 
-def _crossing_share(network: Network, recording: Recording, engine: str) -> float | None:
+def _passages(network: Network, recording: Recording, engine: str) -> NDArray[np.float64]:
     chosen = engines.load(engine)
     detector = Detector(network, recording.size, EVERY_US)
     state = chosen.init(network, recording.size)
     for block in recording.chunks(BLOCK_US):
         state, spikes = chosen.step(network, state, block, block.stop_us)
         detector.step(block, spikes, block.stop_us)
-    shares = detector.crossing_shares()
-    return float(np.median(shares)) if shares.size else None
+    return detector.passages()

@@ -29,15 +29,14 @@ try:
     with warnings.catch_warnings():
         # Norse still compiles parts that are not used here with torch.jit.script, which warns.
         warnings.simplefilter("ignore", DeprecationWarning)
-        from norse.torch.functional.lif_box import (  # type: ignore[import-untyped]  # Norse ships no types
+        from norse.torch.functional.lif_box import (
             LIFBoxFeedForwardState,
             LIFBoxParameters,
         )
-        from norse.torch.module.lif_box import LIFBoxCell  # type: ignore[import-untyped]
+        from norse.torch.module.lif_box import LIFBoxCell
 except (ImportError, OSError, RuntimeError) as error:  # torch and torchvision of different builds raise the latter two
     raise EngineError(
-        f"the norse engine needs torch and Norse ({error}); install them with: pip install 'velocell[norse]' "
-        "(add --extra-index-url https://download.pytorch.org/whl/cpu for the smaller build without CUDA)"
+        f"the norse engine needs torch and Norse ({error}); install them with: pip install 'velocell[norse]'"
     ) from None
 
 Membranes = list[LIFBoxFeedForwardState | None]
