@@ -92,12 +92,8 @@ def _stress_rows() -> list[Case]:
 
 
 def _table(title: str, cases: list[Case], seeds: int) -> list[str]:
-    lines = [
-        f"## {title}",
-        "",
-        "| scene | recall | precision | band accuracy | worst seed | purity | median px | rms px | speed | id switches |",
-    ]
-    lines.append("|---|---|---|---|---|---|---|---|---|---|")
+    columns = "scene | recall | precision | band accuracy | worst seed | purity | median px | rms px | speed | switches"
+    lines = [f"## {title}", "", f"| {columns} |", "|---" * (columns.count("|") + 1) + "|"]
     for name, scene, edges, radius, prepare in cases:
         found = [_score(scene(FIRST_SEED + seed), edges, radius, prepare) for seed in range(seeds)]
         lines.append(f"| {name} | " + " | ".join(_cells(found)) + " |")

@@ -92,8 +92,8 @@ def _check(condition: bool, message: str) -> None:
 
 def _side(reach: float, even: bool) -> int:
     """Smallest odd (or even) side whose pixels cover the circle of radius `reach`."""
+    _check(reach <= _MAX_SIDE / 2, f"a kernel of {2 * reach:.0f} px is larger than {_MAX_SIDE} px")
     side = 2 * math.ceil(reach) if even else 2 * math.ceil(reach - 0.5) + 1
-    _check(side <= _MAX_SIDE, f"a kernel of {side} px is larger than {_MAX_SIDE} px")
     return max(side, 1 + even)
 
 
