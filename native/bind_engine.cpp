@@ -6,6 +6,7 @@
 
 #include <chrono>
 
+#include "archive.hpp"
 #include "engine.hpp"
 #include "fault.hpp"
 
@@ -110,22 +111,37 @@ void translate_faults() {
 
 void bind_engine(nb::module_& m) {
     translate_faults();
-    nb::class_<Engine>(m, "Engine")
+    nb::class_<NetworkSpec>(m, "Network")
         .def(
             "__init__",
-            [](Engine* self, std::int32_t width, std::int32_t height, std::int64_t dt_us,
-               std::vector<std::int64_t> silence_us, bool flips, const std::vector<nb::tuple>& layers,
-               std::size_t threads, std::size_t max_spikes) {
+            [](NetworkSpec* self, std::int32_t width, std::int32_t height, std::int64_t dt_us,
+               std::vector<std::int64_t> silence_us, bool flips, const std::vector<nb::tuple>& layers) {
                 NetworkSpec spec{width, height, dt_us, {std::move(silence_us), flips}, {}};
                 for (const nb::tuple& layer : layers) spec.layers.push_back(layer_of(layer));
-                new (self) Engine(std::move(spec), threads, max_spikes);
+                new (self) NetworkSpec(std::move(spec));
             },
             nb::kw_only(), nb::arg("width"), nb::arg("height"), nb::arg("dt_us"), nb::arg("silence_us"),
-            nb::arg("flips"), nb::arg("layers"), nb::arg("threads"), nb::arg("max_spikes"))
+            nb::arg("flips"), nb::arg("layers"));
+    nb::class_<Engine>(m, "Engine")
+        .def(nb::init<NetworkSpec, std::size_t, std::size_t>(), nb::arg("network"), nb::kw_only(), nb::arg("threads"),
+             nb::arg("max_spikes"))
         .def("step", &step, nb::arg("t_us").noconvert(), nb::arg("x").noconvert(), nb::arg("y").noconvert(),
              nb::arg("p").noconvert().none(), nb::arg("until_us").none())
-        .def("copy", [](const Engine& self) { return Engine(self); })
+        .def("copy", [](const Engine& self) { return new Engine(self); }, nb::rv_policy::take_ownership)
+        .def("save",
+             [](const Engine& self) {
+                 const std::string bytes = velocell::Archive::save(self);
+                 return nb::bytes(bytes.data(), bytes.size());
+             })
+        .def_static(
+            "load",
+            [](nb::bytes data, std::size_t threads, std::size_t max_spikes) {
+                return velocell::Archive::load(data.c_str(), data.size(), threads, max_spikes).release();
+            },
+            nb::rv_policy::take_ownership, nb::arg("data"), nb::kw_only(), nb::arg("threads"), nb::arg("max_spikes"))
+        .def("runs", [](const Engine& self, const NetworkSpec& network) { return self.spec() == network; })
         .def_prop_ro("next_us", &Engine::next_us)
+        .def_prop_ro("size", [](const Engine& self) { return nb::make_tuple(self.spec().width, self.spec().height); })
         .def_prop_ro("membrane_bytes", &Engine::bytes);
     // For tests: every instruction set gives the same bits.
     m.def("patch_variants", [] {

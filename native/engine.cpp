@@ -11,10 +11,11 @@ namespace velocell {
 namespace {
 
 constexpr std::int64_t kLastTime = std::int64_t{1} << 56;  // us, 2283 years
-constexpr std::size_t kBlockEvents = 1 << 17;
+constexpr std::size_t kBlockEvents = 1 << 18;
 constexpr std::size_t kTableEntries = 1 << 16;         // ticks * channels of a block
 constexpr std::size_t kEventsPerThread = 1 << 13;      // below this, starting a thread costs more than it gives
 
+constexpr std::size_t kAhead = 24;                     // events, to prefetch
 constexpr std::size_t kStagingWork = 32;               // of an event, in floats added
 
 std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0); }
@@ -38,7 +39,11 @@ Engine::Engine(NetworkSpec spec, std::size_t threads_, std::size_t max_spikes_)
     block_ticks_ = std::clamp<std::size_t>(kTableEntries / most, 16, kMaxTicks);
 }
 
-Engine::Engine(const Engine& other)
+Engine::Use::Use(const Engine& engine) : engine_(engine) {
+    if (engine.busy_.exchange(true)) throw EngineFault("this state is in use by another thread; give each thread a copy");
+}
+
+Engine::Engine(const Engine& other, const Use&)
     : threads(other.threads),
       max_spikes(other.max_spikes),
       spec_(other.spec_),
@@ -57,8 +62,9 @@ std::size_t Engine::bytes() const {
 }
 
 SpikeColumns Engine::step(const Chunk& chunk, std::optional<std::int64_t> until_us, std::function<bool()> interrupted) {
+    const Use use(*this);
     if (broken_) throw EngineFault("a step of this state was cut short; start again with init or an earlier copy");
-    check(chunk);
+    check(chunk, std::max(pending_.t.empty() ? 0 : pending_.t.back(), next_us()));
     const std::int64_t dt = spec_.dt_us;
     const bool any = chunk.size > 0 || !pending_.t.empty();
     const std::int64_t last_us = chunk.size > 0 ? chunk.t[chunk.size - 1] : any ? pending_.t.back() : 0;
@@ -92,10 +98,10 @@ SpikeColumns Engine::step(const Chunk& chunk, std::optional<std::int64_t> until_
     return spikes;
 }
 
-void Engine::check(const Chunk& chunk) const {
+void Engine::check(const Chunk& chunk, std::int64_t not_before_us) const {
     if (chunk.p == nullptr && sees_polarity_)
         throw RecordingFault("this network sees polarity but the recording has none; calibrate with polarity merge");
-    std::int64_t last = std::max(pending_.t.empty() ? 0 : pending_.t.back(), next_us());
+    std::int64_t last = not_before_us;
     bool rising = true;
     std::uint16_t right = 0, bottom = 0;
     for (std::size_t i = 0; i < chunk.size; ++i) {
@@ -105,7 +111,8 @@ void Engine::check(const Chunk& chunk) const {
         bottom = std::max(bottom, chunk.y[i]);
     }
     if (!rising) throw RecordingFault("times go back, within a chunk or between two; chunks must follow in time");
-    if (last > kLastTime) throw RecordingFault("times reach beyond 2^56 us; tick numbers would overflow, shift the times");
+    if (chunk.size > 0 && last > kLastTime)
+        throw RecordingFault("times reach beyond 2^56 us; tick numbers would overflow, shift the times");
     if (chunk.size > 0 && (right >= spec_.width || bottom >= spec_.height))
         throw RecordingFault("events lie outside the " + std::to_string(spec_.width) + "x" +
                              std::to_string(spec_.height) + " sensor; give the true size");
@@ -144,6 +151,8 @@ std::size_t Engine::stage(const Chunk& chunk, std::vector<std::int64_t>& ticks) 
         const bool on = chunk.p != nullptr && chunk.p[taken] != 0;
         std::uint16_t code = sees_polarity_ && on;
         if (trail_) {
+            if (taken + kAhead < chunk.size)
+                trail_->prefetch(std::min(chunk.x[taken + kAhead], right), std::min(chunk.y[taken + kAhead], bottom));
             code = trail_->rank(t, x, y, on);
             if (code == 0) continue;
         }

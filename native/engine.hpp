@@ -1,6 +1,7 @@
 // Engine: a network's state and the events that step through it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -34,7 +35,7 @@ struct SpikeColumns {
 class Engine {
 public:
     Engine(NetworkSpec spec, std::size_t threads, std::size_t max_spikes);
-    Engine(const Engine& other);
+    Engine(const Engine& other) : Engine(other, Use(other)) {}
     Engine& operator=(const Engine&) = delete;
 
     // Runs all ticks that end at or before `until_us` (without: the last event's time). Events of
@@ -51,6 +52,20 @@ public:
 private:
     friend class Archive;
 
+    // Held while a state is used: Python calls without its lock, from any thread.
+    class Use {
+    public:
+        explicit Use(const Engine& engine);
+        ~Use() { engine_.busy_ = false; }
+        Use(const Use&) = delete;
+        Use& operator=(const Use&) = delete;
+
+    private:
+        const Engine& engine_;
+    };
+
+    Engine(const Engine& other, const Use&);
+
     struct Pending {
         std::vector<std::int64_t> t;
         std::vector<std::uint16_t> x, y;
@@ -61,7 +76,7 @@ private:
         Chunk chunk() const { return {t.data(), x.data(), y.data(), p.data(), t.size()}; }
     };
 
-    void check(const Chunk& chunk) const;
+    void check(const Chunk& chunk, std::int64_t not_before_us) const;
     // The spikes of one block of ticks.
     struct Block {
         std::vector<std::int64_t> ticks;
@@ -79,6 +94,7 @@ private:
     std::optional<std::int64_t> next_tick_;
     Pending pending_;
     bool broken_ = false;  // a step ended within a tick
+    mutable std::atomic<bool> busy_ = false;
     std::vector<Event> staged_;  // of the block that is run
     std::size_t block_ticks_;
 };

@@ -107,7 +107,7 @@ std::array<double, 2> Fit::advance(std::int64_t t, double memory_px, double max_
     return moved;
 }
 
-double Fit::speed() const { return std::hypot(vx, vy); }
+double Fit::speed() const { return length(vx, vy); }
 
 double Fit::speed_sigma(double variance) const {
     const double v = speed();
@@ -131,7 +131,7 @@ void Shape::fade(double keep) {
     for (double* sum : {&weight, &ux, &uy, &uxx, &uxy, &uyy, &inside}) *sum *= keep;
 }
 
-double Shape::imbalance() const { return weight > 0 ? std::hypot(ux, uy) / weight : 1; }
+double Shape::imbalance() const { return weight > 0 ? length(ux, uy) / weight : 1; }
 
 double Shape::along(double vx, double vy) const {
     const double v2 = vx * vx + vy * vy;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 
 namespace velocell {
@@ -35,6 +36,8 @@ struct Shape {
     double along(double vx, double vy) const;    // share of cos^2 to the path: 2/3 for a disk
     double filling(double uniform) const;        // 0: hollow, 1: as dense inside as on the ring
 };
+
+inline double length(double x, double y) { return std::sqrt(x * x + y * y); }  // hypot guards against overflow, slowly
 
 inline double seconds(std::int64_t from_us, std::int64_t to_us) { return static_cast<double>(to_us - from_us) * 1e-6; }
 

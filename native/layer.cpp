@@ -14,7 +14,6 @@ namespace {
 std::atomic<const PatchOps*> selected{nullptr};
 
 constexpr std::size_t kWorkPerPoll = 1 << 22;  // floats added, about 1 ms
-constexpr std::size_t kRoom = 1 << 14;         // spikes, at least, that a worker has room for
 constexpr std::size_t kFewSpikes = 192;        // of a tick: sorted by comparison
 
 const PatchOps& selected_patch_ops() {
@@ -100,8 +99,8 @@ Layer::Layer(const Layer& other) : Layer(other.plan_, other.width_, other.height
     for (std::size_t i = 0; i < tiles_.size(); ++i) {
         const Tile& tile = other.tiles_[i];
         if (!tile.membranes) continue;
+        allocate(tiles_[i]);
         tiles_[i].periods = tile.periods;
-        tiles_[i].membranes = floats(plane(tile) * plan_->channels());
         std::copy_n(tile.membranes.get(), plane(tile) * plan_->channels(), tiles_[i].membranes.get());
     }
 }
@@ -110,6 +109,11 @@ Layer::Floats Layer::floats(std::size_t count) {
     void* memory = ::operator new[](count * sizeof(float), std::align_val_t{64});
     std::memset(memory, 0, count * sizeof(float));
     return Floats(static_cast<float*>(memory));
+}
+
+void Layer::allocate(Tile& tile) const {
+    tile.membranes = floats(plane(tile) * plan_->channels());
+    tile.periods.assign(plan_->channels(), 0);
 }
 
 // 5 cache lines more than needed: the same pixel of two channels must not share its address modulo
@@ -149,7 +153,7 @@ void Layer::prepare(Team& team, const std::vector<std::int64_t>& ticks) {
     workers_.resize(std::max(workers_.size(), team.size()));
     for (Worker& worker : workers_) {
         worker.runs.clear();
-        worker.spike_count = 0;
+        worker.spikes.clear();
         if (worker.currents) continue;
         worker.currents = floats(buffers * kTile * kStride);
         worker.touched.resize(buffers * kTouchedRows);
@@ -202,52 +206,58 @@ void Layer::run_tiles(Team& team, Budget& budget) {
     team.run(order.size(), [&](std::size_t number, std::size_t i) {
         Tile& tile = tiles_[order[i]];
         Worker& worker = workers_[number];
-        if (!tile.membranes) {
-            tile.membranes = floats(plane(tile) * plan_->channels());
-            tile.periods.assign(plan_->channels(), 0);
-        }
+        if (!tile.membranes) allocate(tile);
+        tile.worker = number;
+        tile.first_run = worker.runs.size();
         const Event* const end = sorted_.data() + starts_[order[i] + 1];
         for (const Event* event = sorted_.data() + starts_[order[i]]; event < end;) {
             const Event* stop = event + 1;
             while (stop < end && stop->tick == event->tick) ++stop;
-            const std::size_t before = worker.spike_count, count = static_cast<std::size_t>(stop - event);
-            run_tick(tile, event, count, worker);
-            if (worker.spike_count > before)
-                worker.runs.push_back({event->tick, static_cast<std::uint32_t>(order[i]),
-                                       static_cast<std::uint32_t>(number), before, worker.spike_count});
-            budget.spend(number, worker.spike_count - before, static_cast<std::size_t>(count * plan_->mean_cost) + 64);
+            const auto count = static_cast<std::size_t>(stop - event);
+            const std::size_t spikes = run_tick(tile, event, count, number);
+            budget.spend(number, spikes, static_cast<std::size_t>(count * plan_->mean_cost) + 64);
             event = stop;
         }
+        tile.last_run = worker.runs.size();
     });
 }
 
-void Layer::run_tick(Tile& tile, const Event* events, std::size_t count, Worker& worker) {
+std::size_t Layer::run_tick(Tile& tile, const Event* events, std::size_t count, std::size_t number) {
+    Worker& worker = workers_[number];
     ops_->add(tile.extent, events, count, plan_->patches.data(), plan_->first.data(), worker.buffers.data());
-    const std::size_t now = events->tick * plan_->channels();
+    const std::size_t now = events->tick * plan_->channels(), room = kTile * kTile + kBlock;
     worker.channels.clear();
+    worker.numbers.clear();
     worker.of_channel.clear();
+    worker.room.resize(plan_->channels() * room);
     for (std::size_t c = 0; c < plan_->channels(); ++c) {
         const auto first = worker.of_channel.size();
         for (const std::uint32_t buffer : plan_->buffers[c])
-            if (worker.buffers[buffer].active) worker.of_channel.push_back(buffer);
+            if (worker.buffers[buffer].active) worker.of_channel.push_back(worker.buffers[buffer].currents);
         if (worker.of_channel.size() == first) continue;
         if (tile.periods[c] != periods_[now + c]) change_period(tile, c, periods_[now + c]);
         const Now& numbers = now_[now + c];
+        worker.numbers.push_back(static_cast<std::uint32_t>(c));
         worker.channels.push_back({numbers.weight, numbers.threshold, numbers.reset, plan_->memoryless(c),
-                                   static_cast<std::int32_t>(c), &tile.membranes[c * plane(tile)], nullptr,
-                                   static_cast<std::int32_t>(worker.of_channel.size() - first)});
+                                   &tile.membranes[c * plane(tile)], &worker.room[c * room], nullptr,
+                                   worker.of_channel.size() - first});
     }
-    const std::uint32_t* lists = worker.of_channel.data();
-    for (Channel& channel : worker.channels) channel.buffers = std::exchange(lists, lists + channel.buffer_count);
-    std::int32_t row = 0;
-    do {
-        worker.spikes.resize(std::max(worker.spikes.size(), worker.spike_count + worker.channels.size() * kTile + kRoom));
-        std::uint64_t* to = worker.spikes.data() + worker.spike_count;
-        row = ops_->update(tile.extent, row, worker.buffers.data(), worker.buffers.size(), worker.channels.data(),
-                           worker.channels.size(), to, worker.spikes.data() + worker.spikes.size());
-        worker.spike_count = static_cast<std::size_t>(to - worker.spikes.data());
-    } while (row < tile.extent.height);
-    for (Buffer& buffer : worker.buffers) buffer.active = false;
+    const float* const* lists = worker.of_channel.data();
+    for (Channel& channel : worker.channels) channel.currents = std::exchange(lists, lists + channel.buffer_count);
+    worker.active.clear();
+    for (Buffer& buffer : worker.buffers)
+        if (buffer.active) worker.active.push_back(&buffer);
+    ops_->update(tile.extent, worker.active.data(), worker.active.size(), worker.channels.data(),
+                 worker.channels.size());
+    const std::size_t before = worker.spikes.size();
+    for (std::size_t i = 0; i < worker.channels.size(); ++i) {
+        const std::uint32_t c = worker.numbers[i], *begin = &worker.room[c * room], *end = worker.channels[i].spikes;
+        if (begin == end) continue;
+        worker.runs.push_back({events->tick, c, static_cast<std::uint32_t>(number), worker.spikes.size(),
+                               worker.spikes.size() + static_cast<std::size_t>(end - begin)});
+        worker.spikes.insert(worker.spikes.end(), begin, end);
+    }
+    return worker.spikes.size() - before;
 }
 
 void Layer::change_period(Tile& tile, std::size_t channel, std::int64_t period) const {
@@ -263,18 +273,26 @@ void Layer::change_period(Tile& tile, std::size_t channel, std::int64_t period) 
 
 BlockSpikes Layer::collect(Team& team, std::size_t ticks) {
     const std::size_t channels = plan_->channels();
-    std::vector<Run> runs;
-    for (const Worker& worker : workers_) runs.insert(runs.end(), worker.runs.begin(), worker.runs.end());
-    std::sort(runs.begin(), runs.end(),
-              [](const Run& a, const Run& b) { return a.tick != b.tick ? a.tick < b.tick : a.tile < b.tile; });
+    // Runs by tick, then by tile: a counting sort, since within a tile ticks rise.
     std::vector<std::size_t> first(ticks + 1), at(ticks + 1);
-    for (const Run& run : runs) {
+    const auto visit = [&](auto&& each) {
+        for (std::size_t i = 0; i < tiles_.size(); ++i)
+            if (starts_[i + 1] > starts_[i])
+                for (std::size_t j = tiles_[i].first_run; j < tiles_[i].last_run; ++j)
+                    each(workers_[tiles_[i].worker].runs[j]);
+    };
+    visit([&](const Run& run) {
         ++first[run.tick + 1];
         at[run.tick + 1] += run.end - run.begin;
-    }
+    });
     for (std::size_t tick = 0; tick < ticks; ++tick) {
         first[tick + 1] += first[tick];
         at[tick + 1] += at[tick];
+    }
+    std::vector<Run> runs(first[ticks]);
+    {
+        auto next = first;
+        visit([&](const Run& run) { runs[next[run.tick]++] = run; });
     }
     BlockSpikes spikes;
     spikes.channels = channels;
@@ -283,32 +301,29 @@ BlockSpikes Layer::collect(Team& team, std::size_t ticks) {
     spikes.starts.back() = static_cast<std::uint32_t>(at[ticks]);
     team.run(ticks, [&](std::size_t worker, std::size_t tick) {
         std::uint32_t* starts = &spikes.starts[tick * channels];
-        std::fill_n(starts, channels, static_cast<std::uint32_t>(at[tick]));
-        if (first[tick] < first[tick + 1])
-            sort_tick(&runs[first[tick]], &runs[first[tick]] + (first[tick + 1] - first[tick]), workers_[worker], starts,
-                      spikes.pixels.data());
+        starts[0] = static_cast<std::uint32_t>(at[tick]);
+        sort_tick(runs.data() + first[tick], runs.data() + first[tick + 1], workers_[worker], starts, spikes.pixels.data());
     });
     return spikes;
 }
 
-// By channel, y, x. Runs come in the order of their tiles, and within a tile and row x rises: for
-// many spikes a counting sort by channel and row is enough.
+// By channel, y, x. Runs come in the order of their tiles, and within a run x rises in each row:
+// a counting sort by channel and row is enough.
 void Layer::sort_tick(const Run* begin, const Run* end, Worker& worker, std::uint32_t* starts,
                       std::uint32_t* pixels) const {
     const std::size_t channels = plan_->channels();
     const auto visit = [&](auto&& each) {
         for (const Run* run = begin; run < end; ++run)
-            for (std::size_t i = run->begin; i < run->end; ++i) each(workers_[run->worker].spikes[i]);
+            for (std::size_t i = run->begin; i < run->end; ++i) each(run->channel, workers_[run->worker].spikes[i]);
     };
     const std::uint32_t base = starts[0];
     std::size_t total = 0;
     for (const Run* run = begin; run < end; ++run) total += run->end - run->begin;
     if (total <= kFewSpikes) {
         std::uint64_t keys[kFewSpikes];
-        std::size_t n = 0;
-        visit([&](std::uint64_t key) { keys[n++] = key; });
+        std::size_t n = 0, c = 0;
+        visit([&](std::uint32_t channel, std::uint32_t pixel) { keys[n++] = std::uint64_t{channel} << 32 | pixel; });
         std::sort(keys, keys + n);
-        std::size_t c = 0;
         for (std::size_t i = 0; i < n; ++i) {
             for (; c < keys[i] >> 32; ++c) starts[c + 1] = static_cast<std::uint32_t>(base + i);
             pixels[base + i] = static_cast<std::uint32_t>(keys[i]);
@@ -318,12 +333,11 @@ void Layer::sort_tick(const Run* begin, const Run* end, Worker& worker, std::uin
     }
     auto& rows = worker.rows;
     rows.assign(channels * height_ + 1, 0);
-    const auto row_of = [&](std::uint64_t key) { return (key >> 32) * height_ + (key >> 16 & 0xffff); };
-    visit([&](std::uint64_t key) { ++rows[row_of(key) + 1]; });
+    visit([&](std::uint32_t channel, std::uint32_t pixel) { ++rows[channel * height_ + (pixel >> 16) + 1]; });
     std::uint32_t sum = base;
     for (std::uint32_t& row : rows) sum = row += sum;
     for (std::size_t c = 0; c < channels; ++c) starts[c] = rows[c * height_];
-    visit([&](std::uint64_t key) { pixels[rows[row_of(key)]++] = static_cast<std::uint32_t>(key); });
+    visit([&](std::uint32_t channel, std::uint32_t pixel) { pixels[rows[channel * height_ + (pixel >> 16)]++] = pixel; });
 }
 
 }  // namespace velocell

@@ -60,10 +60,11 @@ private:
         Extent extent;
         std::vector<std::int64_t> periods;  // per channel
         Floats membranes;                   // (channels, height, kTile); none before the first event
+        std::size_t worker = 0, first_run = 0, last_run = 0;  // of the block
     };
-    // Spikes of one tile in one tick: worker's spikes[begin..end)
+    // Spikes of one tile, tick and channel: worker's spikes[begin..end)
     struct Run {
-        std::uint32_t tick, tile, worker;
+        std::uint32_t tick, channel, worker;
         std::size_t begin, end;
     };
     struct Worker {
@@ -72,20 +73,23 @@ private:
         std::vector<std::uint16_t> touched;
         std::vector<Buffer> buffers;
         std::vector<Channel> channels;
-        std::vector<std::uint32_t> of_channel;  // lists of buffers
-        std::vector<std::uint64_t> spikes;
-        std::size_t spike_count = 0;
+        std::vector<std::uint32_t> numbers;    // of those channels
+        std::vector<const float*> of_channel;  // their lists of buffers
+        std::vector<Buffer*> active;
+        std::vector<std::uint32_t> room;                 // spikes of one tick, per channel
+        std::vector<std::uint32_t> spikes;               // of the block
         std::vector<Run> runs;
         std::vector<std::uint32_t> rows;  // for sorting
     };
 
     static Floats floats(std::size_t count);
+    void allocate(Tile& tile) const;
     std::ptrdiff_t plane(const Tile& tile) const;
     void prepare(Team& team, const std::vector<std::int64_t>& ticks);
     template <typename Source>
     void distribute(Team& team, const Source& source);
     void run_tiles(Team& team, Budget& budget);
-    void run_tick(Tile& tile, const Event* events, std::size_t count, Worker& worker);
+    std::size_t run_tick(Tile& tile, const Event* events, std::size_t count, std::size_t number);
     void change_period(Tile& tile, std::size_t channel, std::int64_t period) const;
     BlockSpikes collect(Team& team, std::size_t ticks);
     void sort_tick(const Run* begin, const Run* end, Worker& worker, std::uint32_t* starts, std::uint32_t* pixels) const;

@@ -48,11 +48,11 @@ struct Buffer {
 // A channel in one tick. Membrane S = (v - v_leak), scaled: S += weight * I; spike where S > threshold.
 struct Channel {
     float weight, threshold, reset;
-    bool memoryless;  // S is 0 before every tick
-    std::int32_t number;
-    float* membranes;  // (height, kTile) of this tile
-    const std::uint32_t* buffers;
-    std::int32_t buffer_count;
+    bool memoryless;              // S is 0 before every tick
+    float* membranes;             // (height, kTile) of this tile
+    std::uint32_t* spikes;        // where the next spike is written, as y << 16 | x
+    const float* const* currents; // of the buffers whose sum is the current
+    std::size_t buffer_count;     // at least 1
 };
 
 struct Extent {
@@ -64,11 +64,10 @@ struct PatchOps {
     // Adds the patches of events of one tick to the currents.
     void (*add)(const Extent& tile, const Event* events, std::size_t count, const Patch* patches,
                 const std::uint32_t* first, Buffer* buffers);
-    // Adds the currents to the membranes and clears them, from `row` on; writes spikes as
-    // channel << 32 | y << 16 | x. Returns the row it stopped at for want of room, or the height.
-    std::int32_t (*update)(const Extent& tile, std::int32_t row, Buffer* buffers, std::size_t buffer_count,
-                           const Channel* channels, std::size_t channel_count, std::uint64_t*& spikes,
-                           const std::uint64_t* room);
+    // Adds the currents of the active buffers to the membranes, resets what spikes and clears the
+    // buffers. Every channel must have room for as many spikes as the tile has pixels, and kBlock more.
+    void (*update)(const Extent& tile, Buffer* const* active, std::size_t active_count, Channel* channels,
+                   std::size_t channel_count);
 };
 
 // Slowest first; those this processor cannot run are left out.

@@ -18,23 +18,24 @@ struct Vector {
         return value;
     }
     static void store(float* to, Floats value) { __builtin_memcpy(to, &value, sizeof value); }
-    static Floats all(float value) { return Floats{} + value; }
+    static Floats all(float value) { return value - Floats{}; }  // unlike +, exact for -0: a plain copy
 };
 using Lanes = Vector<kLanes>;
 using Floats = Lanes::Floats;
 
 // One bit per lane that is above the threshold.
-inline std::uint32_t above(Floats v, float threshold) {
+inline std::uint32_t above(Floats v, Floats threshold) {
 #if defined(__AVX512F__)
-    return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(v), _mm512_set1_ps(threshold), _CMP_GT_OQ);
+    return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(v), reinterpret_cast<__m512>(threshold), _CMP_GT_OQ);
 #elif defined(__AVX2__)
-    return static_cast<std::uint32_t>(
-        _mm256_movemask_ps(_mm256_cmp_ps(reinterpret_cast<__m256>(v), _mm256_set1_ps(threshold), _CMP_GT_OQ)));
+    return static_cast<std::uint32_t>(_mm256_movemask_ps(
+        _mm256_cmp_ps(reinterpret_cast<__m256>(v), reinterpret_cast<__m256>(threshold), _CMP_GT_OQ)));
 #elif defined(__SSE2__)
-    return static_cast<std::uint32_t>(_mm_movemask_ps(_mm_cmpgt_ps(reinterpret_cast<__m128>(v), _mm_set1_ps(threshold))));
+    return static_cast<std::uint32_t>(
+        _mm_movemask_ps(_mm_cmpgt_ps(reinterpret_cast<__m128>(v), reinterpret_cast<__m128>(threshold))));
 #else
     std::uint32_t bits = 0;
-    for (int i = 0; i < kLanes; ++i) bits |= static_cast<std::uint32_t>(v[i] > threshold) << i;
+    for (int i = 0; i < kLanes; ++i) bits |= static_cast<std::uint32_t>(v[i] > threshold[i]) << i;
     return bits;
 #endif
 }
@@ -93,59 +94,106 @@ void add(const Extent& tile, const Event* events, std::size_t count, const Patch
             add_patch(tile, events[i], patches[j], buffers[patches[j].buffer]);
 }
 
-inline std::uint64_t* update_block(const Extent& tile, std::int32_t row, std::int32_t block, const Buffer* buffers,
-                                   const Channel& channel, std::uint64_t* spikes) {
-    const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(row) * kStride + block * kBlock;
-    float* s = channel.membranes + static_cast<std::ptrdiff_t>(row) * kTile + (block - 1) * kBlock;
-    const auto weight = Lanes::all(channel.weight);
-    std::uint32_t fired = 0;
-    for (int i = 0; i < kBlock; i += kLanes) {
-        auto current = Lanes::load(buffers[channel.buffers[0]].currents + at + i);
-        for (std::int32_t j = 1; j < channel.buffer_count; ++j)
-            current += Lanes::load(buffers[channel.buffers[j]].currents + at + i);
-        auto sum = weight * current;
-        if (!channel.memoryless) {
-            sum = Lanes::load(s + i) + sum;
-            Lanes::store(s + i, sum);
-        }
-        fired |= above(sum, channel.threshold) << i;
-    }
-    if (fired == 0) return spikes;
-    const std::uint64_t base = static_cast<std::uint64_t>(channel.number) << 32 |
-                               static_cast<std::uint64_t>(tile.y + row) << 16 |
-                               static_cast<std::uint64_t>(tile.x + (block - 1) * kBlock);
+// A block of 16 pixels that patches touched: where it lies in a channel's membranes and in the currents.
+struct Place {
+    std::int32_t membrane, current;
+};
+
+// Resets the pixels of a block that are above the threshold and writes those on the sensor. May
+// write up to kBlock values beyond them.
+inline std::uint32_t* fire(const Extent& tile, std::int32_t at, std::uint32_t fired, const Channel& channel,
+                           std::uint32_t* spikes) {
+    float* const s = channel.membranes + at;
+    const std::int32_t column = at % kTile, row = at / kTile, owned = tile.width - column;
+    const std::uint32_t first = static_cast<std::uint32_t>(tile.y + row) << 16 | static_cast<std::uint32_t>(tile.x + column);
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(s, static_cast<__mmask16>(fired), _mm512_set1_ps(channel.reset));
+    if (owned < kBlock) fired &= (1u << owned) - 1;
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i pixels = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(first)));
+    _mm512_storeu_si512(spikes, _mm512_maskz_compress_epi32(static_cast<__mmask16>(fired), pixels));
+    return spikes + __builtin_popcount(fired);
+#else
     for (; fired != 0; fired &= fired - 1) {
-        const int lane = __builtin_ctz(fired);
+        const std::int32_t lane = __builtin_ctz(fired);
         s[lane] = channel.reset;
-        *spikes = base + static_cast<std::uint64_t>(lane);
-        spikes += (block - 1) * kBlock + lane < tile.width;
+        *spikes = first + static_cast<std::uint32_t>(lane);
+        spikes += lane < owned;
     }
     return spikes;
+#endif
 }
 
-std::int32_t update(const Extent& tile, std::int32_t row, Buffer* buffers, std::size_t buffer_count,
-                    const Channel* channels, std::size_t channel_count, std::uint64_t*& spikes,
-                    const std::uint64_t* room) {
-    const std::int32_t last = (tile.width + kBlock - 1) / kBlock;  // block 0 lies beyond the tile, and so does last + 1
-    for (; row < tile.height; ++row) {
-        std::uint32_t touched = 0;
-        for (std::size_t i = 0; i < buffer_count; ++i)
-            if (buffers[i].active) touched |= buffers[i].touched[row];
-        if (touched == 0) continue;
-        if (room - spikes < static_cast<std::ptrdiff_t>(channel_count) * kTile + 1) return row;
-        for (std::uint32_t rest = touched; rest != 0; rest &= rest - 1) {
-            const auto block = static_cast<std::int32_t>(__builtin_ctz(rest));
-            if (block < 1 || block > last) continue;
-            for (std::size_t c = 0; c < channel_count; ++c)
-                spikes = update_block(tile, row, block, buffers, channels[c], spikes);
+// S += weight * I in the listed blocks, I the sum of kBuffers buffers (0: of any number); spikes and resets.
+template <int kBuffers>
+inline void update_channel(const Extent& tile, const Place* places, std::size_t count, Channel& channel) {
+    const auto weight = Lanes::all(channel.weight), threshold = Lanes::all(channel.threshold);
+    const Floats keep = Lanes::all(channel.memoryless ? 0.0F : 1.0F);
+    const float* local[kBuffers + 1];  // the compiler knows that nothing else changes it
+    for (int b = 0; b < kBuffers; ++b) local[b] = channel.currents[b];
+    const float* const* const currents = kBuffers > 0 ? local : channel.currents;
+    const int buffers = kBuffers > 0 ? kBuffers : static_cast<int>(channel.buffer_count);
+    float* const membranes = channel.membranes;
+    std::uint32_t* spikes = channel.spikes;
+    for (std::size_t k = 0; k < count; ++k) {
+        const Place place = places[k];
+        float* const s = membranes + place.membrane;
+        std::uint32_t fired = 0;
+        for (int i = 0; i < kBlock; i += kLanes) {
+            Floats current = Lanes::load(currents[0] + place.current + i);
+            for (int b = 1; b < buffers; ++b) current += Lanes::load(currents[b] + place.current + i);
+            const Floats sum = keep * Lanes::load(s + i) + weight * current;
+            fired |= above(sum, threshold) << i;
+            Lanes::store(s + i, sum);
         }
-        for (std::size_t i = 0; i < buffer_count; ++i) {
-            if (!buffers[i].active) continue;
-            for (std::uint32_t rest = buffers[i].touched[row]; rest != 0; rest &= rest - 1)
+        if (fired != 0) spikes = fire(tile, place.membrane, fired, channel, spikes);
+    }
+    channel.spikes = spikes;
+}
+
+// The blocks of the tile that any patch touched, in rising order. Clears the marks, and what was
+// added beyond the tile.
+inline std::size_t touched_blocks(const Extent& tile, Buffer* const* active, std::size_t active_count,
+                                  Place* places) {
+    const std::uint32_t inside = (2u << (tile.width + kBlock - 1) / kBlock) - 2;
+    std::size_t count = 0;
+    for (std::int32_t row = 0; row < tile.height; ++row) {
+        std::uint32_t touched = 0;
+        for (std::size_t i = 0; i < active_count; ++i) {
+            Buffer& buffer = *active[i];
+            for (std::uint32_t out = buffer.touched[row] & ~inside; out != 0; out &= out - 1)
                 for (int j = 0; j < kBlock; j += kLanes)
-                    Lanes::store(buffers[i].currents + row * kStride + __builtin_ctz(rest) * kBlock + j, Floats{});
-            buffers[i].touched[row] = 0;
+                    Lanes::store(buffer.currents + row * kStride + __builtin_ctz(out) * kBlock + j, Floats{});
+            touched |= buffer.touched[row];
+            buffer.touched[row] = 0;
+        }
+        for (touched &= inside; touched != 0; touched &= touched - 1)
+            places[count++] = {row * kTile + (__builtin_ctz(touched) - 1) * kBlock,
+                               row * kStride + __builtin_ctz(touched) * kBlock};
+    }
+    return count;
+}
+
+// All touched blocks for every channel: where a channel's current is zero nothing changes, and a
+// tight loop over them costs less than to find out.
+void update(const Extent& tile, Buffer* const* active, std::size_t active_count, Channel* channels,
+            std::size_t channel_count) {
+    Place places[kTile * kTile / kBlock];
+    const std::size_t count = touched_blocks(tile, active, active_count, places);
+    for (std::size_t c = 0; c < channel_count; ++c) {
+        Channel& channel = channels[c];
+        switch (channel.buffer_count) {
+            case 1: update_channel<1>(tile, places, count, channel); break;
+            case 2: update_channel<2>(tile, places, count, channel); break;
+            case 3: update_channel<3>(tile, places, count, channel); break;
+            case 4: update_channel<4>(tile, places, count, channel); break;
+            default: update_channel<0>(tile, places, count, channel); break;
         }
     }
-    return row;
+    for (std::size_t i = 0; i < active_count; ++i) {
+        for (std::size_t k = 0; k < count; ++k)
+            for (int j = 0; j < kBlock; j += kLanes)
+                Lanes::store(active[i]->currents + places[k].current + j, Floats{});
+        active[i]->active = false;
+    }
 }

@@ -13,12 +13,16 @@ namespace velocell {
 struct LayerSpec {
     std::int32_t out = 0, in = 0, h = 0, w = 0, groups = 1;
     std::vector<float> kernel, a, v_th, v_leak, v_reset;
+
+    bool operator==(const LayerSpec&) const = default;
 };
 
 // Per channel of the input filter: how long a pixel must have been silent. Empty without a filter.
 struct TrailSpec {
     std::vector<std::int64_t> silence_us;
     bool flips = false;
+
+    bool operator==(const TrailSpec&) const = default;
 };
 
 struct NetworkSpec {
@@ -26,6 +30,8 @@ struct NetworkSpec {
     std::int64_t dt_us = 0;
     TrailSpec trail;
     std::vector<LayerSpec> layers;
+
+    bool operator==(const NetworkSpec&) const = default;
 };
 
 // Throws NetworkFault where a description is not complete or not what this engine can run.

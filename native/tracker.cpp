@@ -179,9 +179,10 @@ void Tracker::advance(Track& track, std::int64_t t) {
     // What appears gives many events at once and seems fast: the first votes are soon forgotten.
     const double keep_vote = std::exp(-px / std::clamp(0.5 * track.travel, 0.5, kVoteMemory));
     for (double& vote : track.votes) vote *= keep_vote;
-    track.spike_weight *= std::exp(-px);
-    track.spike_dx *= std::exp(-px);
-    track.spike_dy *= std::exp(-px);
+    const double keep_spikes = std::exp(-px);
+    track.spike_weight *= keep_spikes;
+    track.spike_dx *= keep_spikes;
+    track.spike_dy *= keep_spikes;
     track.variance *= keep_long;
     track.variance_weight *= keep_long;
     // The true radius may differ from the stated one; a fifth either way is followed.
@@ -192,14 +193,14 @@ void Tracker::advance(Track& track, std::int64_t t) {
     track.radius = std::clamp(measured, 0.8 * config_.radius, 1.2 * config_.radius);
 
     // After a turn the long memory is wrong: take the short one.
-    const double apart = std::hypot(track.slow.x - track.fast.x, track.slow.y - track.fast.y);
+    const double apart = length(track.slow.x - track.fast.x, track.slow.y - track.fast.y);
     if (apart > std::max(1.0, track.radius / 5)) track.slow = track.fast;
     if (!turned(track, t) && track.spike_weight > 2) relocate(track, t);
     const double keep_shift = std::exp(-px / kTurnMemory);
     track.shift_x *= keep_shift;
     track.shift_y *= keep_shift;
     for (double& info : track.shift_info) info *= keep_shift;
-    if (std::hypot(track.fast.x - track.grid_x, track.fast.y - track.grid_y) > kMargin) {
+    if (length(track.fast.x - track.grid_x, track.fast.y - track.grid_y) > kMargin) {
         const int index = static_cast<int>(&track - tracks_.data());
         leave(index);
         enter(index);
@@ -209,7 +210,7 @@ void Tracker::advance(Track& track, std::int64_t t) {
 // Spikes that keep coming from beside the fit show that it lost the disk: begin again at the spikes.
 void Tracker::relocate(Track& track, std::int64_t t) {
     const double dx = track.spike_dx / track.spike_weight, dy = track.spike_dy / track.spike_weight;
-    if (std::hypot(dx, dy) < std::max(1.5, 0.45 * track.radius)) return;
+    if (length(dx, dy) < std::max(1.5, 0.45 * track.radius)) return;
     restart(track, t, track.fast.x + dx, track.fast.y + dy, 0, 0);
 }
 
@@ -219,7 +220,7 @@ bool Tracker::turned(Track& track, std::int64_t t) {
     const double a = m[0] + 1, c = m[2] + 1, det = a * c - m[1] * m[1];  // + 1: a weak prior of no shift
     const double dx = (c * track.shift_x - m[1] * track.shift_y) / det;
     const double dy = (a * track.shift_y - m[1] * track.shift_x) / det;
-    const double shift = std::hypot(dx, dy);
+    const double shift = length(dx, dy);
     const double variance = track.variance / track.variance_weight;
     const double sigma = std::sqrt(variance * 2 / (m[0] + m[2] + 1));
     if (shift < std::max(kTurnShift, 4 * sigma)) return false;
@@ -256,7 +257,7 @@ void Tracker::on_spike(std::int64_t t, double x, double y, int channel) {
         Track& track = tracks_[index];
         const double s = seconds(track.fast.t_us, t);
         const double dx = x - (track.fast.x + track.fast.vx * s), dy = y - (track.fast.y + track.fast.vy * s);
-        const double d = std::hypot(dx, dy);
+        const double d = length(dx, dy);
         if (d < best) {
             best = d;
             owner = &track;
@@ -314,7 +315,7 @@ void Tracker::confirm(Track& track) {
     double nearest = 2.5 * config_.radius;
     for (Track& other : tracks_) {
         if (other.id < 0 || other.dead || other.support() > 0.6) continue;
-        const double d = std::hypot(other.fast.x - track.fast.x, other.fast.y - track.fast.y);
+        const double d = length(other.fast.x - track.fast.x, other.fast.y - track.fast.y);
         if (d < nearest) {
             nearest = d;
             lost = &other;
@@ -339,11 +340,11 @@ bool Tracker::disk_like(const Track& track, double slack) const {
 
 // An object has moved, with spikes all the way and edge events both ahead and behind.
 bool Tracker::confirmed_now(const Track& track, double quiet_px) const {
-    const double moved = std::hypot(track.fast.x - track.birth_x, track.fast.y - track.birth_y);
+    const double moved = length(track.fast.x - track.birth_x, track.fast.y - track.birth_y);
     if (!track.settled || track.spikes < 5 || quiet_px > 1.5 || moved < 1.2) return false;
     if (track.slow.speed() < 0.5 * config_.edges.front()) return false;
     if (track.spike_weight > 0 &&
-        std::hypot(track.spike_dx, track.spike_dy) > 0.5 * config_.radius * track.spike_weight) return false;
+        length(track.spike_dx, track.spike_dy) > 0.5 * config_.radius * track.spike_weight) return false;
     if (track.seen < kFewest * track.expected || track.seen > kMost * track.expected) return false;
     return disk_like(track, 1.0);
 }
@@ -409,7 +410,7 @@ void Tracker::drop_doubles() {
             Track& b = tracks_[j];
             if (&b == &a || b.dead) continue;
             const bool a_first = (a.id >= 0) != (b.id >= 0) ? a.id >= 0 : a.birth_us < b.birth_us;
-            if (a_first && std::hypot(a.fast.x - b.fast.x, a.fast.y - b.fast.y) < 0.6 * config_.radius) b.dead = true;
+            if (a_first && length(a.fast.x - b.fast.x, a.fast.y - b.fast.y) < 0.6 * config_.radius) b.dead = true;
         }
     }
 }

@@ -21,8 +21,13 @@ public:
     // Channels by rising silence: an event of rank r passes the first r of them.
     const std::vector<std::int32_t>& order() const { return order_; }
 
+    // Asks the memory for a pixel that will soon be needed.
+    void prefetch(std::uint16_t x, std::uint16_t y) const {
+        __builtin_prefetch(row(y) + x, 1);
+    }
+
     std::uint16_t rank(std::int64_t t_us, std::uint16_t x, std::uint16_t y, bool on) {
-        std::uint64_t& last = last_.get()[static_cast<std::size_t>(y) * width_ + x];
+        std::uint64_t& last = row(y)[x];
         const std::uint64_t before = std::exchange(last, (static_cast<std::uint64_t>(t_us) + 1) << 1 | std::uint64_t{on});
         const auto all = static_cast<std::uint16_t>(silence_us_.size());
         if (before == 0 || (flips_ && (before & 1) != on)) return all;
@@ -32,8 +37,11 @@ public:
         return rank;
     }
 
+    // What is remembered of a row's pixels.
+    std::uint64_t* row(std::int32_t y) { return last_.get() + static_cast<std::size_t>(y) * width_; }
+    const std::uint64_t* row(std::int32_t y) const { return last_.get() + static_cast<std::size_t>(y) * width_; }
+
 private:
-    friend class Archive;
 
     struct Free {
         void operator()(std::uint64_t* memory) const { std::free(memory); }

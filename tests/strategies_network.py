@@ -75,3 +75,25 @@ def _shapes(draw: st.DrawFn, inputs: int, height: int, width: int) -> tuple[tupl
 
 def _several(draw: st.DrawFn, values: st.SearchStrategy, count: int) -> list:  # type: ignore[type-arg]
     return draw(st.lists(values, min_size=count, max_size=count))
+
+
+@st.composite
+def wide_cases(draw: st.DrawFn) -> tuple[Network, Recording]:
+    """Exact networks with large kernels on sensors of several tiles of the native engine; events in bunches."""
+    width, height = draw(st.integers(20, 300)), draw(st.integers(20, 150))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    outputs, h, w = draw(st.integers(1, 3)), draw(st.integers(1, 19)), draw(st.integers(1, 19))
+    first = rng.integers(-2, 4, (outputs, 1, h, w))
+    first[0, 0, 0, 0] = 1
+    second = rng.integers(-2, 3, (2, outputs, draw(st.integers(1, 9)), draw(st.integers(1, 9))))
+    second[0, 0, 0, 0] = 1
+    layers = (
+        Layer.from_arrays(first, LIFBox(500.0, rng.integers(1, 9, outputs) / 2)),
+        Layer.from_arrays(second, LIFBox([500.0, 1000.0], [0.9, 1.9])),
+    )
+    n = draw(st.integers(1, 40))
+    centre = rng.integers(0, (width, height), (3, 2))[rng.integers(0, 3, n)]
+    place = np.clip(centre + rng.integers(-5, 6, (n, 2)), 0, (width - 1, height - 1))
+    t_us = np.sort(rng.integers(0, draw(st.sampled_from([1, 3_000, 11_000])), n))
+    recording = Recording.from_arrays(t_us, place[:, 0], place[:, 1], width=width, height=height)
+    return Network(1_000, layers), recording

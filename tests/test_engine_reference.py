@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import correlate as ndimage_correlate
-from strategies import recordings
+from strategies_network import exact_cases
 
 from velocell import engines
 from velocell.engines import reference, stream
@@ -108,41 +108,8 @@ def as_list(spikes: Spikes) -> list[Spike]:
 # --- random networks whose arithmetic is exact in float32 ---------------------------------------------
 
 
-@st.composite
-def exact_layers(draw: st.DrawFn, inputs: int, height: int = 4, width: int = 4) -> Layer:
-    groups = draw(st.sampled_from([1, inputs]))
-    outputs = groups * draw(st.integers(1, 2))
-    shape = (outputs, inputs // groups, draw(st.integers(1, min(height, 4))), draw(st.integers(1, min(width, 4))))
-    count = math.prod(shape)
-    weights = np.array(draw(st.lists(st.integers(-3, 5), min_size=count, max_size=count)), np.float32).reshape(shape)
-    weights[0, 0, 0, 0] = draw(st.integers(1, 5))
-    leak = np.array(draw(st.lists(st.integers(-1, 1), min_size=outputs, max_size=outputs)))
-    above = np.array(draw(st.lists(st.integers(1, 6), min_size=outputs, max_size=outputs)))
-    below = np.array(draw(st.lists(st.integers(0, 8), min_size=outputs, max_size=outputs)))
-    rates = draw(st.lists(st.sampled_from([HALF, 2 * HALF]), min_size=outputs, max_size=outputs))
-    threshold = leak + above / 4
-    return Layer.from_arrays(weights, LIFBox(rates, threshold, leak, threshold - below / 2), groups)
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> tuple[Network, Recording]:
-    """A network of one or two layers and a recording of at most 12 ticks: beyond that the halves run
-    out of a float32's bits."""
-    recording = draw(recordings(polarity=True, max_events=12, max_size=6, max_span_us=11_000))
-    trail = None
-    inputs = draw(st.integers(1, 2))
-    if draw(st.booleans()):
-        inputs = draw(st.integers(1, 3))
-        times = draw(st.lists(st.integers(0, 6_000), min_size=inputs, max_size=inputs))
-        trail = TrailFilter(tuple(times), draw(st.booleans()))
-    layers = [draw(exact_layers(inputs, recording.height, recording.width))]
-    if draw(st.booleans()):
-        layers.append(draw(exact_layers(layers[0].channels)))
-    return Network(DT_US, tuple(layers), trail), recording
-
-
 @settings(max_examples=120, deadline=None)
-@given(case=cases())
+@given(case=exact_cases())
 def test_spikes_are_those_of_plain_loops(case):
     network, recording = case
     expected, traces = simulate_by_hand(network, recording)
@@ -152,14 +119,14 @@ def test_spikes_are_those_of_plain_loops(case):
 
 
 @settings(max_examples=80, deadline=None)
-@given(case=cases(), data=st.data())
+@given(case=exact_cases(), data=st.data())
 def test_a_stream_may_be_cut_anywhere(case, data):
     network, recording = case
     whole = engines.run(network, recording, engine="reference")
     inside = st.integers(recording.start_us, recording.stop_us)
     cuts = sorted(data.draw(st.lists(inside, max_size=6), label="cuts"))
     promised = data.draw(st.booleans(), label="promised")
-    end_us = -(-recording.stop_us // DT_US) * DT_US
+    end_us = -(-recording.stop_us // network.dt_us) * network.dt_us
     state = reference.init(network, recording.size)
     parts = []
     for start, stop in pairwise([recording.start_us, *cuts, recording.stop_us]):
@@ -173,7 +140,7 @@ def test_a_stream_may_be_cut_anywhere(case, data):
 
 
 @settings(max_examples=50, deadline=None)
-@given(case=cases())
+@given(case=exact_cases())
 def test_input_maps_are_those_of_the_definition(case):
     network, recording = case
     np.testing.assert_array_equal(stream.input_maps(network, recording), frames(network, recording))

@@ -54,6 +54,7 @@ class Recipe:
     margin_px: float = 0.32
     margin_blind_px: float = 0.6
     trail_px: float = 3.0
+    reset: float = -3.0
     hold: float = 0.4
     centre_px: float = 1.6
     surround: float = -0.15
@@ -149,7 +150,8 @@ def calibrate(
     margin = recipe.margin + (recipe.margin_blind_px if blind else recipe.margin_px) / radius
     v_th = margin * count * dt * 1e-6 * edges * psi(kernel, radius, edges * tau_s)
     # Forward Euler with a = 1 - exp(-dt / tau) decays exactly as the time constant says.
-    first = Layer.from_arrays(kernel, LIFBox(a / (dt * 1e-6), v_th), len(edges) if contrast is None else 1)
+    neurons = LIFBox(a / (dt * 1e-6), v_th, v_reset=recipe.reset * v_th)
+    first = Layer.from_arrays(kernel, neurons, len(edges) if contrast is None else 1)
     trail = None if contrast is not None else TrailFilter(_silence_us(edges, radius, polarity, recipe), polarity)
     origin = {
         "bands": "as asked",

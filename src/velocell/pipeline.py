@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,13 @@ from velocell.recording import Polarity, Recording
 from velocell.spikes import Spikes
 from velocell.tracks import COLUMNS, Tracks
 
+T = TypeVar("T")
+
 EVERY_US = 5_000
 BLOCK_US = 100_000  # events are handed on in blocks of this length, so that memory stays bounded
 PROBE_US = 1_000_000  # the share of edge crossings is measured on this much of the recording
 _PROBES = 5
+_ENOUGH = 50  # objects, for a median
 _SETTLED = 0.03
 _SAME_RADIUS = 0.03
 _RADIUS_LIMIT = 1.25
@@ -90,19 +94,36 @@ def follow(
     on_block: Callable[[Recording], object] | None = None,
 ) -> Iterator[tuple[dict[str, Any], Spikes]]:
     """Run network and detector side by side; yields rows (columns by name) and spikes, block by block."""
-    chosen = engines.load(engine)
-    state = chosen.init(network, recording.size)
     detector = Detector(network, recording.size, every_us)
-    for block in recording.chunks(BLOCK_US):
+    # Both leave Python's lock: the engine works on the next block while the detector looks at this one.
+    for block, spikes in _one_ahead(respond(network, recording, engine)):
+        # The instant at which the recording stops is no part of it and gets no row.
         at_end = block.stop_us == recording.stop_us
-        # The last tick is run although it may be cut short; the instant at which the recording
-        # stops is no part of it and gets no row.
-        ticks_until_us = -(-block.stop_us // network.dt_us) * network.dt_us if at_end else block.stop_us
-        state, spikes = chosen.step(network, state, block, ticks_until_us)
         found = detector.step(block, spikes, block.stop_us - at_end)
         if on_block is not None:
             on_block(block)
         yield found, spikes
+
+
+def respond(network: Network, recording: Recording, engine: str = "native") -> Iterator[tuple[Recording, Spikes]]:
+    """The recording block by block, each with the spikes of all layers."""
+    chosen = engines.load(engine)
+    state = chosen.init(network, recording.size)
+    for block in recording.chunks(BLOCK_US):
+        until_us = block.stop_us
+        if until_us == recording.stop_us:  # the last tick is run although it may be cut short
+            until_us = -(-until_us // network.dt_us) * network.dt_us
+        state, spikes = chosen.step(network, state, block, until_us)
+        yield block, spikes
+
+
+def _one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The items, each made in a thread while the one before is in use."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
 
 def network_for(
@@ -160,10 +181,9 @@ def _settled(
 
 
 def _passages(network: Network, recording: Recording, engine: str) -> NDArray[np.float64]:
-    chosen = engines.load(engine)
     detector = Detector(network, recording.size, EVERY_US)
-    state = chosen.init(network, recording.size)
-    for block in recording.chunks(BLOCK_US):
-        state, spikes = chosen.step(network, state, block, block.stop_us)
+    for block, spikes in respond(network, recording, engine):
         detector.step(block, spikes, block.stop_us)
+        if len(detector.passages()) >= _ENOUGH:
+            break
     return detector.passages()

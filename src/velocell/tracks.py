@@ -6,7 +6,7 @@ import csv
 import importlib.util
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -30,6 +30,7 @@ COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "radius_px": (np.float64, np.nan),
     "confidence": (np.float64, np.nan),
 }
+_ROWS_AT_ONCE = 20_000
 REQUIRED = ("t_us", "id", "x_px", "y_px")
 _DIGITS = {
     "x_px": 3,
@@ -122,14 +123,20 @@ class Tracks:
         """CSV with a header line; missing values are empty."""
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(self.columns())
-        writer.writerows(zip(*(_as_text(name, values) for name, values in self.columns().items()), strict=True))
+        for part in self._slices():
+            writer.writerows(zip(*(_as_text(name, values) for name, values in part.items()), strict=True))
 
     def write_jsonl(self, handle: TextIO) -> None:
         """One JSON object a row; missing values are null. The first line is {"meta": ...}."""
         handle.write(json.dumps({"meta": self.meta}) + "\n")
-        names = list(self.columns())
-        for row in zip(*(_as_json(name, values) for name, values in self.columns().items()), strict=True):
-            handle.write(json.dumps(dict(zip(names, row, strict=True))) + "\n")
+        for part in self._slices():
+            for row in zip(*(_as_json(name, values) for name, values in part.items()), strict=True):
+                handle.write(json.dumps(dict(zip(part, row, strict=True))) + "\n")
+
+    def _slices(self) -> Iterator[dict[str, NDArray[Any]]]:
+        """The columns, some rows at a time: as text they need many times their memory."""
+        for first in range(0, len(self), _ROWS_AT_ONCE):
+            yield {name: values[first : first + _ROWS_AT_ONCE] for name, values in self.columns().items()}
 
     def _write_parquet(self, path: str | Path) -> None:
         require_parquet(path)

@@ -1,27 +1,24 @@
 """The native engine: one kernel patch per event, no frames (C++ core under `native/`).
 
 What it needs of a network: v_th > v_leak and no bias, so that only pixels touched by an event can
-start to spike. Work per event and channel is one scaled kernel patch; the rest of the sensor costs
-nothing. The same spikes for any number of threads and any way of cutting the stream.
+start to spike. Work follows the events; the rest of the sensor costs nothing. The same spikes for
+any number of threads and any way of cutting the stream.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from velocell.engines import check_stream
-from velocell.errors import EngineError, NetworkError
+from velocell.errors import EngineError, NetworkError, RecordingError
 from velocell.network import Network
 from velocell.recording import Recording
 from velocell.spikes import Spikes
-
-if TYPE_CHECKING:
-    from velocell._native import Engine
 
 MAX_SPIKES = 1 << 25
 """Spikes one step may report (800 MB of arrays) unless `init` is told otherwise."""
@@ -31,11 +28,12 @@ _INT64 = np.iinfo(np.int64)
 
 @dataclass
 class State:
-    """Everything a stream needs to go on. `engine` is the C++ object; a step works in place."""
+    """Everything a stream needs to go on. `engine` is the C++ object, which a step changes in place;
+    `network` is the one that it runs, None after `load` until the first step."""
 
-    network: Network
+    network: Network | None
     size: tuple[int, int]
-    engine: Engine
+    engine: Any
 
 
 def init(network: Network, size: tuple[int, int], *, threads: int | None = None, max_spikes: int = MAX_SPIKES) -> State:
@@ -44,12 +42,53 @@ def init(network: Network, size: tuple[int, int], *, threads: int | None = None,
     threads: at most so many; left out, one per core this process may use. max_spikes: a step that
     would report more raises EngineError.
     """
-    width, height = size
-    network.check_size(width, height)
-    if threads is None:
-        threads = _cores()
-    if threads < 1 or max_spikes < 1:
-        raise EngineError(f"threads and max_spikes must be at least 1, got {threads} and {max_spikes}")
+    network.check_size(*size)
+    description = _description(network, size)
+    with _memory():
+        engine = _core().Engine(description, threads=_threads(threads), max_spikes=_whole(max_spikes, "max_spikes"))
+    return State(network, size, engine)
+
+
+def step(network: Network, state: State, events: Recording, until_us: int | None = None) -> tuple[State, Spikes]:
+    """Run all ticks that `events` and `until_us` complete (see `velocell.engines`).
+
+    A step that raises EngineError or is interrupted by Ctrl-C has ended within a tick: the state is
+    spent then, and a copy made before must serve.
+    """
+    if network is not state.network:
+        if not state.engine.runs(_description(network, state.size)):
+            raise EngineError("this state belongs to another network; start with init")
+        state.network = network
+    check_stream(events, state.size, state.engine.next_us)
+    if until_us is not None and not _INT64.min <= until_us <= _INT64.max:
+        raise EngineError(f"until_us = {until_us} does not fit into 64 bits; give a time in microseconds")
+    p = None if events.p is None else _column(events.p, np.bool_).view(np.uint8)
+    with _memory():
+        t_us, x, y, channel, layer = state.engine.step(
+            _column(events.t_us, np.int64), _column(events.x, np.uint16), _column(events.y, np.uint16), p, until_us
+        )
+    return state, Spikes(t_us, x, y, channel, layer, len(network.layers))
+
+
+def copy(state: State) -> State:
+    with _memory():
+        return State(state.network, state.size, state.engine.copy())
+
+
+def save(state: State) -> bytes:
+    """The state as bytes, for `load` on a machine of the same kind."""
+    data: bytes = state.engine.save()
+    return data
+
+
+def load(data: bytes, *, threads: int | None = None, max_spikes: int = MAX_SPIKES) -> State:
+    """The state that `save` wrote. Raises EngineError where `data` is something else or damaged."""
+    with _memory():
+        engine = _core().Engine.load(data, threads=_threads(threads), max_spikes=_whole(max_spikes, "max_spikes"))
+    return State(None, engine.size, engine)
+
+
+def _description(network: Network, size: tuple[int, int]) -> Any:
     trail = network.trail_filter
     silence_us = [] if trail is None else list(trail.silence_us)
     if max(network.dt_us, *silence_us, 0) > _INT64.max:
@@ -65,43 +104,49 @@ def init(network: Network, size: tuple[int, int], *, threads: int | None = None,
         )
         for layer in network.layers
     ]
-    engine = _core().Engine(
+    width, height = size
+    return _core().Network(
         width=width,
         height=height,
         dt_us=network.dt_us,
         silence_us=silence_us,
         flips=trail is not None and trail.flips,
         layers=layers,
-        threads=threads,
-        max_spikes=max_spikes,
     )
-    return State(network, (width, height), engine)
-
-
-def step(network: Network, state: State, events: Recording, until_us: int | None = None) -> tuple[State, Spikes]:
-    """Run all ticks that `events` and `until_us` complete (see `velocell.engines`)."""
-    check_stream(events, state.size, state.engine.next_us)
-    if until_us is not None and not _INT64.min <= until_us <= _INT64.max:
-        raise EngineError(f"until_us = {until_us} does not fit into 64 bits; give a time in microseconds")
-    p = None if events.p is None else _column(events.p, np.bool_).view(np.uint8)
-    columns = state.engine.step(
-        _column(events.t_us, np.int64), _column(events.x, np.uint16), _column(events.y, np.uint16), p, until_us
-    )
-    t_us, x, y, channel, layer = columns
-    return state, Spikes(t_us, x, y, channel, layer, len(network.layers))
-
-
-def copy(state: State) -> State:
-    return State(state.network, state.size, state.engine.copy())
 
 
 def _column(values: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
+    """As the core takes it; a Recording from `from_arrays` needs no copy. Never wraps a number around."""
+    if values.ndim != 1 or not np.can_cast(values.dtype, dtype, "safe"):
+        raise RecordingError(
+            f"a recording's arrays must be one-dimensional and of their types, got {values.dtype} of shape "
+            f"{values.shape} for {np.dtype(dtype)}; build it with Recording.from_arrays"
+        )
     return np.ascontiguousarray(values, dtype)
 
 
-def _cores() -> int:
+def _threads(threads: int | None) -> int:
+    if threads is not None:
+        return _whole(threads, "threads")
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def _whole(value: int, name: str) -> int:
+    if not 1 <= value <= 1 << 31:
+        raise EngineError(f"{name} must be at least 1, got {value}")
+    return value
+
+
+class _memory:
+    """Turns the core's MemoryError into an EngineError with a remedy."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, MemoryError):
+            raise EngineError("there is not enough memory for this step; feed shorter chunks") from None
 
 
 def _core() -> Any:
