@@ -25,6 +25,7 @@ constexpr double kFewest = 0.35;      // events per pixel and edge crossing: few
 constexpr double kMost = 16.0;        // more are flicker
 constexpr double kSettled = 8.0;      // events after which a new fit has left its first spike
 constexpr double kMeasured = 5.0;     // px of travel before a track tells of contrast and radius
+constexpr double kReported = 0.55;     // of the usual events; below, a track has no row
 constexpr double kTurnLag = 0.5;      // px
 constexpr double kCoast = 4.0;        // px of travel reported without support
 constexpr double kMisfit = 4.0;       // px of travel, and a radius, before a shape that is no disk is given up
@@ -372,8 +373,10 @@ void Tracker::upkeep(std::int64_t t) {
 }
 
 void Tracker::report(std::int64_t t, std::vector<Row>& rows) const {
+    const auto first = static_cast<std::ptrdiff_t>(rows.size());
     for (const Track& track : tracks_)
-        if (track.id >= 0 && track.support() > 0.55) rows.push_back(row_of(track, t));
+        if (track.id >= 0 && track.support() > kReported) rows.push_back(row_of(track, t));
+    std::sort(rows.begin() + first, rows.end(), [](const Row& a, const Row& b) { return a.id < b.id; });
 }
 
 Row Tracker::row_of(const Track& track, std::int64_t t) const {

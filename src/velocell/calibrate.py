@@ -95,16 +95,14 @@ def passage_density(kernel: ArrayLike, radius: float, *, step: float = 0.1) -> t
 
 def psi(kernel: ArrayLike, radius: float, memory_px: ArrayLike) -> Floats:
     """Psi(L) for each memory length L = v tau (px): shape of `memory_px`. Unit: events per px of travel."""
-    from scipy.signal import lfilter
-
     step = 0.1
-    _, rho = passage_density(kernel, radius, step=step)
+    x, rho = passage_density(kernel, radius, step=step)
     lengths = np.asarray(memory_px, np.float64)
     peaks = []
     for length in lengths.ravel():
         # A first-order low-pass along the path, exact for rho constant within a step.
         keep = math.exp(-step / length)
-        peaks.append(float(np.max(lfilter([1 - keep], [1, -keep], rho))))
+        peaks.append(float(np.max(np.convolve(rho, (1 - keep) * keep ** np.arange(x.size))[: x.size])))
     return np.array(peaks).reshape(lengths.shape)
 
 

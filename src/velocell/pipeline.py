@@ -80,7 +80,7 @@ def detect(
         rows.append(found)
         if keep_spikes:
             spikes.append(answered)
-    columns = {name: np.concatenate([part[name] for part in rows]) for name in COLUMNS}
+    columns = {name: np.concatenate([part.pop(name) for part in rows]) for name in COLUMNS}
     tracks = Tracks.from_columns(columns, provenance.of_detection(recording, network))
     return Detection(tracks, Spikes.concatenate(spikes), network)
 

@@ -81,12 +81,12 @@ class Tracks:
                 raise TableError(f"column '{name}' has {values.size} entries where 't_us' has {n}")
             arrays[name] = _converted(name, values, dtype, missing)
         extra = {name: np.asarray(values) for name, values in columns.items() if name not in COLUMNS}
-        order = np.lexsort((arrays["id"], arrays["t_us"]))
-        return Tracks(
-            **{name: values[order] for name, values in arrays.items()},
-            extra={name: values[order] for name, values in extra.items()},
-            meta=dict(meta or {}),
-        )
+        steps, ids = np.diff(arrays["t_us"]), np.diff(arrays["id"])
+        if not ((steps > 0) | ((steps == 0) & (ids >= 0))).all():
+            order = np.lexsort((arrays["id"], arrays["t_us"]))
+            arrays = {name: values[order] for name, values in arrays.items()}
+            extra = {name: values[order] for name, values in extra.items()}
+        return Tracks(**arrays, extra=extra, meta=dict(meta or {}))
 
     @staticmethod
     def empty(meta: dict[str, Any] | None = None) -> Tracks:
