@@ -55,7 +55,7 @@ Tracker::Tracker(TrackerConfig config) : config_(std::move(config)) {
     last_us_.assign(pixels, std::numeric_limits<std::int64_t>::min() / 2);
     last_p_.assign(pixels, 2);
     gate_ = std::min(2.0, 0.5 * config_.radius);
-    wide_gate_ = std::min(3.5, 0.7 * config_.radius);
+    wide_gate_ = std::min(std::max(3.5, 0.25 * config_.radius), 0.7 * config_.radius);
     uniform_ = kInside * kInside * config_.radius / (2 * wide_gate_ * 16 / 15);
     top_speed_ = 2.0 * config_.edges.back();
     const auto upkeep_us = static_cast<std::int64_t>(1e6 * kUpkeep / config_.edges.back());
@@ -189,7 +189,7 @@ void Tracker::advance(Track& track, std::int64_t t) {
     // The true radius may differ from the stated one; a fifth either way is followed.
     track.radius_sum *= keep_long;
     track.radius_weight *= keep_long;
-    const double prior = 4 * perimeter;
+    const double prior = 2 * perimeter;
     const double measured = (track.radius_sum + prior * config_.radius) / (track.radius_weight + prior);
     track.radius = std::clamp(measured, 0.8 * config_.radius, 1.2 * config_.radius);
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from velocell.calibrate import calibrate
 from velocell.detect import Detector
 from velocell.engines import native
-from velocell.errors import NetworkError
+from velocell.errors import NetworkError, RecordingError
 from velocell.evaluate import evaluate
 from velocell.network import Network
 from velocell.recording import Recording
@@ -39,15 +40,15 @@ def scene() -> tuple[Recording, Tracks]:
 def follow(
     network: Network, recording: Recording, cuts_us: list[int] | None = None, every_us: int = EVERY_US
 ) -> Tracks:
-    """Engine and detector side by side, cut at the given times; rows up to the end of the recording."""
+    """Engine and detector side by side, cut at the given times; rows before the end of the recording."""
     detector = Detector(network, recording.size, every_us)
     state = native.init(network, recording.size)
     parts = []
     times = [recording.start_us, *(cuts_us or []), recording.stop_us]
-    for start, stop in zip(times[:-1], times[1:], strict=True):
+    for start, stop in pairwise(times):
         chunk = recording.between(start, stop)
         state, spikes = native.step(network, state, chunk, stop)
-        parts.append(detector.step(chunk, spikes, stop))
+        parts.append(detector.step(chunk, spikes, stop - (stop == recording.stop_us)))
     return Tracks.from_columns({name: np.concatenate([part[name] for part in parts]) for name in COLUMNS})
 
 
@@ -57,8 +58,8 @@ def assert_same_rows(left: Tracks, right: Tracks) -> None:
         np.testing.assert_array_equal(getattr(left, name), getattr(right, name), err_msg=name)
 
 
-def up_to(tracks: Tracks, t_us: int) -> Tracks:
-    return tracks.where(tracks.t_us <= t_us)
+def before(tracks: Tracks, t_us: int) -> Tracks:
+    return tracks.where(tracks.t_us < t_us)
 
 
 def disk(width: int, height: int, duration_us: int, *, seed: int = 9_201, **values: Any) -> tuple[Recording, Tracks]:
@@ -90,11 +91,11 @@ def test_rows_use_the_past_only(network, scene, stop_us):
     whole = follow(network, recording)
     part = follow(network, recording.between(stop_us=stop_us))
     assert len(part)
-    assert_same_rows(part, up_to(whole, stop_us))
+    assert_same_rows(part, before(whole, stop_us))
     # Another future after the same past: everything from then on upside down.
     late = recording.t_us >= stop_us
     other = replace(recording, y=np.where(late, recording.height - 1 - recording.y, recording.y).astype(np.uint16))
-    assert_same_rows(up_to(follow(network, other), stop_us), part)
+    assert_same_rows(before(follow(network, other), stop_us), part)
     assert follow(network, other).y_px[-1] != whole.y_px[-1]
 
 
@@ -104,10 +105,10 @@ def test_rows_come_at_multiples_of_the_interval(network, scene, every_us):
     tracks = follow(network, recording, every_us=every_us)
     assert len(tracks)
     assert np.all(tracks.t_us % every_us == 0)
-    late = np.arange(1, recording.stop_us // every_us + 1) * every_us
+    late = np.arange(1, -(-recording.stop_us // every_us)) * every_us
     late = late[late > 200_000]
     np.testing.assert_array_equal(np.unique(tracks.t_us[tracks.t_us > 200_000]), late)
-    assert evaluate(tracks, truth, EDGES).precision >= 0.99
+    assert evaluate(tracks, truth, EDGES).precision >= 0.97
 
 
 def test_the_interval_only_chooses_which_rows_are_shown(network, scene):
@@ -149,7 +150,7 @@ def test_the_columns_of_a_row(network, scene):
     tracks = follow(network, recording).where(follow(network, recording).t_us > 150_000)
     scores = evaluate(tracks, truth, EDGES)
     assert scores.localisation_rms_px < 0.5
-    assert scores.speed_error_median < 0.02
+    assert scores.speed_error_median < 0.006
     assert scores.heading_error_median_deg < 3
     np.testing.assert_allclose(tracks.radius_px, RADIUS, rtol=0.05)
     assert np.all((tracks.confidence >= 0) & (tracks.confidence <= 1))
@@ -157,8 +158,9 @@ def test_the_columns_of_a_row(network, scene):
     assert np.all((tracks.heading_deg >= 0) & (tracks.heading_deg < 360))
 
 
-def test_the_stated_error_of_the_speed_is_about_right(network):
-    # Straight ways only: errors in units of the stated sigma scatter by about 1.
+def test_the_stated_error_of_the_speed_is_on_the_safe_side(network):
+    # Straight ways only, errors in units of the stated sigma. Simulated events are more regular than
+    # independent ones, for which it is made.
     pulls = []
     for seed in range(9_210, 9_222):
         recording, _ = disk(
@@ -167,7 +169,7 @@ def test_the_stated_error_of_the_speed_is_about_right(network):
         tracks = follow(network, recording)
         settled = tracks.where(tracks.t_us > 250_000)
         pulls.append((settled.speed_px_s[-1] - 220.0) / settled.speed_err_px_s[-1])
-    assert 0.3 < np.sqrt(np.mean(np.square(pulls))) < 3.0, pulls
+    assert 0.1 < np.sqrt(np.mean(np.square(pulls))) < 1.5, pulls
 
 
 def test_the_band_is_the_neurons_answer(network, scene):
@@ -179,7 +181,7 @@ def test_the_band_is_the_neurons_answer(network, scene):
     columns = Detector(network, recording.size).step(recording, claimed, recording.stop_us)
     assert len(columns["band"])
     assert set(columns["band"]) == {0}
-    assert set(follow(network, recording).band) > {0} or 0 not in follow(network, recording).band
+    assert set(follow(network, recording).band) - {0}
     assert columns["confidence"][columns["speed_px_s"] > 120].max() <= 0.5, "band and trajectory disagree"
 
 
@@ -215,6 +217,14 @@ def test_a_disk_that_leaves_ends_its_track(network):
     assert set(tracks.id) == {0}
     assert tracks.t_us[-1] >= gone_us - 2 * EVERY_US
     assert tracks.t_us[-1] <= gone_us + 2 * EVERY_US
+
+
+def test_a_short_gap_in_the_events_keeps_the_id(network):
+    recording, _ = disk(150, 60, 800_000, x_px=12.0, y_px=28.0, speed_px_s=150.0, heading_deg=3.0)
+    gap = (recording.t_us > 400_000) & (recording.t_us < 400_000 + 2 / 150 * 1e6)
+    tracks = follow(network, recording.mask(~gap))
+    assert set(tracks.id) == {0}
+    assert tracks.t_us[-1] == 795_000
 
 
 def test_one_that_comes_later_is_another(network):
@@ -259,8 +269,7 @@ def test_a_network_without_bands_or_radius_is_refused(network, missing):
         Detector(replace(network, **missing), (50, 50))
 
 
-def test_events_outside_the_sensor_do_not_reach_memory(network):
+def test_events_of_another_sensor_are_refused(network):
     detector = Detector(network, (50, 40))
-    outside = Recording.from_arrays([5], [50], [39], width=60, height=40)
-    with pytest.raises((IndexError, NetworkError), match="outside the sensor|sensor"):
-        detector.step(outside, Spikes.empty(), 10)
+    with pytest.raises(RecordingError, match="events of a 60x40 sensor were given to a detector for 50x40"):
+        detector.step(Recording.from_arrays([5], [50], [39], width=60, height=40), Spikes.empty(), 10)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.errors import NetworkError
+from velocell.errors import NetworkError, RecordingError
 from velocell.kernels import centre_offset
 from velocell.network import Network
 from velocell.recording import Recording
@@ -31,7 +31,8 @@ class Detector:
 
         if network.bands is None or network.radius_px is None:
             raise NetworkError("detection needs a network with bands and a radius; calibrate one")
-        self.final_layer = len(network.layers) - 1
+        self._final_layer = len(network.layers) - 1
+        self._size = size
         self._tracker = Tracker(
             width=size[0],
             height=size[1],
@@ -44,7 +45,12 @@ class Detector:
 
     def step(self, events: Recording, spikes: Spikes, until_us: int) -> dict[str, NDArray[Any]]:
         """Rows (columns of Tracks by name) of all reporting instants up to `until_us`."""
-        final = spikes.of_layer(self.final_layer)
+        if events.size != self._size:
+            width, height = self._size
+            raise RecordingError(
+                f"events of a {events.width}x{events.height} sensor were given to a detector for {width}x{height}"
+            )
+        final = spikes.of_layer(self._final_layer)
         columns: dict[str, NDArray[Any]] = self._tracker.step(
             events.t_us,
             events.x,

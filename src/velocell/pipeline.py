@@ -24,6 +24,7 @@ T = TypeVar("T")
 EVERY_US = 5_000
 BLOCK_US = 100_000  # events are handed on in blocks of this length, so that memory stays bounded
 PROBE_US = 1_000_000  # the share of edge crossings is measured on this much of the recording
+NOT_MEASURED = "assumed: nothing was followed from which to measure the share of edge crossings"
 _PROBES = 5
 _ENOUGH = 50  # objects, for a median
 _SETTLED = 0.03
@@ -34,11 +35,16 @@ _RADIUS_FACTORS = (1.0, 0.87, 1.15)
 
 @dataclass(frozen=True)
 class Detection:
-    """What `detect` found: the table, every layer's spikes (empty unless asked for), the network used."""
+    """What `detect` found: the table, every layer's spikes (empty unless asked for), the network used.
+
+    too_sparse: contrast and radius should have been measured on the recording, but nothing in it could
+    be followed for long enough, so they are assumed.
+    """
 
     tracks: Tracks
     spikes: Spikes
     network: Network
+    too_sparse: bool = False
 
 
 def detect(
@@ -70,10 +76,12 @@ def detect(
         raise RecordingError(f"{recording.source or 'the recording'} has no events; there is nothing to detect in it")
     # One input map sees both polarities; a trail filter still uses them to tell two edges apart.
     seen = recording if polarity in ("merge", "both") else recording.with_polarity(polarity)
+    too_sparse = False
     if network is None:
         if bands is None:
             raise OptionError("detection needs speed bands or a network; give --bands or --network")
         network = network_for(seen, bands, radius, contrast=contrast, dt_us=dt_us, engine=engine)
+        too_sparse = network.origin["n"] == NOT_MEASURED
     rows: list[dict[str, Any]] = []
     spikes: list[Spikes] = []
     for found, answered in follow(network, seen, every_us=every_us, engine=engine, on_block=on_block):
@@ -82,7 +90,7 @@ def detect(
             spikes.append(answered)
     columns = {name: np.concatenate([part.pop(name) for part in rows]) for name in COLUMNS}
     tracks = Tracks.from_columns(columns, provenance.of_detection(recording, network))
-    return Detection(tracks, Spikes.concatenate(spikes), network)
+    return Detection(tracks, Spikes.concatenate(spikes), network, too_sparse)
 
 
 def follow(
@@ -156,7 +164,7 @@ def network_for(
         network = _settled(calibrated, probe, radius * factor, engine)
         if network is not None:
             return replace(network, origin={**network.origin, "stated_radius_px": radius})
-    return stated
+    return replace(stated, origin={**stated.origin, "n": NOT_MEASURED})
 
 
 def _settled(

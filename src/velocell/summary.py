@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.hygiene import hot_among, pixel_counts
 from velocell.recording import Recording
 
 RATE_BIN_US = 10_000
 GAP_US = 100_000  # silence of this length between two events is reported
-_HOT_EVENTS = 20
-_HOT_TIMES = 10
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Summary:
     format, size_from: in words, how they were inferred; notes: what else there is to say.
     first_us, last_us: of the events; start_us, stop_us: of the span that the recording covers.
     peak_rate: in the busiest 10 ms. on_share: of the events; None without polarity.
-    hot_pixels: at least 20 events, and more than ten times those of the third busiest neighbour.
+    hot_pixels: as `hygiene.hot_pixels` defines them.
     gaps: silences of 100 ms and more between two events; longest_gap_us, and when it starts.
     """
 
@@ -60,7 +59,7 @@ def summarise(recording: Recording) -> Summary:
     silences = np.diff(t)
     gaps = np.flatnonzero(silences >= GAP_US)
     longest = int(gaps[np.argmax(silences[gaps])]) if gaps.size else -1
-    active, hot = _pixels(recording)
+    pixel, count = pixel_counts(recording)
     return Summary(
         file=recording.source,
         format=format_,
@@ -75,8 +74,8 @@ def summarise(recording: Recording) -> Summary:
         mean_rate=n / recording.duration_us * 1e6 if n else 0.0,
         peak_rate=_busiest(t) / RATE_BIN_US * 1e6,
         on_share=float(np.mean(recording.p)) if n and recording.p is not None else None,
-        active_pixels=active,
-        hot_pixels=hot,
+        active_pixels=int(pixel.size),
+        hot_pixels=int(hot_among(pixel, count, recording.width).size),
         gaps=int(gaps.size),
         longest_gap_us=int(silences[longest]) if gaps.size else 0,
         longest_gap_at_us=int(t[longest]) if gaps.size else None,
@@ -89,21 +88,3 @@ def _busiest(t_us: NDArray[np.int64]) -> int:
     bins = t_us // RATE_BIN_US
     edges = np.flatnonzero(np.diff(bins, prepend=-1, append=-1))
     return int(np.diff(edges).max(initial=0))
-
-
-def _pixels(recording: Recording) -> tuple[int, int]:
-    """How many pixels had any event, and how many of them are hot."""
-    width = recording.width
-    pixel, count = np.unique(recording.y.astype(np.int64) * width + recording.x, return_counts=True)
-    often = np.flatnonzero(count >= _HOT_EVENTS)
-    column = pixel[often] % width
-    around = np.zeros((8, often.size), np.int64)
-    steps = [(dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dx or dy]
-    for row, (dx, dy) in zip(around, steps, strict=True):
-        wanted = pixel[often] + dy * width + dx
-        at = np.minimum(np.searchsorted(pixel, wanted), pixel.size - 1)
-        beside = (column + dx >= 0) & (column + dx < width) & (pixel[at] == wanted)
-        row[beside] = count[at[beside]]
-    # The third busiest, since defects may touch: pairs are still hot. A corner has three neighbours.
-    third = np.sort(around, axis=0)[5]
-    return int(pixel.size), int(np.count_nonzero(count[often] > _HOT_TIMES * np.maximum(third, 1)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from velocell import engines, pipeline, provenance
+from velocell import engines, hygiene, pipeline, provenance
 from velocell.cli import options as o
 from velocell.cli.guard import say
 from velocell.cli.outputs import TABLES, check_distinct, check_output
@@ -42,6 +43,9 @@ def detect(
     start: o.From = None,
     stop: o.To = None,
     roi: o.Region = None,
+    mask_hot: o.MaskHot = False,
+    refractory: o.Refractory = None,
+    denoise: o.Denoise = None,
     every: o.Every = "5ms",
     video: o.Video = None,
     fps: o.Fps = 25.0,
@@ -59,6 +63,9 @@ def detect(
             from_us=None if start is None else parse_time_us(start),
             to_us=None if stop is None else parse_time_us(stop),
             roi=None if roi is None else parse_region(roi),
+            mask_hot=mask_hot,
+            refractory_us=None if refractory is None else parse_time_us(refractory),
+            denoise_us=None if denoise is None else parse_time_us(denoise),
         ),
         polarity=polarity,
         every_us=parse_time_us(every),
@@ -82,6 +89,9 @@ class _Part:
     from_us: int | None
     to_us: int | None
     roi: tuple[int, int, int, int] | None
+    mask_hot: bool
+    refractory_us: int | None
+    denoise_us: int | None
 
     def read(self, file: Path) -> Recording:
         """Raises RecordingError where nothing is left."""
@@ -96,7 +106,28 @@ class _Part:
         part = part if self.roi is None else part.crop(*self.roi)
         if not len(part):
             raise RecordingError(f"{file} has no events in that part; choose a longer time or a larger region")
+        part = self.clean(part)
+        if not len(part):
+            raise RecordingError(f"the filters leave no events of {file}; use fewer, or a longer --denoise")
         return part
+
+    def clean(self, recording: Recording) -> Recording:
+        """Without what the filters take out; the notes tell what each of them left."""
+        steps: list[tuple[str, Callable[[Recording], Recording]]] = []
+        if self.mask_hot:
+            hot = hygiene.hot_pixels(recording)
+            steps.append((f"without {len(hot)} hot pixels", lambda events: hygiene.mask_pixels(events, hot)))
+        if (dead_us := self.refractory_us) is not None:
+            name = f"refractory filter of {format_time(dead_us)}"
+            steps.append((name, lambda events: hygiene.refractory_filter(events, dead_us)))
+        if (window_us := self.denoise_us) is not None:
+            name = f"background-activity filter of {format_time(window_us)}"
+            steps.append((name, lambda events: hygiene.background_activity_filter(events, window_us)))
+        for name, step in steps:
+            cleaned = step(recording)
+            note = f"{name}: {len(cleaned)} of {len(recording)} events left"
+            recording = replace(cleaned, notes=(*cleaned.notes, note))
+        return recording
 
 
 @dataclass(frozen=True)
@@ -149,6 +180,9 @@ class _Job:
             "from_us": part.from_us,
             "to_us": part.to_us,
             "roi": part.roi,
+            "mask_hot": part.mask_hot,
+            "refractory_us": part.refractory_us,
+            "denoise_us": part.denoise_us,
             "engine": self.engine,
         }
 
@@ -191,9 +225,24 @@ def _detect_one(job: _Job, file: Path) -> Tracks:
             write_overlay(job.video, recording, tracks, answers, band_names=names, fps=job.fps, slow_motion=slower)
     for note in recording.notes[1:]:
         say(f"note: {file}: {note}")
+    _warn(file, recording, detection)
     speed = speed_text(len(recording), recording.duration_us, seconds)
     say(f"{file}: {found_text(tracks, wanted.bands)}; {speed}")
     return tracks
+
+
+def _warn(file: Path, recording: Recording, detection: pipeline.Detection) -> None:
+    """Say why the table may not be what it looks like."""
+    if hygiene.is_moving_camera(recording):
+        say(
+            f"warning: {file}: most of the sensor is active, as where the camera moves or noise is high; "
+            "use a camera that stands still, or --denoise"
+        )
+    if detection.too_sparse:
+        say(
+            f"warning: {file}: too sparse to measure contrast and radius, so both are assumed; "
+            "check --radius and --bands, or give --contrast"
+        )
 
 
 def _write_table(job: _Job, tables: list[Tracks]) -> None:

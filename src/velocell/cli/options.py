@@ -53,6 +53,13 @@ To = Annotated[
     _part("--to", metavar="TIME", help="Stop this long after the recording's start. Rows keep the file's times."),
 ]
 Region = Annotated[str | None, _part("--roi", metavar="x,y,w,h", help="Only events in this region (px).")]
+MaskHot = Annotated[bool, _part("--mask-hot", help="Drop the events of hot pixels, as velocell info counts them.")]
+Refractory = Annotated[
+    str | None, _part("--refractory", metavar="TIME", help="Drop events this soon after one at the same pixel.")
+]
+Denoise = Annotated[
+    str | None, _part("--denoise", metavar="TIME", help="Keep only events this soon after one at a pixel beside.")
+]
 
 Table = Annotated[str, _output("--out", "-o", metavar="OUT", help="Table: .csv, .jsonl, .parquet; - is CSV on stdout.")]
 Every = Annotated[str, _output("--every", metavar="TIME", help="Reporting interval.")]

@@ -1,0 +1,154 @@
+"""What a camera adds to the scene, and how to take it out: noise, bursts, defective pixels, its own motion.
+
+Each filter is a function Recording -> Recording; the span stays. Raw events count: whether an event
+stays depends on the events that came, never on which of them a filter kept. So the result does not
+depend on where a stream is cut into batches, and arrays are enough to compute it. Polarity is ignored.
+Mask hot pixels first: they would vouch for the noise beside them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from velocell.errors import OptionError, RecordingError
+from velocell.recording import Recording
+
+_HOT_EVENTS = 20
+_HOT_TIMES = 10
+_AROUND = [(dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dx or dy]
+
+_CAMERA_WINDOW_US = 50_000
+_CAMERA_BLOCK_PX = 16
+_ACTIVE_PIXELS = 0.25  # of a block: one edge at 80 px/s, or noise of 6 Hz/px
+_ACTIVE_BLOCKS = 0.5
+_MOVING_TIME = 0.2  # a flash is shorter
+
+
+def background_activity_filter(recording: Recording, window_us: int, neighbours: int = 1) -> Recording:
+    """Keep the event (t, x, y) if at least `neighbours` of the 8 pixels around it had an event before
+    it in the recording's order, at a time >= t - window_us.
+
+    The pixel itself does not count, so a hot pixel cannot vouch for itself. After T. Delbruck,
+    "Frame-free dynamic digital vision", Proc. Int. Symp. on Secure-Life Electronics, 2008.
+    Raises OptionError for a window below 1 us or a number of neighbours outside 1 to 8.
+    """
+    if window_us < 1:
+        raise OptionError(f"the window of the background-activity filter must be at least 1 us, got {window_us}")
+    if not 1 <= neighbours <= 8:
+        raise OptionError(f"between 1 and 8 neighbours can be asked for, got {neighbours}")
+    t, stride = recording.t_us, recording.width + 2  # a frame of one pixel, so that neighbours never wrap
+    pixel = (recording.y.astype(np.int64) + 1) * stride + recording.x + 1
+    steps = [dy * stride + dx for dx, dy in _AROUND]
+    # Time is cut into bins of one window. An earlier event in the same bin is in the window whenever it
+    # was, so each pixel's first one tells all; of the bins before, each pixel's last one tells all.
+    ends = np.flatnonzero(np.diff(t // window_us, append=-1)) + 1 if len(recording) else np.zeros(0, np.intp)
+    first = np.zeros((recording.height + 2) * stride, np.int64)  # event number + 1; 0 for none
+    until = np.zeros_like(first)  # the end of the window of the last event, exclusive
+    keep = np.zeros(len(recording), np.bool_)
+    number = np.arange(1, len(recording) + 1)
+    begin = 0
+    for end in ends.tolist():
+        here, now, order = pixel[begin:end], t[begin:end], number[begin:end]
+        first[here[::-1]] = order[::-1]  # of several values for one pixel, the last one written stays
+        seen = np.zeros(here.size, np.int8)
+        for step in steps:
+            beside = here + step
+            there = first[beside]
+            seen += ((there > begin) & (there < order)) | (until[beside] > now)
+        keep[begin:end] = seen >= neighbours
+        until[here] = now + (window_us + 1)
+        begin = end
+    return recording.mask(keep)
+
+
+def refractory_filter(recording: Recording, dead_us: int) -> Recording:
+    """Drop the event if the event before it at the same pixel came less than `dead_us` earlier.
+
+    That event counts even if it was dropped itself (a paralysable dead time): a pixel that never rests
+    gives one event. Raises OptionError for a dead time below 1 us.
+    """
+    if dead_us < 1:
+        raise OptionError(f"the dead time of the refractory filter must be at least 1 us, got {dead_us}")
+    # By pixel, then in the recording's order. Sorting 16-bit keys twice is faster than 64-bit ones once.
+    order = np.lexsort((recording.x, recording.y))
+    t, x, y = recording.t_us[order], recording.x[order], recording.y[order]
+    keep = np.ones(len(recording), np.bool_)
+    keep[order[1:]] = (np.diff(t) >= dead_us) | (x[1:] != x[:-1]) | (y[1:] != y[:-1])
+    return recording.mask(keep)
+
+
+def hot_pixels(recording: Recording) -> NDArray[np.int64]:
+    """The defective pixels: at least 20 events, and more than ten times those of the third busiest neighbour.
+
+    Rows (x, y), shape (k, 2), sorted by y and x.
+    """
+    hot = hot_among(*pixel_counts(recording), recording.width)
+    return np.column_stack((hot % recording.width, hot // recording.width))
+
+
+def mask_pixels(recording: Recording, pixels: ArrayLike) -> Recording:
+    """Drop all events of `pixels`: rows (x, y), shape (k, 2). Raises RecordingError for pixels outside the sensor."""
+    wanted = np.asarray(pixels, np.int64).reshape(-1, 2)
+    outside = ((wanted < 0) | (wanted >= recording.size)).any(axis=1)
+    if outside.any():
+        x, y = wanted[np.argmax(outside)]
+        raise RecordingError(f"pixel {x},{y} to mask lies outside the {recording.width}x{recording.height} sensor")
+    masked = np.zeros((recording.height, recording.width), np.bool_)
+    masked[wanted[:, 1], wanted[:, 0]] = True
+    return recording.mask(~masked[recording.y, recording.x])
+
+
+def pixel_counts(recording: Recording) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The pixels with any event, as sorted numbers y * width + x, and their events; two arrays (k,)."""
+    numbers = recording.y.astype(np.int64) * recording.width + recording.x
+    return np.unique(numbers, return_counts=True)
+
+
+def hot_among(pixel: NDArray[np.int64], count: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+    """The rule of `hot_pixels` on `pixel_counts`: which of the numbers `pixel` are hot."""
+    often = np.flatnonzero(count >= _HOT_EVENTS)
+    column = pixel[often] % width
+    around = np.zeros((8, often.size), np.int64)
+    for row, (dx, dy) in zip(around, _AROUND, strict=True):
+        wanted = pixel[often] + dy * width + dx
+        at = np.minimum(np.searchsorted(pixel, wanted), pixel.size - 1)
+        beside = (column + dx >= 0) & (column + dx < width) & (pixel[at] == wanted)
+        row[beside] = count[at[beside]]
+    # The third busiest, since defects may touch: pairs are still hot. A corner has three neighbours.
+    third = np.sort(around, axis=0)[5]
+    hot: NDArray[np.int64] = pixel[often[count[often] > _HOT_TIMES * np.maximum(third, 1)]]
+    return hot
+
+
+def camera_motion(recording: Recording) -> float:
+    """The share of the time in which most of the sensor is active, as it is where the camera moves.
+
+    Time is cut at the multiples of 50 ms, the sensor into blocks of 16x16 px. A block is active while
+    a quarter of its pixels have events; most of the sensor is active while more than half of its
+    blocks are. Noise reaches that at about 6 Hz/px, and a light that flickers over the whole picture does too.
+    """
+    if not len(recording):
+        return 0.0
+    windows = -(-recording.stop_us // _CAMERA_WINDOW_US) - recording.start_us // _CAMERA_WINDOW_US
+    width, height = recording.size
+    columns = np.arange(0, width, _CAMERA_BLOCK_PX)
+    rows = np.arange(0, height, _CAMERA_BLOCK_PX)
+    needed = _ACTIVE_PIXELS * np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
+    # So many events a window needs at the very least; the quiet ones, most of all, are not looked at.
+    fewest = np.sort(needed, axis=None)[: needed.size // 2 + 1].sum()
+    ends = np.flatnonzero(np.diff(recording.t_us // _CAMERA_WINDOW_US, append=-1)) + 1
+    busy, begin = 0, 0
+    for end in ends.tolist():
+        if end - begin >= fewest:
+            active = np.zeros((height, width), np.int32)
+            active[recording.y[begin:end], recording.x[begin:end]] = 1
+            pixels = np.add.reduceat(np.add.reduceat(active, rows, axis=0), columns, axis=1)
+            busy += int(np.mean(pixels >= needed) > _ACTIVE_BLOCKS)
+        begin = end
+    return busy / windows
+
+
+def is_moving_camera(recording: Recording) -> bool:
+    """Whether most of the sensor is active for more than a fifth of the time; see `camera_motion`."""
+    return camera_motion(recording) > _MOVING_TIME
