@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -142,6 +144,8 @@ def test_a_moving_camera_is_seen_and_for_how_long():
     assert camera_motion(panned(from_us=700_000)) == pytest.approx(0.3, abs=0.051)
     assert is_moving_camera(panned(from_us=700_000))
     assert not is_moving_camera(panned(from_us=850_000))
+    then_silence = replace(panned(duration_us=200_000), stop_us=800_000)
+    assert camera_motion(then_silence) == camera_motion(panned(duration_us=200_000)) / 4
 
 
 def test_a_standing_camera_is_left_alone():

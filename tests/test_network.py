@@ -285,7 +285,7 @@ BROKEN = {
     "shape negative": (r"shape = [", "shape = [1, 1, -3, 3]\nwas = [", "cannot be"),
     "shape huge": (r"shape = [", "shape = [100000, 100000, 100000, 100000]\nwas = [", "cannot be"),
     "shape overflowing": (r"shape = [", "shape = [4294967296, 4294967296, 4294967296, 4]\nwas = [", "cannot be"),
-    "shape of words": (r"shape = [", 'shape = ["a", 1, 1, 1]\nwas = [', "not a complete network"),
+    "shape of words": (r"shape = [", 'shape = ["a", 1, 1, 1]\nwas = [', "shape"),
     "thresholds missing": ("v_th =", "v =", "not a complete network"),
     "threshold a word": ("v_th = [\n    1.0", 'v_th = [\n    "high"', "not a complete network"),
     "threshold too low": ("v_th = [\n    1.0", "v_th = [\n    -1.0", "v_th must lie above v_leak"),

@@ -13,6 +13,7 @@ Tick n holds the events with floor(t_us / dt_us) = n.
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ else:
     import tomli as tomllib
 
 _FORMAT = 1
+_MOST_WEIGHTS = 1 << 26
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +166,8 @@ class Network:
             raise NetworkError(f"dt must be at least 1 us, got {self.dt_us}")
         if not self.layers:
             raise NetworkError("a network needs at least one layer")
+        if self.radius_px is not None and not 0 < float(self.radius_px) < math.inf:
+            raise NetworkError(f"the radius must be above 0 px, got {self.radius_px}")
         for number, layer in enumerate(self.layers):
             layer.neurons.decay(self.dt_us)
             if number and layer.in_channels != self.layers[number - 1].channels:
@@ -269,21 +273,43 @@ def _from_dict(data: dict[str, Any]) -> Network:
     }
     layers = []
     for entry in data["layers"]:
-        shape = tuple(int(n) for n in entry["shape"])
-        if len(shape) != 4 or min(shape) < 1 or np.prod(shape) > 1 << 26:
+        shape = tuple(_whole(n, "shape") for n in entry["shape"])
+        if len(shape) != 4 or min(shape) < 1 or math.prod(shape) > _MOST_WEIGHTS:
             raise NetworkError(f"a kernel of shape {shape} cannot be")
         weights = np.zeros(shape, np.float32)
         for link in entry["connections"]:
-            weights[link["out"], link["in"]] = kernels[link["kernel"]]
+            out, into, kernel = _whole(link["out"], "out"), _whole(link["in"], "in"), kernels[link["kernel"]]
+            if min(out, into) < 0 or kernel.shape != shape[2:]:
+                raise NetworkError(f"connection {link} does not fit a layer of shape {shape}")
+            weights[out, into] = kernel
         neurons = LIFBox(entry["tau_mem_inv"], entry["v_th"], entry["v_leak"], entry["v_reset"])
-        layers.append(Layer.from_arrays(weights, neurons, entry["groups"]))
+        layers.append(Layer.from_arrays(weights, neurons, _whole(entry["groups"], "groups")))
     bands = data.get("bands")
     trail = data.get("trail_filter")
     return Network(
-        dt_us=data["dt_us"],
+        dt_us=_whole(data["dt_us"], "dt_us"),
         layers=tuple(layers),
-        trail_filter=None if trail is None else TrailFilter(tuple(trail["silence_us"]), trail["flips"]),
-        bands=None if bands is None else Bands(tuple(bands["edges_px_s"]), tuple(bands["names"])),
+        trail_filter=None if trail is None else _trail_filter(trail),
+        bands=None if bands is None else _bands(bands),
         radius_px=data.get("radius_px"),
         origin=data.get("origin", {}),
     )
+
+
+def _trail_filter(entry: dict[str, Any]) -> TrailFilter:
+    if not isinstance(entry["flips"], bool):
+        raise NetworkError(f"flips must be true or false, got {entry['flips']!r}")
+    return TrailFilter(tuple(_whole(us, "silence_us") for us in entry["silence_us"]), entry["flips"])
+
+
+def _bands(entry: dict[str, Any]) -> Bands:
+    if not all(isinstance(name, str) for name in entry["names"]):
+        raise NetworkError(f"names of bands must be texts, got {entry['names']}")
+    return Bands(tuple(entry["edges_px_s"]), tuple(entry["names"]))
+
+
+def _whole(value: Any, name: str) -> int:
+    """TOML knows whole numbers; True, which Python counts among them, and 2.0 are none."""
+    if type(value) is not int:
+        raise NetworkError(f"{name} must be a whole number, got {value!r}")
+    return value

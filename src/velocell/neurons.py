@@ -40,15 +40,16 @@ class LIFBox:
         except ValueError:
             sizes = ", ".join(str(v.size) for v in given)
             raise NetworkError(f"neuron parameters must have one value per channel, got {sizes} values") from None
+        with np.errstate(over="ignore"):
+            th, leak, reset = (v.astype(np.float32) for v in (th, leak, reset))
         if tau.ndim != 1 or not np.all(np.isfinite(tau) & np.isfinite(leak) & np.isfinite(reset) & (th > -np.inf)):
-            raise NetworkError("neuron parameters must be finite numbers, one per channel (v_th may be inf)")
+            raise NetworkError("neuron parameters must be finite float32 numbers, one per channel (v_th may be inf)")
         if not (th > leak).all():
             raise NetworkError("v_th must lie above v_leak, else a neuron fires without input; raise v_th")
         if not (reset <= th).all():
             raise NetworkError("v_reset must not lie above v_th, else a neuron fires without input; lower v_reset")
         for name, value in zip(_NAMES, (tau, th, leak, reset), strict=True):
-            dtype = np.float64 if name == "tau_mem_inv" else np.float32
-            object.__setattr__(self, name, np.array(value, dtype))
+            object.__setattr__(self, name, np.array(value))
 
     @property
     def channels(self) -> int:
@@ -61,14 +62,15 @@ class LIFBox:
 
     def decay(self, dt_us: int) -> NDArray[np.float32]:
         """a = dt tau_mem_inv, float32 (C,). Raises NetworkError unless 0 < a <= 1."""
-        a = (dt_us * 1e-6) * self.tau_mem_inv
-        if not ((a > 0) & (a <= 1)).all():
-            worst = float(a[np.argmax(np.abs(a - 0.5))])
+        exact = (dt_us * 1e-6) * self.tau_mem_inv
+        a: NDArray[np.float32] = exact.astype(np.float32)
+        if not ((a > 0) & (exact <= 1)).all():
+            worst = float(exact[np.argmax(np.abs(exact - 0.5))])
             raise NetworkError(
                 f"dt * tau_mem_inv must lie in (0, 1], got {worst:g} for dt = {dt_us} us; "
                 "choose a shorter dt or a longer time constant"
             )
-        return a.astype(np.float32)
+        return a
 
 
 _NAMES = tuple(f.name for f in fields(LIFBox))

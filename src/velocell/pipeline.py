@@ -72,10 +72,10 @@ def detect(
     """
     if every_us < 1:
         raise OptionError(f"the reporting interval must be at least 1 us, got {every_us}")
-    if not len(recording):
-        raise RecordingError(f"{recording.source or 'the recording'} has no events; there is nothing to detect in it")
     # One input map sees both polarities; a trail filter still uses them to tell two edges apart.
     seen = recording if polarity in ("merge", "both") else recording.with_polarity(polarity)
+    if not len(seen):
+        raise RecordingError(f"{recording.source or 'the recording'} has no events; there is nothing to detect in it")
     too_sparse = False
     if network is None:
         if bands is None:

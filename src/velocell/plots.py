@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
+    from velocell.tuning import Tuning
+
 _INK = "#2b3038"
 _PALE = "#9aa2ae"
 _TALL = 4.8
@@ -137,15 +139,44 @@ def plot_tuning(speeds: ArrayLike, responses: ArrayLike, *, bands: Bands, names:
     figure, [[axes]] = _grid(1, 1, (7, 4))
     for k, name in enumerate(names):
         axes.plot(speed, response[k], color=_hex(k, len(names)), lw=2, marker="o", ms=3.5, label=name)
+    _over_bands(axes, bands)
+    axes.set(ylabel="response", ylim=(0, None))
+    axes.legend(frameon=False)
+    return figure
+
+
+def plot_tuning_layers(tuning: Tuning) -> Figure:
+    """Predicted (lines) and measured (points) responses of layer 1 and of the final channels against
+    speed, over the bands; layer 1 with the thresholds (dashed)."""
+    figure, [panels] = _grid(1, 2, (12, 4))
+    names = tuning.bands.names
+    shown = (
+        (tuning.peak_predicted, tuning.peak_measured, "peak potential without threshold", tuning.peak_r2),
+        (tuning.share_predicted, tuning.share_measured, "share of passes answered", tuning.share_r2),
+    )
+    for axes, (predicted, measured, label, r2) in zip(panels, shown, strict=True):
+        for k in range(len(measured)):
+            color = _hex(k, len(names)) if k < len(names) else _INK
+            axes.plot(tuning.speeds, predicted[k], color=color, lw=1.5)
+            name = names[k] if k < len(names) else "above"
+            axes.plot(tuning.speeds, measured[k], color=color, ls="", marker="o", ms=4, label=name)
+        _over_bands(axes, tuning.bands)
+        axes.set_ylabel(label)
+        axes.set_title(f"$R^2$ = {r2:.3f}", loc="left", fontsize=10)
+    for k, threshold in enumerate(tuning.thresholds):
+        panels[0].axhline(threshold, color=_hex(k, len(names)) if k < len(names) else _INK, lw=0.8, ls="--")
+    panels[0].set_yscale("log")
+    panels[0].legend(frameon=False)
+    return figure
+
+
+def _over_bands(axes: Axes, bands: Bands) -> None:
+    """A logarithmic axis of speeds with the bands behind it."""
     for k, (low, high) in enumerate(pairwise(bands.edges)):
         axes.axvspan(low, high, color=_hex(k, len(bands)), alpha=0.1, lw=0)
     axes.set_xscale("log")
     _label_edges(axes.xaxis, bands)
     axes.set_xlabel("speed (px/s)")
-    axes.set_ylabel("response")
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
-    return figure
 
 
 def plot_overview(recording: Recording, tracks: Tracks, spikes: Spikes | None = None, *, bands: Bands) -> Figure:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from velocell.cli import detect, tools
+from velocell.cli import detect, tools, tuning
 from velocell.cli.guard import guarded, show_tracebacks
 
 app = typer.Typer(
@@ -33,5 +33,5 @@ def _main(
     show_tracebacks(debug)
 
 
-for command in (tools.demo, tools.info, detect.detect, tools.simulate, tools.evaluate, tools.calibrate):
+for command in (tools.demo, tools.info, detect.detect, tools.simulate, tools.evaluate, tools.calibrate, tuning.tuning):
     app.command()(guarded(command))

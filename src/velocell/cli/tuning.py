@@ -1,0 +1,53 @@
+"""`velocell tuning`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from velocell.cli import options as o
+from velocell.cli.guard import say
+from velocell.cli.outputs import check_distinct, check_output
+from velocell.cli.progress import working
+from velocell.network import Network
+
+
+def tuning(
+    network: Annotated[Path, typer.Argument(metavar="TOML", help="A network from velocell calibrate.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Figure or table: .png, .csv, .json.")],
+    contrast: Annotated[
+        float | None,
+        typer.Option("--contrast", metavar="N", help="Events per edge crossing; by default the network's own, or 3."),
+    ] = None,
+    noise: Annotated[float, typer.Option("--noise", metavar="HZ", help="Background events per pixel and second.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Of the simulated passages.")] = 0,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Also with another contrast, radius and direction.")
+    ] = False,
+    engine: o.Engine = "native",
+) -> None:
+    """Measure on simulated disks how a network answers each speed, beside what the formulas predict."""
+    from velocell.tuning import SUFFIXES
+    from velocell.tuning import tuning as measure
+
+    check_output(out, SUFFIXES, "a tuning")
+    check_distinct([out], [network])
+    with working(f"passing disks over {network}"):
+        found = measure(
+            Network.from_toml(network),
+            contrast=contrast,
+            noise_hz=noise,
+            seed=seed,
+            engine=engine,
+            sensitivity=sensitivity,
+        )
+    found.write(out)
+    width = max(map(len, ("as asked", "measured", *found.variants))) + 2
+    print(f"{'edges (px/s)':<{max(width, 14)}}" + "  ".join(f"{name:>15}" for name in found.bands.names))
+    asked = zip(found.bands.edges[:-1], found.bands.edges[1:], strict=True)
+    for name, edges in {"as asked": asked, "measured": found.edges, **found.variants}.items():
+        cells = (f"{low:.4g} - {high:.4g}" for low, high in edges)
+        print(f"{name:<{max(width, 14)}}" + "  ".join(f"{cell:>15}" for cell in cells))
+    say(f"R2 of layer 1 {found.peak_r2:.3f}, of the final channels {found.share_r2:.3f}; in {out}")
