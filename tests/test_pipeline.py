@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from velocell import engines
 from velocell.calibrate import calibrate
 from velocell.errors import CalibrationError, EngineError, NetworkError, OptionError, RecordingError
 from velocell.evaluate import Scores, evaluate
@@ -209,6 +210,12 @@ def test_blocks_follow_one_another(scene, found):
     parts = list(follow(found.network, recording))
     np.testing.assert_array_equal(np.concatenate([rows["x_px"] for rows, _ in parts]).size, len(found.tracks))
     assert sum(len(spikes) for _, spikes in parts) == len(found.spikes)
+
+
+@pytest.mark.parametrize("stop_us", [200_000, 234_567, 300_001])
+def test_all_ticks_are_run_also_the_last_one(scene, found, stop_us):
+    part = scene[0].between(stop_us=stop_us)
+    assert detect(part, network=found.network).spikes.same_as(engines.run(found.network, part))
 
 
 def test_spikes_are_left_out_on_request(scene, found):
