@@ -335,7 +335,7 @@ void Tracker::confirm(Track& track) {
 
 bool Tracker::disk_like(const Track& track, double slack) const {
     const double along = track.shape.along(track.slow.vx, track.slow.vy);
-    return track.shape.imbalance() < 0.4 * slack && track.shape.filling(uniform_) < 0.45 * slack &&
+    return track.shape.imbalance() < 0.33 * slack && track.shape.filling(uniform_) < 0.36 * slack &&
            along > 2.0 / 3 - 0.17 * slack && along < 2.0 / 3 + 0.15 * slack;
 }
 

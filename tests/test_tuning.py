@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,6 @@ import pytest
 from typer.testing import CliRunner
 
 from velocell import passages
-from velocell import tuning as module
 from velocell.calibrate import calibrate
 from velocell.cli.app import app
 from velocell.engines import reference, stream
@@ -20,6 +20,7 @@ from velocell.simulate import Scene, SceneObject, simulate
 from velocell.tuning import assumed_crossings, predicted_peaks, tuning
 
 EDGES = (50, 100, 200, 400)
+module = sys.modules["velocell.tuning"]  # the package may export its function under the same name
 
 
 @pytest.fixture(scope="module")

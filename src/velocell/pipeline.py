@@ -28,6 +28,7 @@ NOT_MEASURED = "assumed: nothing was followed from which to measure the share of
 _PROBES = 5
 _ENOUGH = 50  # objects, for a median
 _SETTLED = 0.03
+_MOST_SHARE = 1.4
 _SAME_RADIUS = 0.03
 _RADIUS_LIMIT = 1.25
 _RADIUS_FACTORS = (1.0, 0.87, 1.15)
@@ -182,10 +183,11 @@ def _settled(
         seen_share, seen_radius = (float(value) for value in np.median(passages, axis=0))
         same_radius = abs(seen_radius / radius - 1) < _SAME_RADIUS
         if same_radius and abs(seen_share / share - 1) < _SETTLED:
-            break
+            return trial
         share = seen_share
         radius = radius if same_radius else min(max(seen_radius, smallest), largest)
-    return network
+    # Far more events than edges that cross: flicker, which tells nothing of any disk.
+    return network if share < _MOST_SHARE else None
 
 
 def _passages(network: Network, recording: Recording, engine: str) -> NDArray[np.float64]:
