@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -70,7 +71,15 @@ def passage_density(kernel: ArrayLike, radius: float, *, step: float = 0.1) -> t
     """
     weights = np.asarray(kernel, np.float64)
     weights = weights.reshape(-1, *weights.shape[-2:])[0]
-    h, w = weights.shape
+    x, rho = _density(weights.shape, weights.tobytes(), radius, step)
+    return x.copy(), rho.copy()
+
+
+# Detection and calibration take turns, mostly with the same kernel.
+@lru_cache(maxsize=16)
+def _density(shape: tuple[int, int], data: bytes, radius: float, step: float) -> tuple[Floats, Floats]:
+    weights = np.frombuffer(data).reshape(shape)
+    h, w = shape
     reach = math.hypot(h, w) / 2 + radius + 1
     x = np.arange(-reach, reach + step, step)
     rho = np.zeros_like(x)
