@@ -433,28 +433,27 @@ std::vector<Passage> Tracker::passages() const {
     return all;
 }
 
+// The cells in which events of the track may lie before it is entered anew.
+template <typename Visit>
+void Tracker::each_cell(const Track& track, Visit visit) {
+    const double reach = 1.2 * config_.radius + wide_gate_ + kMargin + 2;
+    const auto cell = [](double px, int count) {
+        return std::clamp(static_cast<int>(std::floor(px / kCell)), 0, count - 1);
+    };
+    for (int cy = cell(track.grid_y - reach, grid_h_); cy <= cell(track.grid_y + reach, grid_h_); ++cy)
+        for (int cx = cell(track.grid_x - reach, grid_w_); cx <= cell(track.grid_x + reach, grid_w_); ++cx)
+            visit(grid_[static_cast<std::size_t>(cy) * grid_w_ + cx]);
+}
+
 void Tracker::enter(int index) {
     Track& track = tracks_[index];
     track.grid_x = track.fast.x;
     track.grid_y = track.fast.y;
-    const double reach = 1.2 * config_.radius + gate_ + kMargin + 2;
-    const int x0 = std::clamp(static_cast<int>(std::floor((track.grid_x - reach) / kCell)), 0, grid_w_ - 1);
-    const int x1 = std::clamp(static_cast<int>(std::floor((track.grid_x + reach) / kCell)), 0, grid_w_ - 1);
-    const int y0 = std::clamp(static_cast<int>(std::floor((track.grid_y - reach) / kCell)), 0, grid_h_ - 1);
-    const int y1 = std::clamp(static_cast<int>(std::floor((track.grid_y + reach) / kCell)), 0, grid_h_ - 1);
-    for (int cy = y0; cy <= y1; ++cy)
-        for (int cx = x0; cx <= x1; ++cx) grid_[static_cast<std::size_t>(cy) * grid_w_ + cx].push_back(index);
+    each_cell(track, [index](std::vector<int>& cell) { cell.push_back(index); });
 }
 
 void Tracker::leave(int index) {
-    const Track& track = tracks_[index];
-    const double reach = 1.2 * config_.radius + gate_ + kMargin + 2;
-    const int x0 = std::clamp(static_cast<int>(std::floor((track.grid_x - reach) / kCell)), 0, grid_w_ - 1);
-    const int x1 = std::clamp(static_cast<int>(std::floor((track.grid_x + reach) / kCell)), 0, grid_w_ - 1);
-    const int y0 = std::clamp(static_cast<int>(std::floor((track.grid_y - reach) / kCell)), 0, grid_h_ - 1);
-    const int y1 = std::clamp(static_cast<int>(std::floor((track.grid_y + reach) / kCell)), 0, grid_h_ - 1);
-    for (int cy = y0; cy <= y1; ++cy)
-        for (int cx = x0; cx <= x1; ++cx) std::erase(grid_[static_cast<std::size_t>(cy) * grid_w_ + cx], index);
+    each_cell(tracks_[index], [index](std::vector<int>& cell) { std::erase(cell, index); });
 }
 
 void Tracker::rebuild_grid() {

@@ -100,6 +100,8 @@ class Tracker {
     void relocate(Track& track, std::int64_t t);
     bool turned(Track& track, std::int64_t t);
     void restart(Track& track, std::int64_t t, double x, double y, double vx, double vy);
+    template <typename Visit>
+    void each_cell(const Track& track, Visit visit);
     void enter(int index);
     void leave(int index);
     void rebuild_grid();
