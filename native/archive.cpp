@@ -111,6 +111,15 @@ NetworkSpec read_spec(Reader& from) {
     return spec;
 }
 
+// The membranes of the tile's own pixels.
+template <typename Tile, typename Each>
+void visit_rows(const Tile& tile, Each&& each) {
+    for (std::size_t c = 0; c < tile.periods.size(); ++c)
+        for (std::int32_t y = 0; y < tile.extent.height; ++y)
+            each(&tile.membranes[c * kChannelPlane + kBlock + static_cast<std::size_t>(y) * kStride],
+                 static_cast<std::size_t>(tile.extent.width));
+}
+
 }  // namespace
 
 std::string Archive::save(const Engine& engine) {
@@ -140,7 +149,7 @@ std::string Archive::save(const Engine& engine) {
             to.number<std::uint8_t>(tile.membranes != nullptr);
             if (!tile.membranes) continue;
             to.array(tile.periods.data(), tile.periods.size());
-            to.array(tile.membranes.get(), layer.plane(tile) * tile.periods.size());
+            visit_rows(tile, [&](float* row, std::size_t width) { to.array(row, width); });
         }
     return to.finish();
 }
@@ -172,7 +181,7 @@ std::unique_ptr<Engine> Archive::load(const char* bytes, std::size_t size, std::
             if (from.number<std::uint8_t>() == 0) continue;
             layer.allocate(tile);
             from.array(tile.periods.data(), tile.periods.size());
-            from.array(tile.membranes.get(), layer.plane(tile) * tile.periods.size());
+            visit_rows(tile, [&](float* row, std::size_t width) { from.array(row, width); });
             if (std::any_of(tile.periods.begin(), tile.periods.end(), [](std::int64_t period) { return period < 0; }))
                 refuse();
         }

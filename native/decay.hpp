@@ -4,7 +4,7 @@
 //
 // n L is a product of integers, so nothing accumulates: after an hour or a year two neighbouring
 // ticks still have the ratio 1 / (1 - a) to the last bit of a double. Membranes are kept relative
-// to 2^(64 period) with period = floor(n L / 64); moving to another period multiplies by a power
+// to 2^(96 period) with period = floor(n L / 96); moving to another period multiplies by a power
 // of two, which is exact, so when it happens changes nothing.
 #pragma once
 
@@ -15,9 +15,9 @@ namespace velocell {
 
 class Decay {
 public:
-    static constexpr int kPeriodBits = 64;
+    static constexpr int kPeriodBits = 96;
 
-    // 2^(64 period) * scale, 1 <= scale < 2^64
+    // 2^(96 period) * scale, 1 <= scale < 2^96
     struct Factor {
         std::int64_t period;
         double scale;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "fault.hpp"
+#include "pages.hpp"
 
 namespace velocell {
 
@@ -15,8 +16,7 @@ constexpr std::size_t kBlockEvents = 1 << 18;
 constexpr std::size_t kTableEntries = 1 << 16;         // ticks * channels of a block
 constexpr std::size_t kEventsPerThread = 1 << 13;      // below this, starting a thread costs more than it gives
 
-constexpr std::size_t kAhead = 24;                     // events, to prefetch
-constexpr std::size_t kStagingWork = 32;               // of an event, in floats added
+constexpr std::size_t kAhead = 64;                     // events, to prefetch
 
 std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0); }
 
@@ -119,44 +119,54 @@ void Engine::check(const Chunk& chunk, std::int64_t not_before_us) const {
 }
 
 void Engine::run(Team& team, Chunk chunk, Budget& budget, std::vector<Block>& blocks) {
-    while (chunk.size > 0) {
-        Block block;
-        const std::size_t taken = stage(chunk, block.ticks);
+    std::vector<std::int64_t> next_ticks;
+    const auto stage_next = [&] {
+        const std::size_t taken = stage(chunk, next_, next_ticks);
         chunk = chunk.from(taken);
-        budget.spend(0, 0, taken * kStagingWork);
-        for (Layer& layer : layers_)
-            block.layers.push_back(block.layers.empty() ? layer.run(team, staged_, block.ticks, budget)
-                                                        : layer.run(team, block.layers.back(), block.ticks, budget));
+    };
+    stage_next();
+    while (!next_ticks.empty()) {
+        Block block;
+        std::swap(here_, next_);
+        std::swap(block.ticks, next_ticks);
+        for (std::size_t i = 0; i < layers_.size(); ++i) {
+            if (i > 0) std::swap(here_, between_);
+            block.layers.push_back(layers_[i].run(team, here_, block.ticks, budget,
+                                                  i + 1 < layers_.size() ? &between_ : nullptr,
+                                                  i == 0 ? std::function<void()>(stage_next) : nullptr));
+        }
         blocks.push_back(std::move(block));
     }
 }
 
-// Copies whole ticks of events, at least one, into staged_; returns how many events were taken.
+// Copies whole ticks of events, at least one where there are any, into `block`; returns how many events were taken.
 // The copy is what all later work trusts: an array that another thread changes meanwhile can give
 // wrong spikes, but no access out of bounds.
-std::size_t Engine::stage(const Chunk& chunk, std::vector<std::int64_t>& ticks) {
+std::size_t Engine::stage(const Chunk& chunk, BlockEvents& block, std::vector<std::int64_t>& ticks) {
     const std::int64_t dt = spec_.dt_us;
     const auto right = static_cast<std::uint16_t>(spec_.width - 1), bottom = static_cast<std::uint16_t>(spec_.height - 1);
-    staged_.clear();
-    std::int64_t tick_end = std::numeric_limits<std::int64_t>::min();
-    std::size_t taken = 0;
-    for (; taken < chunk.size; ++taken) {
-        const std::int64_t t = chunk.t[taken];
-        if (t >= tick_end) {
-            if (taken >= kBlockEvents || ticks.size() >= block_ticks_) break;
-            ticks.push_back(t / dt);
-            tick_end = (t / dt + 1) * dt;
-        }
-        const std::uint16_t x = std::min(chunk.x[taken], right), y = std::min(chunk.y[taken], bottom);
-        const bool on = chunk.p != nullptr && chunk.p[taken] != 0;
-        std::uint16_t code = sees_polarity_ && on;
-        if (trail_) {
-            if (taken + kAhead < chunk.size)
-                trail_->prefetch(std::min(chunk.x[taken + kAhead], right), std::min(chunk.y[taken + kAhead], bottom));
-            code = trail_->rank(t, x, y, on);
-            if (code == 0) continue;
-        }
-        staged_.push_back({x, y, code, static_cast<std::uint16_t>((ticks.size() - 1) & 0x1fff), 0});
+    block.clear();
+    ticks.clear();
+    auto& events = block.events;
+    std::size_t taken = 0, staged = 0;
+    while (taken < chunk.size && taken < kBlockEvents && ticks.size() < block_ticks_) {
+        const std::int64_t tick = chunk.t[taken] / dt, end = (tick + 1) * dt;
+        block.starts.push_back(staged);
+        do {
+            if (staged == events.size()) events.resize(std::max<std::size_t>(2 * staged, 1024));
+            const std::uint16_t x = std::min(chunk.x[taken], right), y = std::min(chunk.y[taken], bottom);
+            const bool on = chunk.p != nullptr && chunk.p[taken] != 0;
+            std::uint16_t code = sees_polarity_ && on;
+            if (trail_) {
+                const std::size_t ahead = std::min(taken + kAhead, chunk.size - 1);
+                trail_->prefetch(std::min(chunk.x[ahead], right), std::min(chunk.y[ahead], bottom));
+                code = trail_->rank(chunk.t[taken], x, y, on);
+            }
+            events[staged] = {x, y, code, static_cast<std::uint16_t>(ticks.size() & 0x1fff), 0};
+            staged += !trail_ || code != 0;  // rank 0: no channel sees it
+        } while (++taken < chunk.size && chunk.t[taken] < end);
+        ticks.push_back(tick);
+        block.ends.push_back(staged);
     }
     return taken;
 }
@@ -167,11 +177,14 @@ SpikeColumns Engine::columns_of(Team& team, const std::vector<Block>& blocks) co
     std::vector<std::size_t> starts;
     for (const Block& block : blocks) {
         starts.push_back(columns.size);
-        for (const BlockSpikes& spikes : block.layers) columns.size += spikes.pixels.size();
+        for (const BlockSpikes& spikes : block.layers) columns.size += spikes.size();
     }
     columns.t_us = std::make_unique_for_overwrite<std::int64_t[]>(columns.size);
-    for (auto* column : {&columns.x, &columns.y, &columns.channel, &columns.layer})
+    prefer_large_pages(columns.t_us.get(), columns.size * sizeof(std::int64_t));
+    for (auto* column : {&columns.x, &columns.y, &columns.channel, &columns.layer}) {
         *column = std::make_unique_for_overwrite<std::int32_t[]>(columns.size);
+        prefer_large_pages(column->get(), columns.size * sizeof(std::int32_t));
+    }
     team.run(blocks.size(), [&](std::size_t, std::size_t number) {
         const Block& block = blocks[number];
         std::size_t to = starts[number];

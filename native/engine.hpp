@@ -84,7 +84,7 @@ private:
     };
 
     void run(Team& team, Chunk chunk, Budget& budget, std::vector<Block>& blocks);
-    std::size_t stage(const Chunk& chunk, std::vector<std::int64_t>& ticks);
+    std::size_t stage(const Chunk& chunk, BlockEvents& block, std::vector<std::int64_t>& ticks);
     SpikeColumns columns_of(Team& team, const std::vector<Block>& blocks) const;
 
     NetworkSpec spec_;
@@ -95,7 +95,8 @@ private:
     Pending pending_;
     bool broken_ = false;  // a step ended within a tick
     mutable std::atomic<bool> busy_ = false;
-    std::vector<Event> staged_;  // of the block that is run
+    // Of the block that is run and the one after it; a layer's spikes for the next. Kept for their memory.
+    BlockEvents here_, next_, between_;
     std::size_t block_ticks_;
 };
 

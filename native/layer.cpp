@@ -1,7 +1,10 @@
 #include "layer.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -14,6 +17,7 @@ namespace {
 std::atomic<const PatchOps*> selected{nullptr};
 
 constexpr std::size_t kWorkPerPoll = 1 << 22;  // floats added, about 1 ms
+constexpr int kWidthBits = std::countr_zero(unsigned{kWidth}), kHeightBits = std::countr_zero(unsigned{kHeight});
 constexpr std::size_t kFewSpikes = 192;        // of a tick: sorted by comparison
 
 const PatchOps& selected_patch_ops() {
@@ -22,40 +26,27 @@ const PatchOps& selected_patch_ops() {
     return ops != nullptr ? *ops : *variants.ops[variants.count - 1];
 }
 
-// Sources of events, in parts for several threads: visit(event) for each in order.
-struct Stream {
-    const std::vector<Event>& events;
-
-    template <typename Visit>
-    void visit(std::size_t part, std::size_t parts, Visit&& visit) const {
-        for (std::size_t i = events.size() * part / parts; i < events.size() * (part + 1) / parts; ++i) visit(events[i]);
+// Spikes of one channel and tick as events for the next layer: those of one row within kSpan px make one.
+Event* group_spikes(const std::uint32_t* begin, const std::uint32_t* end, std::size_t channel, std::size_t tick, Event* to) {
+    while (begin < end) {
+        const std::uint32_t pixel = *begin++;
+        std::uint32_t pattern = 0;
+        // A difference below kSpan means the same row, unless x reaches 65535.
+        for (; begin < end && *begin - pixel < kSpan && (*begin ^ pixel) >> 16 == 0; ++begin)
+            pattern |= 1u << (*begin - pixel - 1);
+        *to++ = {static_cast<std::uint16_t>(pixel), static_cast<std::uint16_t>(pixel >> 16),
+                 static_cast<std::uint16_t>(channel), static_cast<std::uint16_t>(tick & 0x1fff),
+                 static_cast<std::uint16_t>(pattern & 7)};
     }
-};
-
-// Spikes of one row within kSpan px make one event: their patches were summed beforehand.
-struct SpikeSource {
-    const BlockSpikes& spikes;
-
-    template <typename Visit>
-    void visit(std::size_t part, std::size_t parts, Visit&& visit) const {
-        const std::size_t ticks = (spikes.starts.size() - 1) / spikes.channels;
-        for (std::size_t tick = ticks * part / parts; tick < ticks * (part + 1) / parts; ++tick)
-            for (std::size_t c = 0; c < spikes.channels; ++c) {
-                const std::uint32_t end = spikes.starts[tick * spikes.channels + c + 1];
-                for (std::uint32_t i = spikes.starts[tick * spikes.channels + c]; i < end;) {
-                    const std::uint32_t pixel = spikes.pixels[i];
-                    unsigned pattern = 0;
-                    for (++i; i < end && spikes.pixels[i] - pixel < kSpan && (spikes.pixels[i] ^ pixel) >> 16 == 0; ++i)
-                        pattern |= 1u << (spikes.pixels[i] - pixel - 1);
-                    visit(Event{static_cast<std::uint16_t>(pixel), static_cast<std::uint16_t>(pixel >> 16),
-                                static_cast<std::uint16_t>(c), static_cast<std::uint16_t>(tick & 0x1fff),
-                                static_cast<std::uint16_t>(pattern & 7)});
-                }
-            }
-    }
-};
+    return to;
+}
 
 }  // namespace
+
+void BlockEvents::clear() {
+    starts.clear();
+    ends.clear();
+}
 
 void select_patch_ops(const char* name) {
     const PatchVariants& variants = patch_variants();
@@ -83,15 +74,15 @@ Layer::Layer(std::shared_ptr<const Plan> plan, std::int32_t width, std::int32_t 
     : plan_(std::move(plan)),
       width_(width),
       height_(height),
-      columns_((width + kTile - 1) / kTile),
-      rows_((height + kTile - 1) / kTile) {
+      columns_((width + kWidth - 1) / kWidth),
+      rows_((height + kHeight - 1) / kHeight) {
     tiles_.resize(static_cast<std::size_t>(columns_) * rows_);
     for (std::size_t i = 0; i < tiles_.size(); ++i) {
         Extent& extent = tiles_[i].extent;
-        extent.x = static_cast<std::int32_t>(i) % columns_ * kTile;
-        extent.y = static_cast<std::int32_t>(i) / columns_ * kTile;
-        extent.width = std::min(kTile, width - extent.x);
-        extent.height = std::min(kTile, height - extent.y);
+        extent.x = static_cast<std::int32_t>(i) % columns_ * kWidth;
+        extent.y = static_cast<std::int32_t>(i) / columns_ * kHeight;
+        extent.width = std::min(kWidth, width - extent.x);
+        extent.height = std::min(kHeight, height - extent.y);
     }
 }
 
@@ -101,47 +92,28 @@ Layer::Layer(const Layer& other) : Layer(other.plan_, other.width_, other.height
         if (!tile.membranes) continue;
         allocate(tiles_[i]);
         tiles_[i].periods = tile.periods;
-        std::copy_n(tile.membranes.get(), plane(tile) * plan_->channels(), tiles_[i].membranes.get());
+        std::copy_n(tile.membranes.get(), kChannelPlane * plan_->channels(), tiles_[i].membranes.get());
     }
 }
 
-Layer::Floats Layer::floats(std::size_t count) {
-    void* memory = ::operator new[](count * sizeof(float), std::align_val_t{64});
-    std::memset(memory, 0, count * sizeof(float));
-    return Floats(static_cast<float*>(memory));
-}
-
 void Layer::allocate(Tile& tile) const {
-    tile.membranes = floats(plane(tile) * plan_->channels());
+    tile.membranes = floats(kChannelPlane * plan_->channels());
     tile.periods.assign(plan_->channels(), 0);
-}
-
-// 5 cache lines more than needed: the same pixel of two channels must not share its address modulo
-// 4096, the processor would take one for the other.
-std::ptrdiff_t Layer::plane(const Tile& tile) const {
-    return static_cast<std::ptrdiff_t>(tile.extent.height) * kTile + 5 * kBlock;
 }
 
 std::size_t Layer::bytes() const {
     std::size_t total = 0;
     for (const Tile& tile : tiles_)
-        if (tile.membranes) total += plane(tile) * plan_->channels() * sizeof(float);
+        if (tile.membranes) total += kChannelPlane * plan_->channels() * sizeof(float);
     return total;
 }
 
-BlockSpikes Layer::run(Team& team, const std::vector<Event>& events, const std::vector<std::int64_t>& ticks,
-                       Budget& budget) {
+BlockSpikes Layer::run(Team& team, const BlockEvents& events, const std::vector<std::int64_t>& ticks, Budget& budget,
+                       BlockEvents* next, const std::function<void()>& meanwhile) {
     prepare(team, ticks);
-    distribute(team, Stream{events});
-    run_tiles(team, budget);
-    return collect(team, ticks.size());
-}
-
-BlockSpikes Layer::run(Team& team, const BlockSpikes& before, const std::vector<std::int64_t>& ticks, Budget& budget) {
-    prepare(team, ticks);
-    distribute(team, SpikeSource{before});
-    run_tiles(team, budget);
-    return collect(team, ticks.size());
+    distribute(team, events);
+    run_tiles(team, budget, meanwhile);
+    return collect(team, ticks.size(), next);
 }
 
 void Layer::prepare(Team& team, const std::vector<std::int64_t>& ticks) {
@@ -153,70 +125,85 @@ void Layer::prepare(Team& team, const std::vector<std::int64_t>& ticks) {
     workers_.resize(std::max(workers_.size(), team.size()));
     for (Worker& worker : workers_) {
         worker.runs.clear();
-        worker.spikes.clear();
+        worker.spike_count = 0;
         if (worker.currents) continue;
-        worker.currents = floats(buffers * kTile * kStride);
-        worker.touched.resize(buffers * kTouchedRows);
+        worker.events.resize(tiles_.size());
+        worker.currents = floats(buffers * kChannelPlane);
         for (std::size_t i = 0; i < buffers; ++i)
-            worker.buffers.push_back({&worker.currents[i * kTile * kStride], &worker.touched[i * kTouchedRows], false});
+            worker.buffers.push_back({{}, &worker.currents[i * kChannelPlane + kBlock], false});
     }
 }
 
-// A counting sort by the tiles that an event's patches reach, in parallel over parts of the source;
-// the order within a tile stays.
-template <typename Source>
-void Layer::distribute(Team& team, const Source& source) {
+void Layer::TileEvents::grow() {
+    const std::size_t count = size(), capacity = std::max<std::size_t>(2 * count, 256);
+    auto larger = std::make_unique_for_overwrite<Event[]>(capacity);
+    std::copy_n(first.get(), count, larger.get());
+    first = std::move(larger);
+    end = first.get() + count;
+    room = first.get() + capacity;
+}
+
+// Lists for every tile the events whose patches reach it, in the order of the stream: each worker
+// those of a range of ticks.
+void Layer::distribute(Team& team, const BlockEvents& events) {
     const std::size_t parts = team.size();
-    const auto visit = [&](std::size_t part, auto&& visit_tile) {
-        source.visit(part, parts, [&](const Event& event) {
-            const std::int32_t x = event.x, y = event.y;
-            const std::int32_t left = std::max(x + plan_->left, 0) / kTile, right = std::min(x + plan_->right, width_ - 1) / kTile;
-            const std::int32_t top = std::max(y + plan_->top, 0) / kTile, bottom = std::min(y + plan_->bottom, height_ - 1) / kTile;
-            for (std::int32_t row = top; row <= bottom; ++row)
-                for (std::int32_t column = left; column <= right; ++column)
-                    visit_tile(static_cast<std::size_t>(row) * columns_ + column, event);
-        });
+    const auto first_tick = [&](std::size_t part) {
+        const std::size_t share = events.ends.back() * part / parts;
+        return static_cast<std::size_t>(std::lower_bound(events.starts.begin(), events.starts.end(), share) -
+                                        events.starts.begin());
     };
     team.run(parts, [&](std::size_t, std::size_t part) {
-        auto& fill = workers_[part].fill;
-        fill.assign(tiles_.size(), 0);
-        visit(part, [&](std::size_t tile, const Event&) { ++fill[tile]; });
+        auto& lists = workers_[part].events;
+        for (auto& list : lists) list.clear();
+        const std::size_t stop = part + 1 < parts ? first_tick(part + 1) : events.ticks();
+        for (std::size_t tick = part > 0 ? first_tick(part) : 0; tick < stop; ++tick)
+            for (std::size_t i = events.starts[tick]; i < events.ends[tick]; ++i) {
+                const Event event = events.events[i];
+                const std::int32_t x = event.x, y = event.y;
+                const std::int32_t left = std::max(x + plan_->left, 0) >> kWidthBits;
+                const std::int32_t right = std::min(x + plan_->right, width_ - 1) >> kWidthBits;
+                const std::int32_t top = std::max(y + plan_->top, 0) >> kHeightBits;
+                const std::int32_t bottom = std::min(y + plan_->bottom, height_ - 1) >> kHeightBits;
+                if (left > right || top > bottom) continue;  // all of it beyond the sensor
+                lists[static_cast<std::size_t>(top) * columns_ + left].push(event);
+                if (left == right && top == bottom) continue;
+                for (std::int32_t row = top; row <= bottom; ++row)
+                    for (std::int32_t column = row == top ? left + 1 : left; column <= right; ++column)
+                        lists[static_cast<std::size_t>(row) * columns_ + column].push(event);
+            }
     });
-    starts_.resize(tiles_.size() + 1);
-    std::size_t total = 0;
-    for (std::size_t tile = 0; tile < tiles_.size(); ++tile) {
-        starts_[tile] = total;
-        for (std::size_t part = 0; part < parts; ++part) total += std::exchange(workers_[part].fill[tile], total);
-    }
-    starts_.back() = total;
-    sorted_.resize(total);
-    team.run(parts, [&](std::size_t, std::size_t part) {
-        auto& fill = workers_[part].fill;
-        visit(part, [&](std::size_t tile, const Event& event) { sorted_[fill[tile]++] = event; });
-    });
+    for (std::size_t part = parts; part < workers_.size(); ++part)
+        for (auto& list : workers_[part].events) list.clear();
 }
 
-void Layer::run_tiles(Team& team, Budget& budget) {
+void Layer::run_tiles(Team& team, Budget& budget, const std::function<void()>& meanwhile) {
     // The fullest tiles first, so that no thread is left with one at the end.
-    std::vector<std::size_t> order;
-    for (std::size_t i = 0; i < tiles_.size(); ++i)
-        if (starts_[i + 1] > starts_[i]) order.push_back(i);
-    const auto size = [this](std::size_t tile) { return starts_[tile + 1] - starts_[tile]; };
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return size(a) > size(b); });
-    team.run(order.size(), [&](std::size_t number, std::size_t i) {
-        Tile& tile = tiles_[order[i]];
+    std::vector<std::size_t> size(tiles_.size());
+    order_.clear();
+    for (std::size_t i = 0; i < tiles_.size(); ++i) {
+        for (const Worker& worker : workers_) size[i] += worker.events[i].size();
+        if (size[i] > 0) order_.push_back(i);
+    }
+    std::stable_sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) { return size[a] > size[b]; });
+    const std::size_t extra = meanwhile ? 1 : 0;
+    team.run(order_.size() + extra, [&](std::size_t number, std::size_t job) {
+        if (job < extra) return meanwhile();
+        const std::size_t i = job - extra;
+        Tile& tile = tiles_[order_[i]];
         Worker& worker = workers_[number];
         if (!tile.membranes) allocate(tile);
         tile.worker = number;
         tile.first_run = worker.runs.size();
-        const Event* const end = sorted_.data() + starts_[order[i] + 1];
-        for (const Event* event = sorted_.data() + starts_[order[i]]; event < end;) {
-            const Event* stop = event + 1;
-            while (stop < end && stop->tick == event->tick) ++stop;
-            const auto count = static_cast<std::size_t>(stop - event);
-            const std::size_t spikes = run_tick(tile, event, count, number);
-            budget.spend(number, spikes, static_cast<std::size_t>(count * plan_->mean_cost) + 64);
-            event = stop;
+        for (const Worker& source : workers_) {
+            const Event* const end = source.events[order_[i]].end;
+            for (const Event* event = source.events[order_[i]].first.get(); event < end;) {
+                const Event* stop = event + 1;
+                while (stop < end && stop->tick == event->tick) ++stop;
+                const auto count = static_cast<std::size_t>(stop - event);
+                const std::size_t spikes = run_tick(tile, event, count, number);
+                budget.spend(number, spikes, static_cast<std::size_t>(count * plan_->mean_cost) + 64);
+                event = stop;
+            }
         }
         tile.last_run = worker.runs.size();
     });
@@ -225,61 +212,59 @@ void Layer::run_tiles(Team& team, Budget& budget) {
 std::size_t Layer::run_tick(Tile& tile, const Event* events, std::size_t count, std::size_t number) {
     Worker& worker = workers_[number];
     ops_->add(tile.extent, events, count, plan_->patches.data(), plan_->first.data(), worker.buffers.data());
-    const std::size_t now = events->tick * plan_->channels(), room = kTile * kTile + kBlock;
+    const std::size_t now = events->tick * plan_->channels();
     worker.channels.clear();
     worker.numbers.clear();
     worker.of_channel.clear();
-    worker.room.resize(plan_->channels() * room);
     for (std::size_t c = 0; c < plan_->channels(); ++c) {
         const auto first = worker.of_channel.size();
         for (const std::uint32_t buffer : plan_->buffers[c])
-            if (worker.buffers[buffer].active) worker.of_channel.push_back(worker.buffers[buffer].currents);
+            if (worker.buffers[buffer].active) worker.of_channel.push_back(&worker.buffers[buffer]);
         if (worker.of_channel.size() == first) continue;
         if (tile.periods[c] != periods_[now + c]) change_period(tile, c, periods_[now + c]);
         const Now& numbers = now_[now + c];
         worker.numbers.push_back(static_cast<std::uint32_t>(c));
         worker.channels.push_back({numbers.weight, numbers.threshold, numbers.reset, plan_->memoryless(c),
-                                   &tile.membranes[c * plane(tile)], &worker.room[c * room], nullptr,
+                                   &tile.membranes[c * kChannelPlane + kBlock], nullptr, nullptr,
                                    worker.of_channel.size() - first});
     }
-    const float* const* lists = worker.of_channel.data();
-    for (Channel& channel : worker.channels) channel.currents = std::exchange(lists, lists + channel.buffer_count);
+    const Buffer* const* lists = worker.of_channel.data();
+    for (Channel& channel : worker.channels) channel.buffers = std::exchange(lists, lists + channel.buffer_count);
     worker.active.clear();
     for (Buffer& buffer : worker.buffers)
         if (buffer.active) worker.active.push_back(&buffer);
+    // Room for every pixel of the tile in every channel, and what `update` may write beyond.
+    const std::size_t before = worker.spike_count, room = before + worker.channels.size() * kWidth * kHeight + kBlock;
+    if (worker.spikes.size() < room) worker.spikes.resize(2 * room);
+    std::uint32_t* const spikes = worker.spikes.data();
     ops_->update(tile.extent, worker.active.data(), worker.active.size(), worker.channels.data(),
-                 worker.channels.size());
-    const std::size_t before = worker.spikes.size();
+                 worker.channels.size(), spikes + before);
     for (std::size_t i = 0; i < worker.channels.size(); ++i) {
-        const std::uint32_t c = worker.numbers[i], *begin = &worker.room[c * room], *end = worker.channels[i].spikes;
-        if (begin == end) continue;
-        worker.runs.push_back({events->tick, c, static_cast<std::uint32_t>(number), worker.spikes.size(),
-                               worker.spikes.size() + static_cast<std::size_t>(end - begin)});
-        worker.spikes.insert(worker.spikes.end(), begin, end);
+        const auto end = static_cast<std::size_t>(worker.channels[i].spikes_end - spikes);
+        if (end == worker.spike_count) continue;
+        worker.runs.push_back({events->tick, worker.numbers[i], static_cast<std::uint32_t>(number), worker.spike_count, end});
+        worker.spike_count = end;
     }
-    return worker.spikes.size() - before;
+    return worker.spike_count - before;
 }
 
 void Layer::change_period(Tile& tile, std::size_t channel, std::int64_t period) const {
-    float* s = &tile.membranes[channel * plane(tile)];
-    // What is left after two periods is below 2^-128 of a kernel's largest weight.
-    const float factor = period - tile.periods[channel] < 2 ? 0x1p-64F : 0.0F;
+    float* s = &tile.membranes[channel * kChannelPlane];
+    const bool gone = period - tile.periods[channel] > 1;
     tile.periods[channel] = period;
-    for (std::ptrdiff_t i = 0; i < plane(tile); ++i) {
-        const float value = s[i] * factor;
-        s[i] = std::abs(value) < 0x1p-90F ? 0.0F : value;  // no denormal numbers, they are slow
-    }
+    // What stays is above 2^-86 of a kernel's largest weight; no denormal numbers, they are slow.
+    ops_->fade(s, std::ldexp(1.0F, -Decay::kPeriodBits), gone ? std::numeric_limits<float>::infinity() : 0x1p+10F);
 }
 
-BlockSpikes Layer::collect(Team& team, std::size_t ticks) {
+BlockSpikes Layer::collect(Team& team, std::size_t ticks, BlockEvents* next) {
     const std::size_t channels = plan_->channels();
     // Runs by tick, then by tile: a counting sort, since within a tile ticks rise.
+    std::sort(order_.begin(), order_.end());
     std::vector<std::size_t> first(ticks + 1), at(ticks + 1);
     const auto visit = [&](auto&& each) {
-        for (std::size_t i = 0; i < tiles_.size(); ++i)
-            if (starts_[i + 1] > starts_[i])
-                for (std::size_t j = tiles_[i].first_run; j < tiles_[i].last_run; ++j)
-                    each(workers_[tiles_[i].worker].runs[j]);
+        for (const std::size_t i : order_)
+            for (std::size_t j = tiles_[i].first_run; j < tiles_[i].last_run; ++j)
+                each(workers_[tiles_[i].worker].runs[j]);
     };
     visit([&](const Run& run) {
         ++first[run.tick + 1];
@@ -297,12 +282,24 @@ BlockSpikes Layer::collect(Team& team, std::size_t ticks) {
     BlockSpikes spikes;
     spikes.channels = channels;
     spikes.starts.resize(ticks * channels + 1);
-    spikes.pixels.resize(at[ticks]);
+    spikes.pixels = std::make_unique_for_overwrite<std::uint32_t[]>(at[ticks]);
     spikes.starts.back() = static_cast<std::uint32_t>(at[ticks]);
+    if (next != nullptr) {
+        next->starts.assign(at.begin(), at.end() - 1);
+        next->ends.resize(ticks);
+        next->events.resize(at[ticks]);
+    }
     team.run(ticks, [&](std::size_t worker, std::size_t tick) {
         std::uint32_t* starts = &spikes.starts[tick * channels];
         starts[0] = static_cast<std::uint32_t>(at[tick]);
-        sort_tick(runs.data() + first[tick], runs.data() + first[tick + 1], workers_[worker], starts, spikes.pixels.data());
+        sort_tick(runs.data() + first[tick], runs.data() + first[tick + 1], workers_[worker], starts, spikes.pixels.get());
+        if (next == nullptr) return;
+        Event* to = next->events.data() + at[tick];
+        for (std::size_t c = 0; c < channels; ++c) {
+            const std::size_t end = c + 1 < channels ? starts[c + 1] : at[tick + 1];
+            to = group_spikes(spikes.pixels.get() + starts[c], spikes.pixels.get() + end, c, tick, to);
+        }
+        next->ends[tick] = static_cast<std::size_t>(to - next->events.data());
     });
     return spikes;
 }

@@ -8,18 +8,35 @@
 #include <new>
 #include <vector>
 
+#include "floats.hpp"
 #include "plan.hpp"
 #include "team.hpp"
 
 namespace velocell {
 
 constexpr std::size_t kMaxTicks = 4096;  // of a block
+// 5 cache lines more than needed: the same pixel of two channels must not share its address modulo
+// 4096, the processor would take one for the other.
+constexpr std::size_t kChannelPlane = kPlane + 5 * kBlock;
+
+// What a layer sees in a block: the events of its i-th tick are events[starts[i]] up to events[ends[i]],
+// each in the order of the stream. There may be unused events between and behind.
+struct BlockEvents {
+    std::vector<Event> events;
+    std::vector<std::size_t> starts, ends;  // of each tick
+
+    void clear();
+    std::size_t ticks() const { return ends.size(); }
+};
 
 // A layer's spikes in a block, sorted by tick, channel, y, x. Those of one tick and channel are
 // pixels[starts[tick * channels + channel]] up to the next start; a pixel is y << 16 | x.
 struct BlockSpikes {
     std::size_t channels = 0;
-    std::vector<std::uint32_t> starts, pixels;
+    std::vector<std::uint32_t> starts;
+    std::unique_ptr<std::uint32_t[]> pixels;
+
+    std::size_t size() const { return starts.back(); }
 };
 
 // What ends a step early: a signal (asked for by worker 0 now and then) or too many spikes.
@@ -42,24 +59,20 @@ public:
     Layer(const Layer& other);
     Layer& operator=(const Layer&) = delete;
 
-    // Run a block whose i-th tick with events is ticks[i]: events in the order of their times, or
-    // the spikes of the layer before.
-    BlockSpikes run(Team& team, const std::vector<Event>& events, const std::vector<std::int64_t>& ticks, Budget& budget);
-    BlockSpikes run(Team& team, const BlockSpikes& before, const std::vector<std::int64_t>& ticks, Budget& budget);
+    // Runs a block whose i-th tick with events is ticks[i]. `next`, where given, gets what the next
+    // layer sees. `meanwhile`, where given, is other work, for a thread that has no tile to do.
+    BlockSpikes run(Team& team, const BlockEvents& events, const std::vector<std::int64_t>& ticks, Budget& budget,
+                    BlockEvents* next, const std::function<void()>& meanwhile);
 
     std::size_t bytes() const;  // of membranes
 
 private:
     friend class Archive;
 
-    struct Free {
-        void operator()(float* memory) const { ::operator delete[](memory, std::align_val_t{64}); }
-    };
-    using Floats = std::unique_ptr<float[], Free>;
     struct Tile {
         Extent extent;
         std::vector<std::int64_t> periods;  // per channel
-        Floats membranes;                   // (channels, height, kTile); none before the first event
+        Floats membranes;                   // (channels, kHeight, kStride); none before the first event
         std::size_t worker = 0, first_run = 0, last_run = 0;  // of the block
     };
     // Spikes of one tile, tick and channel: worker's spikes[begin..end)
@@ -67,31 +80,40 @@ private:
         std::uint32_t tick, channel, worker;
         std::size_t begin, end;
     };
+    // A plain growing list: std::vector's push_back is measurably slower here.
+    struct TileEvents {
+        std::unique_ptr<Event[]> first;
+        Event *end = nullptr, *room = nullptr;
+
+        void push(const Event& event) {
+            if (end == room) grow();
+            *end++ = event;
+        }
+        void grow();
+        void clear() { end = first.get(); }
+        std::size_t size() const { return static_cast<std::size_t>(end - first.get()); }
+    };
     struct Worker {
-        std::vector<std::size_t> fill;  // per tile: how many events, then where the next one goes
+        std::vector<TileEvents> events;  // per tile, of the ticks this worker distributed
         Floats currents;
-        std::vector<std::uint16_t> touched;
         std::vector<Buffer> buffers;
         std::vector<Channel> channels;
         std::vector<std::uint32_t> numbers;    // of those channels
-        std::vector<const float*> of_channel;  // their lists of buffers
+        std::vector<const Buffer*> of_channel;  // their lists of buffers
         std::vector<Buffer*> active;
-        std::vector<std::uint32_t> room;                 // spikes of one tick, per channel
-        std::vector<std::uint32_t> spikes;               // of the block
+        std::vector<std::uint32_t> spikes;     // of the block, the first spike_count
+        std::size_t spike_count = 0;
         std::vector<Run> runs;
         std::vector<std::uint32_t> rows;  // for sorting
     };
 
-    static Floats floats(std::size_t count);
     void allocate(Tile& tile) const;
-    std::ptrdiff_t plane(const Tile& tile) const;
     void prepare(Team& team, const std::vector<std::int64_t>& ticks);
-    template <typename Source>
-    void distribute(Team& team, const Source& source);
-    void run_tiles(Team& team, Budget& budget);
+    void distribute(Team& team, const BlockEvents& events);
+    void run_tiles(Team& team, Budget& budget, const std::function<void()>& meanwhile);
     std::size_t run_tick(Tile& tile, const Event* events, std::size_t count, std::size_t number);
     void change_period(Tile& tile, std::size_t channel, std::int64_t period) const;
-    BlockSpikes collect(Team& team, std::size_t ticks);
+    BlockSpikes collect(Team& team, std::size_t ticks, BlockEvents* next);
     void sort_tick(const Run* begin, const Run* end, Worker& worker, std::uint32_t* starts, std::uint32_t* pixels) const;
 
     std::shared_ptr<const Plan> plan_;
@@ -101,8 +123,7 @@ private:
     // Of the block that is run:
     std::vector<Now> now_;
     std::vector<std::int64_t> periods_;
-    std::vector<Event> sorted_;        // by tile, then in the order of the stream
-    std::vector<std::size_t> starts_;  // of each tile in sorted_
+    std::vector<std::size_t> order_;  // tiles with events
     std::vector<Worker> workers_;
 };
 

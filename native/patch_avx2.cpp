@@ -11,6 +11,6 @@ namespace {
 }
 
 extern const PatchOps patch_avx2;
-const PatchOps patch_avx2{"avx2", add, update};
+const PatchOps patch_avx2{"avx2", add, update, fade};
 
 }  // namespace velocell

@@ -11,6 +11,6 @@ namespace {
 }
 
 extern const PatchOps patch_avx512;
-const PatchOps patch_avx512{"avx512", add, update};
+const PatchOps patch_avx512{"avx512", add, update, fade};
 
 }  // namespace velocell

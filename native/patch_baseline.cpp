@@ -11,6 +11,6 @@ namespace {
 }
 
 extern const PatchOps patch_baseline;
-const PatchOps patch_baseline{"baseline", add, update};
+const PatchOps patch_baseline{"baseline", add, update, fade};
 
 }  // namespace velocell

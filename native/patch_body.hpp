@@ -40,71 +40,104 @@ inline std::uint32_t above(Floats v, Floats threshold) {
 #endif
 }
 
-// I += patch over kWidth columns.
-template <int kWidth>
+static_assert(kPlane <= 1 << 16);
+
+// I += patch over kUnits units.
+template <int kUnits>
 inline void add_columns(float* currents, const float* weights, std::int32_t rows, std::ptrdiff_t pitch) {
-    using Strip = Vector<kWidth < kLanes ? kWidth : kLanes>;
-    constexpr int kStep = kWidth < kLanes ? kWidth : kLanes;
+    constexpr int kStep = kUnits * kUnit % kLanes == 0 ? kLanes : kUnit;  // an odd unit is half a vector of 16
+    using Step = Vector<kStep>;
     for (std::int32_t row = 0; row < rows; ++row, currents += kStride, weights += pitch)
-        for (int i = 0; i < kWidth; i += kStep)
-            Strip::store(currents + i, Strip::load(currents + i) + Strip::load(weights + i));
+        for (int i = 0; i < kUnits * kUnit; i += kStep)
+            Step::store(currents + i, Step::load(currents + i) + Step::load(weights + i));
 }
 
-// Sets `bits` in `count` rows.
-inline void touch(std::uint16_t* rows, std::int32_t count, std::uint16_t bits) {
-    typedef std::uint16_t Eight __attribute__((vector_size(16)));
-    const auto set = [&](std::uint16_t* at) {
-        Eight value;
-        __builtin_memcpy(&value, at, sizeof value);
-        value |= Eight{} + bits;
-        __builtin_memcpy(at, &value, sizeof value);
-    };
-    if (count < 8) {
-        for (std::int32_t i = 0; i < count; ++i) rows[i] |= bits;
+// Words of several columns at once.
+constexpr int kWords = kLanes / 2;
+typedef std::uint64_t Words __attribute__((vector_size(8 * kWords), may_alias));
+inline Words& words_at(std::uint64_t* at) { return *reinterpret_cast<Words*>(at); }
+inline const Words& words_at(const std::uint64_t* at) { return *reinterpret_cast<const Words*>(at); }
+
+// For each column c of blocks: all columns from c on, and all up to c.
+struct ColumnSets {
+    alignas(64) std::uint64_t from[kColumns][kColumns], to[kColumns][kColumns];
+};
+constexpr ColumnSets column_sets() {
+    ColumnSets sets{};
+    for (int c = 0; c < kColumns; ++c)
+        for (int i = 0; i < kColumns; ++i) {
+            sets.from[c][i] = i >= c ? ~std::uint64_t{0} : 0;
+            sets.to[c][i] = i <= c ? ~std::uint64_t{0} : 0;
+        }
+    return sets;
+}
+constexpr ColumnSets kSets = column_sets();
+
+// A part of a patch that lies within the tile, apart from columns in the block before each row.
+struct Part {
+    std::int32_t column, row, units, rows;
+    const float* weights;
+};
+
+inline void add_part(const Part& part, std::ptrdiff_t pitch, Buffer& buffer) {
+    buffer.active = true;
+    const std::int32_t right = part.column + part.units * kUnit - 1;
+    const std::int32_t first = part.row / 2, last = (part.row + part.rows - 1) / 2;
+    const std::uint64_t bits = ~std::uint64_t{0} >> (63 - (last - first)) << first;
+    const std::uint64_t* const from = kSets.from[part.column < 0 ? 0 : part.column / kBlock];
+    const std::uint64_t* const to = kSets.to[right < kWidth ? right / kBlock : kColumns - 1];
+    for (int i = 0; i < kColumns; i += kWords)
+        words_at(buffer.touched.rows + i) |= words_at(from + i) & words_at(to + i) & bits;
+    float* currents = buffer.currents + part.row * kStride + part.column;
+    const float* weights = part.weights;
+    std::int32_t units = part.units;
+    for (; units > 4; units -= 4, currents += 4 * kUnit, weights += 4 * kUnit)
+        add_columns<4>(currents, weights, part.rows, pitch);
+    switch (units) {
+        case 1: add_columns<1>(currents, weights, part.rows, pitch); break;
+        case 2: add_columns<2>(currents, weights, part.rows, pitch); break;
+        case 3: add_columns<3>(currents, weights, part.rows, pitch); break;
+        default: add_columns<4>(currents, weights, part.rows, pitch); break;
+    }
+}
+
+inline void add_patch(const Extent& tile, std::int32_t x, std::int32_t y, const Patch& patch, const float* weights,
+                      Buffer& buffer) {
+    const std::int32_t left = x + patch.left, top = y + patch.top, pitch = patch.units * kUnit;
+    if ((left >= 0) & (top >= 0) & (left + pitch <= tile.width) & (top + patch.rows <= tile.height)) {
+        add_part({left, top, patch.units, patch.rows, weights}, pitch, buffer);
         return;
     }
-    for (std::int32_t i = 0; i + 8 < count; i += 8) set(rows + i);
-    set(rows + count - 8);
-}
-
-inline void add_patch(const Extent& tile, const Event& event, const Patch& patch, Buffer& buffer) {
-    const std::int32_t left = event.x - tile.x + patch.left, top = event.y - tile.y + patch.top;
-    // The part that reaches into the tile: whole rows, whole units.
-    const std::int32_t row = top < 0 ? -top : 0, unit = left < 0 ? -left / kUnit : 0;
+    // Only whole rows and whole units that reach into the tile.
     const std::int32_t end = (tile.width - 1 - left + kUnit) / kUnit;  // numerator may be negative: still <= 0
+    const std::int32_t row = top < 0 ? -top : 0, unit = left < 0 ? -left / kUnit : 0;
     const std::int32_t rows = (patch.rows < tile.height - top ? patch.rows : tile.height - top) - row;
-    std::int32_t units = (patch.units < end ? patch.units : end) - unit;
+    const std::int32_t units = (patch.units < end ? patch.units : end) - unit;
     if (rows <= 0 || units <= 0) return;
-    const std::int32_t column = kBlock + left + unit * kUnit;
-    buffer.active = true;
-    const std::int32_t first = column / kBlock, last = (column + units * kUnit - 1) / kBlock;
-    touch(buffer.touched + top + row, rows, static_cast<std::uint16_t>((2u << last) - (1u << first)));
-    float* currents = buffer.currents + (top + row) * kStride + column;
-    const std::ptrdiff_t pitch = static_cast<std::ptrdiff_t>(patch.units) * kUnit;
-    const float* weights = patch.weights + event.pattern * static_cast<std::ptrdiff_t>(patch.size) + row * pitch + unit * kUnit;
-    for (; units >= 2; units -= 2, currents += 2 * kUnit, weights += 2 * kUnit)
-        add_columns<2 * kUnit>(currents, weights, rows, pitch);
-    if (units > 0) add_columns<kUnit>(currents, weights, rows, pitch);
+    weights += static_cast<std::ptrdiff_t>(row) * pitch + unit * kUnit;
+    add_part({left + unit * kUnit, top + row, units, rows, weights}, pitch, buffer);
 }
 
 void add(const Extent& tile, const Event* events, std::size_t count, const Patch* patches, const std::uint32_t* first,
          Buffer* buffers) {
-    for (std::size_t i = 0; i < count; ++i)
-        for (std::uint32_t j = first[events[i].code]; j < first[events[i].code + 1]; ++j)
-            add_patch(tile, events[i], patches[j], buffers[patches[j].buffer]);
+    for (std::size_t i = 0; i < count; ++i) {
+        const Event event = events[i];
+        const std::int32_t x = event.x - tile.x, y = event.y - tile.y;
+        for (std::uint32_t j = first[event.code]; j < first[event.code + 1]; ++j) {
+            const Patch& patch = patches[j];
+            const float* const weights = patch.weights + event.pattern * static_cast<std::ptrdiff_t>(patch.size);
+            add_patch(tile, x, y, patch, weights, buffers[patch.buffer]);
+        }
+    }
 }
-
-// A block of 16 pixels that patches touched: where it lies in a channel's membranes and in the currents.
-struct Place {
-    std::int32_t membrane, current;
-};
 
 // Resets the pixels of a block that are above the threshold and writes those on the sensor. May
 // write up to kBlock values beyond them.
-inline std::uint32_t* fire(const Extent& tile, std::int32_t at, std::uint32_t fired, const Channel& channel,
+inline std::uint32_t* fire(const Extent& tile, std::uint32_t at, std::uint32_t fired, const Channel& channel,
                            std::uint32_t* spikes) {
     float* const s = channel.membranes + at;
-    const std::int32_t column = at % kTile, row = at / kTile, owned = tile.width - column;
+    const auto row = static_cast<std::int32_t>(at / kStride), column = static_cast<std::int32_t>(at % kStride);
+    const std::int32_t owned = tile.width - column;
     const std::uint32_t first = static_cast<std::uint32_t>(tile.y + row) << 16 | static_cast<std::uint32_t>(tile.x + column);
 #if defined(__AVX512F__)
     _mm512_mask_storeu_ps(s, static_cast<__mmask16>(fired), _mm512_set1_ps(channel.reset));
@@ -125,75 +158,115 @@ inline std::uint32_t* fire(const Extent& tile, std::int32_t at, std::uint32_t fi
 }
 
 // S += weight * I in the listed blocks, I the sum of kBuffers buffers (0: of any number); spikes and resets.
-template <int kBuffers>
-inline void update_channel(const Extent& tile, const Place* places, std::size_t count, Channel& channel) {
+template <int kBuffers, bool kMemoryless>
+inline std::uint32_t* update_channel(const Extent& tile, const std::uint16_t* blocks, std::size_t count,
+                                     const Channel& channel, std::uint32_t* spikes) {
     const auto weight = Lanes::all(channel.weight), threshold = Lanes::all(channel.threshold);
-    const Floats keep = Lanes::all(channel.memoryless ? 0.0F : 1.0F);
-    const float* local[kBuffers + 1];  // the compiler knows that nothing else changes it
-    for (int b = 0; b < kBuffers; ++b) local[b] = channel.currents[b];
-    const float* const* const currents = kBuffers > 0 ? local : channel.currents;
+    const float* currents[kBuffers + 1];
+    for (int b = 0; b < kBuffers; ++b) currents[b] = channel.buffers[b]->currents;
     const int buffers = kBuffers > 0 ? kBuffers : static_cast<int>(channel.buffer_count);
+    const auto current_of = [&](int b) { return kBuffers > 0 ? currents[b] : channel.buffers[b]->currents; };
     float* const membranes = channel.membranes;
-    std::uint32_t* spikes = channel.spikes;
     for (std::size_t k = 0; k < count; ++k) {
-        const Place place = places[k];
-        float* const s = membranes + place.membrane;
+        const std::uint32_t at = blocks[k];
         std::uint32_t fired = 0;
         for (int i = 0; i < kBlock; i += kLanes) {
-            Floats current = Lanes::load(currents[0] + place.current + i);
-            for (int b = 1; b < buffers; ++b) current += Lanes::load(currents[b] + place.current + i);
-            const Floats sum = keep * Lanes::load(s + i) + weight * current;
+            Floats current = Lanes::load(current_of(0) + at + i);
+            for (int b = 1; b < buffers; ++b) current += Lanes::load(current_of(b) + at + i);
+            Floats sum = weight * current;
+            if constexpr (!kMemoryless) sum = Lanes::load(membranes + at + i) + sum;
             fired |= above(sum, threshold) << i;
-            Lanes::store(s + i, sum);
+            Lanes::store(membranes + at + i, sum);
         }
-        if (fired != 0) spikes = fire(tile, place.membrane, fired, channel, spikes);
+        if (__builtin_expect(fired != 0, 0)) spikes = fire(tile, at, fired, channel, spikes);
     }
-    channel.spikes = spikes;
+    return spikes;
 }
 
-// The blocks of the tile that any patch touched, in rising order. Clears the marks, and what was
-// added beyond the tile.
-inline std::size_t touched_blocks(const Extent& tile, Buffer* const* active, std::size_t active_count,
-                                  Place* places) {
-    const std::uint32_t inside = (2u << (tile.width + kBlock - 1) / kBlock) - 2;
+template <int kBuffers>
+inline std::uint32_t* update_channel(const Extent& tile, const std::uint16_t* blocks, std::size_t count,
+                                     const Channel& channel, std::uint32_t* spikes) {
+    return channel.memoryless ? update_channel<kBuffers, true>(tile, blocks, count, channel, spikes)
+                              : update_channel<kBuffers, false>(tile, blocks, count, channel, spikes);
+}
+
+inline void merge(Marks& into, const Marks& marks) {
+    for (int i = 0; i < kColumns; i += kWords) words_at(into.rows + i) |= words_at(marks.rows + i);
+}
+
+// Blocks as offsets of their first float, column by column.
+struct Blocks {
+    std::size_t count;
+    std::uint16_t at[kHeight * kColumns + 16];  // what list_run may write beyond its end
+
+    void list_run(std::int32_t first, std::int32_t rows) {
+        typedef std::uint16_t Offsets __attribute__((vector_size(32)));
+        constexpr std::uint16_t s = kStride;
+        constexpr Offsets kRows = {0, s, 2 * s, 3 * s, 4 * s, 5 * s, 6 * s, 7 * s, 8 * s, 9 * s, 10 * s, 11 * s, 12 * s, 13 * s, 14 * s, 15 * s};
+        for (std::int32_t row = 0; row < rows; row += 16) {
+            const Offsets offsets = kRows + static_cast<std::uint16_t>(first + row * kStride);
+            __builtin_memcpy(at + count + row, &offsets, sizeof offsets);
+        }
+        count += static_cast<std::size_t>(rows);
+    }
+
+    void list(const Marks& marks) {
+        count = 0;
+        for (std::int32_t column = 0; column < kColumns; ++column)
+            for (std::uint64_t rest = marks.rows[column]; rest != 0;) {
+                const std::int32_t begin = __builtin_ctzll(rest);
+                const std::uint64_t after = ~(rest >> begin);
+                const std::int32_t end = after != 0 ? begin + __builtin_ctzll(after) : 64;
+                list_run(2 * begin * kStride + column * kBlock, 2 * (end - begin));
+                rest &= end < 64 ? ~std::uint64_t{0} << end : 0;
+            }
+    }
+};
+
+// The blocks marked by some buffers: those marked by any, which costs nothing more, unless that would
+// be many more than needed. (Where a current is zero an update changes nothing.)
+inline const Blocks& blocks_of(const Marks& marks, const Blocks& all, Blocks& own) {
     std::size_t count = 0;
-    for (std::int32_t row = 0; row < tile.height; ++row) {
-        std::uint32_t touched = 0;
-        for (std::size_t i = 0; i < active_count; ++i) {
-            Buffer& buffer = *active[i];
-            for (std::uint32_t out = buffer.touched[row] & ~inside; out != 0; out &= out - 1)
-                for (int j = 0; j < kBlock; j += kLanes)
-                    Lanes::store(buffer.currents + row * kStride + __builtin_ctz(out) * kBlock + j, Floats{});
-            touched |= buffer.touched[row];
-            buffer.touched[row] = 0;
-        }
-        for (touched &= inside; touched != 0; touched &= touched - 1)
-            places[count++] = {row * kTile + (__builtin_ctz(touched) - 1) * kBlock,
-                               row * kStride + __builtin_ctz(touched) * kBlock};
-    }
-    return count;
+    for (const std::uint64_t rows : marks.rows) count += 2 * static_cast<std::size_t>(__builtin_popcountll(rows));
+    if (4 * count > 3 * all.count) return all;
+    own.list(marks);
+    return own;
 }
 
-// All touched blocks for every channel: where a channel's current is zero nothing changes, and a
-// tight loop over them costs less than to find out.
 void update(const Extent& tile, Buffer* const* active, std::size_t active_count, Channel* channels,
-            std::size_t channel_count) {
-    Place places[kTile * kTile / kBlock];
-    const std::size_t count = touched_blocks(tile, active, active_count, places);
+            std::size_t channel_count, std::uint32_t* spikes) {
+    Marks any = {};
+    for (std::size_t i = 0; i < active_count; ++i) merge(any, active[i]->touched);
+    Blocks all, own;
+    all.list(any);
     for (std::size_t c = 0; c < channel_count; ++c) {
         Channel& channel = channels[c];
+        Marks marks = {};
+        for (std::size_t i = 0; i < channel.buffer_count; ++i) merge(marks, channel.buffers[i]->touched);
+        const Blocks& blocks = blocks_of(marks, all, own);
         switch (channel.buffer_count) {
-            case 1: update_channel<1>(tile, places, count, channel); break;
-            case 2: update_channel<2>(tile, places, count, channel); break;
-            case 3: update_channel<3>(tile, places, count, channel); break;
-            case 4: update_channel<4>(tile, places, count, channel); break;
-            default: update_channel<0>(tile, places, count, channel); break;
+            case 1: spikes = update_channel<1>(tile, blocks.at, blocks.count, channel, spikes); break;
+            case 2: spikes = update_channel<2>(tile, blocks.at, blocks.count, channel, spikes); break;
+            case 3: spikes = update_channel<3>(tile, blocks.at, blocks.count, channel, spikes); break;
+            case 4: spikes = update_channel<4>(tile, blocks.at, blocks.count, channel, spikes); break;
+            default: spikes = update_channel<0>(tile, blocks.at, blocks.count, channel, spikes); break;
         }
+        channel.spikes_end = spikes;
     }
     for (std::size_t i = 0; i < active_count; ++i) {
-        for (std::size_t k = 0; k < count; ++k)
-            for (int j = 0; j < kBlock; j += kLanes)
-                Lanes::store(active[i]->currents + places[k].current + j, Floats{});
+        const Blocks& blocks = blocks_of(active[i]->touched, all, own);
+        float* const currents = active[i]->currents;
+        for (std::size_t k = 0; k < blocks.count; ++k)
+            for (int j = 0; j < kBlock; j += kLanes) Lanes::store(currents + blocks.at[k] + j, Floats{});
+        active[i]->touched = {};
         active[i]->active = false;
+    }
+}
+
+void fade(float* membranes, float factor, float least) {
+    const auto scale = Lanes::all(factor), limit = Lanes::all(least);
+    for (std::int32_t i = 0; i < kPlane; i += kLanes) {
+        const Floats s = Lanes::load(membranes + i);
+        Lanes::store(membranes + i, scale * ((s < limit) & (-s < limit) ? Floats{} : s));
     }
 }

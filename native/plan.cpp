@@ -131,22 +131,26 @@ Patch Plan::patch_of(const LayerSpec& spec, std::int32_t out, std::int32_t in, b
                 left = std::min(left, j), right = std::max(right, j);
             }
     if (bottom < 0) return {};
-    const std::int32_t rows = bottom - top + 1;
-    const std::int32_t units = (right - left + (patterns ? kSpan - 1 : 0)) / kUnit + 1;
-    const std::int32_t size = rows * units * kUnit;
-    std::vector<float> weights(static_cast<std::size_t>(size) * (patterns ? kPatterns : 1));
-    for (std::size_t pattern = 0; pattern < weights.size() / size; ++pattern)
+    const std::int32_t rows = bottom - top + 1, units = (right - left + (patterns ? kSpan - 1 : 0)) / kUnit + 1;
+    const std::int32_t pitch = units * kUnit, size = rows * pitch, count = patterns ? kPatterns : 1;
+    std::vector<float> weights(static_cast<std::size_t>(size) * count);
+    for (std::int32_t pattern = 0; pattern < count; ++pattern)
         for (std::int32_t shift = 0; shift < kSpan; ++shift) {
             if (shift > 0 && (pattern >> (shift - 1) & 1) == 0) continue;
+            float* const first = weights.data() + static_cast<std::ptrdiff_t>(pattern) * size + shift;
             for (std::int32_t i = top; i <= bottom; ++i)
                 for (std::int32_t j = left; j <= right; ++j)
-                    weights[pattern * size + (bottom - i) * units * kUnit + right - j + shift] +=
-                        kernel[static_cast<std::ptrdiff_t>(i) * spec.w + j];
+                    first[(bottom - i) * pitch + right - j] += kernel[static_cast<std::ptrdiff_t>(i) * spec.w + j];
         }
     // Channels often share a kernel; one copy stays in the cache.
-    auto known = std::find(weights_.begin(), weights_.end(), weights);
-    if (known == weights_.end()) known = weights_.insert(weights_.end(), std::move(weights));
-    return {0, (spec.w - 1) / 2 - right, (spec.h - 1) / 2 - bottom, rows, units, size, known->data()};
+    auto known = std::find_if(weights_.begin(), weights_.end(), [&](const Weights& other) {
+        return other.size == weights.size() && std::equal(weights.begin(), weights.end(), other.values.get());
+    });
+    if (known == weights_.end()) {
+        known = weights_.insert(weights_.end(), {floats(weights.size()), weights.size()});
+        std::copy(weights.begin(), weights.end(), known->values.get());
+    }
+    return {0, (spec.w - 1) / 2 - right, (spec.h - 1) / 2 - bottom, rows, units, size, known->values.get()};
 }
 
 void Plan::add_code(const std::vector<Link>& links) {

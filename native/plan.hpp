@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "decay.hpp"
+#include "floats.hpp"
 #include "patch.hpp"
 
 namespace velocell {
@@ -70,6 +71,10 @@ private:
         Decay decay;
         double a, threshold, reset;  // relative to v_leak
     };
+    struct Weights {
+        Floats values;
+        std::size_t size;
+    };
     // One kernel between an input channel and the output channels that share it.
     struct Link {
         Patch patch;
@@ -82,7 +87,7 @@ private:
     std::int32_t buffer_of(const std::vector<std::int32_t>& outs);
 
     std::vector<Neuron> neurons_;
-    std::vector<std::vector<float>> weights_;
+    std::vector<Weights> weights_;
     std::vector<std::vector<std::int32_t>> outs_;  // of each buffer
 };
 

@@ -29,12 +29,12 @@ public:
     std::uint16_t rank(std::int64_t t_us, std::uint16_t x, std::uint16_t y, bool on) {
         std::uint64_t& last = row(y)[x];
         const std::uint64_t before = std::exchange(last, (static_cast<std::uint64_t>(t_us) + 1) << 1 | std::uint64_t{on});
-        const auto all = static_cast<std::uint16_t>(silence_us_.size());
-        if (before == 0 || (flips_ && (before & 1) != on)) return all;
         const std::int64_t quiet_us = t_us + 1 - static_cast<std::int64_t>(before >> 1);
         std::uint16_t rank = 0;
         for (const std::int64_t silence_us : silence_us_) rank += quiet_us >= silence_us;
-        return rank;
+        // Without branches: both outcomes are common.
+        const bool passes = (before == 0) | (flips_ & ((before & 1) != std::uint64_t{on}));
+        return passes ? static_cast<std::uint16_t>(silence_us_.size()) : rank;
     }
 
     // What is remembered of a row's pixels.
