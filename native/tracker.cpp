@@ -149,7 +149,10 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
     }
     track.last_event_us = t;
     const double v = track.slow.speed();
-    if (track.id >= 0 && (flipped || static_cast<double>(silent_us) * 1e-6 * v >= 3.0)) track.crossings += 1;
+    if (track.id >= 0 && (flipped || static_cast<double>(silent_us) * 1e-6 * v >= 3.0)) {
+        track.crossings += 1;
+        track.crossed_px += std::exchange(track.coasted_px, 0.0);
+    }
     if (track.fast.count >= kStepEvents || seconds(track.fast.t_us, t) * v > kStep) advance(track, t);
 }
 
@@ -176,7 +179,7 @@ void Tracker::advance(Track& track, std::int64_t t) {
     track.expected_long = keep_long * track.expected_long + perimeter * px;
     track.misfit_px = disk_like(track, 1.6) ? std::max(0.0, track.misfit_px - px) : track.misfit_px + px;
     track.shape.fade(std::exp(-px / kShapeMemory));
-    if (track.id >= 0) track.crossed_px += px;
+    if (track.id >= 0) track.coasted_px += px;
     // What appears gives many events at once and seems fast: the first votes are soon forgotten.
     const double keep_vote = std::exp(-px / std::clamp(0.5 * track.travel, 0.5, kVoteMemory));
     for (double& vote : track.votes) vote *= keep_vote;

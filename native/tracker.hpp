@@ -64,7 +64,8 @@ struct Track {
     double spike_dx = 0, spike_dy = 0, spike_weight = 0;  // spikes against the fit
     double seen = 0, expected = 0;                        // ring events against px of travel, short
     double seen_long = 0, expected_long = 0;              // the same over a longer way
-    double crossings = 0, crossed_px = 0;                 // edge crossings for the contrast estimate
+    // For the contrast estimate: edge crossings, travel up to the last of them, travel since.
+    double crossings = 0, crossed_px = 0, coasted_px = 0;
     std::array<double, 3> shift_info{};                   // shift of the events against the fast fit,
     double shift_x = 0, shift_y = 0;                      // over the last fraction of a px: turns
     Shape shape;

@@ -72,7 +72,7 @@ def test_leaky_integration_survives_many_time_constants():
 def test_layer_1_follows_the_law(found, network):
     assert found.speeds.size >= 24
     assert (found.speeds[0], found.speeds[-1]) == (pytest.approx(25), pytest.approx(800))
-    assert found.peak_r2 > 0.99
+    assert found.peak_r2 > 0.98
     # Not by one steep channel alone, nor by the fast end alone.
     near = np.abs(np.log(found.peak_measured / found.peak_predicted))[:, found.speeds > 50]
     assert np.median(near) < 0.05

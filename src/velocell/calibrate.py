@@ -40,10 +40,12 @@ class Recipe:
     """The free choices of a calibration; the defaults were studied in benchmarks/architectures.
 
     ring_width_px W, inside: the kernel. memory: tau of an edge channel, in units of Lc / v_c with
-    Lc = pi W / 2. margin, margin_px: thresholds are raised by the factor margin + margin_px / R, since
-    a potential of few events has peaks above its mean (margin_blind_px where a trail filter has to
-    do without polarity and lets fewer through). trail_px: travel for which a pixel must
+    Lc = pi W / 2. Thresholds take the factor margin + (margin_peaks / (sqrt(R) (1 + v dt / W)) + margin_blur) / n
+    + margin_px / R, since a potential of few events has peaks above its mean, which a long tick
+    averages, and since few events show an edge blurred; behind a trail filter times margin_trail. trail_px: travel for which a pixel must
     have been silent, at the channel's own edge. hold: memory of layer 2, in Lc / v of the next edge.
+    reset, refractory: where layer 1 and layer 2 restart after a spike, in thresholds; low, so that one passage
+    is one answer and the number of spikes hardly grows with speed within a band.
     centre_px: radius of layer 2's centre; surround: its weight out to R. veto, veto_reach:
     weight and reach (in R) of the inhibition by faster channels.
     """
@@ -51,12 +53,15 @@ class Recipe:
     ring_width_px: float = RING_WIDTH_PX
     inside: float = -0.5
     memory: float = 0.3
-    margin: float = 1.02
-    margin_px: float = 0.32
-    margin_blind_px: float = 0.6
+    margin: float = 0.98
+    margin_peaks: float = 0.574
+    margin_blur: float = -0.16
+    margin_px: float = -0.25
+    margin_trail: float = 1.03
     trail_px: float = 3.0
     reset: float = -3.0
     hold: float = 0.4
+    refractory: float = -10.0
     centre_px: float = 1.6
     surround: float = -0.15
     veto: float = -3.0
@@ -67,7 +72,8 @@ def passage_density(kernel: ArrayLike, radius: float, *, step: float = 0.1) -> t
     """(x, rho): kernel-weighted events per px of travel of a disk's edge against the offset x (px)
     of the disk's centre from the kernel's, averaged over directions and sub-pixel positions.
 
-    kernel: (..., h, w), only its last two axes are used. Both arrays have shape (n,).
+    kernel: (..., h, w), only its last two axes are used. Both arrays have shape (n,). A pixel at
+    distance b from the path meets the edge where the centre is sqrt(R^2 - b^2) before and behind it.
     """
     weights = np.asarray(kernel, np.float64)
     weights = weights.reshape(-1, *weights.shape[-2:])[0]
@@ -82,37 +88,49 @@ def _density(shape: tuple[int, int], data: bytes, radius: float, step: float) ->
     h, w = shape
     reach = math.hypot(h, w) / 2 + radius + 1
     x = np.arange(-reach, reach + step, step)
+    row, column = np.nonzero(weights)
+    weight = weights[row, column]
+    px, py = column - (w - 1) / 2, row - (h - 1) / 2
     rho = np.zeros_like(x)
-    angles = np.arange(0.5, 720) / 720 * 2 * np.pi
-    headings = np.radians([0.0, 11.0, 22.5, 34.0, 45.0])
-    sideways = np.linspace(-0.5, 0.5, 4, endpoint=False) + 0.125
+    headings = (np.arange(48) + 0.5) / 48 * np.pi
+    sideways = (np.arange(8) + 0.5) / 8 - 0.5
     for heading in headings:
-        along = np.array([np.cos(heading), np.sin(heading)])
+        along, beside = px * np.cos(heading) + py * np.sin(heading), py * np.cos(heading) - px * np.sin(heading)
         for shift in sideways:
-            # Points of the circle, as seen from the kernel; each edge element sweeps
-            # R |cos| dtheta pixels per px of travel.
-            px = x[:, None] * along[0] - shift * along[1] + radius * np.cos(angles)
-            py = x[:, None] * along[1] + shift * along[0] + radius * np.sin(angles)
-            swept = radius * np.abs(np.cos(angles - heading)) * (2 * np.pi / angles.size)
-            column = np.floor(px + w / 2).astype(int)
-            row = np.floor(py + h / 2).astype(int)
-            inside = (column >= 0) & (column < w) & (row >= 0) & (row < h)
-            values = np.where(inside, weights[np.clip(row, 0, h - 1), np.clip(column, 0, w - 1)], 0.0)
-            rho += values @ swept
-    return x, rho / (headings.size * sideways.size)
+            met = np.abs(beside - shift) < radius
+            half = np.sqrt(radius**2 - (beside[met] - shift) ** 2)
+            for at in (along[met] - half, along[met] + half):
+                rho += np.bincount(np.rint((at + reach) / step).astype(int), weight[met], x.size)
+    return x, rho / (headings.size * sideways.size * step)
 
 
-def psi(kernel: ArrayLike, radius: float, memory_px: ArrayLike) -> Floats:
-    """Psi(L) for each memory length L = v tau (px): shape of `memory_px`. Unit: events per px of travel."""
+def psi(kernel: ArrayLike, radius: float, memory_px: ArrayLike, tick_px: ArrayLike = 0.0) -> Floats:
+    """Psi(L) for each memory length L = v tau (px): shape of `memory_px`. Unit: events per px of travel.
+
+    tick_px: travel v dt within a tick, fitting `memory_px`. Events of one tick count alike and potentials
+    exist at its end only, so that a long tick lowers the peak; 0 is the limit of short ticks.
+    """
     step = 0.1
     x, rho = passage_density(kernel, radius, step=step)
-    lengths = np.asarray(memory_px, np.float64)
-    peaks = []
-    for length in lengths.ravel():
-        # A first-order low-pass along the path, exact for rho constant within a step.
-        keep = math.exp(-step / length)
-        peaks.append(float(np.max(np.convolve(rho, (1 - keep) * keep ** np.arange(x.size))[: x.size])))
+    lengths, ticks = np.broadcast_arrays(np.asarray(memory_px, np.float64), np.asarray(tick_px, np.float64))
+    peaks = [_peak(x, rho, length, tick, step) for length, tick in zip(lengths.ravel(), ticks.ravel(), strict=True)]
     return np.array(peaks).reshape(lengths.shape)
+
+
+def _peak(x: Floats, rho: Floats, length: float, tick: float, step: float) -> float:
+    # A first-order low-pass along the path, exact for rho constant within a step: how much of the
+    # whole weight lies within each distance.
+    distance = np.arange(x.size + 1) * step
+    if tick < step:
+        within = -np.expm1(-distance / length)
+        return float(np.convolve(rho, np.diff(within))[: x.size].max())
+    keep = math.exp(-tick / length)
+    age = np.floor(distance / tick)
+    within = 1 - keep**age * (1 - (1 - keep) * (distance / tick - age))
+    v = np.convolve(rho, np.diff(within))[: x.size]
+    # The mean over where in a tick the passage falls.
+    starts = x[0] + tick * (np.arange(8) + 0.5) / 8
+    return float(np.mean([np.interp(np.arange(start, x[-1], tick), x, v).max() for start in starts]))
 
 
 def choose_dt_us(fastest_px_s: float, ring_width_px: float = RING_WIDTH_PX) -> int:
@@ -153,9 +171,9 @@ def calibrate(
 
     tau_s = recipe.memory * corner_px / edges
     a = -np.expm1(-dt * 1e-6 / tau_s)
-    blind = contrast is None and not polarity
-    margin = recipe.margin + (recipe.margin_blind_px if blind else recipe.margin_px) / radius
-    v_th = margin * count * dt * 1e-6 * edges * psi(kernel, radius, edges * tau_s)
+    tick_px = edges * dt * 1e-6
+    margin = _margin(contrast, radius, tick_px, recipe)
+    v_th = margin * count * tick_px * psi(kernel, radius, edges * tau_s, tick_px)
     # Forward Euler with a = 1 - exp(-dt / tau) decays exactly as the time constant says.
     neurons = LIFBox(a / (dt * 1e-6), v_th, v_reset=recipe.reset * v_th)
     first = Layer.from_arrays(kernel, neurons, len(edges) if contrast is None else 1)
@@ -164,10 +182,18 @@ def calibrate(
         "bands": "as asked",
         "dt_us": "as asked" if dt_us else f"the fastest edge moves at most {recipe.ring_width_px / 2:g} px in it",
         "tau_mem_inv": f"{recipe.memory:g} of the time in which an edge at its speed crosses {corner_px:.3g} px",
-        "v_th": f"{margin:.3g} n dt v Psi(v tau) with n = {count:g} events per edge crossing",
+        "v_th": f"{margin[0]:.3g} to {margin[-1]:.3g} n dt v Psi(v tau) with n = {count:g} events per edge crossing",
         "n": "as asked" if contrast is not None else "share of edge crossings that pass the trail filter",
     }
     return Network(dt, (first, _selective_layer(edges, dt, radius, recipe)), trail, wanted, float(radius), origin)
+
+
+def _margin(contrast: float | None, radius: float, tick_px: Floats, recipe: Recipe) -> Floats:
+    """By how much each threshold lies above the mean peak; tick_px: travel within a tick, per channel."""
+    peaks = recipe.margin_peaks / (math.sqrt(radius) * (1 + tick_px / recipe.ring_width_px))
+    few = (peaks + recipe.margin_blur) / (1.0 if contrast is None else contrast)
+    margin = recipe.margin + few + recipe.margin_px / radius
+    return np.asarray(margin * recipe.margin_trail if contrast is None else margin)
 
 
 def _check(radius: float, bands: Bands, contrast: float | None, dt_us: int | None, recipe: Recipe) -> None:
@@ -213,4 +239,4 @@ def _selective_layer(edges: Floats, dt_us: int, radius: float, recipe: Recipe) -
     corner_px = math.pi * recipe.ring_width_px / 2
     a = -np.expm1(-dt_us * 1e-6 / (recipe.hold * corner_px / edges[1:]))
     # A threshold of a: more than one lone spike in the centre.
-    return selective_layer(own, veto, LIFBox(a / (dt_us * 1e-6), a), channels=edges.size)
+    return selective_layer(own, veto, LIFBox(a / (dt_us * 1e-6), a, v_reset=recipe.refractory * a), channels=edges.size)

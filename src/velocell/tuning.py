@@ -183,7 +183,7 @@ def predicted_peaks(network: Network, speeds: ArrayLike, radius: float, crossing
     a = first.neurons.decay(network.dt_us).astype(np.float64)
     with np.errstate(divide="ignore"):
         tau_s = -network.dt_us * 1e-6 / np.log1p(-a)
-    rows = [psi(weights[c], radius, np.maximum(v * tau_s[c], 1e-3)) for c in range(first.channels)]
+    rows = [psi(weights[c], radius, np.maximum(v * tau_s[c], 1e-3), v * network.dt_us * 1e-6) for c in range(first.channels)]
     peaks = np.asarray(crossings) * network.dt_us * 1e-6 * v * np.array(rows)
     return np.asarray(peaks + first.neurons.v_leak[:, None], np.float64)
 
