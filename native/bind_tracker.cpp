@@ -1,9 +1,10 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
-#include <nanobind/stl/pair.h>
 #include <nanobind/stl/vector.h>
 
+#include <array>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -79,8 +80,9 @@ void bind_tracker(nb::module_& m) {
              nb::arg("spike_x"), nb::arg("spike_y"), nb::arg("spike_channel"), nb::arg("until_us"))
         .def("copy", [](const velocell::Tracker& self) { return velocell::Tracker(self); })
         .def("passages", [](const velocell::Tracker& self) {
-            std::vector<std::pair<double, double>> pairs;
-            for (const auto& passage : self.passages()) pairs.emplace_back(passage.crossing_share, passage.radius);
-            return pairs;
+            std::vector<std::array<double, 3>> rows;
+            for (const auto& passage : self.passages())
+                rows.push_back({passage.crossing_share, passage.radius, passage.contrast});
+            return rows;
         });
 }

@@ -40,7 +40,10 @@ int Track::band() const {
     return *best > 0.05 ? static_cast<int>(best - votes.begin()) : -1;
 }
 
-Passage Track::passage() const { return {crossings / (4 * radius * crossed_px), radius}; }
+Passage Track::passage() const {
+    const double pixels = 4 * radius * crossed_px;
+    return {crossings / pixels, radius, ring_events / pixels};
+}
 
 double Track::support() const {
     if (expected < 1 || seen_long <= 0) return 1.0;
@@ -149,6 +152,7 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
     }
     track.last_event_us = t;
     const double v = track.slow.speed();
+    if (track.id >= 0) track.ring_events += 1;
     if (track.id >= 0 && (flipped || static_cast<double>(silent_us) * 1e-6 * v >= 3.0)) {
         track.crossings += 1;
         track.crossed_px += std::exchange(track.coasted_px, 0.0);
@@ -332,6 +336,7 @@ void Tracker::confirm(Track& track) {
     track.id = lost->id;
     track.crossings += lost->crossings;
     track.crossed_px += lost->crossed_px;
+    track.ring_events += lost->ring_events;
     lost->id = -1;
     lost->dead = true;
 }

@@ -47,9 +47,10 @@ struct Row {
     double x, y, speed, speed_err, heading, radius, confidence;
 };
 
-// What a followed object tells about the recording: share of its edge crossings seen, radius (px).
+// What a followed object tells about the recording: share of its edge crossings seen, radius (px),
+// events per edge crossing.
 struct Passage {
-    double crossing_share, radius;
+    double crossing_share, radius, contrast;
 };
 
 struct Track {
@@ -64,8 +65,8 @@ struct Track {
     double spike_dx = 0, spike_dy = 0, spike_weight = 0;  // spikes against the fit
     double seen = 0, expected = 0;                        // ring events against px of travel, short
     double seen_long = 0, expected_long = 0;              // the same over a longer way
-    // For the contrast estimate: edge crossings, travel up to the last of them, travel since.
-    double crossings = 0, crossed_px = 0, coasted_px = 0;
+    // For the contrast estimate: edge crossings, travel up to the last of them, travel since, events.
+    double crossings = 0, crossed_px = 0, coasted_px = 0, ring_events = 0;
     std::array<double, 3> shift_info{};                   // shift of the events against the fast fit,
     double shift_x = 0, shift_y = 0;                      // over the last fraction of a px: turns
     Shape shape;

@@ -319,6 +319,7 @@ def test_dt_of_some_bands():
         ({"bands": ()}, NetworkError, "got none"),
         ({"bands": (0, 16)}, NetworkError, "above 0 px/s"),
         ({"bands": (16, 3e6)}, CalibrationError, "bands up to 3e\\+06 px/s need a dt below 1 us"),
+        ({"bands": (20, 100, 105)}, CalibrationError, r"from 100 to 105 px/s is too narrow.*at least 1\.\d+ times"),
         ({"radius": 0}, CalibrationError, "radius must be above 0 px, got 0"),
         ({"radius": -5}, CalibrationError, "radius must be above 0 px, got -5"),
         ({"radius": math.nan}, CalibrationError, "above 0 px, got nan"),

@@ -65,6 +65,6 @@ class Detector:
         return columns
 
     def passages(self) -> NDArray[np.float64]:
-        """What the objects that were followed for 5 px tell of the recording, shape (n, 2): the share
-        of their edge crossings that was seen, and their radius in px."""
-        return np.array(self._tracker.passages(), np.float64).reshape(-1, 2)
+        """What the objects that were followed for 5 px tell of the recording, shape (n, 3): the share
+        of their edge crossings that was seen, their radius in px, events per edge crossing."""
+        return np.array(self._tracker.passages(), np.float64).reshape(-1, 3)

@@ -179,15 +179,30 @@ def _settled(
         passages = _passages(trial, probe, engine)
         if not len(passages):
             break
-        network = trial
-        seen_share, seen_radius = (float(value) for value in np.median(passages, axis=0))
+        network = _told(trial, passages)
+        seen_share, seen_radius, _ = (float(value) for value in np.median(passages, axis=0))
         same_radius = abs(seen_radius / radius - 1) < _SAME_RADIUS
         if same_radius and abs(seen_share / share - 1) < _SETTLED:
-            return trial
+            return network
         share = seen_share
         radius = radius if same_radius else min(max(seen_radius, smallest), largest)
     # Far more events than edges that cross: flicker, which tells nothing of any disk.
     return network if share < _MOST_SHARE else None
+
+
+def _told(network: Network, passages: NDArray[np.float64]) -> Network:
+    """The network with what was measured in its origin: median, quartiles, number of objects."""
+    low, middle, high = np.percentile(passages, [25, 50, 75], axis=0)
+
+    def text(column: int) -> str:
+        spread = f"{low[column]:.3g} to {high[column]:.3g}"
+        return f"{middle[column]:.3g} ({spread}, the quartiles of {len(passages)} objects)"
+
+    measured = {
+        "n": f"share of edge crossings that pass the trail filter, measured: {text(0)}",
+        "contrast": f"events per pixel and edge crossing, measured: {text(2)}; the trail filter makes it irrelevant",
+    }
+    return replace(network, origin={**network.origin, **measured})
 
 
 def _passages(network: Network, recording: Recording, engine: str) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from velocell import engines
-from velocell.calibrate import psi
+from velocell.calibrate import answer_width, psi
 from velocell.errors import NetworkError, OptionError
 from velocell.files import replacing
 from velocell.network import Bands, Network
@@ -145,18 +145,18 @@ def tuning(
     recording = lanes.record(events, loss, noise_hz, seed)
     share = lanes.shares(engines.run(network, recording, engine=engine), len(bands))
     peaks, single, crossings = lanes.potentials(network, recording)
-    edges = np.array(bands.edges)
+    predicted = predicted_peaks(network, v, size, crossings)
     found = Tuning(
         bands=bands,
         speeds=v,
-        peak_predicted=predicted_peaks(network, v, size, crossings),
+        peak_predicted=predicted,
         peak_measured=peaks,
         peak_single=single,
         crossings=crossings,
         thresholds=network.layers[0].neurons.v_th.astype(np.float64),
-        share_predicted=((v >= edges[:-1, None]) & (v < edges[1:, None])).astype(np.float64),
+        share_predicted=predicted_shares(network, predicted, size),
         share_measured=share,
-        edges=_realised(v, share),
+        edges=realised_edges(v, share),
         contrast=events,
         radius_px=size,
         headings=tuple(float(heading) for heading in headings),
@@ -168,7 +168,7 @@ def tuning(
         other = Lanes.plan(v, size * radius_factor, directions or headings, seed)
         events, loss = _events(network, found.contrast * contrast_factor)
         answers = engines.run(network, other.record(events, loss, noise_hz, seed), engine=engine)
-        variants[name] = _realised(v, other.shares(answers, len(bands)))
+        variants[name] = realised_edges(v, other.shares(answers, len(bands)))
     return replace(found, variants=variants)
 
 
@@ -183,9 +183,41 @@ def predicted_peaks(network: Network, speeds: ArrayLike, radius: float, crossing
     a = first.neurons.decay(network.dt_us).astype(np.float64)
     with np.errstate(divide="ignore"):
         tau_s = -network.dt_us * 1e-6 / np.log1p(-a)
-    rows = [psi(weights[c], radius, np.maximum(v * tau_s[c], 1e-3), v * network.dt_us * 1e-6) for c in range(first.channels)]
+    rows = [
+        psi(weights[c], radius, np.maximum(v * tau_s[c], 1e-3), v * network.dt_us * 1e-6) for c in range(first.channels)
+    ]
     peaks = np.asarray(crossings) * network.dt_us * 1e-6 * v * np.array(rows)
     return np.asarray(peaks + first.neurons.v_leak[:, None], np.float64)
+
+
+def predicted_shares(network: Network, peaks: ArrayLike, radius: float) -> Floats:
+    """Share of the stretches that each final channel wins, (N, n), from layer 1's mean peaks (C, n).
+
+    A channel answers where a single peak reaches its threshold. The logarithm of single peaks is
+    normal; its mean and width, for the events per edge crossing that a network is made for, were fitted
+    to simulated passages (R = 3 to 20 px, 1 to 10 events). A final channel wins unless a faster one
+    answers; nothing competes below the lowest edge, and above the highest the channel that only
+    vetoes has to be there in time, so that both edges lie further out.
+    """
+    neurons = network.layers[0].neurons
+    filtered = network.trail_filter is not None
+    count = 1.0 if filtered else assumed_crossings(network) or 1.0
+    mean = (0.244 / math.sqrt(radius) - 0.027) / count - (0.03 if filtered else 0.048)
+    width = answer_width(radius, None if filtered else count)
+    shift = np.zeros(neurons.channels)
+    shift[0] = 2.6 * width
+    if network.bands is not None and neurons.channels > len(network.bands):
+        shift[-1] = -2.3 * width
+    above = np.maximum(np.asarray(peaks) - neurons.v_leak[:, None], 1e-9) / (neurons.v_th - neurons.v_leak)[:, None]
+    answers = _normal((np.log(above) + mean + shift[:, None]) / width)
+    alone = np.cumprod((1 - answers)[::-1], axis=0)[::-1]  # no answer of this channel or a faster one
+    shares = answers * np.append(alone[1:], np.ones((1, answers.shape[1])), axis=0)
+    return np.asarray(shares if network.bands is None else shares[: len(network.bands)], np.float64)
+
+
+def _normal(z: Floats) -> Floats:
+    """Distribution function of the normal distribution."""
+    return np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in z.ravel()]).reshape(z.shape)
 
 
 def assumed_crossings(network: Network) -> float | None:
@@ -235,7 +267,7 @@ def _check(headings: Sequence[float], noise_hz: float) -> None:
         raise OptionError(f"the noise must be 0 or more events per pixel and second, got {noise_hz:g}")
 
 
-def _realised(speeds: Floats, shares: Floats) -> Floats:
+def realised_edges(speeds: Floats, shares: Floats) -> Floats:
     """(N, 2): speeds at which each share first and last crosses half of its maximum."""
     edges = np.full((len(shares), 2), np.nan)
     log = np.log(speeds)
