@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORE := CMakeLists.txt pyproject.toml $(wildcard native/*)
 
-.PHONY: help demo test lint types unit bench clean
+.PHONY: help demo test lint types unit bench sanitize clean
 
 help:  ## This list.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,17 @@ unit: .venv/tested
 
 bench: .venv/tested  ## Speed and cost of the engines, as JSON and plots in ./bench
 	$(BIN)/python -m benchmarks.engine --out bench
+
+# A package of its own in build/sanitize. Without site (-S) the editable install cannot take its place.
+SANITIZED = LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 PYTHONPATH="build/sanitize:$$(echo .venv/lib/python*/site-packages)" $(BIN)/python -S
+
+sanitize: .venv/tested  ## The C++ core's tests under AddressSanitizer and UndefinedBehaviorSanitizer (GCC).
+	rm -rf build/sanitize
+	$(BIN)/pip install --quiet --no-deps --target build/sanitize --config-settings=build-dir=build/sanitize-cmake \
+		--config-settings=cmake.define.VELOCELL_SANITIZE=ON .
+	$(SANITIZED) -c 'import velocell._native as core; assert "build/sanitize" in core.__file__, core.__file__'
+	$(SANITIZED) -m pytest -p no:cacheprovider tests/test_engine_native.py tests/test_detect.py
 
 clean:  ## Remove everything that was built.
 	rm -rf .venv build demo bench src/velocell/*.so

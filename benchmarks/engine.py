@@ -2,7 +2,8 @@
 
 The contract's scenes, seeded. Times are medians over the runs with the spread (min to max); Norse, the
 dense reference of the field, runs in the same process for a stated number of ticks, and its time per
-tick is multiplied by the ticks. Results go to stdout as Markdown and to OUT/engine.json.
+tick is multiplied by the ticks. Results go to stdout as Markdown, to OUT/engine.json (described by
+engine.schema.json, against which it is checked) and to OUT/engine.png (what the cost follows).
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 
+from benchmarks.engine_plot import plot_curves
 from velocell import __version__
+from velocell.architectures import with_selection
 from velocell.calibrate import calibrate
 from velocell.detect import Detector
 from velocell.engines import native
@@ -30,59 +35,89 @@ from velocell.evaluate import evaluate
 from velocell.kernels import circular_kernel
 from velocell.network import Layer, Network
 from velocell.neurons import LIFBox
+from velocell.plots import save_figure
 from velocell.recording import Recording
 from velocell.simulate import random_scene, simulate
 from velocell.tracks import Tracks
 
 BANDS = (20.0, 93.0, 430.0, 2000.0)
 SEED = 11
+SCHEMA = Path(__file__).with_name("engine.schema.json")
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is run; the tests take little of everything."""
+
+    runs: int = 5
+    scene_us: int = 1_000_000
+    norse_ticks: int = 20
+    curve_events: int = 200_000
+    step_events_per_s: int = 1_000_000
+    detect_us: int = 10_000_000  # 0: not at all
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("bench"))
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--norse-ticks", type=int, default=20)
-    parser.add_argument("--quick", action="store_true", help="one second of each scene, no end-to-end run of 10 s")
+    parser.add_argument("--runs", type=int, default=Effort.runs)
+    parser.add_argument("--norse-ticks", type=int, default=Effort.norse_ticks)
+    parser.add_argument("--quick", action="store_true", help="without the end-to-end run of 10 s")
     arguments = parser.parse_args()
-    result: Row = {"machine": machine(), "runs": arguments.runs}
-    print(f"{result['machine']['processor']}, {result['machine']['cores']} cores, median of {arguments.runs} runs\n")
-    hd, _ = simulate(hd_300(1))
-    result["engine"] = engine_rows(hd, arguments.runs)
-    show("HD-300, 1280x720, 300 disks, 1 s", result["engine"])
-    result["norse"] = norse_rows(hd, arguments.norse_ticks, result["engine"])
-    show("Norse, dense, the first layer of the same network", result["norse"])
-    result["scaling"] = scaling_rows(arguments.runs)
-    show("What the cost follows (layer 1, three channels, one thread)", result["scaling"])
-    result["step"] = step_rows()
+    effort = Effort(runs=arguments.runs, norse_ticks=arguments.norse_ticks)
+    write(measure(replace(effort, detect_us=0) if arguments.quick else effort), arguments.out)
+
+
+def measure(effort: Effort) -> Row:
+    """Every part, shown as it comes; the result is what engine.schema.json describes."""
+    result: Row = {"machine": machine(), "runs": effort.runs}
+    print(f"{result['machine']['processor']}, {result['machine']['cores']} cores, median of {effort.runs} runs\n")
+    hd, _ = simulate(hd_300(effort.scene_us))
+    result["engine"] = engine_rows(hd, effort.runs)
+    show(f"HD-300, 1280x720, 300 disks, {effort.scene_us * 1e-6:g} s", result["engine"])
+    result["norse"] = norse_rows(hd, effort.norse_ticks, result["engine"])
+    show("Norse, dense, the same networks", result["norse"])
+    result["curves"] = curve_rows(effort)
+    show("What the cost follows (layer 1)", result["curves"])
+    result["step"] = step_rows(effort)
     show("VGA-20, network and detection in steps of 1 ms", result["step"])
-    if not arguments.quick:
-        result["detect"] = detect_rows(3)
-        show("detect, end to end, from an uncompressed npz: 10 s of HD-300", result["detect"])
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "engine.json").write_text(json.dumps(result, indent=2) + "\n")
-    plot(result["scaling"], arguments.out / "scaling.png")
+    if effort.detect_us:
+        result["detect"] = detect_rows(effort.detect_us, min(effort.runs, 3))
+        show(f"detect, end to end, from an uncompressed npz: {effort.detect_us * 1e-6:g} s of HD-300", result["detect"])
+    return result
 
 
-def hd_300(seconds: int) -> Any:
+def write(result: Row, out: Path) -> None:
+    check(result)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "engine.json").write_text(json.dumps(result, indent=2) + "\n")
+    save_figure(plot_curves(result["curves"]), out / "engine.png")
+
+
+def check(result: Row) -> None:
+    """Raises jsonschema.ValidationError where a result is not what the schema says."""
+    jsonschema.validate(result, json.loads(SCHEMA.read_text()))
+
+
+def hd_300(duration_us: int) -> Any:
     return random_scene(
-        300, width=1280, height=720, duration_us=seconds * 1_000_000, radius=5, speeds=(20, 2000), contrast=1,
+        300, width=1280, height=720, duration_us=duration_us, radius=5, speeds=(20, 2000), contrast=1,
         noise_hz=0.1, seed=SEED, separate=False,
     )  # fmt: skip
 
 
-def vga_20() -> Recording:
-    """20 disks; the contrast is raised until the stream carries 1 Mev/s."""
+def vga_20(events_per_s: int) -> Recording:
+    """Two seconds of 20 disks; the contrast is raised until the stream carries so many events."""
     contrast = 1.0
     while True:
         recording, _ = simulate(
             random_scene(20, width=640, height=480, duration_us=2_000_000, radius=5, speeds=(20, 2000),
                          contrast=contrast, noise_hz=0.1, seed=SEED, separate=False)
         )  # fmt: skip
-        if len(recording) >= 2_000_000:
+        if len(recording) >= 2 * events_per_s:
             return recording
-        contrast *= 1.02 * 2_000_000 / len(recording)
+        contrast *= 1.02 * 2 * events_per_s / len(recording)
 
 
 def three_channels(dt_us: int = 1000, side_radius: float = 5.0, channels: int = 3) -> Network:
@@ -91,6 +126,18 @@ def three_channels(dt_us: int = 1000, side_radius: float = 5.0, channels: int = 
     a = np.geomspace(0.02, 0.3, channels)
     v_th = np.geomspace(1.0, 6.0, channels)
     return Network(dt_us, (Layer.from_arrays(kernel, LIFBox(a / (dt_us * 1e-6), v_th)),))
+
+
+def two_layers() -> Network:
+    """The same with inhibition and smoothing behind it, without a trail filter."""
+    return with_selection(three_channels(), centre_px=1.6, surround_px=5.0, reach_px=10.0, hold_us=15_000)
+
+
+NETWORKS: dict[str, Callable[[], Network]] = {
+    "layer 1, three channels": three_channels,
+    "two layers, three channels": two_layers,
+    "two layers, trail filter (detect)": lambda: calibrate(BANDS, 5.0, crossing_share=1.0),
+}
 
 
 def seconds_of(run: Callable[[], object], runs: int) -> list[float]:
@@ -121,66 +168,69 @@ def native_row(name: str, network: Network, recording: Recording, threads: int, 
 
 
 def engine_rows(recording: Recording, runs: int) -> list[Row]:
-    networks = {
-        "layer 1, three channels": three_channels(),
-        "two layers, trail filter (detect)": calibrate(BANDS, 5.0, crossing_share=1.0),
-    }
-    return [native_row(n, net, recording, threads, runs) for n, net in networks.items() for threads in (1, 2)]
+    return [
+        native_row(name, network(), recording, threads, runs)
+        for name, network in NETWORKS.items()
+        for threads in (1, 2)
+    ]
 
 
 def norse_rows(recording: Recording, ticks: int, rows: list[Row]) -> list[Row]:
+    """The networks without a trail filter, which Norse does not have; none where it is not installed."""
     try:
         import torch
 
         from velocell.engines.norse import SpikingNetwork
     except ImportError:
-        return [{"norse": "not installed"}]
-    network = three_channels()
-    frames = torch.from_numpy(recording.between(stop_us=ticks * 1000).to_dense(1000).sum(axis=1))
+        return []
     result = []
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
+    for name in list(NETWORKS)[:2]:
+        network = NETWORKS[name]()
+        frames = torch.from_numpy(recording.between(stop_us=ticks * network.dt_us).to_dense(network.dt_us).sum(axis=1))
         module = SpikingNetwork(network)
-        with torch.no_grad():
-            times = seconds_of(lambda: module(frames), 3)  # noqa: B023
-        per_tick = float(np.median(times)) / ticks
-        whole = per_tick * recording.duration_us / network.dt_us
-        ratio = whole / next(row["seconds"] for row in rows if row["threads"] == threads)
-        result.append({"threads": threads, "ticks run": ticks, "s per tick": per_tick, "s for 1 s": whole,
-                       "native is faster by": ratio})  # fmt: skip
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            with torch.no_grad():
+                times = seconds_of(lambda: module(frames), 3)  # noqa: B023
+            per_tick = float(np.median(times)) / ticks
+            whole = per_tick * recording.duration_us / network.dt_us
+            ratio = whole / next(r["seconds"] for r in rows if (r["network"], r["threads"]) == (name, threads))
+            result.append({"network": name, "threads": threads, "ticks run": ticks, "s per tick": per_tick,
+                           "s for the scene": whole, "native is faster by": ratio})  # fmt: skip
     return result
 
 
-def scaling_rows(runs: int) -> list[Row]:
+def curve_rows(effort: Effort) -> list[Row]:
+    """One quantity at a time is varied around the same case: uniform events of 1 s on 640x360."""
     rng = np.random.default_rng(SEED)
+    n = effort.curve_events
 
-    def uniform(events: int, width: int, height: int) -> Recording:
+    def uniform(events: int) -> Recording:
         t = np.sort(rng.integers(0, 1_000_000, events))
-        # The same place for the same event: only the sensor around it grows.
         x, y = rng.integers(0, 640, events), rng.integers(0, 360, events)
-        return Recording.from_arrays(t, x, y, width=width, height=height, start_us=0, stop_us=1_000_000)
+        return Recording.from_arrays(t, x, y, width=640, height=360, start_us=0, stop_us=1_000_000)
 
-    few = uniform(200_000, 640, 360)
-    large = replace(few, width=1280, height=720)
-    cases = [
-        ("200 kev, 640x360", few, three_channels()),
-        ("the same events, 1280x720", large, three_channels()),
-        ("2 Mev, 640x360", uniform(2_000_000, 640, 360), three_channels()),
-        ("kernel 23x23", few, three_channels(side_radius=10.0)),
-        ("kernel 43x43", few, three_channels(side_radius=20.0)),
-        ("8 channels", few, three_channels(channels=8)),
-    ]
-    base = 0.0
+    few, many = uniform(n), uniform(10 * n)
+    cases = [("events", events, uniform(events), three_channels(), 1) for events in (n // 10, n // 3, n, 3 * n)]
+    cases.append(("events", 10 * n, many, three_channels(), 1))
+    # The same place for the same event: only the sensor around it grows.
+    for width, height in ((640, 360), (960, 540), (1280, 720), (2560, 1440)):
+        cases.append(("pixels", width * height, replace(few, width=width, height=height), three_channels(), 1))
+    for radius in (1.0, 3.0, 5.0, 10.0, 20.0):
+        network = three_channels(side_radius=radius)
+        cases.append(("kernel side", network.layers[0].kernel.shape[-1], few, network, 1))
+    cases += [("channels", channels, few, three_channels(channels=channels), 1) for channels in (1, 2, 3, 6, 12)]
+    cases += [("threads", threads, many, three_channels(), threads) for threads in (1, 2, 3, 4)]
     rows = []
-    for name, recording, network in cases:
-        row = native_row(name, network, recording, 1, runs)
-        base = base or row["seconds"]
-        rows.append({"case": name, "Mev/s": row["Mev/s"], "seconds": row["seconds"], "cost": row["seconds"] / base})
+    for varied, value, recording, network, threads in cases:
+        row = native_row("", network, recording, threads, effort.runs)
+        rows.append({"varied": varied, "value": int(value), "events": len(recording), "threads": threads}
+                    | {key: row[key] for key in ("Mev/s", "min", "max", "seconds")})  # fmt: skip
     return rows
 
 
-def step_rows() -> list[Row]:
-    recording = vga_20()
+def step_rows(effort: Effort) -> list[Row]:
+    recording = vga_20(effort.step_events_per_s)
     network = calibrate(BANDS, 5.0, crossing_share=1.0)
     rows = []
     for threads in (1, 2):
@@ -203,32 +253,46 @@ import sys
 from benchmarks.engine import hd_300
 from velocell.formats import write_npz
 from velocell.simulate import simulate
-recording, truth = simulate(hd_300(10))
+recording, truth = simulate(hd_300(int(sys.argv[2])))
 write_npz(recording, sys.argv[1] + "/hd.npz")
 truth.write(sys.argv[1] + "/truth.csv")
 print(len(recording))
 """
 
 
-def detect_rows(runs: int) -> list[Row]:
-    """The whole command in a process of its own, so that peak memory is its own."""
+DETECT = """
+import atexit, pathlib, sys
+from velocell.cli import main
+peak = sys.argv.pop(1)
+atexit.register(lambda: pathlib.Path(peak).write_text(pathlib.Path("/proc/self/status").read_text()))
+main()
+"""
+
+
+def detect_rows(duration_us: int, runs: int) -> list[Row]:
+    """The whole command in a process of its own, which tells its peak memory itself (Linux): what the
+    system tells a parent starts with what the parent holds."""
     with tempfile.TemporaryDirectory() as folder:
-        # Simulated elsewhere: a child's peak memory starts with what its parent holds.
-        made = subprocess.run([sys.executable, "-c", MAKE_HD, folder], check=True, capture_output=True, text=True)
+        made = subprocess.run(
+            [sys.executable, "-c", MAKE_HD, folder, str(duration_us)], check=True, capture_output=True, text=True
+        )
         events = int(made.stdout)
         bands = ",".join(f"{edge:g}" for edge in BANDS)
+        status = Path(folder, "status")
         command = ["detect", f"{folder}/hd.npz", "--radius", "5", "--bands", bands, "-o", f"{folder}/out.csv"]
-        program = [sys.executable, "-c", "from velocell.cli import main; main()", *command]
-        rows = []
+        program = [sys.executable, "-c", DETECT, str(status), *command]
+        times, peaks = [], []
         for _ in range(runs):
             started = time.perf_counter()
-            process = subprocess.Popen(program, stderr=subprocess.DEVNULL)
-            _, _, usage = os.wait4(process.pid, 0)
-            rows.append((time.perf_counter() - started, usage.ru_maxrss / 1024))
-        seconds, peak = (float(value) for value in np.median(rows, axis=0))
+            subprocess.run(program, check=True, stderr=subprocess.DEVNULL)
+            times.append(time.perf_counter() - started)
+            line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+            peaks.append(float(line.split()[1]) / 1024)
+        seconds = float(np.median(times))
         scores = evaluate(Tracks.read(f"{folder}/out.csv"), Tracks.read(f"{folder}/truth.csv"), BANDS)
-    return [{"Mev/s": events / seconds / 1e6, "seconds": seconds, "peak MB": peak, "recall": scores.recall,
-             "precision": scores.precision, "band accuracy": scores.band_accuracy}]  # fmt: skip
+    return [{"Mev/s": events / seconds / 1e6, "seconds": seconds, "peak MB": float(np.median(peaks)),
+             "recall": scores.recall, "precision": scores.precision,
+             "band accuracy": scores.band_accuracy}]  # fmt: skip
 
 
 def machine() -> Row:
@@ -239,27 +303,25 @@ def machine() -> Row:
         processor = names[0] if names else processor
     return {
         "processor": processor, "cores": os.cpu_count(), "system": platform.platform(),
-        "python": platform.python_version(), "numpy": np.__version__, "velocell": __version__,
+        "python": platform.python_version(), "numpy": np.__version__,
+        "norse": version_of("norse"), "velocell": __version__,
     }  # fmt: skip
 
 
+def version_of(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def show(title: str, rows: list[Row]) -> None:
-    print(f"## {title}\n\n| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
+    print(f"## {title}\n")
+    if rows:
+        print("| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
     for row in rows:
         print("| " + " | ".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()) + " |")
     print(flush=True)
-
-
-def plot(rows: list[Row], path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    from velocell.plots import save_figure
-
-    figure = Figure(figsize=(7, 3), layout="constrained")
-    axes = figure.add_subplot()
-    axes.barh([row["case"] for row in rows][::-1], [row["cost"] for row in rows][::-1])
-    axes.set_xlabel("cost against the first case")
-    save_figure(figure, path)
 
 
 if __name__ == "__main__":

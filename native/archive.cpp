@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include "fault.hpp"
@@ -165,6 +166,7 @@ std::unique_ptr<Engine> Archive::load(const char* bytes, std::size_t size, std::
         throw EngineFault("this state was saved by another version or kind of machine; save it again");
     auto engine = std::make_unique<Engine>(read_spec(from), threads, max_spikes);
     const std::int64_t next_tick = from.number<std::int64_t>();
+    if (next_tick > std::numeric_limits<std::int64_t>::max() / engine->spec_.dt_us) refuse();
     if (next_tick >= 0) engine->next_tick_ = next_tick;
     engine->pending_ = {from.vector<std::int64_t>(), from.vector<std::uint16_t>(), from.vector<std::uint16_t>(),
                         from.vector<std::uint8_t>()};

@@ -4,7 +4,9 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "archive.hpp"
 #include "engine.hpp"
@@ -37,7 +39,8 @@ LayerSpec layer_of(const nb::tuple& arrays) {
     LayerSpec layer;
     layer.groups = nb::cast<std::int32_t>(arrays[1]);
     layer.out = static_cast<std::int32_t>(kernel.shape(0));
-    layer.in = static_cast<std::int32_t>(kernel.shape(1)) * layer.groups;
+    const std::int64_t in = static_cast<std::int64_t>(kernel.shape(1)) * layer.groups;
+    layer.in = static_cast<std::int32_t>(std::clamp<std::int64_t>(in, 0, std::numeric_limits<std::int32_t>::max()));
     layer.h = static_cast<std::int32_t>(kernel.shape(2));
     layer.w = static_cast<std::int32_t>(kernel.shape(3));
     layer.kernel.assign(kernel.data(), kernel.data() + kernel.size());
@@ -81,8 +84,9 @@ nb::tuple step(Engine& engine, Column<std::int64_t> t, Column<std::uint16_t> x, 
     try {
         const nb::gil_scoped_release release;
         spikes = engine.step(Chunk{t.data(), x.data(), y.data(), p ? p->data() : nullptr, n}, until_us, Signals());
-    } catch (const velocell::Interrupted&) {
-        throw nb::python_error();
+    } catch (...) {
+        if (PyErr_Occurred() != nullptr) throw nb::python_error();  // a signal, whatever else happened
+        throw;
     }
     const std::size_t size = spikes.size;
     return nb::make_tuple(array_of(std::move(spikes.t_us), size), array_of(std::move(spikes.x), size),

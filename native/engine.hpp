@@ -85,7 +85,7 @@ private:
 
     void run(Team& team, Chunk chunk, Budget& budget, std::vector<Block>& blocks);
     std::size_t stage(const Chunk& chunk, BlockEvents& block, std::vector<std::int64_t>& ticks);
-    SpikeColumns columns_of(Team& team, const std::vector<Block>& blocks) const;
+    SpikeColumns columns_of(Team& team, Budget& budget, const std::vector<Block>& blocks) const;
 
     NetworkSpec spec_;
     bool sees_polarity_;

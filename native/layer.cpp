@@ -16,8 +16,9 @@ namespace {
 
 std::atomic<const PatchOps*> selected{nullptr};
 
-constexpr std::size_t kWorkPerPoll = 1 << 22;  // floats added, about 1 ms
+constexpr std::size_t kListWork = 32, kSortWork = 64;  // of an event, of a spike, as floats added
 constexpr int kWidthBits = std::countr_zero(unsigned{kWidth}), kHeightBits = std::countr_zero(unsigned{kHeight});
+constexpr std::size_t kPiece = 1 << 20;        // spikes
 constexpr std::size_t kFewSpikes = 192;        // of a tick: sorted by comparison
 
 const PatchOps& selected_patch_ops() {
@@ -63,11 +64,11 @@ void Budget::spend(std::size_t worker, std::size_t spikes, std::size_t work) {
         left_ = 0;
         throw EngineFault("the network spikes more often than one step may report; raise v_th or feed shorter chunks");
     }
-    if (worker != 0) return;
-    work_ += work;
-    if (work_ < kWorkPerPoll) return;
-    work_ = 0;
-    if (interrupted_()) throw Interrupted();
+    if (worker == 0 && (work_ += work) >= kWorkPerPoll) {
+        work_ = 0;
+        poll();
+    }
+    if (stopped_) throw Interrupted();
 }
 
 Layer::Layer(std::shared_ptr<const Plan> plan, std::int32_t width, std::int32_t height)
@@ -111,9 +112,9 @@ std::size_t Layer::bytes() const {
 BlockSpikes Layer::run(Team& team, const BlockEvents& events, const std::vector<std::int64_t>& ticks, Budget& budget,
                        BlockEvents* next, const std::function<void()>& meanwhile) {
     prepare(team, ticks);
-    distribute(team, events);
+    distribute(team, events, budget);
     run_tiles(team, budget, meanwhile);
-    return collect(team, ticks.size(), next);
+    return collect(team, ticks.size(), budget, next);
 }
 
 void Layer::prepare(Team& team, const std::vector<std::int64_t>& ticks) {
@@ -125,13 +126,25 @@ void Layer::prepare(Team& team, const std::vector<std::int64_t>& ticks) {
     workers_.resize(std::max(workers_.size(), team.size()));
     for (Worker& worker : workers_) {
         worker.runs.clear();
-        worker.spike_count = 0;
+        worker.spikes.clear();
         if (worker.currents) continue;
         worker.events.resize(tiles_.size());
         worker.currents = floats(buffers * kChannelPlane);
         for (std::size_t i = 0; i < buffers; ++i)
             worker.buffers.push_back({{}, &worker.currents[i * kChannelPlane + kBlock], false});
     }
+}
+
+std::uint32_t* Layer::SpikeStore::room(std::size_t count) {
+    while (piece_ < pieces_.size() && pieces_[piece_].size - used_ < count) {
+        ++piece_;
+        used_ = 0;
+    }
+    if (piece_ == pieces_.size()) {
+        const std::size_t size = std::max(kPiece, 8 * count);
+        pieces_.push_back({std::make_unique_for_overwrite<std::uint32_t[]>(size), size});
+    }
+    return pieces_[piece_].first.get() + used_;
 }
 
 void Layer::TileEvents::grow() {
@@ -145,18 +158,19 @@ void Layer::TileEvents::grow() {
 
 // Lists for every tile the events whose patches reach it, in the order of the stream: each worker
 // those of a range of ticks.
-void Layer::distribute(Team& team, const BlockEvents& events) {
+void Layer::distribute(Team& team, const BlockEvents& events, Budget& budget) {
     const std::size_t parts = team.size();
     const auto first_tick = [&](std::size_t part) {
         const std::size_t share = events.ends.back() * part / parts;
         return static_cast<std::size_t>(std::lower_bound(events.starts.begin(), events.starts.end(), share) -
                                         events.starts.begin());
     };
-    team.run(parts, [&](std::size_t, std::size_t part) {
+    team.run(parts, [&](std::size_t worker, std::size_t part) {
         auto& lists = workers_[part].events;
         for (auto& list : lists) list.clear();
         const std::size_t stop = part + 1 < parts ? first_tick(part + 1) : events.ticks();
-        for (std::size_t tick = part > 0 ? first_tick(part) : 0; tick < stop; ++tick)
+        for (std::size_t tick = part > 0 ? first_tick(part) : 0; tick < stop; ++tick) {
+            budget.spend(worker, 0, kListWork * (events.ends[tick] - events.starts[tick]));
             for (std::size_t i = events.starts[tick]; i < events.ends[tick]; ++i) {
                 const Event event = events.events[i];
                 const std::int32_t x = event.x, y = event.y;
@@ -171,6 +185,7 @@ void Layer::distribute(Team& team, const BlockEvents& events) {
                     for (std::int32_t column = row == top ? left + 1 : left; column <= right; ++column)
                         lists[static_cast<std::size_t>(row) * columns_ + column].push(event);
             }
+        }
     });
     for (std::size_t part = parts; part < workers_.size(); ++part)
         for (auto& list : workers_[part].events) list.clear();
@@ -200,8 +215,7 @@ void Layer::run_tiles(Team& team, Budget& budget, const std::function<void()>& m
                 const Event* stop = event + 1;
                 while (stop < end && stop->tick == event->tick) ++stop;
                 const auto count = static_cast<std::size_t>(stop - event);
-                const std::size_t spikes = run_tick(tile, event, count, number);
-                budget.spend(number, spikes, static_cast<std::size_t>(count * plan_->mean_cost) + 64);
+                run_tick(tile, event, count, number, budget);
                 event = stop;
             }
         }
@@ -209,8 +223,13 @@ void Layer::run_tiles(Team& team, Budget& budget, const std::function<void()>& m
     });
 }
 
-std::size_t Layer::run_tick(Tile& tile, const Event* events, std::size_t count, std::size_t number) {
+void Layer::run_tick(Tile& tile, const Event* events, std::size_t count, std::size_t number, Budget& budget) {
     Worker& worker = workers_[number];
+    const std::size_t at_once = Budget::kWorkPerPoll / (plan_->cost + 1) + 1;
+    for (; count > at_once; events += at_once, count -= at_once) {
+        ops_->add(tile.extent, events, at_once, plan_->patches.data(), plan_->first.data(), worker.buffers.data());
+        budget.spend(number, 0, Budget::kWorkPerPoll);
+    }
     ops_->add(tile.extent, events, count, plan_->patches.data(), plan_->first.data(), worker.buffers.data());
     const std::size_t now = events->tick * plan_->channels();
     worker.channels.clear();
@@ -234,18 +253,18 @@ std::size_t Layer::run_tick(Tile& tile, const Event* events, std::size_t count, 
     for (Buffer& buffer : worker.buffers)
         if (buffer.active) worker.active.push_back(&buffer);
     // Room for every pixel of the tile in every channel, and what `update` may write beyond.
-    const std::size_t before = worker.spike_count, room = before + worker.channels.size() * kWidth * kHeight + kBlock;
-    if (worker.spikes.size() < room) worker.spikes.resize(2 * room);
-    std::uint32_t* const spikes = worker.spikes.data();
+    std::uint32_t* const spikes = worker.spikes.room(worker.channels.size() * kWidth * kHeight + kBlock);
     ops_->update(tile.extent, worker.active.data(), worker.active.size(), worker.channels.data(),
-                 worker.channels.size(), spikes + before);
+                 worker.channels.size(), spikes);
+    const std::uint32_t* begin = spikes;
     for (std::size_t i = 0; i < worker.channels.size(); ++i) {
-        const auto end = static_cast<std::size_t>(worker.channels[i].spikes_end - spikes);
-        if (end == worker.spike_count) continue;
-        worker.runs.push_back({events->tick, worker.numbers[i], static_cast<std::uint32_t>(number), worker.spike_count, end});
-        worker.spike_count = end;
+        const std::uint32_t* const end = worker.channels[i].spikes_end;
+        if (begin != end) worker.runs.push_back({events->tick, worker.numbers[i], begin, end});
+        begin = end;
     }
-    return worker.spike_count - before;
+    const auto spike_count = static_cast<std::size_t>(begin - spikes);
+    worker.spikes.take(spike_count);
+    budget.spend(number, spike_count, count * plan_->cost + 64);
 }
 
 void Layer::change_period(Tile& tile, std::size_t channel, std::int64_t period) const {
@@ -256,7 +275,7 @@ void Layer::change_period(Tile& tile, std::size_t channel, std::int64_t period) 
     ops_->fade(s, std::ldexp(1.0F, -Decay::kPeriodBits), gone ? std::numeric_limits<float>::infinity() : 0x1p+10F);
 }
 
-BlockSpikes Layer::collect(Team& team, std::size_t ticks, BlockEvents* next) {
+BlockSpikes Layer::collect(Team& team, std::size_t ticks, Budget& budget, BlockEvents* next) {
     const std::size_t channels = plan_->channels();
     // Runs by tick, then by tile: a counting sort, since within a tile ticks rise.
     std::sort(order_.begin(), order_.end());
@@ -268,7 +287,7 @@ BlockSpikes Layer::collect(Team& team, std::size_t ticks, BlockEvents* next) {
     };
     visit([&](const Run& run) {
         ++first[run.tick + 1];
-        at[run.tick + 1] += run.end - run.begin;
+        at[run.tick + 1] += run.size();
     });
     for (std::size_t tick = 0; tick < ticks; ++tick) {
         first[tick + 1] += first[tick];
@@ -290,6 +309,7 @@ BlockSpikes Layer::collect(Team& team, std::size_t ticks, BlockEvents* next) {
         next->events.resize(at[ticks]);
     }
     team.run(ticks, [&](std::size_t worker, std::size_t tick) {
+        budget.spend(worker, 0, kSortWork * (at[tick + 1] - at[tick]));
         std::uint32_t* starts = &spikes.starts[tick * channels];
         starts[0] = static_cast<std::uint32_t>(at[tick]);
         sort_tick(runs.data() + first[tick], runs.data() + first[tick + 1], workers_[worker], starts, spikes.pixels.get());
@@ -311,11 +331,11 @@ void Layer::sort_tick(const Run* begin, const Run* end, Worker& worker, std::uin
     const std::size_t channels = plan_->channels();
     const auto visit = [&](auto&& each) {
         for (const Run* run = begin; run < end; ++run)
-            for (std::size_t i = run->begin; i < run->end; ++i) each(run->channel, workers_[run->worker].spikes[i]);
+            for (const std::uint32_t* spike = run->begin; spike < run->end; ++spike) each(run->channel, *spike);
     };
     const std::uint32_t base = starts[0];
     std::size_t total = 0;
-    for (const Run* run = begin; run < end; ++run) total += run->end - run->begin;
+    for (const Run* run = begin; run < end; ++run) total += run->size();
     if (total <= kFewSpikes) {
         std::uint64_t keys[kFewSpikes];
         std::size_t n = 0, c = 0;

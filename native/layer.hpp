@@ -39,17 +39,24 @@ struct BlockSpikes {
     std::size_t size() const { return starts.back(); }
 };
 
-// What ends a step early: a signal (asked for by worker 0 now and then) or too many spikes.
+// What ends a step early: a signal, or too many spikes.
 class Budget {
 public:
+    // interrupted: whether a signal handler raised; asked on the calling thread only.
     Budget(std::function<bool()> interrupted, std::size_t spikes) : interrupted_(std::move(interrupted)), left_(spikes) {}
 
-    // Throws Interrupted or EngineFault. `spikes`, `work` (floats added): since the last call.
+    // `spikes`, `work` (about the floats added): since the last call. Throws Interrupted or EngineFault.
+    // To be called every few milliseconds by whoever works.
     void spend(std::size_t worker, std::size_t spikes, std::size_t work);
+    // For the calling thread: notes a signal, which the next `spend` of every worker throws.
+    void poll() noexcept { if (interrupted_()) stopped_ = true; }
+
+    static constexpr std::size_t kWorkPerPoll = 1 << 22;  // 1 to 4 ms
 
 private:
     std::function<bool()> interrupted_;
     std::atomic<std::size_t> left_;
+    std::atomic<bool> stopped_ = false;
     std::size_t work_ = 0;  // of worker 0
 };
 
@@ -75,10 +82,27 @@ private:
         Floats membranes;                   // (channels, kHeight, kStride); none before the first event
         std::size_t worker = 0, first_run = 0, last_run = 0;  // of the block
     };
-    // Spikes of one tile, tick and channel: worker's spikes[begin..end)
+    // Spikes of one tile, tick and channel.
     struct Run {
-        std::uint32_t tick, channel, worker;
-        std::size_t begin, end;
+        std::uint32_t tick, channel;
+        const std::uint32_t *begin, *end;
+
+        std::size_t size() const { return static_cast<std::size_t>(end - begin); }
+    };
+    // Spikes of a block, in pieces of memory that stay where they are: growing one array takes too long.
+    class SpikeStore {
+    public:
+        std::uint32_t* room(std::size_t count);
+        void take(std::size_t count) { used_ += count; }
+        void clear() { piece_ = used_ = 0; }
+
+    private:
+        struct Piece {
+            std::unique_ptr<std::uint32_t[]> first;
+            std::size_t size;
+        };
+        std::vector<Piece> pieces_;
+        std::size_t piece_ = 0, used_ = 0;
     };
     // A plain growing list: std::vector's push_back is measurably slower here.
     struct TileEvents {
@@ -101,19 +125,18 @@ private:
         std::vector<std::uint32_t> numbers;    // of those channels
         std::vector<const Buffer*> of_channel;  // their lists of buffers
         std::vector<Buffer*> active;
-        std::vector<std::uint32_t> spikes;     // of the block, the first spike_count
-        std::size_t spike_count = 0;
+        SpikeStore spikes;
         std::vector<Run> runs;
         std::vector<std::uint32_t> rows;  // for sorting
     };
 
     void allocate(Tile& tile) const;
     void prepare(Team& team, const std::vector<std::int64_t>& ticks);
-    void distribute(Team& team, const BlockEvents& events);
+    void distribute(Team& team, const BlockEvents& events, Budget& budget);
     void run_tiles(Team& team, Budget& budget, const std::function<void()>& meanwhile);
-    std::size_t run_tick(Tile& tile, const Event* events, std::size_t count, std::size_t number);
+    void run_tick(Tile& tile, const Event* events, std::size_t count, std::size_t number, Budget& budget);
     void change_period(Tile& tile, std::size_t channel, std::int64_t period) const;
-    BlockSpikes collect(Team& team, std::size_t ticks, BlockEvents* next);
+    BlockSpikes collect(Team& team, std::size_t ticks, Budget& budget, BlockEvents* next);
     void sort_tick(const Run* begin, const Run* end, Worker& worker, std::uint32_t* starts, std::uint32_t* pixels) const;
 
     std::shared_ptr<const Plan> plan_;

@@ -137,11 +137,12 @@ inline std::uint32_t* fire(const Extent& tile, std::uint32_t at, std::uint32_t f
                            std::uint32_t* spikes) {
     float* const s = channel.membranes + at;
     const auto row = static_cast<std::int32_t>(at / kStride), column = static_cast<std::int32_t>(at % kStride);
+    // Not above 0 where a patch's padding reaches a block beyond the sensor.
     const std::int32_t owned = tile.width - column;
     const std::uint32_t first = static_cast<std::uint32_t>(tile.y + row) << 16 | static_cast<std::uint32_t>(tile.x + column);
 #if defined(__AVX512F__)
     _mm512_mask_storeu_ps(s, static_cast<__mmask16>(fired), _mm512_set1_ps(channel.reset));
-    if (owned < kBlock) fired &= (1u << owned) - 1;
+    if (owned < kBlock) fired &= owned > 0 ? (1u << owned) - 1 : 0;
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512i pixels = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(first)));
     _mm512_storeu_si512(spikes, _mm512_maskz_compress_epi32(static_cast<__mmask16>(fired), pixels));

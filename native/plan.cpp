@@ -98,7 +98,6 @@ Plan::Plan(const LayerSpec& spec, const std::vector<std::int32_t>& rank_order, b
     buffer_count = outs_.size();
     for (std::size_t i = 0; i < outs_.size(); ++i)
         for (const std::int32_t out : outs_[i]) buffers[out].push_back(static_cast<std::uint32_t>(i));
-    mean_cost /= static_cast<double>(codes);
 }
 
 // Scales a channel so that its largest step is about 1: float32's whole range is left for the decay.
@@ -154,6 +153,7 @@ Patch Plan::patch_of(const LayerSpec& spec, std::int32_t out, std::int32_t in, b
 }
 
 void Plan::add_code(const std::vector<Link>& links) {
+    std::size_t added = 0;
     const auto add = [&](Patch patch, const std::vector<std::int32_t>& outs) {
         patch.buffer = buffer_of(outs);
         const bool any = !patches.empty();
@@ -162,7 +162,7 @@ void Plan::add_code(const std::vector<Link>& links) {
         right = std::max(any ? right : patch.left, patch.left + patch.units * kUnit - 1);
         bottom = std::max(any ? bottom : patch.top, patch.top + patch.rows - 1);
         patches.push_back(patch);
-        mean_cost += patch.size;
+        added += static_cast<std::size_t>(patch.size);
     };
     for (const Link& link : links) {
         if (buffer_of(link.outs) >= 0) {
@@ -171,6 +171,7 @@ void Plan::add_code(const std::vector<Link>& links) {
             for (const std::int32_t out : link.outs) add(link.patch, {out});
         }
     }
+    cost = std::max(cost, added);
 }
 
 // The buffer of these output channels; -1 where there are too many sets of channels to give each

@@ -62,7 +62,7 @@ public:
     std::vector<std::uint32_t> first;                 // of each code; one more at the end
     std::vector<std::vector<std::uint32_t>> buffers;  // of each channel: whose sum is its current
     std::size_t buffer_count = 0;
-    double mean_cost = 0;  // floats added per event, over all codes
+    std::size_t cost = 0;  // floats added for an event, at most
     // All patches of an event at (x, y) lie within [x + left, x + right], [y + top, y + bottom].
     std::int32_t left = 0, right = 0, top = 0, bottom = 0;
 

@@ -1,11 +1,18 @@
 #include "team.hpp"
 
+#include <chrono>
 #include <system_error>
 #include <utility>
 
 namespace velocell {
 
-Team::Team(std::size_t workers) {
+namespace {
+
+constexpr std::chrono::milliseconds kIdle(10);
+
+}  // namespace
+
+Team::Team(std::size_t workers, std::function<void()> idle) : idle_(std::move(idle)) {
     for (std::size_t worker = 1; worker < workers; ++worker) {
         try {
             threads_.emplace_back(&Team::live, this, worker);
@@ -40,7 +47,11 @@ void Team::run(std::size_t count, const Job& job) {
     start_.notify_all();
     work(0);
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [this] { return busy_ == 0; });
+    while (!done_.wait_for(lock, kIdle, [this] { return busy_ == 0; })) {
+        lock.unlock();
+        idle_();
+        lock.lock();
+    }
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 

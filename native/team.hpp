@@ -17,7 +17,8 @@ class Team {
 public:
     using Job = std::function<void(std::size_t worker, std::size_t index)>;
 
-    explicit Team(std::size_t workers);
+    // `idle` is called every few milliseconds while the caller only waits for others; it must not throw.
+    Team(std::size_t workers, std::function<void()> idle);
     ~Team();
     Team(const Team&) = delete;
     Team& operator=(const Team&) = delete;
@@ -33,6 +34,7 @@ private:
     void work(std::size_t worker);
 
     std::vector<std::thread> threads_;
+    std::function<void()> idle_;
     std::mutex mutex_;
     std::condition_variable start_, done_;
     const Job* job_ = nullptr;

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -127,13 +128,13 @@ def test_the_course_s_recording_agrees():
         pytest.skip(f"{COURSE_FILE} is not there")
     recording = read(COURSE_FILE)
     agreement = assert_agree(calibrate(BANDS, 5.0, polarity=False), recording, "native")
-    assert agreement.active > 1_000
+    assert agreement.active > 500
     assert agreement.differing < 0.01 * agreement.active
 
 
 def test_the_notebook_s_scene_agrees(scene):
     agreement = assert_agree(calibrate(BANDS, 5.0), scene, "native")
-    assert agreement.active > 1_000
+    assert agreement.active > 500
     assert agreement.differing < 0.01 * agreement.active
 
 
@@ -179,6 +180,17 @@ def test_kernels_of_any_size_reach_over_tiles(side):
     assert len(spikes.of_layer(0)) > 50
     assert len(spikes.of_layer(1)) > 20
     assert spikes.x.min() < 128 < spikes.x.max()
+
+
+@pytest.mark.parametrize("side", [1, 5, 17, 23])
+def test_nothing_spikes_beyond_the_sensor_s_edge(variant, side):
+    # Patches are padded to whole vectors: wherever the edge lies within one, the padding must stay silent.
+    network = Network(1_000, (Layer.from_arrays(np.ones((1, 1, side, side)), LIFBox(500.0, 0.1)),))
+    for width in range(124, 147):
+        x = np.arange(width - 12, width)
+        recording = Recording.from_arrays(np.arange(12) * 1_000, x, x % 30, width=width, height=30)
+        spikes = assert_same(network, recording, "native")
+        assert spikes.x.max() == width - 1
 
 
 def test_a_kernel_larger_than_its_weights_acts_where_they_are():
@@ -614,36 +626,62 @@ def test_a_missing_core_is_an_error_that_names_the_remedy(monkeypatch):
 # --- threads and signals of Python ------------------------------------------------------------------------
 
 
-def heavy() -> tuple[Network, Recording]:
-    """Seconds of work."""
+def heavy(box: int = 300) -> tuple[Network, Recording]:
+    """Seconds of work in a single tick, around `box` times `box` pixels."""
     rng = np.random.default_rng(0)
     n = 400_000
     recording = Recording.from_arrays(
-        np.zeros(n, np.int64), rng.integers(0, 300, n), rng.integers(0, 300, n), width=300, height=300
+        np.zeros(n, np.int64), rng.integers(0, box, n), rng.integers(0, box, n), width=300, height=300
     )
     return Network(1_000, (Layer.from_arrays(rng.random((1, 1, 201, 201)), LIFBox(20.0, 1e30)),)), recording
 
 
+def loud() -> tuple[Network, Recording]:
+    """Little to add, many millions of spikes to sort and pass on."""
+    rng = np.random.default_rng(0)
+    n = 100_000
+    recording = Recording.from_arrays(
+        np.sort(rng.integers(0, 400_000, n)), rng.integers(0, 640, n), rng.integers(0, 480, n), width=640, height=480
+    )
+    return Network(1_000, (Layer.from_arrays(np.ones((1, 1, 9, 9)), LIFBox([20.0] * 8, 1e-9)),)), recording
+
+
 @pytest.mark.parametrize("threads", [1, 2])
-def test_ctrl_c_ends_a_step_soon(threads):
-    network, recording = heavy()
+@pytest.mark.parametrize("box", [300, 20])  # 20: one tile has all the work, the calling thread may have none
+def test_ctrl_c_ends_a_step_soon(threads, box):
+    network, recording = heavy(box)
     state = native.init(network, recording.size, threads=threads)
+    answered = interrupted_after(0.05, lambda: native.step(network, state, recording, 10_000))
+    assert answered < 5
+    with pytest.raises(EngineError, match="cut short"):
+        native.step(network, state, recording)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_ends_a_step_of_many_spikes_soon(threads):
+    network, recording = loud()
+    state = native.init(network, recording.size, threads=threads, max_spikes=1 << 30)
+    assert interrupted_after(0.05, lambda: native.step(network, state, recording, 10**6)) < 5
+    with pytest.raises(EngineError, match="cut short"):
+        native.step(network, state, recording)
+
+
+def interrupted_after(delay: float, work: Callable[[], object]) -> float:
+    """Seconds from Ctrl-C to the end of `work`, which must end by it."""
     sent = []
 
     def interrupt() -> None:
-        time.sleep(0.2)
+        time.sleep(delay)
         sent.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        native.step(network, state, recording, 10_000)
+        work()
     answered = time.monotonic()
     thread.join()
-    assert answered - sent[0] < 5
-    with pytest.raises(EngineError, match="cut short"):
-        native.step(network, state, recording)
+    return answered - sent[0]
 
 
 def test_other_threads_run_meanwhile_but_not_on_the_same_state():
