@@ -4,6 +4,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 #include <utility>
@@ -44,15 +45,19 @@ nb::dict columns_of(const std::vector<velocell::Row>& rows) {
 
 nb::dict step(velocell::Tracker& tracker, Column<std::int64_t> t, Column<std::uint16_t> x, Column<std::uint16_t> y,
               std::optional<Column<std::uint8_t>> p, Column<std::int64_t> spike_t, Column<std::int32_t> spike_x,
-              Column<std::int32_t> spike_y, Column<std::int32_t> spike_channel, std::int64_t until_us) {
+              Column<std::int32_t> spike_y, Column<std::int32_t> spike_channel, Column<std::int32_t> spike_size,
+              std::int64_t until_us) {
     const auto n = t.shape(0), m = spike_t.shape(0);
     if (x.shape(0) != n || y.shape(0) != n || (p && p->shape(0) != n) || spike_x.shape(0) != m ||
-        spike_y.shape(0) != m || spike_channel.shape(0) != m)
+        spike_y.shape(0) != m || spike_channel.shape(0) != m || spike_size.shape(0) != m)
         throw std::invalid_argument("columns of events and of spikes must have one entry each");
+    for (std::size_t i = 0; i < m; ++i)
+        if (static_cast<std::size_t>(spike_size.data()[i]) >= tracker.sizes())
+            throw std::invalid_argument("a spike is of a size that the tracker does not know");
     const velocell::EventSpan events{t.data(), x.data(), y.data(), p ? p->data() : nullptr,
                                      static_cast<std::int64_t>(n)};
     const velocell::SpikeSpan spikes{spike_t.data(), spike_x.data(), spike_y.data(), spike_channel.data(),
-                                     static_cast<std::int64_t>(m)};
+                                     spike_size.data(), static_cast<std::int64_t>(m)};
     std::vector<velocell::Row> rows;
     {
         nb::gil_scoped_release release;
@@ -67,17 +72,19 @@ void bind_tracker(nb::module_& m) {
     nb::class_<velocell::Tracker>(m, "Tracker")
         .def(
             "__init__",
-            [](velocell::Tracker* self, int width, int height, std::int64_t every_us, std::int64_t dt_us, double radius,
-               std::vector<double> edges, double offset) {
-                if (width < 1 || height < 1 || every_us < 1 || dt_us < 1 || !(radius > 0) || edges.size() < 2)
-                    throw std::invalid_argument("a tracker needs a sensor, positive times and radius, and two edges");
+            [](velocell::Tracker* self, int width, int height, std::int64_t every_us, std::int64_t dt_us,
+               std::vector<double> radii, std::vector<double> edges, double offset) {
+                if (width < 1 || height < 1 || every_us < 1 || dt_us < 1 || radii.empty() ||
+                    !(*std::min_element(radii.begin(), radii.end()) > 0) || edges.size() < 2)
+                    throw std::invalid_argument("a tracker needs a sensor, positive times and radii, and two edges");
                 new (self) velocell::Tracker(
-                    velocell::TrackerConfig{width, height, every_us, dt_us, radius, std::move(edges), offset});
+                    velocell::TrackerConfig{width, height, every_us, dt_us, std::move(radii), std::move(edges), offset});
             },
             nb::kw_only(), nb::arg("width"), nb::arg("height"), nb::arg("every_us"), nb::arg("dt_us"),
-            nb::arg("radius"), nb::arg("edges"), nb::arg("offset"))
+            nb::arg("radii"), nb::arg("edges"), nb::arg("offset"))
         .def("step", &step, nb::arg("t_us"), nb::arg("x"), nb::arg("y"), nb::arg("p").none(), nb::arg("spike_t_us"),
-             nb::arg("spike_x"), nb::arg("spike_y"), nb::arg("spike_channel"), nb::arg("until_us"))
+             nb::arg("spike_x"), nb::arg("spike_y"), nb::arg("spike_channel"),
+             nb::arg("spike_size"), nb::arg("until_us"))
         .def("copy", [](const velocell::Tracker& self) { return velocell::Tracker(self); })
         .def("passages", [](const velocell::Tracker& self) {
             std::vector<std::array<double, 3>> rows;

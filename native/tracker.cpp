@@ -20,6 +20,11 @@ constexpr double kVoteMemory = 8.0;   // px of travel: band
 constexpr double kStep = 0.4;         // px of travel between two solutions
 constexpr int kStepEvents = 8;        // or so many events
 constexpr double kTurnShift = 0.5;    // px
+constexpr double kResize = 0.08;      // of the radius
+constexpr double kSmaller = 0.75;     // of the radius: so much smaller a ring sees parts of a disk only
+constexpr double kSizeVote = 0.1;     // of the radius: spikes for another size count less
+constexpr double kUnclear = 1.0;      // px: an event this much nearer to one ring than to another is of either
+constexpr double kCrowded = 3.0;      // px of travel after the last unclear event
 constexpr double kInside = 0.5;       // radii
 constexpr double kFewest = 0.35;      // events per pixel and edge crossing: fewer are noise,
 constexpr double kMost = 16.0;        // more are flicker
@@ -34,6 +39,12 @@ constexpr int kMaxTracks = 1 << 14;
 constexpr double kPi = 3.14159265358979323846;
 
 }  // namespace
+
+double Track::gate() const { return std::min(2.0, 0.5 * nominal); }
+
+double Track::wide_gate() const { return std::min(std::max(3.5, 0.25 * nominal), 0.7 * nominal); }
+
+double Track::reach() const { return std::max(2.5, 0.8 * nominal); }
 
 int Track::band() const {
     const auto best = std::max_element(votes.begin(), votes.end());
@@ -57,9 +68,6 @@ Tracker::Tracker(TrackerConfig config) : config_(std::move(config)) {
     const auto pixels = static_cast<std::size_t>(config_.width) * config_.height;
     last_us_.assign(pixels, std::numeric_limits<std::int64_t>::min() / 2);
     last_p_.assign(pixels, 2);
-    gate_ = std::min(2.0, 0.5 * config_.radius);
-    wide_gate_ = std::min(std::max(3.5, 0.25 * config_.radius), 0.7 * config_.radius);
-    uniform_ = kInside * kInside * config_.radius / (2 * wide_gate_ * 16 / 15);
     top_speed_ = 2.0 * config_.edges.back();
     const auto upkeep_us = static_cast<std::int64_t>(1e6 * kUpkeep / config_.edges.back());
     upkeep_us_ = std::clamp<std::int64_t>(upkeep_us, std::min(config_.dt_us, config_.every_us), config_.every_us);
@@ -89,7 +97,8 @@ void Tracker::step(const EventSpan& events, const SpikeSpan& spikes, std::int64_
         } else if (next == never) {
             break;
         } else if (ts <= te) {
-            on_spike(ts, spikes.x[s] + config_.offset, spikes.y[s] + config_.offset, spikes.channel[s]);
+            on_spike(ts, spikes.x[s] + config_.offset, spikes.y[s] + config_.offset, spikes.channel[s],
+                     config_.radii[spikes.size[s]]);
             ++s;
         } else {
             on_event(te, events.x[e], events.y[e], events.p ? events.p[e] : 2);
@@ -108,24 +117,39 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
     last_us_[pixel] = t;
     last_p_[pixel] = static_cast<std::uint8_t>(p);
 
-    Track* owner = nullptr;
-    double best = wide_gate_;
+    Track *owner = nullptr, *rival = nullptr;
+    double best = 1, second = 1;  // in gates
     for (const int index : cell) {
         Track& track = tracks_[index];
         const double s = seconds(track.fast.t_us, t);
         const double dx = x - (track.fast.x + track.fast.vx * s), dy = y - (track.fast.y + track.fast.vy * s);
         const double d = std::sqrt(dx * dx + dy * dy);
         if (d < kInside * track.radius) track.shape.inside += 1;
-        const double off = std::abs(d - track.radius);
+        const double off = std::abs(d - track.radius) / track.wide_gate();
         if (off < best) {
+            if (owner != nullptr && owner->id >= 0) {
+                second = best;
+                rival = owner;
+            }
             best = off;
             owner = &track;
+        } else if (off < second && track.id >= 0) {
+            second = off;
+            rival = &track;
         }
     }
     if (owner == nullptr) return;
     Track& track = *owner;
+    if (rival != nullptr && track.id >= 0 && (second - best) * track.wide_gate() < kUnclear) {
+        for (Track* each : {&track, rival}) {
+            each->crowded_until_us = t + static_cast<std::int64_t>(1e6 * kCrowded / pace(*each));
+            each->last_event_us = t;
+            each->seen += 0.5;
+        }
+        return;
+    }
     for (Fit* fit : {&track.fast, &track.slow}) {
-        const double gate = fit == &track.fast ? wide_gate_ : gate_;
+        const double gate = fit == &track.fast ? track.wide_gate() : track.gate();
         const double s = seconds(fit->t_us, t);
         const double dx = x - (fit->x + fit->vx * s), dy = y - (fit->y + fit->vy * s);
         const double d = std::sqrt(dx * dx + dy * dy);
@@ -181,7 +205,8 @@ void Tracker::advance(Track& track, std::int64_t t) {
     track.expected = keep * track.expected + perimeter * px;
     track.seen_long *= keep_long;
     track.expected_long = keep_long * track.expected_long + perimeter * px;
-    track.misfit_px = disk_like(track, 1.6) ? std::max(0.0, track.misfit_px - px) : track.misfit_px + px;
+    const bool crowded = track.crowded_until_us > t;
+    if (!crowded) track.misfit_px = disk_like(track, 1.6) ? std::max(0.0, track.misfit_px - px) : track.misfit_px + px;
     track.shape.fade(std::exp(-px / kShapeMemory));
     if (track.id >= 0) track.coasted_px += px;
     // What appears gives many events at once and seems fast: the first votes are soon forgotten.
@@ -197,13 +222,14 @@ void Tracker::advance(Track& track, std::int64_t t) {
     track.radius_sum *= keep_long;
     track.radius_weight *= keep_long;
     const double prior = 2 * perimeter;
-    const double measured = (track.radius_sum + prior * config_.radius) / (track.radius_weight + prior);
-    track.radius = std::clamp(measured, 0.8 * config_.radius, 1.2 * config_.radius);
+    const double measured = (track.radius_sum + prior * track.nominal) / (track.radius_weight + prior);
+    track.radius = std::clamp(measured, 0.8 * track.nominal, 1.2 * track.nominal);
+    if (config_.radii.size() > 1 && std::abs(track.radius - track.nominal) > kResize * track.nominal) resize(track);
 
     // After a turn the long memory is wrong: take the short one.
     const double apart = length(track.slow.x - track.fast.x, track.slow.y - track.fast.y);
     if (apart > std::max(1.0, track.radius / 5)) track.slow = track.fast;
-    if (!turned(track, t) && track.spike_weight > 2) relocate(track, t);
+    if (!crowded && !turned(track, t) && track.spike_weight > 2) relocate(track, t);
     const double keep_shift = std::exp(-px / kTurnMemory);
     track.shift_x *= keep_shift;
     track.shift_y *= keep_shift;
@@ -213,6 +239,14 @@ void Tracker::advance(Track& track, std::int64_t t) {
         leave(index);
         enter(index);
     }
+}
+
+// Among several sizes the first spike may have come from a neighbour of the right one.
+void Tracker::resize(Track& track) {
+    const int index = static_cast<int>(&track - tracks_.data());
+    leave(index);
+    track.nominal = std::clamp(track.radius, 0.8 * config_.radii.front(), 1.2 * config_.radii.back());
+    enter(index);
 }
 
 // Spikes that keep coming from beside the fit show that it lost the disk: begin again at the spikes.
@@ -254,11 +288,11 @@ void Tracker::restart(Track& track, std::int64_t t, double x, double y, double v
     track.shift_x = track.shift_y = 0;
 }
 
-void Tracker::on_spike(std::int64_t t, double x, double y, int channel) {
+void Tracker::on_spike(std::int64_t t, double x, double y, int channel, double radius) {
     if (channel < 0 || channel + 1 >= static_cast<int>(config_.edges.size())) return;
-    const double reach = std::max(2.5, 0.8 * config_.radius);
     Track *owner = nullptr, *lost = nullptr;
-    double best = reach, nearest_lost = 2.0 * config_.radius, ox = 0, oy = 0;
+    double best = 1, nearest_lost = 2, ox = 0, oy = 0;  // in reaches, in radii
+    bool covered = false;
     const int cx = std::clamp(static_cast<int>(x) / kCell, 0, grid_w_ - 1);
     const int cy = std::clamp(static_cast<int>(y) / kCell, 0, grid_h_ - 1);
     for (const int index : grid_[static_cast<std::size_t>(cy) * grid_w_ + cx]) {
@@ -266,38 +300,46 @@ void Tracker::on_spike(std::int64_t t, double x, double y, int channel) {
         const double s = seconds(track.fast.t_us, t);
         const double dx = x - (track.fast.x + track.fast.vx * s), dy = y - (track.fast.y + track.fast.vy * s);
         const double d = length(dx, dy);
-        if (d < best) {
-            best = d;
+        // A small ring answers to the edge of a large disk; that says nothing new.
+        if (track.id >= 0 && radius < kSmaller * track.radius) {
+            covered |= d < track.radius + radius;
+            continue;
+        }
+        if (d < best * track.reach()) {
+            best = d / track.reach();
             owner = &track;
             ox = dx;
             oy = dy;
-        } else if (d < nearest_lost && track.id >= 0 && track.support() < 0.6) {
-            nearest_lost = d;
+        } else if (d < nearest_lost * track.nominal && track.id >= 0 && track.support() < 0.6) {
+            nearest_lost = d / track.nominal;
             lost = &track;
         }
     }
+    if (owner == nullptr && covered) return;
     if (owner == nullptr && lost != nullptr) {
         restart(*lost, t, x, y, 0, 0);
         owner = lost;
         ox = oy = 0;
     }
     if (owner == nullptr) {
-        start(t, x, y, channel);
+        start(t, x, y, channel, radius);
         return;
     }
     Track& track = *owner;
     ++track.spikes;
-    track.votes[channel] += 1;
+    // A neuron for another size takes an object for faster or slower than it is.
+    const double misfit = config_.radii.size() > 1 ? (radius / track.radius - 1) / kSizeVote : 0;
+    track.votes[channel] += std::exp(-misfit * misfit);
     track.last_spike_us = t;
     track.spike_weight += 1;
     track.spike_dx += ox;
     track.spike_dy += oy;
 }
 
-void Tracker::start(std::int64_t t, double x, double y, int channel) {
+void Tracker::start(std::int64_t t, double x, double y, int channel, double radius) {
     if (tracks_.size() >= kMaxTracks) return;
     Track track;
-    track.radius = config_.radius;
+    track.nominal = track.radius = radius;
     track.votes.assign(config_.edges.size() - 1, 0.0);
     track.votes[channel] = 1;
     track.spikes = 1;
@@ -320,7 +362,7 @@ double Tracker::pace(const Track& track) const {
 // A new track that grew where an older one was just lost is the same object.
 void Tracker::confirm(Track& track) {
     Track* lost = nullptr;
-    double nearest = 2.5 * config_.radius;
+    double nearest = 2.5 * track.nominal;
     for (Track& other : tracks_) {
         if (other.id < 0 || other.dead || other.support() > 0.6) continue;
         const double d = length(other.fast.x - track.fast.x, other.fast.y - track.fast.y);
@@ -343,7 +385,9 @@ void Tracker::confirm(Track& track) {
 
 bool Tracker::disk_like(const Track& track, double slack) const {
     const double along = track.shape.along(track.slow.vx, track.slow.vy);
-    return track.shape.imbalance() < 0.33 * slack && track.shape.filling(uniform_) < 0.36 * slack &&
+    // Inside against ring, for events that are everywhere.
+    const double uniform = kInside * kInside * track.nominal / (2 * track.wide_gate() * 16 / 15);
+    return track.shape.imbalance() < 0.33 * slack && track.shape.filling(uniform) < 0.36 * slack &&
            along > 2.0 / 3 - 0.17 * slack && along < 2.0 / 3 + 0.15 * slack;
 }
 
@@ -353,7 +397,7 @@ bool Tracker::confirmed_now(const Track& track, double quiet_px) const {
     if (!track.settled || track.spikes < 5 || quiet_px > 1.5 || moved < 1.2) return false;
     if (track.slow.speed() < 0.5 * config_.edges.front()) return false;
     if (track.spike_weight > 0 &&
-        length(track.spike_dx, track.spike_dy) > 0.5 * config_.radius * track.spike_weight) return false;
+        length(track.spike_dx, track.spike_dy) > 0.5 * track.nominal * track.spike_weight) return false;
     if (track.seen < kFewest * track.expected || track.seen > kMost * track.expected) return false;
     return disk_like(track, 1.0);
 }
@@ -371,9 +415,12 @@ void Tracker::upkeep(std::int64_t t) {
         if (track.id < 0) {
             if (quiet_px > 3 || outside) track.dead = true;
             else if (confirmed_now(track, quiet_px)) confirm(track);
-        } else if (outside || silent_px > kCoast || quiet_px > 6 || (unsupported && quiet_px > 4) ||
-                   track.misfit_px > kMisfit + config_.radius) {
-            track.dead = true;
+        } else {
+            // Where two objects cross, a faster one silences the neurons of a slower one for a while.
+            const double patience = track.crowded_until_us > t ? 6 + 4 * track.nominal : 6;
+            track.dead = outside || silent_px > kCoast || quiet_px > patience ||
+                         (unsupported && quiet_px > std::max(4.0, patience - 6)) ||
+                         track.misfit_px > kMisfit + track.nominal;
         }
     }
     drop_doubles();
@@ -421,7 +468,10 @@ void Tracker::drop_doubles() {
             Track& b = tracks_[j];
             if (&b == &a || b.dead) continue;
             const bool a_first = (a.id >= 0) != (b.id >= 0) ? a.id >= 0 : a.birth_us < b.birth_us;
-            if (a_first && length(a.fast.x - b.fast.x, a.fast.y - b.fast.y) < 0.6 * config_.radius) b.dead = true;
+            if (!a_first || length(a.fast.x - b.fast.x, a.fast.y - b.fast.y) > 0.6 * std::min(a.radius, b.radius)) continue;
+            const double apart = length(a.slow.vx - b.slow.vx, a.slow.vy - b.slow.vy);
+            const bool crossing = b.id >= 0 && b.travel > kLongMemory && apart > 0.3 * a.slow.speed();
+            if (!crossing) b.dead = true;
         }
     }
 }
@@ -444,7 +494,7 @@ std::vector<Passage> Tracker::passages() const {
 // The cells in which events of the track may lie before it is entered anew.
 template <typename Visit>
 void Tracker::each_cell(const Track& track, Visit visit) {
-    const double reach = 1.2 * config_.radius + wide_gate_ + kMargin + 2;
+    const double reach = 1.2 * track.nominal + track.wide_gate() + kMargin + 2;
     const auto cell = [](double px, int count) {
         return std::clamp(static_cast<int>(std::floor(px / kCell)), 0, count - 1);
     };

@@ -20,7 +20,7 @@ struct TrackerConfig {
     int width = 0, height = 0;
     std::int64_t every_us = 5000;  // reporting interval
     std::int64_t dt_us = 1000;     // tick of the network: a spike is known at the end of its tick
-    double radius = 5;             // px
+    std::vector<double> radii;     // px, what spikes stand for
     std::vector<double> edges;     // N+1 band edges, px/s
     double offset = 0;             // where a spike's centre lies within its pixel: 0 or 0.5 px
 };
@@ -38,6 +38,7 @@ struct SpikeSpan {  // final layer only, sorted by time
     const std::int32_t* x;
     const std::int32_t* y;
     const std::int32_t* channel;
+    const std::int32_t* size;  // index of the radius
     std::int64_t n;
 };
 
@@ -56,11 +57,12 @@ struct Passage {
 struct Track {
     std::int32_t id = -1;  // -1 until confirmed
     Fit slow, fast;        // long and short memory
-    double radius = 0;
+    double nominal = 0, radius = 0;  // px: stated (or settled on), measured
     double radius_sum = 0, radius_weight = 0;
     std::vector<double> votes;
     double birth_x = 0, birth_y = 0;
     std::int64_t birth_us = 0, last_spike_us = 0, last_event_us = 0;
+    std::int64_t crowded_until_us = 0;  // its ring crosses that of another object: hold on to the path
     int spikes = 0;
     double spike_dx = 0, spike_dy = 0, spike_weight = 0;  // spikes against the fit
     double seen = 0, expected = 0;                        // ring events against px of travel, short
@@ -77,7 +79,10 @@ struct Track {
     double grid_x = 0, grid_y = 0;
     bool settled = false, dead = false;
 
-    int band() const;         // most voted, -1 without votes
+    double gate() const;       // px from the ring within which an event belongs to the slow fit,
+    double wide_gate() const;  // to the fast fit
+    double reach() const;      // px from the centre within which a spike belongs to it
+    int band() const;          // most voted, -1 without votes
     Passage passage() const;
     double support() const;  // ring events lately, against the track's usual number per px of travel
 };
@@ -89,16 +94,19 @@ class Tracker {
     // Feed events and final-layer spikes in time order and report every multiple of every_us up to until_us.
     void step(const EventSpan& events, const SpikeSpan& spikes, std::int64_t until_us, std::vector<Row>& rows);
 
+    std::size_t sizes() const { return config_.radii.size(); }
+
     // One per confirmed track that travelled far enough.
     std::vector<Passage> passages() const;
 
   private:
     void on_event(std::int64_t t, int x, int y, int p);
-    void on_spike(std::int64_t t, double x, double y, int channel);
+    void on_spike(std::int64_t t, double x, double y, int channel, double radius);
     void upkeep(std::int64_t t);
     void report(std::int64_t t, std::vector<Row>& rows) const;
     void advance(Track& track, std::int64_t t);
-    void start(std::int64_t t, double x, double y, int channel);
+    void start(std::int64_t t, double x, double y, int channel, double radius);
+    void resize(Track& track);
     void relocate(Track& track, std::int64_t t);
     bool turned(Track& track, std::int64_t t);
     void restart(Track& track, std::int64_t t, double x, double y, double vx, double vy);
@@ -124,8 +132,7 @@ class Tracker {
     std::vector<Passage> finished_;
     std::int64_t next_report_us_ = 0, next_upkeep_us_ = 0, upkeep_us_ = 0;
     std::int32_t next_id_ = 0;
-    double uniform_ = 0;  // inside against ring, for events that are everywhere
-    double gate_ = 2, wide_gate_ = 3.5, top_speed_ = 1000;
+    double top_speed_ = 1000;
 };
 
 }  // namespace velocell

@@ -40,7 +40,7 @@ CROSSING_SHARE = 0.85  # of all edge crossings that arrive through the trail fil
 class Recipe:
     """The free choices of a calibration; the defaults were studied in benchmarks/architectures.
 
-    ring_width_px W, inside: the kernel. memory: tau of an edge channel, in units of Lc / v_c with
+    ring_width_px W, inside, outside: the kernel. memory: tau of an edge channel, in units of Lc / v_c with
     Lc = pi W / 2. Thresholds take the factor margin + (margin_peaks / (sqrt(R) (1 + v dt / W)) + margin_blur) / n
     + margin_px / R, since a potential of few events has peaks above its mean, which a long tick
     averages, and since few events show an edge blurred; behind a trail filter times margin_trail. trail_px: travel for which a pixel must
@@ -53,6 +53,7 @@ class Recipe:
 
     ring_width_px: float = RING_WIDTH_PX
     inside: float = -0.5
+    outside: float = 0.0
     memory: float = 0.3
     margin: float = 0.98
     margin_peaks: float = 0.574
@@ -67,6 +68,26 @@ class Recipe:
     surround: float = -0.15
     veto: float = -3.0
     veto_reach: float = 2.0
+
+
+_BANK_STEP = 1.15
+_BANK_WIDTH_PX, _BANK_WIDTH = 2.5, 0.28  # px, of the radius: disks between two radii stay on the ring
+
+
+def bank_radii(smallest: float, largest: float) -> tuple[float, ...]:
+    """Radii (px) of the networks that together answer to all disks from `smallest` to `largest`."""
+    if not (math.isfinite(largest) and 0 < smallest < largest):
+        raise CalibrationError(
+            f"a range of radii runs from a smaller to a larger one above 0 px, got {smallest:g}:{largest:g}"
+        )
+    steps = max(1, math.ceil(math.log(largest / smallest) / math.log(_BANK_STEP)))
+    return tuple(float(radius) for radius in np.geomspace(smallest, largest, steps + 1))
+
+
+def bank_recipe(radius: float) -> Recipe:
+    """For one of several radii at once: its ring must not answer to the edge of a larger disk."""
+    width = max(_BANK_WIDTH_PX, _BANK_WIDTH * radius)
+    return Recipe(ring_width_px=width, outside=-0.6)
 
 
 def passage_density(kernel: ArrayLike, radius: float, *, step: float = 0.1) -> tuple[Floats, Floats]:
@@ -166,7 +187,7 @@ def calibrate(
     _check(radius, wanted, contrast, dt_us, recipe)
     edges = np.array(wanted.edges)
     dt = choose_dt_us(edges[-1], recipe.ring_width_px) if dt_us is None else dt_us
-    kernel = circular_kernel(radius, recipe.ring_width_px, inside=recipe.inside)
+    kernel = circular_kernel(radius, recipe.ring_width_px, inside=recipe.inside, outside=recipe.outside)
     corner_px = math.pi * recipe.ring_width_px / 2
     count = crossing_share if contrast is None else contrast
 

@@ -7,6 +7,7 @@ the C++ core (`native/tracker.hpp`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,28 +20,40 @@ from velocell.recording import Recording
 from velocell.spikes import Spikes
 
 
+def as_networks(network: Network | Sequence[Network]) -> tuple[Network, ...]:
+    """One network, or several that look together for different radii, as a tuple."""
+    return (network,) if isinstance(network, Network) else tuple(network)
+
+
 class Detector:
     """Follows disks through a stream; rows come at every multiple of `every_us`.
 
     Feed it consecutive parts of a recording with the spikes of the same time. A row at time t
-    uses only events and spikes before t.
+    uses only events and spikes before t. Several networks look for disks of several radii, with the same
+    bands; their spikes say for which (`Spikes.for_radius`).
     """
 
-    def __init__(self, network: Network, size: tuple[int, int], every_us: int = 5_000) -> None:
+    def __init__(self, network: Network | Sequence[Network], size: tuple[int, int], every_us: int = 5_000) -> None:
         from velocell._native import Tracker
 
-        if network.bands is None or network.radius_px is None:
+        networks = sorted(as_networks(network), key=lambda item: item.radius_px or 0.0)
+        first = networks[0]
+        radii = [item.radius_px for item in networks if item.radius_px is not None]
+        if first.bands is None or len(radii) < len(networks):
             raise NetworkError("detection needs a network with bands and a radius; calibrate one")
-        self._final_layer = len(network.layers) - 1
+        if any(item.bands != first.bands or item.dt_us != first.dt_us for item in networks):
+            raise NetworkError("networks that look together must have the same bands and the same dt")
+        self._final_layer = len(first.layers) - 1
+        self._radii = np.array(radii)
         self._size = size
         self._tracker = Tracker(
             width=size[0],
             height=size[1],
             every_us=every_us,
-            dt_us=network.dt_us,
-            radius=network.radius_px,
-            edges=list(network.bands.edges),
-            offset=centre_offset(network.layers[0].kernel.shape[-1]),
+            dt_us=first.dt_us,
+            radii=radii,
+            edges=list(first.bands.edges),
+            offset=centre_offset(first.layers[0].kernel.shape[-1]),
         )
 
     def step(self, events: Recording, spikes: Spikes, until_us: int) -> dict[str, NDArray[Any]]:
@@ -60,9 +73,19 @@ class Detector:
             final.x,
             final.y,
             final.channel,
+            self._sizes(final),
             until_us,
         )
         return columns
+
+    def _sizes(self, spikes: Spikes) -> NDArray[np.int32]:
+        """Which of the radii each spike stands for."""
+        if spikes.radius_px is None:
+            if self._radii.size > 1 and len(spikes):
+                raise NetworkError("spikes of several networks must say for which radius; use Spikes.for_radius")
+            return np.zeros(len(spikes), np.int32)
+        nearest = np.abs(spikes.radius_px[:, None] - self._radii).argmin(axis=1)
+        return np.asarray(nearest, np.int32)
 
     def passages(self) -> NDArray[np.float64]:
         """What the objects that were followed for 5 px tell of the recording, shape (n, 3): the share

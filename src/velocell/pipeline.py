@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell import engines, provenance
-from velocell.calibrate import CROSSING_SHARE, calibrate
-from velocell.detect import Detector
+from velocell.calibrate import CROSSING_SHARE, bank_radii, bank_recipe, calibrate, choose_dt_us
+from velocell.detect import Detector, as_networks
 from velocell.errors import OptionError, RecordingError
 from velocell.network import Bands, Network
 from velocell.recording import Polarity, Recording
@@ -32,11 +32,13 @@ _MOST_SHARE = 1.4
 _SAME_RADIUS = 0.03
 _RADIUS_LIMIT = 1.25
 _RADIUS_FACTORS = (1.0, 0.87, 1.15)
+_BANK_PROBES = 3
 
 
 @dataclass(frozen=True)
 class Detection:
-    """What `detect` found: the table, every layer's spikes (empty unless asked for), the network used.
+    """What `detect` found: the table, every layer's spikes (empty unless asked for), the networks used, one
+    for each radius.
 
     too_sparse: contrast and radius should have been measured on the recording, but nothing in it could
     be followed for long enough, so they are assumed.
@@ -44,25 +46,32 @@ class Detection:
 
     tracks: Tracks
     spikes: Spikes
-    network: Network
+    networks: tuple[Network, ...]
     too_sparse: bool = False
+
+    @property
+    def network(self) -> Network:
+        """The network used; of several, the one for the smallest radius."""
+        return self.networks[0]
 
 
 def detect(
     recording: Recording,
     bands: Bands | Sequence[float] | None = None,
-    radius: float = 5.0,
+    radius: float | tuple[float, float] = 5.0,
     *,
     contrast: float | None = None,
     dt_us: int | None = None,
     every_us: int = EVERY_US,
     polarity: Polarity = "merge",
-    network: Network | None = None,
+    network: Network | Sequence[Network] | None = None,
     engine: str = "native",
     keep_spikes: bool = True,
     on_block: Callable[[Recording], object] | None = None,
 ) -> Detection:
     """Find disks of `radius` px in a recording and tell in which of the `bands` (px/s) each moves.
+
+    A pair of radii is a range: several networks look for disks of all sizes in it.
 
     Left out, `contrast` is taken from the recording. `polarity`: `merge` and `both` feed all events to
     the network, whose trail filter, where the recording has polarity, uses it to tell two edges
@@ -81,21 +90,22 @@ def detect(
     if network is None:
         if bands is None:
             raise OptionError("detection needs speed bands or a network; give --bands or --network")
-        network = network_for(seen, bands, radius, contrast=contrast, dt_us=dt_us, engine=engine)
-        too_sparse = network.origin["n"] == NOT_MEASURED
+        network = networks_for(seen, bands, radius, contrast=contrast, dt_us=dt_us, engine=engine)
+        too_sparse = network[0].origin["n"] == NOT_MEASURED
+    networks = as_networks(network)
     rows: list[dict[str, Any]] = []
     spikes: list[Spikes] = []
-    for found, answered in follow(network, seen, every_us=every_us, engine=engine, on_block=on_block):
+    for found, answered in follow(networks, seen, every_us=every_us, engine=engine, on_block=on_block):
         rows.append(found)
         if keep_spikes:
             spikes.append(answered)
     columns = {name: np.concatenate([part.pop(name) for part in rows]) for name in COLUMNS}
-    tracks = Tracks.from_columns(columns, provenance.of_detection(recording, network))
-    return Detection(tracks, Spikes.concatenate(spikes), network, too_sparse)
+    tracks = Tracks.from_columns(columns, provenance.of_detection(recording, networks))
+    return Detection(tracks, Spikes.concatenate(spikes), networks, too_sparse)
 
 
 def follow(
-    network: Network,
+    network: Network | Sequence[Network],
     recording: Recording,
     *,
     every_us: int = EVERY_US,
@@ -114,16 +124,21 @@ def follow(
         yield found, spikes
 
 
-def respond(network: Network, recording: Recording, engine: str = "native") -> Iterator[tuple[Recording, Spikes]]:
-    """The recording block by block, each with the spikes of all layers."""
-    chosen = engines.load(engine)
-    state = chosen.init(network, recording.size)
+def respond(
+    network: Network | Sequence[Network], recording: Recording, engine: str = "native"
+) -> Iterator[tuple[Recording, Spikes]]:
+    """The recording block by block, each with the spikes of all layers (and of all networks)."""
+    chosen, networks = engines.load(engine), as_networks(network)
+    states = [chosen.init(item, recording.size) for item in networks]
     for block in recording.chunks(BLOCK_US):
-        until_us = block.stop_us
-        if until_us == recording.stop_us:  # the last tick is run although it may be cut short
-            until_us = -(-until_us // network.dt_us) * network.dt_us
-        state, spikes = chosen.step(network, state, block, until_us)
-        yield block, spikes
+        answers = []
+        for i, item in enumerate(networks):
+            until_us = block.stop_us
+            if until_us == recording.stop_us:  # the last tick is run although it may be cut short
+                until_us = -(-until_us // item.dt_us) * item.dt_us
+            states[i], spikes = chosen.step(item, states[i], block, until_us)
+            answers.append(spikes if item.radius_px is None else spikes.for_radius(item.radius_px))
+        yield block, spikes if len(networks) == 1 else Spikes.concatenate(answers)
 
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:
@@ -168,6 +183,49 @@ def network_for(
     return replace(stated, origin={**stated.origin, "n": NOT_MEASURED})
 
 
+def networks_for(
+    recording: Recording,
+    bands: Bands | Sequence[float],
+    radius: float | tuple[float, float],
+    *,
+    contrast: float | None = None,
+    dt_us: int | None = None,
+    engine: str = "native",
+) -> tuple[Network, ...]:
+    """The network for a radius (`network_for`), or those for all sizes in a range, calibrated together.
+
+    Raises OptionError for a range that is none.
+    """
+    if not isinstance(radius, tuple):
+        return (network_for(recording, bands, radius, contrast=contrast, dt_us=dt_us, engine=engine),)
+    wanted = bands if isinstance(bands, Bands) else Bands(tuple(bands))
+    share = CROSSING_SHARE
+    # All in the same ticks: what suits the narrowest ring suits the others.
+    dt = choose_dt_us(wanted.edges[-1]) if dt_us is None else dt_us
+
+    def calibrated() -> tuple[Network, ...]:
+        given: dict[str, Any] = {"contrast": contrast, "dt_us": dt, "polarity": recording.p is not None}
+        return tuple(
+            calibrate(wanted, one, crossing_share=share, recipe=bank_recipe(one), **given)
+            for one in bank_radii(*radius)
+        )
+
+    networks = calibrated()
+    networks[-1].check_size(*recording.size)
+    if contrast is not None:
+        return networks
+    probe = recording.between(stop_us=recording.start_us + PROBE_US)
+    for _ in range(_BANK_PROBES):
+        passages = _passages(networks, probe, engine)
+        if not len(passages) or np.median(passages[:, 0]) > _MOST_SHARE:
+            return tuple(replace(item, origin={**item.origin, "n": NOT_MEASURED}) for item in networks)
+        before, share = share, float(np.median(passages[:, 0]))
+        networks = tuple(_told(item, passages) for item in calibrated())
+        if abs(share / before - 1) < _SETTLED:
+            break
+    return networks
+
+
 def _settled(
     calibrated: Callable[[float, float], Network], probe: Recording, radius: float, engine: str
 ) -> Network | None:
@@ -205,7 +263,7 @@ def _told(network: Network, passages: NDArray[np.float64]) -> Network:
     return replace(network, origin={**network.origin, **measured})
 
 
-def _passages(network: Network, recording: Recording, engine: str) -> NDArray[np.float64]:
+def _passages(network: Network | Sequence[Network], recording: Recording, engine: str) -> NDArray[np.float64]:
     detector = Detector(network, recording.size, EVERY_US)
     for block, spikes in respond(network, recording, engine):
         detector.step(block, spikes, block.stop_us)

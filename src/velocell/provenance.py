@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
@@ -17,9 +18,10 @@ def version() -> str:
         return "not installed"
 
 
-def of_detection(recording: Recording, network: Network) -> dict[str, Any]:
+def of_detection(recording: Recording, networks: Sequence[Network]) -> dict[str, Any]:
     """What a table of tracks was made from."""
-    return {"recording": of_recording(recording), "network": of_network(network)}
+    made = {"recording": of_recording(recording), "network": of_network(networks[0])}
+    return made if len(networks) == 1 else {**made, "radii_px": [network.radius_px for network in networks]}
 
 
 def of_recording(recording: Recording) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ class Spikes:
     t_us: int64, first microsecond of the spike's tick. x, y: int32, pixels. channel: int32.
     layer: int32, counted from 0; the largest is the final one, whose channel k is band k.
     layers: how many layers the network has, 0 where that is not known; a final layer may be silent.
+    radius_px: where networks for several radii looked, the radius that a spike stands for, float64; else None.
     """
 
     t_us: NDArray[np.int64]
@@ -28,6 +29,7 @@ class Spikes:
     channel: NDArray[np.int32]
     layer: NDArray[np.int32]
     layers: int = 0
+    radius_px: NDArray[np.float64] | None = None
 
     @staticmethod
     def empty(layers: int = 0) -> Spikes:
@@ -36,15 +38,18 @@ class Spikes:
 
     @staticmethod
     def concatenate(parts: list[Spikes], layers: int = 0) -> Spikes:
-        """Join parts that follow each other in time (or come from different layers) and sort them."""
+        """Join parts that follow each other in time (or come from different layers or radii) and sort them."""
         layers = max([layers, *(part.layers for part in parts)])
         if not parts:
             return Spikes.empty(layers)
         joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
-        return Spikes(**joined, layers=layers).sorted()
+        known = [part.radius_px for part in parts if part.radius_px is not None]
+        radius = np.concatenate(known) if len(known) == len(parts) else None
+        return Spikes(**joined, layers=layers, radius_px=radius).sorted()
 
     def sorted(self) -> Spikes:
-        order = np.lexsort((self.x, self.y, self.channel, self.layer, self.t_us))
+        keys = (self.x, self.y, self.channel, self.layer, self.t_us)
+        order = np.lexsort(keys if self.radius_px is None else (self.radius_px, *keys))
         return self._take(order)
 
     def __len__(self) -> int:
@@ -59,15 +64,21 @@ class Spikes:
         return self.of_layer((self.layers or int(self.layer.max(initial=0)) + 1) - 1)
 
     def _take(self, index: NDArray[np.bool_] | NDArray[np.intp]) -> Spikes:
-        return Spikes(**{name: getattr(self, name)[index] for name in _ARRAYS}, layers=self.layers)
+        radius = None if self.radius_px is None else self.radius_px[index]
+        return Spikes(**{name: getattr(self, name)[index] for name in _ARRAYS}, layers=self.layers, radius_px=radius)
+
+    def for_radius(self, radius_px: float) -> Spikes:
+        """The same spikes, all of them standing for one radius."""
+        return replace(self, radius_px=np.full(len(self), float(radius_px)))
 
     def same_as(self, other: Spikes) -> bool:
         """True where every spike is the same."""
-        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in _ARRAYS)
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in (*_ARRAYS, "radius_px"))
 
     def to_npz(self, path: str | Path) -> None:
-        """Write the arrays `t_us, x, y, channel, layer` and the scalar `layers`."""
-        arrays: dict[str, Any] = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
+        """Write the arrays `t_us, x, y, channel, layer`, `radius_px` where there is one, and the scalar `layers`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        arrays: dict[str, Any] = {name: np.asarray(value) for name, value in values.items() if value is not None}
         with replacing(path) as part, part.open("wb") as handle:
             np.savez_compressed(handle, **arrays)
 
@@ -77,8 +88,11 @@ class Spikes:
         try:
             with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
                 columns = {name: arrays[name].astype(kinds.get(name, np.int32)) for name in _ARRAYS}
-                spikes = Spikes(**columns, layers=int(arrays["layers"]) if "layers" in arrays else 0)
-            if any(getattr(spikes, name).shape != (len(spikes),) for name in _ARRAYS):
+                radius = arrays["radius_px"].astype(np.float64) if "radius_px" in arrays else None
+                layers = int(arrays["layers"]) if "layers" in arrays else 0
+                spikes = Spikes(**columns, layers=layers, radius_px=radius)
+            lengths = [getattr(spikes, name).shape for name in _ARRAYS]
+            if any(shape != (len(spikes),) for shape in [*lengths, *([] if radius is None else [radius.shape])]):
                 raise ValueError("its arrays differ in length")
             return spikes
         except FileNotFoundError:
@@ -87,4 +101,4 @@ class Spikes:
             raise TableError(f"{path} is not a table of spikes ({error}); write one with --spikes") from None
 
 
-_ARRAYS = tuple(f.name for f in fields(Spikes) if f.name != "layers")
+_ARRAYS = tuple(f.name for f in fields(Spikes) if f.name not in ("layers", "radius_px"))

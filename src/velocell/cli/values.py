@@ -6,18 +6,44 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from velocell import formats
+from velocell.calibrate import bank_radii
 from velocell.errors import NetworkError, OptionError, RecordingError
+from velocell.formats import Source
 from velocell.network import Bands, Network
 from velocell.recording import Recording
-from velocell.units import parse_numbers, parse_size, parse_time_us
+from velocell.units import format_time, parse_numbers, parse_size, parse_time_us
 
 
-def read_events(file: Path, size: str | None, frame_time: str) -> Recording:
-    """The recording in a file. Raises RecordingError where it holds no events."""
+def open_events(file: Path, size: str | None, frame_time: str, strict: bool = False) -> Source:
+    """The recording in a file, not yet read. Raises RecordingError."""
     wanted = None if size is None else parse_size(size)
-    recording = formats.read(file, size=wanted, frame_time_us=parse_time_us(frame_time))
+    return formats.open_recording(file, size=wanted, frame_time_us=parse_time_us(frame_time), strict=strict)
+
+
+def read_events(
+    file: Path,
+    size: str | None,
+    frame_time: str,
+    from_us: int = 0,
+    to_us: int | None = None,
+    strict: bool = False,
+) -> Recording:
+    """The events in a file, or those of a part: times from the recording's start.
+
+    Raises RecordingError where the file holds no events, or ends before the part.
+    """
+    source = open_events(file, size, frame_time, strict)
+    start_us = source.start_us
+    recording = source.read(start_us + from_us if from_us else None, None if to_us is None else start_us + to_us)
     if not len(recording):
-        raise RecordingError(f"{file} holds no events; check that it was recorded and saved in full")
+        whole = recording if from_us == 0 and to_us is None else source.read()
+        if not len(whole):
+            raise RecordingError(f"{file} holds no events; check that it was recorded and saved in full")
+        if from_us >= whole.duration_us:
+            raise RecordingError(
+                f"--from {format_time(from_us)} lies after the end of {file}, which lasts "
+                f"{format_time(whole.duration_us)}; choose an earlier time"
+            )
     return recording
 
 
@@ -26,10 +52,17 @@ class Sought:
     """What to look for, from which a network follows, or a ready `network` that brings its own."""
 
     bands: Bands
-    radius: float
+    radius: float | tuple[float, float]
     contrast: float | None
     dt_us: int | None
     network: Network | None = None
+
+    @property
+    def one_radius(self) -> float:
+        """The radius, where no range will do. Raises OptionError."""
+        if isinstance(self.radius, tuple):
+            raise OptionError("a network is for one radius; give --radius one number of pixels, such as 5")
+        return self.radius
 
 
 def sought(
@@ -69,10 +102,14 @@ def _of_network(path: Path) -> Sought:
     return Sought(network.bands, network.radius_px, None, network.dt_us, network)
 
 
-def _radius(text: str) -> float:
-    if ":" in text:
-        raise OptionError(f"a range of radii is not available yet; give one instead of --radius {text}")
-    return _number(text, "--radius", " of pixels, such as 5")
+def _radius(text: str) -> float | tuple[float, float]:
+    what = " of pixels, such as 5, or a range, such as 3:15"
+    if ":" not in text:
+        return _number(text, "--radius", what)
+    smallest, _, largest = text.partition(":")
+    bounds = _number(smallest, "--radius", what), _number(largest, "--radius", what)
+    bank_radii(*bounds)  # a wrong range is told before the work
+    return bounds
 
 
 def _number(text: str, option: str, more: str) -> float:
