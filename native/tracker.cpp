@@ -408,7 +408,8 @@ void Tracker::upkeep(std::int64_t t) {
         advance(track, t);
         if (track.dead) continue;
         const double silent_px = seconds(track.last_event_us, t) * pace(track);
-        const double quiet_px = seconds(track.last_spike_us, t) * pace(track);
+        // Where two objects cross, a faster one silences the neurons of a slower one for a while.
+        const double quiet_px = seconds(std::max(track.last_spike_us, track.crowded_until_us), t) * pace(track);
         const bool outside = track.fast.x < 0 || track.fast.y < 0 || track.fast.x > config_.width - 1 ||
                              track.fast.y > config_.height - 1;
         const bool unsupported = track.support() < 0.2;
@@ -416,10 +417,8 @@ void Tracker::upkeep(std::int64_t t) {
             if (quiet_px > 3 || outside) track.dead = true;
             else if (confirmed_now(track, quiet_px)) confirm(track);
         } else {
-            // Where two objects cross, a faster one silences the neurons of a slower one for a while.
-            const double patience = track.crowded_until_us > t ? 6 + 4 * track.nominal : 6;
-            track.dead = outside || silent_px > kCoast || quiet_px > patience ||
-                         (unsupported && quiet_px > std::max(4.0, patience - 6)) ||
+            const double patience = track.misfit_px > 0 ? 6 : 10;
+            track.dead = outside || silent_px > kCoast || quiet_px > patience || (unsupported && quiet_px > 4) ||
                          track.misfit_px > kMisfit + track.nominal;
         }
     }
