@@ -26,8 +26,8 @@ LIMITS = """
 - Speeds within 10 % of a band's edge go to either band.
 - Contrast and radius are measured on the first second; where nothing can be followed in it, a warning says so
   and guesses stand in. The stated radius may be up to 15 % wrong, not more.
-- Pixels stuck at kHz rates need `--mask-hot`: 20 of them at 2 kHz halve the precision of such a scene without it
-  (`python -m benchmarks.hygiene`).
+- Pixels stuck at kHz rates have to be masked, as `velocell detect` does: with noise of 3 Hz/px, 20 of them at 2 kHz
+  halve the precision of such a scene (`python -m benchmarks.hygiene`).
 - `--contrast N` builds a network without trail filter; it is right for disks of that contrast only.
 - Where 300 disks cross freely on 1280x720, about 8 % of the steps are missed: ids end where two disks overlap for
   long (`python -m benchmarks.engine`).

@@ -4,12 +4,14 @@
 namespace nb = nanobind;
 
 void bind_engine(nb::module_& m);
+void bind_formats(nb::module_& m);
 #if defined(VELOCELL_TRACKER)
 void bind_tracker(nb::module_& m);
 #endif
 
 NB_MODULE(_native, m) {
     bind_engine(m);
+    bind_formats(m);
 #if defined(VELOCELL_TRACKER)
     bind_tracker(m);
 #endif

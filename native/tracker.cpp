@@ -434,6 +434,10 @@ void Tracker::report(std::int64_t t, std::vector<Row>& rows) const {
 }
 
 Row Tracker::row_of(const Track& track, std::int64_t t) const {
+    // The events of one crossing come one after the other, evenly, so that they err less together than
+    // independent ones would; fitted to simulated tracks of contrast 1 to 10.
+    const double each = track.crossings > 0 ? std::clamp(track.ring_events / track.crossings, 1.0, 20.0) : 1.0;
+    const double evenness = 0.52 * std::pow(each, -0.4);
     const double variance = track.variance / track.variance_weight;
     const int band = track.band();
     double sum = 0;
@@ -450,7 +454,7 @@ Row Tracker::row_of(const Track& track, std::int64_t t) const {
             track.fast.x,
             track.fast.y,
             speed,
-            track.slow.speed_sigma(variance),
+            evenness * track.slow.speed_sigma(variance),
             heading,
             track.radius,
             std::clamp(support * unanimity * (agrees ? 1.0 : 0.5), 0.0, 1.0)};

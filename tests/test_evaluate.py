@@ -349,3 +349,12 @@ def test_the_notebook_scene_scored_against_its_own_truth_bounces_included() -> N
     assert (scores.recall, scores.precision, scores.band_accuracy, scores.id_switches) == (1.0, 1.0, 1.0, 0)
     assert scores.localisation_median_px < 1e-6
     assert scores.localisation_rms_px < 0.1
+
+
+def test_tables_of_different_times_are_refused():
+    truth = lines()
+    later = replace(truth, t_us=truth.t_us + 500_000)
+    for tracks, other in ((later, truth), (truth, later)):
+        with pytest.raises(TableError, match=r"us and the truth from .* us; give the truth of the same recording"):
+            evaluate(tracks, other, EDGES)
+    evaluate(replace(truth, t_us=truth.t_us + 499_000), truth, EDGES)

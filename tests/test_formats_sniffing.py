@@ -61,19 +61,8 @@ def test_exactly_one_format_takes_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("head", "guess"),
     [
-        (b"% date 2024\n% evt 2.0\n% end\n\x00\x01\x02\x80", "a Prophesee RAW file"),
-        (b"% evt 3.0\n\x00\x01", "a Prophesee RAW file"),
-        (b"% format EVT21;height=720\n\x00\x01", "a Prophesee RAW file"),
-        (b"% Data file containing Event2D events.\n% Version 2\n\x0c\x08\x00", "a Prophesee DAT file"),
-        (b"#!AER-DAT4.0\r\n\x20\x00\x00", "an AEDAT4 file"),
-        (b"#!AER-DAT2.0\r\n# This is\r\n\x00\x00", "an AEDAT file of version 1 to 3"),
-        (b"#!AER-DAT3.1\r\n\x00", "an AEDAT file of version 1 to 3"),
-        (b"Event Stream\x02\x00\x00", "an Event Stream file"),
-        (b"\x89HDF\r\n\x1a\n\x00\x00", "an HDF5 file"),
-        (b"#ROSBAG V2.0\n\x45\x00", "a ROS 1 bag"),
-        (b"SQLite format 3\x00\x10", "an SQLite database, as ROS 2 bags are"),
-        (b"\x89MCAP0\r\n\x01", "an MCAP file"),
-        (b"\x93NUMPY\x01\x00v\x00{", r"a single NumPy array \(.npy\)"),
+        (b"% date 2024\n\x00\x01\x02\x80", "a Prophesee file"),
+        (b"#ROSBAG V1.2\n\x45\x00", "a ROS bag of version 1"),
         (b"\x80\x04\x95\x05\x00\x00", "a Python pickle, which could run code"),
         (b"\x1f\x8b\x08\x00", r"a compressed file \(unpack it first\)"),
         ("t,x,y\n1,2,3\n".encode("utf-16"), r"text in UTF-16 \(save it as UTF-8\)"),
@@ -144,18 +133,9 @@ def test_read_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("path", sorted(SHARED.glob("*.*")), ids=lambda path: path.name)
 def test_shared_recordings(path: Path) -> None:
-    """Formats that are not read yet are at least told apart, and never taken for text."""
-    guesses = {
-        ".aedat4": "AEDAT4",
-        ".aedat": "AEDAT file of version",
-        ".raw": "Prophesee RAW",
-        ".es": "Event Stream",
-        ".bag": "ROS 1 bag",
-        ".bin": "unknown format",
-        ".md": "neither an event nor a header",
-        ".csv": "neither an event nor a header",
-    }
-    if path.name == "2404_circle.dat":
-        assert len(formats.read(path)) == 25_948
+    """What is no recording is never taken for one."""
+    guesses = {".md": "neither an event nor a header", ".csv": "neither an event nor a header"}
+    if path.suffix in guesses:
+        refused(path, guesses[path.suffix])
     else:
-        refused(path, guesses.get(path.suffix, "Prophesee DAT"))
+        assert len(formats.read(path)) > 2_000

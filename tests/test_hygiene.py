@@ -105,6 +105,16 @@ def test_hot_pixels_are_found_and_masked():
     assert mask_pixels(clean, []).t_us.size == len(clean)
 
 
+def test_pairs_of_defects_are_hot_but_an_outline_is_not():
+    counts = np.zeros((9, 9), int)
+    counts[1, 1:3] = 500  # a pair
+    counts[5, 4:8] = counts[6:8, 7] = 500  # a line around a corner
+    y, x = np.nonzero(counts)
+    y, x = np.repeat(y, 500), np.repeat(x, 500)
+    recording = Recording.from_arrays(np.arange(x.size), x, y, width=9, height=9)
+    assert hot_pixels(recording).tolist() == [[1, 1], [2, 1], [4, 5], [7, 7]]
+
+
 def test_what_cannot_be_is_refused():
     recording = Recording.from_arrays([1], [2], [3], width=WIDTH, height=HEIGHT)
     with pytest.raises(OptionError, match="window of the background-activity filter must be at least 1 us, got 0"):

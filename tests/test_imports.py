@@ -21,15 +21,16 @@ SOURCE = Path(velocell.__file__).parent
 
 # part: (its modules, the parts it may import)
 PARTS: dict[str, tuple[str, str]] = {
-    "data": ("errors files units recording spikes tracks kernels neurons", ""),
+    "data": ("errors files units integrity recording spikes tracks kernels neurons", ""),
     "network": ("network", "data"),
     "models": ("architectures calibrate engines", "data network"),
-    "scenes": ("simulate formats evaluate hygiene", "data"),
+    "scenes": ("simulate formats evaluate hygiene lens geometry regions counting exports reshape", "data"),
     "detector": ("detect", "data network"),
-    "whole": ("pipeline provenance", "data network models scenes detector"),
+    "whole": ("pipeline provenance labels fitting", "data network models scenes detector"),
     "pictures": ("colors frames painting overlay plots video", "data network"),
     "studies": ("summary passages tuning", "data network models scenes pictures"),
-    "program": ("cli demo __main__", "data network models scenes detector whole pictures studies"),
+    "page": ("viewer", "data network models scenes detector whole pictures studies"),
+    "program": ("cli demo __main__", "data network models scenes detector whole pictures studies page"),
     "names": ("__init__", "data network models scenes detector whole pictures"),
 }
 

@@ -35,6 +35,7 @@ NAMES = [
     "evaluate",
     "events_to_frames",
     "notebook_scene",
+    "open_recording",
     "random_scene",
     "read",
     "run",

@@ -19,13 +19,13 @@ def recording(counts, gap_us=100):
 
 
 def hot(counts):
-    """By definition: 20 events, and more than ten times the third busiest neighbour."""
+    """By definition: 20 events, and more than ten times the second busiest neighbour."""
     framed = np.pad(counts, 1)
     found = 0
     for y in range(HEIGHT):
         for x in range(WIDTH):
             around = sorted(np.delete(framed[y : y + 3, x : x + 3].ravel(), 4))
-            found += counts[y, x] >= 20 and counts[y, x] > 10 * max(around[5], 1)
+            found += counts[y, x] >= 20 and counts[y, x] > 10 * max(around[6], 1)
     return found
 
 

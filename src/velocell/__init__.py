@@ -7,7 +7,7 @@ from velocell.calibrate import Recipe, calibrate
 from velocell.engines import run
 from velocell.errors import VelocellError
 from velocell.evaluate import Scores, evaluate
-from velocell.formats import read
+from velocell.formats import open_recording, read
 from velocell.frames import events_to_frames, superimpose
 from velocell.kernels import centre_surround_kernel, circular_kernel, disk_kernel, template_kernel
 from velocell.network import Bands, Layer, Network, TrailFilter
@@ -46,6 +46,7 @@ __all__ = [
     "evaluate",
     "events_to_frames",
     "notebook_scene",
+    "open_recording",
     "random_scene",
     "read",
     "run",

@@ -113,9 +113,9 @@ def evaluate(
     """Score `tracks` (and the final layer of `spikes`) against `truth`.
 
     band_edges: N + 1 rising speeds in px/s. edge_margin: band accuracy leaves out rows of objects whose
-    true speed is within this share of an edge. Raises TableError for positions that are not finite, an object
-    that is twice in the truth at one time, and bands that are not among the edges'; OptionError for edges
-    that do not rise.
+    true speed is within this share of an edge. Raises TableError for positions that are not finite, tables
+    that share no time, an object that is twice in the truth at one time, and bands that are not among the edges';
+    OptionError for edges that do not rise.
     """
     edges = _check_edges(band_edges)
     bands = edges.size - 1
@@ -342,6 +342,11 @@ def _check_tables(tracks: Tracks, truth: Tracks, bands: int) -> None:
         if bad.any():
             row = int(np.argmax(bad))
             raise TableError(f"{int(bad.sum())} rows of the {name} have no position, the first at {table.t_us[row]} us")
+    if len(tracks) and len(truth) and (tracks.t_us[0] > truth.t_us[-1] or tracks.t_us[-1] < truth.t_us[0]):
+        raise TableError(
+            f"the tracks are from {tracks.t_us[0]} to {tracks.t_us[-1]} us and the truth from {truth.t_us[0]} to "
+            f"{truth.t_us[-1]} us; give the truth of the same recording"
+        )
     wrong = (tracks.band < -1) | (tracks.band >= bands)
     if wrong.any():
         raise TableError(

@@ -6,6 +6,7 @@ import errno
 import os
 import struct
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ ARCHIVE_DAMAGE = (
     OverflowError,
     RuntimeError,
     SyntaxError,
+    tokenize.TokenError,
 )
 _WRITE_ERRORS = (
     errno.ENOSPC,

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.formats import Source
 from velocell.hygiene import hot_among, pixel_counts
+from velocell.integrity import Integrity
 from velocell.recording import Recording
 
 RATE_BIN_US = 10_000
 GAP_US = 100_000  # silence of this length between two events is reported
+MOST_RATES = 64
+_COUNTED_PIXELS = 1 << 24  # of larger sensors only the pixels with events are kept
 
 
 @dataclass(frozen=True)
 class Summary:
     """Figures about one recording. Rates in events per second; times as in the file, in microseconds.
 
-    format, size_from: in words, how they were inferred; notes: what else there is to say.
+    format, format_from, size_from: what it is, and in words how that was inferred; notes: what else there is to say.
     first_us, last_us: of the events; start_us, stop_us: of the span that the recording covers.
-    peak_rate: in the busiest 10 ms. on_share: of the events; None without polarity.
-    hot_pixels: as `hygiene.hot_pixels` defines them.
+    peak_rate: in the busiest 10 ms. rates: in consecutive bins of rates_bin_us, at most 64, from start_us on.
+    on_share: of the events; None without polarity. hot_pixels: as `hygiene.hot_pixels` defines them.
     gaps: silences of 100 ms and more between two events; longest_gap_us, and when it starts.
+    integrity: counts by name, see `integrity.FACTS` and `integrity.FAULTS`.
     """
 
     file: str
     format: str
+    format_from: str
     width: int
     height: int
     size_from: str
@@ -38,53 +45,165 @@ class Summary:
     last_us: int | None
     mean_rate: float
     peak_rate: float
+    rates: tuple[float, ...]
+    rates_bin_us: int
     on_share: float | None
     active_pixels: int
     hot_pixels: int
     gaps: int
     longest_gap_us: int
     longest_gap_at_us: int | None
+    integrity: dict[str, int]
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name."""
-        return {**asdict(self), "notes": list(self.notes)}
+        return {**asdict(self), "notes": list(self.notes), "rates": list(self.rates)}
 
 
-def summarise(recording: Recording) -> Summary:
-    """Count; the work grows with the events, not with sensor or duration."""
-    t, n = recording.t_us, len(recording)
-    format_, *notes = recording.notes or ("events in memory",)
-    sized = [note for note in notes if note.startswith("sensor size")]
-    silences = np.diff(t)
-    gaps = np.flatnonzero(silences >= GAP_US)
-    longest = int(gaps[np.argmax(silences[gaps])]) if gaps.size else -1
-    pixel, count = pixel_counts(recording)
-    return Summary(
-        file=recording.source,
-        format=format_,
-        width=recording.width,
-        height=recording.height,
-        size_from=sized[0] if sized else "as the file says",
-        events=n,
-        start_us=recording.start_us,
-        stop_us=recording.stop_us,
-        first_us=int(t[0]) if n else None,
-        last_us=int(t[-1]) if n else None,
-        mean_rate=n / recording.duration_us * 1e6 if n else 0.0,
-        peak_rate=_busiest(t) / RATE_BIN_US * 1e6,
-        on_share=float(np.mean(recording.p)) if n and recording.p is not None else None,
-        active_pixels=int(pixel.size),
-        hot_pixels=int(hot_among(pixel, count, recording.width).size),
-        gaps=int(gaps.size),
-        longest_gap_us=int(silences[longest]) if gaps.size else 0,
-        longest_gap_at_us=int(t[longest]) if gaps.size else None,
-        notes=tuple(note for note in notes if note not in sized),
+def summarise(recording: Recording | Source) -> Summary:
+    """Count, a Source block by block; the work grows with the events, not with the duration.
+
+    Raises RecordingError where the file cannot be read.
+    """
+    tally = _Tally(recording.width, recording.height)
+    tally.add_all([recording] if isinstance(recording, Recording) else recording.blocks())
+    if isinstance(recording, Recording):
+        format_, *notes = recording.notes or ("events in memory",)
+        return tally.summary(recording.source, format_, "", "", notes, Integrity())
+    return tally.summary(
+        str(recording.path),
+        recording.format,
+        recording.why,
+        recording.size_from,
+        recording.remarks,
+        recording.integrity,
     )
 
 
-def _busiest(t_us: NDArray[np.int64]) -> int:
-    """Events in the busiest bin. By run lengths: a clock that jumps by days must not make millions of bins."""
-    bins = t_us // RATE_BIN_US
-    edges = np.flatnonzero(np.diff(bins, prepend=-1, append=-1))
-    return int(np.diff(edges).max(initial=0))
+class _Tally:
+    """What has been counted so far."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self.events = self.on = self.gaps = self.longest_us = self.busiest = 0
+        self.longest_at_us: int | None = None
+        self.start_us: int | None = None
+        self.stop_us = 0
+        self.first_us: int | None = None
+        self.last_us: int | None = None
+        self.bin, self.in_bin = -1, 0
+        self.rates = _Rates()
+        self.pixels = _Pixels(width, height)
+        self.polarity = True
+
+    def add_all(self, blocks: Iterable[Recording]) -> None:
+        for block in blocks:
+            if self.start_us is None:
+                self.start_us, self.polarity = block.start_us, block.p is not None
+            self.stop_us = block.stop_us
+            if len(block):
+                self._add(block)
+
+    def _add(self, block: Recording) -> None:
+        t = block.t_us
+        self.events += t.size
+        self.on += 0 if block.p is None else int(np.count_nonzero(block.p))
+        self.first_us = int(t[0]) if self.first_us is None else self.first_us
+        silences = np.diff(t, prepend=t[0] if self.last_us is None else self.last_us)
+        longest = int(np.argmax(silences))
+        if silences[longest] >= GAP_US:
+            self.gaps += int(np.count_nonzero(silences >= GAP_US))
+            if silences[longest] > self.longest_us:
+                self.longest_us = int(silences[longest])
+                self.longest_at_us = int(t[longest]) - self.longest_us
+        self.last_us = int(t[-1])
+        self._count_bins(t // RATE_BIN_US)
+        self.rates.add(t - (self.start_us or 0))
+        self.pixels.add(block)
+
+    def _count_bins(self, bins: NDArray[np.int64]) -> None:
+        """Events in the busiest bin. By run lengths: a clock that jumps by days must not make millions of bins."""
+        edges = np.flatnonzero(np.diff(bins, prepend=-1, append=-1))
+        lengths = np.diff(edges)
+        if int(bins[0]) == self.bin:
+            lengths[0] += self.in_bin
+        self.busiest = max(self.busiest, int(lengths.max()))
+        self.bin, self.in_bin = int(bins[-1]), int(lengths[-1])
+
+    def summary(
+        self, file: str, format_: str, why: str, size_from: str, notes: Iterable[str], integrity: Integrity
+    ) -> Summary:
+        start_us = self.start_us or 0
+        duration_us = self.stop_us - start_us
+        sized = [note for note in notes if note.startswith("sensor size")]
+        pixel, count = self.pixels.counts()
+        return Summary(
+            file=file,
+            format=format_,
+            format_from=why,
+            width=self.width,
+            height=self.height,
+            size_from=size_from or (sized[0] if sized else "as the file says"),
+            events=self.events,
+            start_us=start_us,
+            stop_us=self.stop_us,
+            first_us=self.first_us,
+            last_us=self.last_us,
+            mean_rate=self.events / duration_us * 1e6 if self.events else 0.0,
+            peak_rate=self.busiest / RATE_BIN_US * 1e6,
+            rates=self.rates.per_second(duration_us),
+            rates_bin_us=self.rates.bin_us,
+            on_share=self.on / self.events if self.events and self.polarity else None,
+            active_pixels=int(pixel.size),
+            hot_pixels=int(hot_among(pixel, count, self.width).size),
+            gaps=self.gaps,
+            longest_gap_us=self.longest_us,
+            longest_gap_at_us=self.longest_at_us,
+            integrity=integrity.to_dict(),
+            notes=tuple(note for note in notes if note not in sized),
+        )
+
+
+class _Rates:
+    """Events in bins of equal length; bins are doubled whenever there would be too many of them."""
+
+    def __init__(self) -> None:
+        self.bin_us = RATE_BIN_US
+        self.events = np.zeros(MOST_RATES, np.int64)
+
+    def add(self, t_us: NDArray[np.int64]) -> None:
+        """Events at times (n,) since the start."""
+        while t_us[-1] >= MOST_RATES * self.bin_us:
+            self.bin_us *= 2
+            self.events = np.concatenate([self.events.reshape(-1, 2).sum(axis=1), np.zeros(MOST_RATES // 2, np.int64)])
+        self.events += np.bincount(t_us // self.bin_us, minlength=MOST_RATES)
+
+    def per_second(self, duration_us: int) -> tuple[float, ...]:
+        """The last bin may be cut short."""
+        lengths = np.clip(duration_us - self.bin_us * np.arange(MOST_RATES), 0, self.bin_us)
+        used = lengths > 0
+        return tuple((self.events[used] * 1e6 / lengths[used]).tolist())
+
+
+class _Pixels:
+    """Events by number of the pixel, added up."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._dense = np.zeros(width * height, np.int64) if width * height <= _COUNTED_PIXELS else None
+        self._pixel = self._count = np.zeros(0, np.int64)
+
+    def add(self, block: Recording) -> None:
+        if self._dense is not None:
+            np.add.at(self._dense, block.y.astype(np.int32) * np.int32(block.width) + block.x, 1)
+            return
+        pixel, count = pixel_counts(block)
+        self._pixel, place = np.unique(np.concatenate([self._pixel, pixel]), return_inverse=True)
+        self._count = np.bincount(place, np.concatenate([self._count, count])).astype(np.int64)
+
+    def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pixels with events, sorted, and their events."""
+        if self._dense is None:
+            return self._pixel, self._count
+        pixel = np.flatnonzero(self._dense)
+        return pixel, self._dense[pixel]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from velocell.cli import detect, tools, tuning
+from velocell.cli import convert, detect, tools, tuning, view
 from velocell.cli.guard import guarded, show_tracebacks
 
 app = typer.Typer(
@@ -33,5 +33,16 @@ def _main(
     show_tracebacks(debug)
 
 
-for command in (tools.demo, tools.info, detect.detect, tools.simulate, tools.evaluate, tools.calibrate, tuning.tuning):
+for command in (
+    tools.demo,
+    tools.info,
+    detect.detect,
+    convert.convert,
+    tools.simulate,
+    tools.evaluate,
+    tools.calibrate,
+    tools.export,
+    tuning.tuning,
+    view.view,
+):
     app.command()(guarded(command))

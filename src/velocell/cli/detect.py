@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,18 @@ from velocell import engines, hygiene, pipeline, provenance
 from velocell.cli import options as o
 from velocell.cli.guard import say
 from velocell.cli.outputs import TABLES, check_distinct, check_output
+from velocell.cli.part import Part
 from velocell.cli.progress import detection_progress, speed_text, working
-from velocell.cli.values import Sought, read_events, sought
-from velocell.errors import OptionError, RecordingError
+from velocell.cli.values import Sought, sought
+from velocell.counting import Crossing, Line, count, crossings
+from velocell.errors import OptionError
+from velocell.files import replacing
+from velocell.geometry import Plane, with_real_units
+from velocell.lens import Camera
 from velocell.recording import Recording
+from velocell.regions import read_pixels
 from velocell.tracks import COLUMNS, Tracks
-from velocell.units import format_time, parse_region, parse_time_us
+from velocell.units import parse_region, parse_time_us
 
 _VIDEO_S = 5.0  # a shorter recording is slowed down to about this length
 
@@ -40,12 +47,18 @@ def detect(
     polarity: o.Polarity = "merge",
     size: o.Size = None,
     frame_time: o.FrameTime = "1ms",
+    strict: o.Strict = False,
     start: o.From = None,
     stop: o.To = None,
-    roi: o.Region = None,
-    mask_hot: o.MaskHot = False,
+    roi: o.Regions = None,
+    ignore: o.Ignore = None,
+    mask_hot: o.MaskHot = True,
     refractory: o.Refractory = None,
     denoise: o.Denoise = None,
+    camera: o.CameraFile = None,
+    px_per_mm: o.PxPerMm = None,
+    homography: o.Homography = None,
+    count_line: o.CountLines = None,
     every: o.Every = "5ms",
     video: o.Video = None,
     fps: o.Fps = 25.0,
@@ -57,16 +70,21 @@ def detect(
     job = _Job(
         files=tuple(files),
         wanted=sought(bands, band_names, radius, contrast, dt, network, template),
-        part=_Part(
+        part=Part(
             size=size,
             frame_time=frame_time,
+            strict=strict,
             from_us=None if start is None else parse_time_us(start),
             to_us=None if stop is None else parse_time_us(stop),
-            roi=None if roi is None else parse_region(roi),
+            regions=tuple(parse_region(text) for text in roi or ()),
+            ignore=np.empty((0, 2), np.int64) if ignore is None else read_pixels(ignore),
             mask_hot=mask_hot,
             refractory_us=None if refractory is None else parse_time_us(refractory),
             denoise_us=None if denoise is None else parse_time_us(denoise),
+            camera=None if camera is None else Camera.read(camera),
         ),
+        plane=_plane(px_per_mm, homography),
+        lines=tuple(Line.parse(text) for text in count_line or ()),
         polarity=polarity,
         every_us=parse_time_us(every),
         engine=engine,
@@ -77,57 +95,18 @@ def detect(
         spikes=spikes,
     )
     job.check()
-    _write_table(job, [_detect_one(job, file) for file in job.files])
+    found = [_detect_one(job, file) for file in job.files]
+    _write_table(job, [tracks for tracks, _ in found])
+    if job.counts is not None:
+        _write_counts(job, job.counts, [crossed for _, crossed in found])
 
 
-@dataclass(frozen=True)
-class _Part:
-    """How to read a recording and which part of it to use; times from its start."""
-
-    size: str | None
-    frame_time: str
-    from_us: int | None
-    to_us: int | None
-    roi: tuple[int, int, int, int] | None
-    mask_hot: bool
-    refractory_us: int | None
-    denoise_us: int | None
-
-    def read(self, file: Path) -> Recording:
-        """Raises RecordingError where nothing is left."""
-        recording = read_events(file, self.size, self.frame_time)
-        start_us, from_us = recording.start_us, self.from_us or 0
-        if from_us >= recording.duration_us:
-            raise RecordingError(
-                f"--from {format_time(from_us)} lies after the end of {file}, which lasts "
-                f"{format_time(recording.duration_us)}; choose an earlier time"
-            )
-        part = recording.between(start_us + from_us, None if self.to_us is None else start_us + self.to_us)
-        part = part if self.roi is None else part.crop(*self.roi)
-        if not len(part):
-            raise RecordingError(f"{file} has no events in that part; choose a longer time or a larger region")
-        part = self.clean(part)
-        if not len(part):
-            raise RecordingError(f"the filters leave no events of {file}; use fewer, or a longer --denoise")
-        return part
-
-    def clean(self, recording: Recording) -> Recording:
-        """Without what the filters take out; the notes tell what each of them left."""
-        steps: list[tuple[str, Callable[[Recording], Recording]]] = []
-        if self.mask_hot:
-            hot = hygiene.hot_pixels(recording)
-            steps.append((f"without {len(hot)} hot pixels", lambda events: hygiene.mask_pixels(events, hot)))
-        if (dead_us := self.refractory_us) is not None:
-            name = f"refractory filter of {format_time(dead_us)}"
-            steps.append((name, lambda events: hygiene.refractory_filter(events, dead_us)))
-        if (window_us := self.denoise_us) is not None:
-            name = f"background-activity filter of {format_time(window_us)}"
-            steps.append((name, lambda events: hygiene.background_activity_filter(events, window_us)))
-        for name, step in steps:
-            cleaned = step(recording)
-            note = f"{name}: {len(cleaned)} of {len(recording)} events left"
-            recording = replace(cleaned, notes=(*cleaned.notes, note))
-        return recording
+def _plane(px_per_mm: float | None, homography: Path | None) -> Plane | None:
+    if px_per_mm is not None and homography is not None:
+        raise OptionError("--px-per-mm and --homography both tell the scale; give one of them")
+    if px_per_mm is not None:
+        return Plane.of_scale(px_per_mm)
+    return None if homography is None else Plane.read(homography)
 
 
 @dataclass(frozen=True)
@@ -136,7 +115,9 @@ class _Job:
 
     files: tuple[Path, ...]
     wanted: Sought
-    part: _Part
+    part: Part
+    plane: Plane | None
+    lines: tuple[Line, ...]
     polarity: o.PolarityChoice
     every_us: int
     engine: str
@@ -158,6 +139,7 @@ class _Job:
             (self.out, TABLES, "tracks"),
             (self.video, (".mp4", ".gif"), "a video"),
             (self.spikes, (".npz",), "spikes"),
+            (self.counts, (".csv",), "counts"),
         )
         for path, suffixes, what in outputs:
             if path is not None:
@@ -166,35 +148,37 @@ class _Job:
         if len(self.files) > 1 and (self.video or self.spikes):
             raise OptionError("--video and --spikes are for one recording; run the files one by one")
 
+    @property
+    def counts(self) -> Path | None:
+        """Where the crossings of the lines are counted; nowhere beside a table on stdout."""
+        return Path(f"{self.out}.counts.csv") if self.lines and self.out is not None else None
+
     def settings(self) -> dict[str, Any]:
         """What the command was told, for the results' side."""
-        wanted, part = self.wanted, self.part
+        wanted = self.wanted
         return {
             "radius_px": wanted.radius,
             "contrast": "auto" if wanted.contrast is None else wanted.contrast,
             "dt_us": "auto" if wanted.dt_us is None else wanted.dt_us,
             "every_us": self.every_us,
             "polarity": self.polarity,
-            "size": part.size,
-            "frame_time": part.frame_time,
-            "from_us": part.from_us,
-            "to_us": part.to_us,
-            "roi": part.roi,
-            "mask_hot": part.mask_hot,
-            "refractory_us": part.refractory_us,
-            "denoise_us": part.denoise_us,
+            **self.part.settings(),
+            "homography": None if self.plane is None else self.plane.homography.tolist(),
+            "count_lines": [str(line) for line in self.lines],
             "engine": self.engine,
         }
 
 
-def _detect_one(job: _Job, file: Path) -> Tracks:
-    """Run one file, write its video and spikes; the table comes back with where it came from."""
-    from velocell.cli.show import found_text
+def _detect_one(job: _Job, file: Path) -> tuple[Tracks, list[Crossing]]:
+    """Run one file, write its video and spikes; the table comes back, and who crossed a line."""
+    from velocell.cli.show import crossed_text, found_text
     from velocell.overlay import overlay_length
     from velocell.video import write_overlay
 
     recording = job.part.read(file)
     wanted = job.wanted
+    for line in job.lines:
+        line.check(recording.size)
     slower = job.slow_motion
     if slower is None:
         slower = max(1, math.ceil(_VIDEO_S * 1e6 / recording.duration_us))
@@ -216,6 +200,8 @@ def _detect_one(job: _Job, file: Path) -> Tracks:
         )
     seconds = time.perf_counter() - started
     tracks = detection.tracks
+    if job.plane is not None:
+        tracks = with_real_units(tracks, job.plane, recording.size)
     if job.spikes is not None:
         detection.spikes.to_npz(job.spikes)
     if job.video is not None:
@@ -228,7 +214,10 @@ def _detect_one(job: _Job, file: Path) -> Tracks:
     _warn(file, recording, detection)
     speed = speed_text(len(recording), recording.duration_us, seconds)
     say(f"{file}: {found_text(tracks, wanted.bands)}; {speed}")
-    return tracks
+    crossed = crossings(tracks, job.lines)
+    for number, line in enumerate(job.lines):
+        say(f"{file}: line {line}: {crossed_text(crossed, number, wanted.bands)}")
+    return tracks, crossed
 
 
 def _warn(file: Path, recording: Recording, detection: pipeline.Detection) -> None:
@@ -255,8 +244,9 @@ def _write_table(job: _Job, tables: list[Tracks]) -> None:
     if len(tables) == 1:
         whole = replace(tables[0], meta=meta)
     else:
+        names = [*COLUMNS, *tables[0].extra]
         columns: dict[str, ArrayLike] = {
-            name: np.concatenate([getattr(table, name) for table in tables]) for name in COLUMNS
+            name: np.concatenate([table.columns()[name] for table in tables]) for name in names
         }
         columns["file"] = np.repeat([str(file) for file in job.files], [len(table) for table in tables])
         whole = Tracks.from_columns(columns, meta)
@@ -265,3 +255,17 @@ def _write_table(job: _Job, tables: list[Tracks]) -> None:
     else:
         whole.write(job.out)
         say(f"{len(whole)} rows in {job.out}")
+
+
+def _write_counts(job: _Job, path: Path, found: Sequence[list[Crossing]]) -> None:
+    """One row per line, direction and band; of several recordings, one set of rows for each."""
+    rows = [
+        {**({"file": str(file)} if len(job.files) > 1 else {}), **row}
+        for file, crossed in zip(job.files, found, strict=True)
+        for row in count(crossed, job.lines, job.wanted.bands.names)
+    ]
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    say(f"{sum(map(len, found))} crossings in {path}")

@@ -47,13 +47,21 @@ NetworkFile = Annotated[
 Polarity = Annotated[PolarityChoice, _part("--polarity", help="Events to use; merge and both are all of them.")]
 Size = Annotated[str | None, _part("--size", metavar="WxH", help="Sensor size in px, where the file does not say.")]
 FrameTime = Annotated[str, _part("--frame-time", metavar="TIME", help="Period of the frames in a tensor file.")]
+Strict = Annotated[
+    bool, _part("--strict", help="Refuse a damaged recording, instead of repairing what is certain and saying so.")
+]
 From = Annotated[str | None, _part("--from", metavar="TIME", help="Skip this much of the recording.")]
 To = Annotated[
     str | None,
     _part("--to", metavar="TIME", help="Stop this long after the recording's start. Rows keep the file's times."),
 ]
-Region = Annotated[str | None, _part("--roi", metavar="x,y,w,h", help="Only events in this region (px).")]
-MaskHot = Annotated[bool, _part("--mask-hot", help="Drop the events of hot pixels, as velocell info counts them.")]
+Regions = Annotated[
+    list[str] | None, _part("--roi", metavar="x,y,w,h", help="Only events in this region (px); can be repeated.")
+]
+Ignore = Annotated[Path | None, _part("--ignore", metavar="CSV", help="Drop the events of these pixels, x,y per line.")]
+MaskHot = Annotated[
+    bool, _part("--mask-hot/--no-mask-hot", help="Drop the events of hot pixels, as velocell info counts them.")
+]
 Refractory = Annotated[
     str | None, _part("--refractory", metavar="TIME", help="Drop events this soon after one at the same pixel.")
 ]
@@ -61,6 +69,23 @@ Denoise = Annotated[
     str | None, _part("--denoise", metavar="TIME", help="Keep only events this soon after one at a pixel beside.")
 ]
 
+CameraFile = Annotated[
+    Path | None,
+    _part("--camera", metavar="FILE", help="Correct the lens: an OpenCV camera file, .yml, .json or .xml."),
+]
+
+PxPerMm = Annotated[
+    float | None,
+    _output("--px-per-mm", metavar="N", help="Add x_mm, y_mm, speed_mm_s, for a camera that looks straight at it."),
+]
+Homography = Annotated[
+    Path | None,
+    _output("--homography", metavar="FILE", help="The same by a 3x3 matrix from px to mm: .json, .toml, .csv, .npy."),
+]
+CountLines = Annotated[
+    list[str] | None,
+    _output("--count-line", metavar="x0,y0,x1,y1", help="Count who crosses, in OUT.counts.csv; can be repeated."),
+]
 Table = Annotated[str, _output("--out", "-o", metavar="OUT", help="Table: .csv, .jsonl, .parquet; - is CSV on stdout.")]
 Every = Annotated[str, _output("--every", metavar="TIME", help="Reporting interval.")]
 Video = Annotated[Path | None, _output("--video", metavar="MP4", help="Tracks over the events: .mp4, .gif.")]

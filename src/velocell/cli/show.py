@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from velocell.cli.progress import rate_text
+from velocell.counting import DIRECTIONS, Crossing
 from velocell.evaluate import Scores
+from velocell.integrity import FACTS, FAULTS
 from velocell.network import Bands
 from velocell.summary import Summary
 from velocell.tracks import Tracks
@@ -58,6 +60,16 @@ def found_text(tracks: Tracks, bands: Bands) -> str:
     return f"{total or 'no'} object{'' if total == 1 else 's'}" + (f" ({listed})" if listed else "")
 
 
+def crossed_text(found: Sequence[Crossing], line: int, bands: Bands) -> str:
+    """`2 to the right (1 slow, 1 fast), 0 to the left`."""
+    words = []
+    for direction, name in zip(DIRECTIONS, ("to the right", "to the left"), strict=True):
+        counts = Counter(item.band for item in found if item.line == line and item.direction == direction)
+        listed = ", ".join(f"{counts[band]} {bands.name(band)}" for band in [*range(len(bands)), -1] if counts[band])
+        words.append(f"{sum(counts.values())} {name}" + (f" ({listed})" if listed else ""))
+    return ", ".join(words)
+
+
 def objects_table(tracks: Tracks, bands: Bands) -> Table:
     table = _table("objects", "id", "band")
     for heading in ("speed px/s", "radius px", "from s", "to s", "rows"):
@@ -92,6 +104,21 @@ def scores_table(scores: Scores) -> Table:
     return table
 
 
+def fit_table(before: Scores, after: Scores) -> Table:
+    """Scores on the labels before and after a calibration was adjusted to them."""
+    table = _table("on the labels", "figure", "before", "after", "of")
+    for column in table.columns[1:3]:
+        column.justify = "right"
+    rows = {
+        "recall": ("recall", f"{after.steps} steps of {after.objects} objects"),
+        "precision": ("precision", f"{after.scored_rows} of {after.rows} rows"),
+        "band_accuracy": ("band accuracy", f"{sum(map(sum, after.confusion))} rows"),
+    }
+    for name, (words, of) in rows.items():
+        table.add_row(words, *(_number(getattr(scores, name), ".4f") for scores in (before, after)), of)
+    return table
+
+
 def confusion_table(scores: Scores, bands: Bands) -> Table:
     names = [*bands.names, "outside"]
     table = _table("rows by true and told band", "true band")
@@ -106,7 +133,7 @@ def summary_table(summary: Summary) -> Table:
     table = _table(summary.file)
     table.show_header = False
     seconds = (summary.stop_us - summary.start_us) / 1e6
-    table.add_row("format", summary.format)
+    table.add_row("format", f"{summary.format} ({summary.format_from})" if summary.format_from else summary.format)
     table.add_row("sensor", f"{summary.width}x{summary.height} px ({summary.size_from})")
     table.add_row("events", str(summary.events))
     table.add_row("duration", f"{seconds:.6f} s, {summary.start_us} to {summary.stop_us} us")
@@ -115,6 +142,7 @@ def summary_table(summary: Summary) -> Table:
     table.add_row(
         "rate", f"{rate_text(summary.mean_rate)} on average, {rate_text(summary.peak_rate)} in the busiest 10 ms"
     )
+    table.add_row("rate over time", _curve(summary.rates))
     share = "none" if summary.on_share is None else f"{100 * summary.on_share:.1f} % of the events are ON"
     table.add_row("polarity", share)
     table.add_row("pixels", f"{summary.active_pixels} with events, {summary.hot_pixels} hot")
@@ -123,9 +151,21 @@ def summary_table(summary: Summary) -> Table:
         longest_s = summary.longest_gap_us / 1e6
         gaps = f"{summary.gaps} of 100 ms or more, the longest {longest_s:.3f} s from {summary.longest_gap_at_us} us"
     table.add_row("gaps", gaps)
+    for name, words in (FACTS | FAULTS).items():
+        if summary.integrity[name]:
+            table.add_row(name.replace("_", " "), f"{summary.integrity[name]} {words}")
+    if not any(summary.integrity[name] for name in FAULTS):
+        table.add_row("faults", "none")
     for note in summary.notes:
         table.add_row("note", note)
     return table
+
+
+def _curve(rates: tuple[float, ...]) -> str:
+    """A bar for each rate, the highest full."""
+    bars = " \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+    highest = max(rates, default=0.0)
+    return "".join(bars[math.ceil(rate / highest * 8)] for rate in rates) if highest else "-"
 
 
 def _table(title: str, *headings: str) -> Table:

@@ -1,23 +1,54 @@
 """Reading recordings: the format is found by a file's content, never by its name.
 
-A format is a module with `NAME`, `matches(head, path)` and `read(path, *, size, frame_time_us)`;
-the list below is the only place that names them all.
+How a format plugs in stands in `source.py`; the list below is the only place that names them all.
 """
 
 from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
 from velocell.errors import RecordingError
-from velocell.formats import npz, text, torch_tensor
+from velocell.formats import (
+    aedat2,
+    aedat4,
+    aedat31,
+    dat,
+    event_stream,
+    hdf5,
+    nmnist,
+    npy,
+    npz,
+    prophesee,
+    rosbag,
+    text,
+    torch_tensor,
+)
+from velocell.formats.aedat4_write import write_aedat4
+from velocell.formats.hdf5_write import write_hdf5
 from velocell.formats.npz import write_npz
+from velocell.formats.prophesee_write import write_dat, write_evt2, write_evt3
+from velocell.formats.source import Opened, Source, joined, telling
 from velocell.formats.text import write_csv
 from velocell.recording import Recording
 
-__all__ = ["FORMATS", "read", "write_csv", "write_npz"]
+__all__ = [
+    "FORMATS",
+    "WRITERS",
+    "Source",
+    "open_recording",
+    "read",
+    "write_aedat4",
+    "write_csv",
+    "write_dat",
+    "write_evt2",
+    "write_evt3",
+    "write_hdf5",
+    "write_npz",
+]
 
 
 class Format(Protocol):
@@ -27,26 +58,44 @@ class Format(Protocol):
 
     def matches(self, head: bytes, path: Path) -> bool: ...
 
-    def read(self, path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Recording: ...
+    def open_file(self, path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened: ...
 
 
-FORMATS: tuple[Format, ...] = (npz, torch_tensor, text)
+FORMATS: tuple[Format, ...] = (
+    prophesee,
+    dat,
+    aedat4,
+    aedat31,
+    aedat2,
+    event_stream,
+    hdf5,
+    rosbag,
+    npz,
+    npy,
+    torch_tensor,
+    text,
+    nmnist,
+)
+
+# By the suffix of the output. A writer takes consecutive blocks, such as `Source.blocks` gives, and a path.
+Writer = Callable[[Iterable[Recording], Path], None]
+WRITERS: dict[str, Writer] = {
+    ".npz": lambda blocks, path: write_npz(joined(list(blocks)), path),
+    ".csv": lambda blocks, path: write_csv(joined(list(blocks)), path),
+    ".raw": write_evt3,
+    ".dat": write_dat,
+    ".aedat4": write_aedat4,
+    ".h5": write_hdf5,
+    ".hdf5": write_hdf5,
+}
 
 _HEAD_BYTES = 1 << 12
 
 # Files that people will try, so that the error can tell them what they have.
 _FOREIGN = (
-    (rb"% (evt |format EVT)|(%[^\n]*\n)+?% (evt |format EVT)", "a Prophesee RAW file"),
-    (rb"(%[^\n]*\n)*?% Data file containing", "a Prophesee DAT file"),
     (rb"(%[^\n]*\n)+[^\n]*[\x00-\x08]", "a Prophesee file"),
-    (rb"#!AER-DAT4", "an AEDAT4 file"),
-    (rb"#!AER-DAT", "an AEDAT file of version 1 to 3"),
-    (rb"Event Stream", "an Event Stream file"),
-    (rb"\x89HDF\r\n\x1a\n", "an HDF5 file"),
-    (rb"#ROSBAG V", "a ROS 1 bag"),
-    (rb"SQLite format 3\x00", "an SQLite database, as ROS 2 bags are"),
-    (rb"\x89MCAP0", "an MCAP file"),
-    (rb"\x93NUMPY", "a single NumPy array (.npy)"),
+    (rb"#!AER-DAT", "an AEDAT file of version 1 or 3.0"),
+    (rb"#ROSBAG V1", "a ROS bag of version 1"),
     (rb"MATLAB ", "a MATLAB file"),
     (
         rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19",
@@ -59,25 +108,32 @@ _FOREIGN = (
 )
 
 
-def read(path: str | Path, *, size: tuple[int, int] | None = None, frame_time_us: int = 1_000) -> Recording:
-    """Read a recording in any of `FORMATS`.
+def open_recording(
+    path: str | Path, *, size: tuple[int, int] | None = None, frame_time_us: int = 1_000, strict: bool = False
+) -> Source:
+    """Open a recording in any of `FORMATS`, to read it block by block, whole or in part.
 
     size: (width, height) in pixels, in place of what the file says or leaves open.
     frame_time_us: period of the frames in files that hold frames instead of times.
+    strict: refuse what would be repaired otherwise (see `integrity.FAULTS`).
     Raises RecordingError: one sentence with the file's name, what is wrong and what to do.
     """
     file = Path(path)
-    try:
+    with telling(file):
         head = _head(file)
         for known in FORMATS:
             if known.matches(head, file):
-                return known.read(file, size=size, frame_time_us=frame_time_us)
-    except OSError as error:
-        raise RecordingError(f"cannot read {file}: {(error.strerror or str(error)).lower()}; check the path") from None
-    except MemoryError:
-        raise RecordingError(f"{file} does not fit into memory; cut it into parts") from None
+                opened = known.open_file(file, size=size, frame_time_us=frame_time_us)
+                return Source(file, opened, size=size, strict=strict)
     readable = "; ".join(known.NAME for known in FORMATS)
     raise RecordingError(f"{file} is {_guess(head)}, which this version does not read; it reads: {readable}")
+
+
+def read(
+    path: str | Path, *, size: tuple[int, int] | None = None, frame_time_us: int = 1_000, strict: bool = False
+) -> Recording:
+    """All of a recording at once; arguments and errors as of `open_recording`."""
+    return open_recording(path, size=size, frame_time_us=frame_time_us, strict=strict).read()
 
 
 def _head(file: Path) -> bytes:

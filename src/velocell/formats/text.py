@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from velocell.errors import RecordingError
 from velocell.files import replacing
+from velocell.formats.source import Opened, whole
 from velocell.formats.text_layout import DECIMALS, Layout, find_layout, is_number, split
 from velocell.formats.wording import shown
 from velocell.recording import Recording
@@ -35,6 +36,10 @@ _DAY_US = 86_400_000_000
 
 def matches(head: bytes, path: Path) -> bool:
     return bool(head.strip()) and re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", head) is None
+
+
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+    return whole(read(path, size=size, frame_time_us=frame_time_us), NAME)
 
 
 def read(path: Path, *, size: tuple[int, int] | None = None, frame_time_us: int = 1_000) -> Recording:

@@ -103,8 +103,8 @@ def find_layout(head: bytes, complete: bool, path: Path) -> Layout:
     if preamble.columns is not None:
         columns, how = preamble.columns, f"named in line {preamble.header_line}"
     else:
-        columns, how = _inferred_columns(table, path) if rows else {"t": 0, "x": 1, "y": 2}, "found by their values"
-    unit, why = (preamble.unit, "as named") if preamble.unit else _inferred_unit(table[:, columns["t"]])
+        columns, how = inferred_columns(table, path) if rows else {"t": 0, "x": 1, "y": 2}, "found by their values"
+    unit, why = (preamble.unit, "as named") if preamble.unit else inferred_unit(table[:, columns["t"]])
     whole = {name for name, k in columns.items() if all(_WHOLE.fullmatch(row[k]) for row in rows)}
     notes = [
         f"text, columns {' '.join(sorted(columns, key=columns.__getitem__))} {how}",
@@ -190,7 +190,7 @@ def _read_comment(line: str, number: int, preamble: _Preamble) -> None:
     if found := _SPAN.search(line):
         preamble.span = int(found[1]), int(found[2])
     content = line.strip("#% ")
-    names = _named_columns(split(content, _separator(content)))
+    names = named_columns(split(content, _separator(content)))
     # numpy.savetxt writes its header as a comment; prose is none.
     if names is not None and len(names[0]) == names[1]:
         preamble.columns, preamble.n_columns, preamble.unit = names
@@ -205,7 +205,7 @@ def _belongs_to_preamble(line: str, number: int, preamble: _Preamble, path: Path
         return True
     if any(map(is_number, fields)):
         return False
-    names = _named_columns([field.strip("\"'") for field in fields])
+    names = named_columns([field.strip("\"'") for field in fields])
     if names is None:
         raise RecordingError(
             f"{path} line {number} ({shown(line)}) is neither an event nor a header with t, x and y, each once; "
@@ -216,7 +216,7 @@ def _belongs_to_preamble(line: str, number: int, preamble: _Preamble, path: Path
     return True
 
 
-def _named_columns(fields: list[str]) -> tuple[dict[str, int], int, str | None] | None:
+def named_columns(fields: list[str]) -> tuple[dict[str, int], int, str | None] | None:
     """(columns, number of fields, unit of time) of a header; None where t, x and y do not each occur once."""
     columns: dict[str, int] = {}
     unit = None
@@ -233,7 +233,8 @@ def _named_columns(fields: list[str]) -> tuple[dict[str, int], int, str | None] 
     return (columns, len(fields), unit) if {"t", "x", "y"} <= columns.keys() else None
 
 
-def _inferred_columns(table: NDArray[np.float64], path: Path) -> dict[str, int]:
+def inferred_columns(table: NDArray[np.float64], path: Path, remedy: str = _HEADER_REMEDY) -> dict[str, int]:
+    """Name -> position of the columns of a table (n, 3 or 4), by their values. Raises RecordingError with `remedy`."""
     orders = [order for order in _ORDERS if len(order) == table.shape[1] and _fits(order, table)]
     spans = {order: float(np.ptp(table[:, order.index("t")])) for order in orders}
     if len(orders) > 1:
@@ -245,7 +246,7 @@ def _inferred_columns(table: NDArray[np.float64], path: Path) -> dict[str, int]:
             if orders
             else "a time must never decrease, x and y must be whole numbers, and p 0/1 or -1/1"
         )
-        raise RecordingError(f"cannot tell which columns of {path} are t, x, y and p: {problem}; {_HEADER_REMEDY}")
+        raise RecordingError(f"cannot tell which columns of {path} are t, x, y and p: {problem}; {remedy}")
     return {name: k for k, name in enumerate(orders[0])}
 
 
@@ -260,7 +261,8 @@ def _fits(order: str, table: NDArray[np.float64]) -> bool:
     return seen <= {0, 1} or seen <= {-1, 1}
 
 
-def _inferred_unit(times: NDArray[np.float64]) -> tuple[str, str]:
+def inferred_unit(times: NDArray[np.float64]) -> tuple[str, str]:
+    """The unit of some times of a recording, and why."""
     if np.any(times != np.floor(times)):
         return "s", "since they have decimals"
     if times.size and times.max() >= _EPOCH_NS:

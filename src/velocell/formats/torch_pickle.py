@@ -8,6 +8,7 @@ caller explains to it.
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,6 +30,13 @@ def load(data: bytes, names: Mapping[str, Any], storage: Callable[[Any], Any]) -
 
     Raises UnknownName, and ValueError, TypeError or IndexError for anything else than a tensor.
     """
+    with warnings.catch_warnings():
+        # Damage may look like an escape in a text that Python warns of.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return _load(data, names, storage)
+
+
+def _load(data: bytes, names: Mapping[str, Any], storage: Callable[[Any], Any]) -> Any:
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[int, Any] = {}

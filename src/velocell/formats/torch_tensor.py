@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from velocell.errors import RecordingError
 from velocell.formats.archive import check_packed_size, is_zip, member_names, opened, read_bytes
+from velocell.formats.source import Opened, whole
 from velocell.formats.wording import bare, shown
 from velocell.recording import Recording
 
@@ -69,6 +70,10 @@ class _Sparse:
 
 def matches(head: bytes, path: Path) -> bool:
     return is_zip(head) and any(_is_description(name) for name in member_names(path))
+
+
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+    return whole(read(path, size=size, frame_time_us=frame_time_us), NAME)
 
 
 def read(path: Path, *, size: tuple[int, int] | None = None, frame_time_us: int = 1_000) -> Recording:

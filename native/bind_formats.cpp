@@ -1,0 +1,106 @@
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "dat.hpp"
+#include "encode.hpp"
+#include "event_stream.hpp"
+#include "evt.hpp"
+
+namespace nb = nanobind;
+
+namespace {
+
+// A NumPy array over the first n values; of much unused room, a copy of just the right size.
+template <typename Out, typename T>
+nb::object column(std::unique_ptr<T[]> values, std::size_t n, std::size_t capacity) {
+    if (n < capacity - capacity / 4) {
+        std::unique_ptr<T[]> fitting(new T[n]);
+        std::copy_n(values.get(), n, fitting.get());
+        values = std::move(fitting);
+    }
+    T* data = values.release();
+    nb::capsule owner(data, [](void* pointer) noexcept { delete[] static_cast<T*>(pointer); });
+    static_assert(sizeof(Out) == sizeof(T));
+    return nb::cast(nb::ndarray<nb::numpy, Out, nb::ndim<1>>(data, {n}, owner));
+}
+
+template <typename Decoder>
+nb::tuple feed(Decoder& decoder, nb::bytes data) {
+    const auto* bytes = static_cast<const unsigned char*>(data.data());
+    velocell::EventColumns events(decoder.bound(bytes, data.size()));
+    {
+        nb::gil_scoped_release release;
+        decoder.feed(bytes, data.size(), events);
+    }
+    const std::size_t n = events.size, room = events.capacity;
+    return nb::make_tuple(column<std::int64_t>(std::move(events.t), n, room),
+                          column<std::uint16_t>(std::move(events.x), n, room),
+                          column<std::uint16_t>(std::move(events.y), n, room),
+                          column<bool>(std::move(events.p), n, room));
+}
+
+template <typename Decoder>
+void bind_decoder(nb::module_& m, const char* name) {
+    nb::class_<Decoder>(m, name)
+        .def(nb::init<>())
+        .def("feed", &feed<Decoder>, nb::arg("data"))
+        .def_prop_ro("held", [](const Decoder& self) { return self.held(); })
+        .def_prop_ro("counts", [](const Decoder& self) {
+            const velocell::FormatCounts& counts = self.counts();
+            nb::dict named;
+            named["wraps"] = counts.wraps;
+            named["triggers"] = counts.triggers;
+            named["imu_samples"] = counts.imu;
+            named["other"] = counts.other;
+            named["unknown"] = counts.unknown;
+            named["unplaced"] = counts.unplaced;
+            return named;
+        });
+}
+
+template <typename T>
+using Values = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+template <typename Encoder>
+void bind_encoder(nb::module_& m, const char* name) {
+    nb::class_<Encoder>(m, name)
+        .def(nb::init<>())
+        .def(
+            "feed",
+            [](Encoder& self, Values<std::int64_t> t, Values<std::uint16_t> x, Values<std::uint16_t> y,
+               Values<std::uint8_t> p) {
+                const std::size_t n = t.shape(0);
+                if (x.shape(0) != n || y.shape(0) != n || p.shape(0) != n)
+                    throw std::invalid_argument("columns of events must have one entry each");
+                std::string bytes;
+                {
+                    nb::gil_scoped_release release;
+                    self.feed({t.data(), x.data(), y.data(), p.data(), n}, bytes);
+                }
+                return nb::bytes(bytes.data(), bytes.size());
+            },
+            nb::arg("t_us"), nb::arg("x"), nb::arg("y"), nb::arg("p"));
+}
+
+}  // namespace
+
+void bind_formats(nb::module_& m) {
+    bind_decoder<velocell::Evt2Decoder>(m, "Evt2Decoder");
+    bind_decoder<velocell::Evt21Decoder>(m, "Evt21Decoder");
+    bind_decoder<velocell::Evt21SwappedDecoder>(m, "Evt21SwappedDecoder");
+    bind_decoder<velocell::Evt3Decoder>(m, "Evt3Decoder");
+    bind_decoder<velocell::Dat1Decoder>(m, "Dat1Decoder");
+    bind_decoder<velocell::Dat2Decoder>(m, "Dat2Decoder");
+    bind_decoder<velocell::DvsStreamDecoder>(m, "DvsStreamDecoder");
+    bind_decoder<velocell::AtisStreamDecoder>(m, "AtisStreamDecoder");
+    bind_encoder<velocell::Evt2Encoder>(m, "Evt2Encoder");
+    bind_encoder<velocell::Evt3Encoder>(m, "Evt3Encoder");
+    bind_encoder<velocell::Dat2Encoder>(m, "Dat2Encoder");
+}

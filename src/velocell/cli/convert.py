@@ -1,0 +1,110 @@
+"""`velocell convert`: a recording from one format to another, whole or in part, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from velocell import formats, reshape
+from velocell.cli import options as o
+from velocell.cli.guard import say
+from velocell.cli.outputs import check_distinct, check_output
+from velocell.cli.progress import working
+from velocell.cli.values import open_events
+from velocell.errors import OptionError, RecordingError
+from velocell.formats import Source
+from velocell.recording import Recording
+from velocell.units import format_time, parse_region, parse_time_us
+
+_EVT = {"2": formats.write_evt2, "3": formats.write_evt3}
+
+Step = Callable[[Recording], Recording]
+
+
+def convert(
+    file: Annotated[Path, typer.Argument(metavar="IN", help="A recording, of any format that is read.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help=f"One of {', '.join(formats.WRITERS)}.")],
+    evt: Annotated[
+        str | None, typer.Option("--evt", metavar="2|3", help="Words of a .raw file; 3 if not given.")
+    ] = None,
+    size: o.Size = None,
+    frame_time: o.FrameTime = "1ms",
+    start: o.From = None,
+    stop: o.To = None,
+    crop: Annotated[
+        str | None, typer.Option("--crop", metavar="x,y,w,h", help="Only this region; its corner becomes pixel 0,0.")
+    ] = None,
+    flip: Annotated[
+        str | None, typer.Option("--flip", metavar="x|y|xy", help="Mirror left-right (x), top-down (y).")
+    ] = None,
+    downsample: Annotated[
+        int | None, typer.Option("--downsample", metavar="N", help="Make NxN pixels one; all events stay.")
+    ] = None,
+    strict: o.Strict = False,
+) -> None:
+    """Write a recording in another format, chosen by the suffix of OUT, without loss.
+
+    What changes the picture happens in this order: --from and --to, --crop, --flip, --downsample.
+    """
+    check_output(out, tuple(formats.WRITERS), "a recording")
+    check_distinct([out], [file])
+    write = formats.WRITERS[out.suffix.lower()]
+    if evt is not None:
+        if out.suffix.lower() != ".raw" or evt not in _EVT:
+            raise OptionError(f"--evt {evt} does not fit {out}: it is 2 or 3, for .raw files")
+        write = _EVT[evt]
+    from_us = 0 if start is None else parse_time_us(start)
+    to_us = None if stop is None else parse_time_us(stop)
+    if from_us < 0 or (to_us is not None and to_us <= from_us):
+        raise OptionError("--from must not be negative and --to must be later than it")
+    work = _Work(open_events(file, size, frame_time, strict), from_us, to_us, tuple(_steps(crop, flip, downsample)))
+    with working(f"writing {out}"):
+        write(work.blocks(), out)
+    for note in work.source.integrity.notes():
+        say(f"note: {file}: {note}")
+    say(f"{work.events} events in {format_time(work.duration_us)} on {work.size[0]}x{work.size[1]} px in {out}")
+
+
+def _steps(crop: str | None, flip: str | None, factor: int | None) -> Iterator[Step]:
+    if crop is not None:
+        region = parse_region(crop)
+        yield lambda block: reshape.cut_out(block, *region)
+    if flip is not None:
+        yield lambda block: reshape.flip(block, flip)  # type: ignore[arg-type]
+    if factor is not None:
+        yield lambda block: reshape.downsample(block, factor)
+
+
+@dataclass
+class _Work:
+    """What is written; times from the recording's start. events, size and duration_us tell what it was."""
+
+    source: Source
+    from_us: int
+    to_us: int | None
+    steps: tuple[Step, ...]
+    events: int = 0
+    size: tuple[int, int] = field(default=(0, 0))
+    duration_us: int = 0
+
+    def blocks(self) -> Iterator[Recording]:
+        """Raises RecordingError where a part was asked for and nothing is in it."""
+        whole = self.from_us == 0 and self.to_us is None
+        start_us = None if whole else self.source.start_us + self.from_us
+        stop_us = None if self.to_us is None else self.source.start_us + self.to_us
+        began_us: int | None = None
+        for block in self.source.blocks(start_us, stop_us):
+            for step in self.steps:
+                block = step(block)
+            began_us = block.start_us if began_us is None else began_us
+            self.events += len(block)
+            self.size, self.duration_us = block.size, block.stop_us - began_us
+            yield block
+        if not self.events and not (whole and not self.steps):
+            raise RecordingError(
+                f"{self.source.path} has no events in that part; choose another time or a larger region"
+            )

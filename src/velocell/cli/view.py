@@ -1,0 +1,113 @@
+"""`velocell view`."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from velocell.cli import options as o
+from velocell.cli.guard import say
+from velocell.cli.values import Sought, sought
+from velocell.errors import OptionError, RecordingError, VelocellError
+from velocell.units import parse_size, parse_time_us
+
+if TYPE_CHECKING:
+    from velocell.viewer.session import Session
+    from velocell.viewer.settings import Settings
+
+DEMO = "demo"
+_QUICK_S = 2.0  # a file that cannot be read is mostly known by then, and said in the terminal
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+def view(
+    file: Annotated[str, typer.Argument(metavar="FILE", help=f"A recording, or '{DEMO}': the three simulated disks.")],
+    bands: o.BandEdges = None,
+    band_names: o.BandNames = None,
+    radius: o.Radius = None,
+    contrast: o.Contrast = "auto",
+    dt: o.Dt = "auto",
+    network: o.NetworkFile = None,
+    polarity: o.Polarity = "merge",
+    size: o.Size = None,
+    frame_time: o.FrameTime = "1ms",
+    mask_hot: o.MaskHot = True,
+    port: Annotated[
+        int | None, typer.Option("--port", help="Port of the page; by default 8741, or another one if taken.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; other machines need the token that is printed.")
+    ] = "127.0.0.1",
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open nothing.")] = False,
+) -> None:
+    """Show a recording in the browser: events, responses, objects, and what each setting changes."""
+    from velocell.demo import BANDS, RADIUS_PX
+    from velocell.viewer.server import Stage, listening_socket, open_browser, require_server, serve
+
+    require_server()
+    if bands is None and network is None:
+        bands = ",".join(f"{edge:g}" for edge in BANDS.edges)
+        radius = radius or f"{RADIUS_PX:g}"
+    wanted = sought(bands, band_names, radius, contrast, dt, network)
+    settings = _settings(wanted, polarity, mask_hot, network)
+    if port is not None and not 0 <= port <= 65535:
+        raise OptionError(f"--port {port} must lie between 0 and 65535")
+    if file != DEMO and not Path(file).is_file():
+        raise RecordingError(f"{file} does not exist or is not a file; check the path")
+    read_size = None if size is None else parse_size(size)
+    sock = listening_socket(host, port)
+    what = "Simulating three disks" if file == DEMO else f"Reading {file}"
+    stage = Stage(_opening(file, settings, read_size, parse_time_us(frame_time)), what)
+    if stage.wait(_QUICK_S) and stage.failure is not None:
+        sock.close()
+        raise VelocellError(stage.failure)
+    token = None if host in _LOCAL else secrets.token_urlsafe(24)
+    name = f"[{host}]" if ":" in host else host
+    address = f"http://{name}:{sock.getsockname()[1]}/" + (f"?token={token}" if token else "")
+    say(f"the page is at {address} ; stop with Ctrl-C")
+    if not no_browser and not open_browser(address):
+        say("no browser could be opened; open the address by hand, or forward the port to where one is")
+    serve(stage, sock, token)
+
+
+def _settings(wanted: Sought, polarity: o.PolarityChoice, mask_hot: bool, network_file: Path | None) -> Settings:
+    """What the page begins with. Raises VelocellError."""
+    from velocell.viewer.settings import Settings
+
+    if isinstance(wanted.radius, tuple):
+        raise OptionError("the page looks for disks of one radius at a time; give one number with --radius")
+    return Settings(
+        bands=wanted.bands,
+        radius=wanted.radius,
+        contrast=wanted.contrast,
+        dt_us=wanted.dt_us,
+        polarity=polarity,
+        mask_hot=mask_hot,
+        network=wanted.network,
+        network_file="" if network_file is None else str(network_file),
+    )
+
+
+def _opening(
+    file: str, settings: Settings, size: tuple[int, int] | None, frame_time_us: int
+) -> Callable[[Callable[[], None]], Session]:
+    """What opens the recording and makes the session of it."""
+    from velocell.viewer.session import Session
+    from velocell.viewer.source import InMemory, Source, open_source
+
+    def opened(on_change: Callable[[], None]) -> Session:
+        if file == DEMO:
+            from velocell.simulate import notebook_scene, simulate
+
+            scene = replace(simulate(notebook_scene())[0], source="velocell-demo/recording.npz")
+            source: Source = InMemory(scene, title="demo")
+        else:
+            source = open_source(file, size=size, frame_time_us=frame_time_us, mask_hot=settings.mask_hot)
+        return Session(source, settings, playing=True, on_change=on_change)
+
+    return opened

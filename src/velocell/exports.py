@@ -1,0 +1,186 @@
+"""Tracks for other tools: MOTChallenge text and COCO JSON.
+
+Both speak of frames and boxes. A frame is an instant at which the table has rows, or, at a wanted frame rate,
+a multiple of its period from the first row on, where positions are interpolated. The box is the square
+around the disk. Here pixel centres lie at integers; there the left border of the first pixel is 0 (COCO) or
+1 (MOTChallenge), and that format counts frames and ids from 1 too: its id is ours + 1.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velocell.errors import OptionError, TableError
+from velocell.files import replacing
+from velocell.tracks import COLUMNS, Tracks
+
+Floats = NDArray[np.float64]
+
+SUFFIXES = (".txt", ".json")
+_AWAY = 3  # reporting intervals without a row: nothing is interpolated in between
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """Rows by frame. frame: (n,) from 0; rows: of those frames, in their order; fps, start_us: frame k is at
+    start_us + k / fps; count: frames in all."""
+
+    frame: NDArray[np.int64]
+    rows: Tracks
+    fps: float
+    start_us: int
+    count: int
+
+
+def frames_of(tracks: Tracks, fps: float | None = None) -> Frames:
+    """Cut a table into frames, at its own reporting interval or at `fps` frames per second.
+
+    Raises TableError for an empty table, objects without a radius, several recordings in one table and, without
+    `fps`, instants that are not evenly spaced; OptionError for a rate that is not above 0.
+    """
+    if fps is not None and not (np.isfinite(fps) and fps > 0):
+        raise OptionError(f"--fps must be above 0, got {fps:g}")
+    if not len(tracks):
+        raise TableError("the table has no rows; there is nothing to export")
+    if np.unique(tracks.extra.get("file", [])).size > 1:
+        raise TableError("the table holds the objects of several files; detect and export them one by one")
+    unknown = ~(np.isfinite(tracks.x_px) & np.isfinite(tracks.y_px) & (tracks.radius_px > 0))
+    if unknown.any():
+        raise TableError(
+            f"{int(unknown.sum())} rows have no position or radius, the first at {tracks.t_us[np.argmax(unknown)]} us; "
+            "boxes need both"
+        )
+    start_us = int(tracks.t_us[0])
+    steps = np.diff(np.unique(tracks.t_us))
+    if fps is None:
+        if not steps.size or (steps % steps.min()).any():
+            raise TableError("the instants of the table are not evenly spaced; give the frame rate with --fps")
+        frame = (tracks.t_us - start_us) // steps.min()
+        return Frames(frame, tracks, 1e6 / float(steps.min()), start_us, int(frame[-1]) + 1)
+    frame, rows = _resampled(tracks, fps, _AWAY * float(np.median(steps)) if steps.size else 0.0)
+    return Frames(frame, rows, fps, start_us, int((tracks.t_us[-1] - start_us) * fps / 1e6) + 1)
+
+
+def write_mot(path: str | Path, tracks: Tracks, *, fps: float | None = None, velocell: str = "") -> Frames:
+    """MOTChallenge: a line `frame,id,left,top,width,height,confidence,-1,-1,-1` per object and frame.
+
+    The side file PATH.meta.json states the frame rate, the time of frame 1 and where the table came
+    from. Raises TableError, OptionError.
+    """
+    cut = frames_of(tracks, fps)
+    rows = cut.rows
+    side = 2 * rows.radius_px
+    left, top = rows.x_px - rows.radius_px + 1.5, rows.y_px - rows.radius_px + 1.5
+    confidence = np.where(np.isnan(rows.confidence), 1.0, rows.confidence)
+    columns = [values.tolist() for values in (cut.frame + 1, rows.id + 1, left, top, side, side, confidence)]
+    with replacing(path) as part, part.open("w", encoding="ascii", newline="") as handle:
+        for frame, name, *box, sure in zip(*columns, strict=True):
+            handle.write(f"{frame},{name},{','.join(f'{value:.3f}' for value in box)},{sure:.3f},-1,-1,-1\n")
+    meta = {"velocell": velocell, "format": "MOTChallenge", **_timing(cut), "tracks": tracks.meta}
+    with replacing(f"{path}.meta.json") as part:
+        part.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+    return cut
+
+
+def write_coco(
+    path: str | Path,
+    tracks: Tracks,
+    *,
+    size: tuple[int, int] | None = None,
+    fps: float | None = None,
+    bands: Sequence[str] | None = None,
+    velocell: str = "",
+) -> Frames:
+    """COCO: one image per frame, one annotation per object in it (`track_id` is our id), bands as categories.
+
+    size: (width, height) of the sensor, bands: their names; both are taken from the table's meta data
+    where it has them. Category k + 1 is band k, the last one "outside". Raises TableError, OptionError.
+    """
+    width, height = size if size is not None else _size(tracks.meta)
+    cut = frames_of(tracks, fps)
+    rows = cut.rows
+    most = int(rows.band.max()) + 1
+    names = list(bands if bands is not None else _band_names(tracks.meta) or [f"band {k}" for k in range(most)])
+    if len(names) < most:
+        raise TableError(f"the table tells band {most - 1}, but only {len(names)} bands are named; name all of them")
+    images = [
+        {
+            "id": k + 1, "video_id": 1, "frame_id": k, "file_name": f"{k + 1:06d}.png", "width": width,
+            "height": height, "t_us": round(cut.start_us + k * 1e6 / cut.fps),
+        }
+        for k in range(cut.count)
+    ]  # fmt: skip
+    side = 2 * rows.radius_px
+    boxes = np.column_stack((rows.x_px - rows.radius_px + 0.5, rows.y_px - rows.radius_px + 0.5, side, side))
+    category = np.where(rows.band < 0, len(names), rows.band) + 1
+    score = np.where(np.isnan(rows.confidence), 1.0, rows.confidence)
+    columns = (cut.frame + 1, category, rows.id, score.round(3), boxes.round(3))
+    annotations = [
+        {
+            "id": number, "image_id": image, "category_id": kind, "track_id": name, "bbox": box,
+            "area": round(box[2] * box[3], 3), "iscrowd": 0, "score": sure,
+        }
+        for number, (image, kind, name, sure, box) in enumerate(zip(*(c.tolist() for c in columns), strict=True), 1)
+    ]  # fmt: skip
+    table = {
+        "info": {"description": "tracks of velocell", "velocell": velocell, **_timing(cut), "tracks": tracks.meta},
+        "videos": [{"id": 1, "name": Path(path).stem, "width": width, "height": height, "fps": cut.fps}],
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": k, "name": name} for k, name in enumerate([*names, "outside"], 1)],
+    }
+    with replacing(path) as part, part.open("w", encoding="utf-8") as handle:
+        json.dump(table, handle)
+        handle.write("\n")
+    return cut
+
+
+def _timing(cut: Frames) -> dict[str, Any]:
+    return {"fps": cut.fps, "first_frame_us": cut.start_us, "frames": cut.count}
+
+
+def _resampled(tracks: Tracks, fps: float, away_us: float) -> tuple[NDArray[np.int64], Tracks]:
+    """Frame numbers and rows at the frames' times; floats are interpolated, the rest is of the row before."""
+    start_us = int(tracks.t_us[0])
+    order = np.argsort(tracks.id, kind="stable")
+    parts = []
+    for rows in np.split(order, np.flatnonzero(np.diff(tracks.id[order])) + 1):
+        since = (tracks.t_us[rows] - start_us).astype(np.float64)
+        frame = np.arange(np.ceil(since[0] * fps / 1e6 - 1e-9), np.floor(since[-1] * fps / 1e6 + 1e-9) + 1)
+        at = frame * 1e6 / fps
+        before = np.maximum(np.searchsorted(since, at, side="right") - 1, 0)
+        after = np.minimum(before + 1, rows.size - 1)
+        near = (since[after] - since[before] <= away_us) | (at - since[before] < 1)
+        columns: dict[str, NDArray[Any]] = {}
+        for name in COLUMNS:
+            values = getattr(tracks, name)[rows]
+            columns[name] = (np.interp(at, since, values) if values.dtype.kind == "f" else values[before])[near]
+        columns["t_us"] = np.rint(start_us + at[near]).astype(np.int64)
+        columns["frame"] = frame[near].astype(np.int64)
+        parts.append(columns)
+    table = Tracks.from_columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+    return table.extra["frame"], table
+
+
+def _size(meta: dict[str, Any]) -> tuple[int, int]:
+    """Of the sensor, from what a table of detections or of truth says about itself."""
+    inputs = [entry.get("recording") for entry in meta.get("inputs", ())]
+    for place in (meta.get("recording"), *inputs, meta.get("scene")):
+        if isinstance(place, dict) and "width" in place and "height" in place:
+            return int(place["width"]), int(place["height"])
+    raise TableError("the table does not tell the size of the sensor; give --size WxH")
+
+
+def _band_names(meta: dict[str, Any]) -> list[str] | None:
+    for entry in (meta, *meta.get("inputs", ())):
+        bands = (entry.get("network") or {}).get("bands")
+        if bands is not None:
+            return [str(name) for name in bands["names"]]
+    return None

@@ -1,0 +1,227 @@
+"""Calibration adjusted to a recording whose objects are labelled.
+
+The formulas of `calibrate` need a radius and the events per edge crossing; both are measured around the
+labelled paths, the latter for each band edge from the objects that move about as fast, since a camera may lose more
+events of fast objects than of slow ones. What is then still told wrongly shows where each edge lies in truth: between
+the speeds of the stretches that are told to lie below it and above it. With that speed v' the threshold is
+multiplied by V(v) / V(v'), V(v) = v Psi(v tau), v the edge where the labels put it.
+
+Every network is scored on the labels (recall x precision x band accuracy), and the best is kept, the
+recording's own calibration among them: on its own labels a fit is never worse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velocell import labels
+from velocell.calibrate import calibrate, psi
+from velocell.errors import TableError
+from velocell.evaluate import Scores, evaluate
+from velocell.labels import Stretches
+from velocell.network import Bands, Layer, Network
+from velocell.neurons import LIFBox
+from velocell.pipeline import detect, network_for
+from velocell.recording import Recording
+from velocell.tracks import Tracks
+
+Floats = NDArray[np.float64]
+
+_FIGURES = ("recall", "precision", "band_accuracy")
+_TRIES = 4  # corrections of the thresholds, each a pass over the labelled part
+_FEWEST_CROSSINGS = 0.05  # per edge crossing; what gives fewer is no labelled object
+_OCTAVES = 0.7  # objects so far from an edge count little for it
+_LARGEST_FACTOR = 3.0
+_NUDGE = 1.06
+_BESIDE = 1.1  # how far beyond the last wrong speed an edge is put, at most
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """before: of the network that the recording gives without labels. after: of `network`."""
+
+    network: Network
+    before: Scores
+    after: Scores
+
+
+def fit(
+    recording: Recording,
+    table: Tracks,
+    bands: Bands | Sequence[float],
+    radius: float = 5.0,
+    *,
+    contrast: float | None = None,
+    dt_us: int | None = None,
+    engine: str = "native",
+) -> Fitted:
+    """A network for the bands (px/s) whose radius, events per edge crossing and thresholds suit the labelled objects.
+
+    table: t_us, id, x_px, y_px; speed_px_s, or band, or neither, then the path tells the speed. radius,
+    contrast, dt_us: as for `calibrate`; the first two are where the measurement starts. Raises TableError
+    where the labels cannot be of this recording, or tell no band; other VelocellErrors as `calibrate`.
+    """
+    wanted = bands if isinstance(bands, Bands) else Bands(tuple(bands))
+    truth = labels.prepared(table, recording, wanted)
+    cut = labels.stretches(truth, wanted)
+    part = recording.between(int(truth.t_us[0]), int(truth.t_us[-1]) + 1)
+    own = network_for(recording, wanted, radius, contrast=contrast, dt_us=dt_us, engine=engine)
+    trials = _Trials(part, truth, cut, engine)
+    asked = np.array(wanted.edges)
+    before = best = trials.of(own, asked)
+    best = _better(best, trials.of(_measured(recording, cut, wanted, radius, contrast, dt_us), asked))
+    step = 1.0
+    for _ in range(_TRIES):
+        factors, edges = _corrections(best, cut, wanted)
+        if (factors == 1).all():
+            break
+        tried = trials.of(_scaled(best.network, factors**step), best.edges * (edges / best.edges) ** step)
+        step = step if tried.figure > best.figure else step / 2
+        best = _better(best, tried)
+    origin = dict(best.network.origin)
+    origin["labels"] = f"{np.unique(truth.id).size} objects, {cut.path.size} stretches of {labels.STRETCH_PX:g} px"
+    origin["stated_radius_px"] = radius
+    kept = "kept as the recording alone gives it: " if best is before else ""
+    origin["on_labels"] = kept + ", ".join(
+        f"{name.replace('_', ' ')} {getattr(before.scores, name):.4f} to {getattr(best.scores, name):.4f}"
+        for name in _FIGURES
+    )
+    return Fitted(replace(best.network, origin=origin), before.scores, best.scores)
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """A network, where its edges are thought to be (px/s), its scores on the labels, what it tells of each stretch."""
+
+    network: Network
+    edges: Floats
+    scores: Scores
+    told: NDArray[np.intp]
+
+    @property
+    def figure(self) -> float:
+        parts = (getattr(self.scores, name) for name in _FIGURES)
+        return math.prod(0.0 if math.isnan(part) else part for part in parts)
+
+
+@dataclass(frozen=True, eq=False)
+class _Trials:
+    recording: Recording
+    truth: Tracks
+    cut: Stretches
+    engine: str
+
+    def of(self, network: Network, edges: Floats) -> _Trial:
+        found = detect(self.recording, network=network, engine=self.engine)
+        assert network.bands is not None
+        assert network.radius_px is not None
+        scores = evaluate(found.tracks, self.truth, network.bands.edges)
+        told = labels.told_bands(self.cut, found.spikes, len(network.bands), network.radius_px)
+        return _Trial(network, edges, scores, told)
+
+
+def _better(best: _Trial, other: _Trial) -> _Trial:
+    return other if other.figure > best.figure else best
+
+
+def _measured(
+    recording: Recording, cut: Stretches, bands: Bands, radius: float, contrast: float | None, dt_us: int | None
+) -> Network:
+    """The calibration for the radius and the events per edge crossing around the labelled paths."""
+    stated = np.array([path.radius for path in cut.paths])
+    stated = stated[np.isfinite(stated)]
+    expected = float(np.median(stated)) if stated.size else radius
+    around = labels.surroundings(cut.paths, recording, 2.6 * max(expected, stated.max(initial=0)))
+    size = labels.measured_radius(around, cut.paths, expected)
+    seen = labels.crossing_shares(cut, around, size, every=contrast is not None)
+    edges = np.array(bands.edges)
+    octaves = np.log2(cut.speed / edges[:, None])
+    n = np.array([_median(seen, cut.weight * np.exp(-0.5 * (row / _OCTAVES) ** 2)) for row in octaves])
+    if n.min() < _FEWEST_CROSSINGS:
+        raise TableError(
+            f"only {n.min():.2g} events per edge crossing lie around the labelled paths; "
+            "check that the labels are of this recording, in its pixels and on its clock"
+        )
+    middle = float(np.exp(np.log(n).mean()))
+    network = calibrate(
+        bands,
+        size,
+        contrast=None if contrast is None else middle,
+        dt_us=dt_us,
+        polarity=recording.p is not None,
+        crossing_share=middle,
+    )
+    origin = {
+        **network.origin,
+        "radius": "where the events around the labelled paths lie",
+        "n": "events per edge crossing around the labelled paths",
+    }
+    return _scaled(replace(network, origin=origin), n / middle)
+
+
+def _median(values: Floats, weights: Floats) -> float:
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
+
+
+def _corrections(trial: _Trial, cut: Stretches, bands: Bands) -> tuple[Floats, Floats]:
+    """By what each threshold should be multiplied, so that the stretches are told as labelled, and where that
+    puts the edges."""
+    first, dt_s = trial.network.layers[0], trial.network.dt_us * 1e-6
+    assert trial.network.radius_px is not None
+    memory_s = -dt_s / np.log1p(-first.neurons.decay(trial.network.dt_us).astype(np.float64))
+    kernels = first.dense_kernel().sum(axis=1)
+    use = cut.clear
+    speed, weight = cut.speed[use], cut.weight[use]
+    factors, edges = np.ones(len(bands.edges)), np.array(bands.edges)
+    for k, edge in enumerate(bands.edges):
+        edges[k] = _boundary(speed, cut.target[use] >= k, weight, edge)
+        real = _boundary(speed, trial.told[use] >= k, weight, trial.edges[k])
+        if real != edges[k]:
+            v = np.array([edges[k], real])
+            asked, found = v * psi(kernels[k], trial.network.radius_px, v * memory_s[k], v * dt_s)
+            factors[k] = np.clip(asked / found, 1 / _LARGEST_FACTOR, _LARGEST_FACTOR)
+        else:  # the edge parts them best where it is, but misses more on one side
+            missed = (cut.target[use] >= k).astype(int) - (trial.told[use] >= k)
+            factors[k] = _NUDGE ** -np.sign(round(float(weight @ missed), 2))
+    return factors, edges
+
+
+def _boundary(speed: Floats, above: NDArray[np.bool_], weight: Floats, preferred: float) -> float:
+    """The speed that parts stretches above from those below with least weight on the wrong side: `preferred`
+    where it is as good as any, else a little beyond the stretches nearest to it."""
+    values = np.unique(speed)
+    # Boundary i lies below values[i]; the last one is above all.
+    position = np.searchsorted(values, speed)
+    high = np.bincount(position, weight * above, values.size)
+    low = np.bincount(position, weight * ~above, values.size)
+    wrong = np.append(0, np.cumsum(high)) + np.append(np.cumsum(low[::-1])[::-1], 0)
+    best = np.flatnonzero(wrong <= wrong.min() + 1e-9)
+    at = int(np.searchsorted(values, preferred))
+    if at in best:
+        return preferred
+    nearest = int(best[np.abs(best - at).argmin()])
+    bounds = np.concatenate(([0.0], values, [np.inf]))
+    low_end, high_end = bounds[nearest], bounds[nearest + 1]
+    halfway = math.sqrt(high_end / low_end) if low_end else math.inf
+    beyond = min(_BESIDE, halfway)
+    return float(low_end * beyond if nearest > at else high_end / beyond)
+
+
+def _scaled(network: Network, factors: Floats) -> Network:
+    """The thresholds of layer 1 (and its resets, which go with them) multiplied, channel by channel."""
+    first, old = network.layers[0], network.layers[0].neurons
+    neurons = LIFBox(old.tau_mem_inv, old.v_th * factors, old.v_leak, old.v_reset * factors)
+    layers = (Layer.from_arrays(first.kernel, neurons, first.groups), *network.layers[1:])
+    total = factors * np.array(network.origin.get("edge_factors", np.ones(factors.size)))
+    origin = {**network.origin, "edge_factors": [round(float(factor), 4) for factor in total]}
+    origin["v_th"] = (
+        f"{network.origin['v_th'].split('; ')[0]}; times edge_factors, by which labelled objects fall into their bands"
+    )
+    return replace(network, layers=layers, origin=origin)

@@ -1,0 +1,260 @@
+"""AEDAT4, as DV and dv-processing write it: packets of events, frames, IMU samples and triggers.
+
+A FlatBuffer with an XML text describes the streams; each packet is a compressed FlatBuffer of one stream.
+Packets are read one by one, so memory stays bounded and a damaged packet costs no other.
+
+Rejected: the package `aedat`, which is right about intact files (the tests compare with it) but sets aside
+whatever memory a damaged size field asks for, which ends the process, and gives up at the first damaged packet.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from velocell.errors import RecordingError
+from velocell.formats.source import LARGEST_BLOCK, Events, Opened
+from velocell.formats.unpack import MAX_BYTES, Oversized, unpacker
+from velocell.formats.wording import bare
+from velocell.integrity import Integrity
+
+NAME = "AEDAT4"
+
+_MAGIC = b"#!AER-DAT4.0\r\n"
+_MAX_HEADER_BYTES = 16 << 20
+_COMPRESSIONS = ("none", "lz4", "lz4", "zstd", "zstd")
+_EVENT = np.dtype({"names": ["t", "x", "y", "p"], "formats": ["<i8", "<i2", "<i2", "u1"], "offsets": [0, 8, 10, 12],
+                   "itemsize": 16})  # fmt: skip
+# Streams that are counted: the identifier of their packets, and how many entries a packet has.
+_COUNTED = {"IMUS": "imu_samples", "TRIG": "triggers", "FRME": "frames"}
+
+_NAME = "velocell span_us={:019d}:{:019d}{}"
+_NAME_PATTERN = re.compile(r"velocell span_us=([0-9]{19}):([0-9]{19})( without_polarity)?")
+_LATEST_US = 1 << 62
+
+
+def matches(head: bytes, path: Path) -> bool:
+    return head.startswith(_MAGIC[:10])
+
+
+def camera_name(start_us: int, stop_us: int, polarity: bool) -> str:
+    """What Velocell writes as the name of the camera: what AEDAT4 has no other place for."""
+    return _NAME.format(start_us, stop_us, "" if polarity else " without_polarity")
+
+
+def is_closed(path: Path) -> bool:
+    """Whether the index at the end of a file was written."""
+    return _read_header(path).indexed
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """One stream as the XML describes it; `kind` is the identifier of its packets, such as EVTS."""
+
+    number: int
+    kind: str
+    name: str
+    size: tuple[int, int] | None
+    camera: str
+
+
+@dataclass(frozen=True)
+class _Header:
+    """compression: 0 to 4. first, last: the packets stand in these bytes. indexed: whether the file was closed well."""
+
+    compression: int
+    first: int
+    last: int
+    indexed: bool
+    streams: dict[int, _Stream]
+
+
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+    """The times are the file's own, mostly microseconds since 1970. Of several event streams the first is read."""
+    header = _read_header(path)
+    cameras = [stream for _, stream in sorted(header.streams.items()) if stream.kind == "EVTS"]
+    if not cameras:
+        held = ", ".join(sorted({bare(stream.kind) for stream in header.streams.values()})) or "nothing"
+        raise RecordingError(f"{path} is an AEDAT4 file without an event stream (it holds {held}); record events too")
+    chosen, *others = cameras
+    notes = []
+    if others:
+        names = ", ".join(bare(stream.name) for stream in others)
+        notes.append(f"event stream {bare(chosen.name)!r} is read; events of {names} are counted as other entries")
+    if not header.indexed:
+        notes.append("the file has no index at its end: the recording was cut off or not closed")
+
+    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+        with path.open("rb") as handle:
+            for events in _decode(handle, header, chosen.number, integrity):
+                yield events if polarity else events._replace(p=None)
+
+    span, polarity = _own_facts(chosen.camera)
+    why = f"by its first line; compression {_COMPRESSIONS[header.compression]}"
+    return Opened("AEDAT4", why, decode, chosen.size, "as the file says", span, polarity, tuple(notes))
+
+
+def _own_facts(camera: str) -> tuple[tuple[int, int] | None, bool]:
+    """Span and polarity of a file that Velocell wrote; none and True of any other."""
+    match = _NAME_PATTERN.fullmatch(camera)
+    if match is None:
+        return None, True
+    start, stop = int(match[1]), int(match[2])
+    return (start, stop) if start <= stop < _LATEST_US else None, match[3] is None
+
+
+def _decode(handle: IO[bytes], header: _Header, chosen: int, integrity: Integrity) -> Iterator[Events]:
+    unpack = unpacker(_COMPRESSIONS[header.compression])
+    position = header.first
+    while position < header.last:
+        handle.seek(position)
+        described = handle.read(8)
+        number, length = struct.unpack("<ii", described) if len(described) == 8 else (-1, -1)
+        # Without a right length there is no way to find the next packet.
+        if number not in header.streams or not 0 <= length <= header.last - position - 8:
+            integrity.fault("trailing_bytes", header.last - position, f"from byte {position}")
+            return
+        if length > MAX_BYTES:
+            raise _too_large(integrity.source)
+        stream = header.streams[number]
+        try:
+            data = unpack(handle.read(length))
+            first, n = _elements(data, stream.kind)
+            events = np.frombuffer(data, _EVENT, n, first) if n and number == chosen else None
+        except Oversized:
+            raise _too_large(integrity.source) from None
+        except (struct.error, ValueError):
+            integrity.fault("damaged", 1, f"the one at byte {position}")
+        else:
+            if number != chosen:
+                integrity.fact(_COUNTED.get(stream.kind, "other"), 1 if stream.kind == "FRME" else n)
+            elif events is not None:
+                for k in range(0, n, LARGEST_BLOCK):
+                    part = events[k : k + LARGEST_BLOCK]
+                    yield Events(part["t"].astype(np.int64), part["x"].copy(), part["y"].copy(), part["p"] != 0)
+        position += 8 + length
+
+
+def _too_large(source: str) -> RecordingError:
+    return RecordingError(
+        f"{source} has a packet of more than {MAX_BYTES >> 20} MiB; write it again in smaller packets"
+    )
+
+
+# --- the header -----------------------------------------------------------------------------------------
+
+
+def _read_header(path: Path) -> _Header:
+    file_bytes = path.stat().st_size
+    with path.open("rb") as handle:
+        start = handle.read(len(_MAGIC) + 4)
+        if not start.startswith(_MAGIC):
+            raise RecordingError(f"{path} is an AEDAT4 file of version {bare(_version(start))}; version 4.0 is read")
+        length = struct.unpack("<I", start[len(_MAGIC) :])[0] if len(start) == len(_MAGIC) + 4 else file_bytes
+        if length > min(_MAX_HEADER_BYTES, file_bytes - len(start)):
+            raise RecordingError(f"{path} ends in its header, or the header is damaged; copy or record it again")
+        data = start[-4:] + handle.read(length)
+    first = len(_MAGIC) + 4 + length
+    try:
+        if data[8:12] != b"IOHE":
+            raise ValueError("its identifier is not IOHE")
+        table = 4 + _number(data, "<I", 4)
+        compression, index, text = (_field(data, table, k) for k in range(3))
+        kind = 0 if compression is None else _number(data, "<i", compression)
+        last = -1 if index is None else _number(data, "<q", index)
+        streams = {} if text is None else _streams(_text(data, text))
+    except (struct.error, ValueError) as error:
+        raise RecordingError(
+            f"{path} is an AEDAT4 file with a damaged header ({bare(str(error))}); copy or record it again"
+        ) from None
+    if not 0 <= kind < len(_COMPRESSIONS):
+        raise RecordingError(f"{path} has the unknown compression {kind}; write it with lz4, zstd or none")
+    indexed = first <= last <= file_bytes
+    return _Header(kind, first, last if indexed else file_bytes, indexed, streams)
+
+
+def _version(start: bytes) -> str:
+    return start[len("#!AER-DAT") :].split(b"\r")[0].decode("latin-1")
+
+
+def _text(data: bytes, field: int) -> str:
+    first = field + _number(data, "<I", field)
+    n = _number(data, "<I", first)
+    if first + 4 + n > len(data):
+        raise ValueError("its text is cut off")
+    return data[first + 4 : first + 4 + n].decode("utf-8")
+
+
+def _streams(text: str) -> dict[int, _Stream]:
+    """The streams by their number. Raises ValueError."""
+    from xml.etree import ElementTree
+
+    # Declarations can make a text of a few bytes unfold to gigabytes.
+    if "<!" in text:
+        raise ValueError("its XML has declarations")
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"its XML is not well formed: {error}") from None
+    streams = {}
+    for outputs in root.iter("node"):
+        if outputs.get("name") != "outInfo":
+            continue
+        for node in outputs.findall("node"):
+            number, known = node.get("name", ""), _attributes(node)
+            info = node.find("node[@name='info']")
+            sizes = {} if info is None else _attributes(info)
+            if not number.isdecimal() or len(number) > 9:
+                raise ValueError("a stream has no number")
+            wide, high = (sizes.get(key, "") for key in ("sizeX", "sizeY"))
+            size = (int(wide), int(high)) if all(v.isdecimal() and len(v) < 6 for v in (wide, high)) else None
+            name = known.get("originalOutputName", number)
+            streams[int(number)] = _Stream(
+                int(number), known.get("typeIdentifier", ""), name, size, sizes.get("source", "")
+            )
+    return streams
+
+
+def _attributes(node: object) -> dict[str, str]:
+    return {attr.get("key", ""): attr.text or "" for attr in node.findall("attr")}  # type: ignore[attr-defined]
+
+
+# --- FlatBuffers --------------------------------------------------------------------------------------
+
+
+def _number(data: bytes, format_: str, position: int) -> int:
+    """One number, bounds checked: struct.error outside of the data."""
+    if position < 0:
+        raise struct.error("an offset leads before the data")
+    return int(struct.unpack_from(format_, data, position)[0])
+
+
+def _field(data: bytes, table: int, index: int) -> int | None:
+    """Where a field of the table at `table` stands; None where it has its default value."""
+    fields = table - _number(data, "<i", table)
+    if 2 * index + 6 > _number(data, "<H", fields):
+        return None
+    offset = _number(data, "<H", fields + 4 + 2 * index)
+    return table + offset if offset else None
+
+
+def _elements(data: bytes, kind: str) -> tuple[int, int]:
+    """Where the elements of a packet start and how many there are; of a frame: 0, 0. Raises on damage."""
+    if data[8:12] != kind.encode("latin-1", "replace"):
+        raise ValueError("the packet is of another kind than its stream")
+    if kind == "FRME":
+        return 0, 0
+    field = _field(data, 4 + _number(data, "<I", 4), 0)
+    if field is None:
+        return 0, 0
+    vector = field + _number(data, "<I", field)
+    n = _number(data, "<I", vector)
+    if 4 * n > len(data) - vector:
+        raise ValueError("the packet has fewer elements than it says")
+    return vector + 4, n

@@ -1,0 +1,321 @@
+"""HDF5 recordings with h5py: any file with events as arrays t, x, y, p, as fields, or as a table (n, 4).
+
+    DSEC, M3ED, TUM-VIE   a group with datasets t, x, y, p; `t_offset` is added to the times
+    e2vid and others      a group with datasets ts, xs, ys, ps; attribute `sensor_resolution` (height, width)
+    Metavision            CD/events with fields x, y, p, t; attribute `geometry`; EXT_TRIGGER/events
+    MVSEC                 davis/left/events, a table; imu and image_raw beside it
+
+Of several event arrays the first by name is read; the events of the others are counted. Datasets are read chunk
+by chunk. Sizes that the file states are compared with the bytes it has before memory is set aside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velocell.errors import RecordingError
+from velocell.formats import columns
+from velocell.formats.columns import Unit
+from velocell.formats.source import Events, Opened
+from velocell.formats.text_layout import inferred_columns
+from velocell.formats.wording import bare
+from velocell.integrity import Integrity
+
+NAME = "HDF5 with events (DSEC, MVSEC, Metavision and alike)"
+
+_MAGIC = b"\x89HDF\r\n\x1a\n"
+_ECF = 0x8ECF
+_BLOCK = 1 << 18
+_MAX_CHUNK_BYTES = 128 << 20
+_MAX_OBJECTS = 20_000
+_LATEST_US = 1 << 62
+# Whatever h5py raises for a damaged file.
+_DAMAGE = (OSError, RuntimeError, ValueError, TypeError, LookupError, OverflowError, SystemError, AttributeError)
+# Datasets of other kinds, by the end of their name.
+_COUNTED = {"imu": "imu_samples", "image_raw": "frames", "EXT_TRIGGER/events": "triggers"}
+
+
+@dataclass(frozen=True)
+class _Array:
+    """Where events stand. datasets: t, x, y and perhaps p -> the dataset's name, and which field or column of it."""
+
+    name: str
+    datasets: dict[str, tuple[str, Any]]
+    unit_name: str | None
+    n: int
+    how: str
+
+
+def matches(head: bytes, path: Path) -> bool:
+    return head.startswith(_MAGIC)
+
+
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+    """The times are the file's own: `t_offset` is added where there is one."""
+    with _opened(path) as file:
+        chosen, more, others = _find(file, path)
+        if chosen is None:
+            raise RecordingError(
+                f"{path} is an HDF5 file without arrays t, x and y of one length; save the events as datasets "
+                "events/t, events/x, events/y and events/p"
+            )
+        for name in {name for name, _ in chosen.datasets.values()}:
+            _check(file[name], path)
+        offset_us, offset_from = _offset(file, chosen, path)
+        times = columns.sample(lambda first, n: _rows(file, chosen, first, n, only="t")["t"], chosen.n)
+        unit = columns.unit_of(times, chosen.unit_name, offset_us)
+        stated, size_from = _size(file, chosen)
+        span = _span(file)
+    notes = [f"times read as {unit.name}, {unit.why}{offset_from}"]
+    if more:
+        names = ", ".join(bare(name) for name, _ in more)
+        notes.append(f"events in {bare(chosen.name)} are read; those in {names} are counted as other entries")
+
+    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+        for kind, n in (*others, *(("other", n) for _, n in more)):
+            integrity.fact(kind, n)
+        with _opened(path) as opened:
+            yield from _decode(opened, chosen, unit, start_us, path)
+
+    why = f"by its first bytes; {chosen.how} in {bare(chosen.name)}"
+    return Opened("HDF5", why, decode, stated, size_from, span, "p" in chosen.datasets, tuple(notes))
+
+
+def _decode(file: Any, array: _Array, unit: Unit, start_us: int | None, path: Path) -> Iterator[Events]:
+    block = _block_rows(file, array)
+    for first in range(0, array.n, block):
+        n = min(block, array.n - first)
+        if start_us is not None and array.n > block:
+            # The times alone tell whether the rest is needed.
+            t = columns.microseconds(_rows(file, array, first, n, only="t")["t"], unit, path)
+            if int(t.max()) < start_us:
+                continue
+        found = _rows(file, array, first, n)
+        yield columns.events(found["t"], found["x"], found["y"], found.get("p"), unit, path)
+
+
+def _rows(file: Any, array: _Array, first: int, n: int, only: str = "txyp") -> dict[str, NDArray[Any]]:
+    """Rows first..first+n-1 of each array; fields of one dataset are read at once."""
+    wanted = {key: place for key, place in array.datasets.items() if key in only}
+    read = {name: file[name][first : first + n] for name in {name for name, _ in wanted.values()}}
+    return {
+        key: np.ascontiguousarray(read[name] if part is None else read[name][part])
+        for key, (name, part) in wanted.items()
+    }
+
+
+def _block_rows(file: Any, array: _Array) -> int:
+    """Whole chunks: part of one would be unpacked again and again."""
+    chunks = (file[name].chunks for name, _ in array.datasets.values())
+    longest = max(1 if chunk is None else int(chunk[0]) for chunk in chunks)
+    return max(_BLOCK // longest, 1) * longest
+
+
+# --- finding the events -----------------------------------------------------------------------------------
+
+
+def _find(file: Any, path: Path) -> tuple[_Array | None, list[tuple[str, int]], list[tuple[str, int]]]:
+    """The events to read; names and lengths of other event arrays; kinds and numbers of entries of other kinds.
+
+    Arrays that name their columns come before tables, whose columns their values must tell.
+    """
+    import h5py
+
+    datasets: dict[str, Any] = {}
+
+    def visit(name: str, thing: Any) -> bool | None:
+        if isinstance(thing, h5py.Dataset):
+            datasets[name] = thing
+        return True if len(datasets) > _MAX_OBJECTS else None
+
+    file.visititems(visit)
+    found: list[_Array] = []
+    tables: list[str] = []
+    groups: dict[str, dict[str, Any]] = {}
+    for name, dataset in sorted(datasets.items()):
+        group, _, leaf = name.rpartition("/")
+        if dataset.shape is None or dataset.size is None:
+            continue
+        if len(dataset.shape) == 1 and dataset.dtype.names:
+            found += _by_fields(name, dataset)
+        elif len(dataset.shape) == 2 and dataset.shape[1] == 4 and leaf == "events" and dataset.dtype.kind in "iuf":
+            tables += [name] if dataset.shape[0] else []
+        elif len(dataset.shape) == 1 and dataset.dtype.kind in "iubf":
+            groups.setdefault(group, {})[leaf] = dataset
+    for group, members in groups.items():
+        found += _by_datasets(group, members)
+    others = [
+        (kind, int(dataset.shape[0]))
+        for name, dataset in datasets.items()
+        for end, kind in _COUNTED.items()
+        if dataset.shape and f"/{name}".endswith(f"/{end}")
+    ]
+    found.sort(key=lambda array: array.name)
+    if not found and tables:
+        found.append(_by_columns(tables[0], file[tables.pop(0)], path))
+    more = [(array.name, array.n) for array in found[1:]] + [(name, int(file[name].shape[0])) for name in tables]
+    return (found[0] if found else None), more, others
+
+
+def _by_fields(name: str, dataset: Any) -> list[_Array]:
+    named = columns.naming(dataset.dtype.names)
+    if named is None or any(dataset.dtype[field].kind not in "iubf" for field in named.names.values()):
+        return []
+    where = {key: (name, field) for key, field in named.names.items()}
+    return [_Array(name, where, named.unit, int(dataset.shape[0]), "fields")]
+
+
+def _by_columns(name: str, dataset: Any, path: Path) -> _Array:
+    _check(dataset, path)
+    remedy = "save the events as datasets events/t, events/x, events/y and events/p"
+    table = columns.sample(lambda first, n: dataset[first : first + n], int(dataset.shape[0]))
+    positions = inferred_columns(table.astype(np.float64), path, remedy)
+    order = " ".join(sorted(positions, key=positions.__getitem__))
+    where = {key: (name, (slice(None), k)) for key, k in positions.items()}
+    return _Array(name, where, None, int(dataset.shape[0]), f"columns {order}, by their values,")
+
+
+def _by_datasets(group: str, members: dict[str, Any]) -> list[_Array]:
+    named = columns.naming(list(members))
+    if named is None or len({members[leaf].shape for leaf in named.names.values()}) != 1:
+        return []
+    prefix = f"{group}/" if group else ""
+    where = {key: (prefix + leaf, None) for key, leaf in named.names.items()}
+    n = int(members[named.names["t"]].shape[0])
+    return [_Array(group or "the root", where, named.unit, n, f"datasets {', '.join(named.names.values())}")]
+
+
+# --- what the file says beside them -----------------------------------------------------------------------
+
+
+def _offset(file: Any, array: _Array, path: Path) -> tuple[int, str]:
+    """`t_offset` in microseconds, beside the events or at the root, and words for it."""
+    group = next(iter(array.datasets.values()))[0].rpartition("/")[0]
+    for name in dict.fromkeys((f"{group}/t_offset", "t_offset")):
+        if name not in file or not hasattr(file[name], "shape"):
+            continue
+        dataset = file[name]
+        if dataset.size != 1 or dataset.dtype.kind not in "iu":
+            raise RecordingError(f"{path}: {name} is no whole number of microseconds; correct or remove it")
+        offset = int(np.asarray(dataset[()]).reshape(-1)[0])
+        if abs(offset) >= _LATEST_US:
+            raise RecordingError(f"{path}: {name} is beyond 2^62 us; correct or remove it")
+        return offset, f"; {name} = {offset} us is added"
+    return 0, ""
+
+
+def _size(file: Any, array: _Array) -> tuple[tuple[int, int] | None, str]:
+    """(width, height) by the attributes of the events, of the groups around them and of the file."""
+    place = file[next(iter(array.datasets.values()))[0]]
+    while True:
+        found = _size_of(place.attrs)
+        if found is not None:
+            return found
+        resolution = np.asarray(place["calib/resolution"] if _has(place, "calib/resolution") else ())
+        if resolution.shape == (2,) and resolution.dtype.kind in "iu":
+            return (int(resolution[0]), int(resolution[1])), "as the dataset calib/resolution says"
+        if place.name == "/":
+            return None, ""
+        place = place.parent
+
+
+def _has(place: Any, name: str) -> bool:
+    """Whether `place` is a group with a small dataset of that name."""
+    return hasattr(place, "keys") and name in place and 0 < getattr(place[name], "size", 0) < 10
+
+
+def _size_of(attributes: Any) -> tuple[tuple[int, int], str] | None:
+    geometry = attributes.get("geometry")
+    text = geometry.decode("latin-1") if isinstance(geometry, bytes) else str(geometry)
+    match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
+    if match is not None:
+        return (int(match[1]), int(match[2])), "as the attribute geometry says"
+    resolution = np.asarray(attributes.get("sensor_resolution", ()))
+    if resolution.shape in ((2,), (3,)) and resolution.dtype.kind in "iu":
+        return (int(resolution[1]), int(resolution[0])), "as the attribute sensor_resolution says"
+    sides = [np.asarray(attributes.get(name, ())) for name in ("width", "height")]
+    if all(side.size == 1 and side.dtype.kind in "iu" for side in sides):
+        width, height = (int(side.reshape(-1)[0]) for side in sides)
+        return (width, height), "as the attributes width and height say"
+    return None
+
+
+def _span(file: Any) -> tuple[int, int] | None:
+    """What Velocell writes, for what other layouts have no place for."""
+    ends = [np.asarray(file.attrs.get(name, ())) for name in ("start_us", "stop_us")]
+    if not all(end.shape == () and end.dtype.kind in "iu" for end in ends):
+        return None
+    start, stop = map(int, ends)
+    return (start, stop) if start <= stop < _LATEST_US else None
+
+
+# --- opening, and distrust --------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The open file; whatever fails inside the block for damaged bytes becomes a RecordingError."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise RecordingError(
+            f"reading {path}, an HDF5 file, needs h5py ({error}); install it with: pip install 'velocell[hdf5]'"
+        ) from None
+    # Registers its filters; `_check` tells where one is missing.
+    with suppress(ImportError):
+        import hdf5plugin  # noqa: F401
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except RecordingError:
+        raise
+    except _DAMAGE as error:
+        reason = bare(" ".join(str(error).split()), 120)
+        raise RecordingError(f"{path} is an HDF5 file that is damaged or cut off ({reason}); copy it again") from None
+
+
+def _check(dataset: Any, path: Path) -> None:
+    """Refuse a dataset that needs a filter that is missing, and one that says more than the file holds."""
+    import h5py
+
+    plist = dataset.id.get_create_plist()
+    for k in range(plist.get_nfilters()):
+        number, *_, name = plist.get_filter(k)
+        if not h5py.h5z.filter_avail(number):
+            _refuse_filter(int(number), bytes(name), path)
+    n = int(dataset.size)
+    if dataset.chunks is None:
+        stored = n if dataset.id.get_storage_size() >= n * dataset.dtype.itemsize else 0
+    else:
+        chunk = int(np.prod([int(side) for side in dataset.chunks], dtype=object))
+        if chunk * dataset.dtype.itemsize > _MAX_CHUNK_BYTES:
+            raise RecordingError(
+                f"{path}: {bare(dataset.name)} is stored in pieces of more than {_MAX_CHUNK_BYTES >> 20} MiB; write "
+                "it again in smaller chunks"
+            )
+        stored = dataset.id.get_num_chunks() * chunk
+    if stored < n:
+        raise RecordingError(
+            f"{path}: {bare(dataset.name)} has {n} values, but the file holds {stored} of them; copy it again"
+        )
+
+
+def _refuse_filter(number: int, name: bytes, path: Path) -> None:
+    if number == _ECF:
+        raise RecordingError(
+            f"{path} is packed with Metavision's ECF filter, which no Python package brings; build it from Prophesee's "
+            "hdf5_ecf and name its folder in HDF5_PLUGIN_PATH, or give the RAW file"
+        )
+    words = bare(name.decode("latin-1").strip("\0")) or f"number {number}"
+    raise RecordingError(
+        f"{path} is packed with the HDF5 filter {words}, which is missing; install the known ones with: pip install "
+        "'velocell[hdf5]'"
+    )

@@ -1,0 +1,97 @@
+"""Writing HDF5 in DSEC's layout: events/t, x, y, p, ms_to_idx and t_offset; size and span as attributes.
+
+`t` counts from `t_offset`, the recording's start; ms_to_idx[k] is the first event at or after k ms. A recording
+without polarity has no events/p, one of more than a day no ms_to_idx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velocell.errors import RecordingError
+from velocell.files import replacing
+from velocell.recording import Recording
+
+_CHUNK = 1 << 17
+_DAY_MS = 86_400_000
+_TYPES = {"t": np.int64, "x": np.uint16, "y": np.uint16, "p": np.uint8}
+
+
+def write_hdf5(recording: Recording | Iterable[Recording], path: str | Path, *, compress: bool = True) -> None:
+    """Write a recording, or its consecutive blocks, as HDF5. Needs the extra `hdf5`.
+
+    Packed with gzip, which every HDF5 reader has. An existing file is replaced only once the new one is complete.
+    Raises VelocellError where it cannot be written.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise RecordingError(
+            f"writing HDF5 needs h5py ({error}); install it with: pip install 'velocell[hdf5]'"
+        ) from None
+    blocks = iter([recording] if isinstance(recording, Recording) else recording)
+    first = next(blocks, None)
+    if first is None:
+        raise RecordingError(f"cannot write {path}: there is nothing to write")
+    with replacing(path) as part:
+        if not part.is_file():
+            raise RecordingError(f"cannot write {path}: this format needs a regular file; name one")
+        with h5py.File(part, "w") as file:
+            packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if compress else {}
+            names = "txy" if first.p is None else "txyp"
+            datasets = {
+                name: file.create_dataset(
+                    f"events/{name}", (0,), _TYPES[name], maxshape=(None,), chunks=(_CHUNK,), **packing
+                )
+                for name in names
+            }
+            index = _Index()
+            _append(datasets, first, first.start_us, index)
+            last = first
+            for last in blocks:
+                _append(datasets, last, first.start_us, index)
+            file["t_offset"] = np.int64(first.start_us)
+            if index.short:
+                file.create_dataset("ms_to_idx", data=index.array(), **packing)
+            file.attrs.update(
+                {"width": first.width, "height": first.height, "start_us": first.start_us, "stop_us": last.stop_us}
+            )
+
+
+class _Index:
+    """ms_to_idx, as it grows; `short` until it would cover more than a day."""
+
+    def __init__(self) -> None:
+        self.short = True
+        self._parts: list[NDArray[np.uint64]] = []
+        self._n_ms = self._n_events = 0
+
+    def append(self, t: NDArray[np.int64]) -> None:
+        """The next times (n,), in microseconds from the offset."""
+        last_ms = int(t[-1]) // 1_000
+        self.short = self.short and last_ms < _DAY_MS
+        if self.short:
+            marks = np.arange(self._n_ms, last_ms + 1) * 1_000
+            self._parts.append((np.searchsorted(t, marks) + self._n_events).astype(np.uint64))
+            self._n_ms = max(self._n_ms, last_ms + 1)
+        self._n_events += len(t)
+
+    def array(self) -> NDArray[np.uint64]:
+        return np.concatenate(self._parts) if self._parts else np.zeros(0, np.uint64)
+
+
+def _append(datasets: dict[str, Any], block: Recording, offset_us: int, index: _Index) -> None:
+    n = len(block)
+    if not n:
+        return
+    t = block.t_us - offset_us
+    index.append(t)
+    values = {"t": t, "x": block.x, "y": block.y, "p": block.p}
+    for name, dataset in datasets.items():
+        dataset.resize((dataset.shape[0] + n,))
+        dataset[-n:] = values[name]

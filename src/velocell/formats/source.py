@@ -1,0 +1,331 @@
+"""How a format plugs in, and `Source`: an opened recording that is read block by block.
+
+A format is a module with
+
+    NAME                                      what it reads, for the list in error messages
+    matches(head, path) -> bool               decided by content: `head` holds the first 4096 bytes
+    open_file(path, *, size, frame_time_us) -> Opened
+
+`open_file` reads what stands before the events and returns an `Opened`: facts, and a function that decodes
+the events in blocks of whatever length suits the format, in the file's order. What all formats share
+happens here: blocks are brought to a common length, checked against the sensor, put in order of time, cut
+to [start, stop), and everything odd is counted or refused. So a decoder only decodes, and counts in the
+`Integrity` that it is given what it meets beside events (`fact`) and what is damaged (`fault`).
+
+A format whose files are small or cannot be read in part returns `whole(recording, name)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velocell.errors import RecordingError
+from velocell.integrity import Integrity
+from velocell.recording import MAX_SENSOR_PX, Recording
+
+SMALLEST_BLOCK = 1 << 15  # events; shorter blocks are joined, so that work per block does not count
+LARGEST_BLOCK = 1 << 19  # longer ones are cut
+
+
+class Events(NamedTuple):
+    """Decoded events, not yet checked. Arrays (n,): t_us int64, x and y unsigned or signed integers, p bool."""
+
+    t_us: NDArray[np.int64]
+    x: NDArray[np.integer[Any]]
+    y: NDArray[np.integer[Any]]
+    p: NDArray[np.bool_] | None
+
+
+# Called with an Integrity to count in and a time before which events are not needed (None: all are);
+# a decoder that can do so cheaply may leave out such events. Each call starts at the file's first event.
+Decode = Callable[[Integrity, "int | None"], Iterator[Events]]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a format knows before it decodes events.
+
+    name: format and version, such as "Prophesee RAW EVT3". why: by what it was recognised.
+    size: (width, height) as the file says; None where it does not: then all events are looked at once.
+    size_from: in words, where `size` stands. span: (start_us, stop_us), where the file states it.
+    notes: what else a user should know. polarity: whether events have one.
+    """
+
+    name: str
+    why: str
+    decode: Decode
+    size: tuple[int, int] | None = None
+    size_from: str = "as the file says"
+    span: tuple[int, int] | None = None
+    polarity: bool = True
+    notes: tuple[str, ...] = ()
+    recording: Recording | None = None
+
+
+def whole(recording: Recording, name: str) -> Opened:
+    """For formats that are read at once; the recording is checked, and its notes say how it was read."""
+
+    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+        yield Events(recording.t_us, recording.x, recording.y, recording.p)
+
+    format_, *notes = recording.notes
+    span = (recording.start_us, recording.stop_us)
+    polarity = recording.p is not None
+    return Opened(name, format_, decode, recording.size, "", span, polarity, tuple(notes), recording)
+
+
+class Source:
+    """A recording opened for reading; memory stays bounded however long it is.
+
+    path, format, why: what it is and by what that was recognised. width, height: the sensor in px; size_from
+    tells how it was found. polarity: whether events have one. remarks: what else the file says, in words.
+    integrity: counts of what `blocks` met; complete once all are read.
+
+    Make one with `formats.open_recording`.
+    """
+
+    def __init__(self, path: Path, opened: Opened, *, size: tuple[int, int] | None = None, strict: bool = False):
+        """size: (width, height) in place of what the file says. Raises RecordingError."""
+        self.path, self.format, self.why, self.polarity = path, opened.name, opened.why, opened.polarity
+        self.remarks = opened.notes
+        self.integrity = Integrity(str(path), strict)
+        self._opened, self._given = opened, size is not None
+        self.size_from = opened.size_from
+        if size is not None:
+            self.size_from = "as given"
+            if opened.size is not None and opened.size != size:
+                self.size_from += "; the file says {}x{}".format(*opened.size)
+        elif opened.size is None:
+            self.size_from = "inferred from the largest coordinates; give --size to set it"
+        with telling(path):
+            self.width, self.height = size or opened.size or self._largest()
+            if not (0 < self.width <= MAX_SENSOR_PX and 0 < self.height <= MAX_SENSOR_PX):
+                raise RecordingError(
+                    f"{path}: the sensor size {self.width}x{self.height} must be between 1 and {MAX_SENSOR_PX} px; "
+                    "give the true size with --size"
+                )
+
+    @cached_property
+    def start_us(self) -> int:
+        """Where the recording starts: as the file says, or its first event (0 where there is none)."""
+        if self._opened.span is not None:
+            return self._opened.span[0]
+        with telling(self.path):
+            first = next(self._ordered(Integrity(str(self.path)), None), None)
+        return 0 if first is None else int(first.t_us[0])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """In words: the format first, then what a user should know of size, content and repairs."""
+        if self._opened.recording is not None:
+            return self._opened.recording.notes
+        # A size that the file says, and nobody else, is no news.
+        sized = (
+            []
+            if self._opened.size == (self.width, self.height)
+            else [f"sensor size {self.width}x{self.height} {self.size_from}"]
+        )
+        return (f"{self.format}, {self.why}", *sized, *self.remarks, *self.integrity.notes())
+
+    def blocks(self, start_us: int | None = None, stop_us: int | None = None) -> Iterator[Recording]:
+        """The events in [start, stop), in order of time, as Recordings of some 100 000 events.
+
+        The first block starts where the recording (or the part asked for) starts, the last one stops where it
+        stops, and there is at least one. Between them, blocks span just their events; one instant may go
+        on in the next block. Each call reads the file again. Raises RecordingError.
+        """
+        self.integrity.facts.clear()
+        self.integrity.faults.clear()
+        with telling(self.path):
+            yield from self._spanned(start_us, stop_us)
+
+    def read(self, start_us: int | None = None, stop_us: int | None = None) -> Recording:
+        """All blocks joined. Raises RecordingError."""
+        if self._opened.recording is not None:
+            return self._opened.recording.between(start_us, stop_us)
+        blocks = list(self.blocks(start_us, stop_us))
+        with telling(self.path):
+            return replace(joined(blocks), notes=self.notes)
+
+    def _spanned(self, start_us: int | None, stop_us: int | None) -> Iterator[Recording]:
+        """The blocks, the first and the last with the span of the part. One is held back to find the last."""
+        span = self._opened.span
+        begin = None if span is None else span[0]
+        if start_us is not None:
+            begin = max(start_us, self.start_us)
+        end = None if span is None else span[1]
+        held: Recording | None = None
+        for events in self._ordered(self.integrity, start_us):
+            first = 0 if start_us is None else int(np.searchsorted(events.t_us, start_us))
+            last = len(events.t_us) if stop_us is None else int(np.searchsorted(events.t_us, stop_us))
+            if last > first:
+                if held is not None:
+                    yield held
+                held = self._block(events, first, last, begin if held is None else None)
+            if stop_us is not None and last < len(events.t_us):
+                end = max(int(events.t_us[-1]) + 1, end or 0)
+                break
+        if held is None:
+            yield self._nothing(self.start_us if begin is None else begin, stop_us, end)
+            return
+        stop = max(held.stop_us, end or 0)
+        yield replace(held, stop_us=stop if stop_us is None else min(stop, stop_us))
+
+    def _block(self, events: Events, first: int, last: int, start_us: int | None) -> Recording:
+        t, x, y, p = take(events, slice(first, last))
+        start = int(t[0]) if start_us is None else min(start_us, int(t[0]))
+        stop = int(t[-1]) + 1
+        xs, ys = x.astype(np.uint16, copy=False), y.astype(np.uint16, copy=False)
+        return Recording(t, xs, ys, p, self.width, self.height, start, stop, str(self.path), self.notes)
+
+    def _nothing(self, begin: int, stop_us: int | None, end: int | None) -> Recording:
+        none = np.zeros(0, np.int64)
+        stop = max(begin, begin if end is None else end)
+        stop = stop if stop_us is None else max(begin, min(stop, stop_us))
+        p = none.astype(np.bool_) if self.polarity else None
+        return Recording.from_arrays(
+            none, none, none, p, width=self.width, height=self.height, start_us=begin, stop_us=stop,
+            source=str(self.path), notes=self.notes,
+        )  # fmt: skip
+
+    def _ordered(self, integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+        """Blocks of events on the sensor, in order of time. One block is held back for what comes late."""
+        held: Events | None = None
+        last_us, emitted_us = None, 0  # of the file's order; before this nothing can be put any more
+        for raw in sized_blocks(self._on_sensor(integrity, start_us)):
+            steps = int(np.count_nonzero(raw.t_us[1:] < raw.t_us[:-1]))
+            steps += last_us is not None and int(raw.t_us[0]) < last_us
+            last_us = int(raw.t_us[-1])
+            integrity.fault("back_steps", steps, f"the first before {last_us} us")
+            block = in_order(raw) if steps else raw
+            if held is not None:
+                if block.t_us[0] < held.t_us[-1]:
+                    both = in_order(join_events([held, block]))
+                    cut = len(held.t_us)
+                    held, block = take(both, slice(cut)), take(both, slice(cut, None))
+                self._check_late(held, emitted_us)
+                emitted_us = int(held.t_us[-1])
+                yield held
+            held = block
+        if held is not None:
+            self._check_late(held, emitted_us)
+            yield held
+
+    def _check_late(self, events: Events, emitted_us: int) -> None:
+        first = int(events.t_us[0])
+        if first < 0:
+            raise RecordingError(
+                f"{self.path}: the first time is {first} us; times must not be negative, so add an offset to all "
+                "of them"
+            )
+        if first < emitted_us:
+            raise RecordingError(
+                f"{self.path}: the time steps back from {emitted_us} to {first} us, too far to put the events in "
+                f"order; read the part before it with --to, or cut the file there"
+            )
+
+    def _on_sensor(self, integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+        for events in self._opened.decode(integrity, start_us):
+            if not len(events.t_us):
+                continue
+            inside = on_sensor(events, self.width, self.height)
+            if inside is None:
+                yield events
+                continue
+            k = int(np.argmin(inside))
+            where = f"the {self.width}x{self.height} sensor"
+            first = f"the first is at x = {events.x[k]}, y = {events.y[k]}, {events.t_us[k]} us"
+            if self._given:
+                raise RecordingError(f"{self.path} has events outside {where}, {first}; give the true size with --size")
+            integrity.fault("out_of_bounds", int(np.count_nonzero(~inside)), f"{where}; {first}")
+            if inside.any():
+                yield take(events, inside)
+
+    def _largest(self) -> tuple[int, int]:
+        width = height = 1
+        for events in self._opened.decode(Integrity(str(self.path)), None):
+            if len(events.t_us):
+                width = max(width, int(events.x.max()) + 1)
+                height = max(height, int(events.y.max()) + 1)
+        return width, height
+
+
+def on_sensor(events: Events, width: int, height: int) -> NDArray[np.bool_] | None:
+    """Which events lie on the sensor; None where all do."""
+    x, y = events.x, events.y
+    if x.max() < width and y.max() < height and (x.dtype.kind == "u" or (x.min() >= 0 and y.min() >= 0)):
+        return None
+    inside: NDArray[np.bool_] = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    return inside
+
+
+def sized_blocks(blocks: Iterator[Events]) -> Iterator[Events]:
+    """The same events in blocks of SMALLEST_BLOCK to LARGEST_BLOCK; only the last may be shorter."""
+    short: list[Events] = []
+    n = 0
+    for block in blocks:
+        short.append(block)
+        n += len(block.t_us)
+        if n >= SMALLEST_BLOCK:
+            yield from _pieces(join_events(short))
+            short, n = [], 0
+    if n:
+        yield join_events(short)
+
+
+def _pieces(events: Events) -> Iterator[Events]:
+    for first in range(0, len(events.t_us), LARGEST_BLOCK):
+        yield take(events, slice(first, first + LARGEST_BLOCK))
+
+
+def in_order(events: Events) -> Events:
+    """By time; events of one time keep their order."""
+    return take(events, np.argsort(events.t_us, kind="stable"))
+
+
+def take(events: Events, which: Any) -> Events:
+    """The events that an index, a mask or a slice selects."""
+    p = None if events.p is None else events.p[which]
+    return Events(events.t_us[which], events.x[which], events.y[which], p)
+
+
+def join_events(blocks: list[Events]) -> Events:
+    """One after the other."""
+    if len(blocks) == 1:
+        return blocks[0]
+    t, x, y = (np.concatenate([block[k] for block in blocks]) for k in range(3))
+    p = None if blocks[0].p is None else np.concatenate([block.p for block in blocks if block.p is not None])
+    return Events(t, x, y, p)
+
+
+def joined(blocks: Sequence[Recording]) -> Recording:
+    """Consecutive blocks, at least one, as one Recording over the span of all."""
+    t, x, y, p = join_events([Events(block.t_us, block.x, block.y, block.p) for block in blocks])
+    return replace(
+        blocks[0],
+        t_us=t,
+        x=x.astype(np.uint16, copy=False),
+        y=y.astype(np.uint16, copy=False),
+        p=p,
+        stop_us=blocks[-1].stop_us,
+        notes=blocks[-1].notes,
+    )
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """What the system refuses, as a RecordingError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise RecordingError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; check the path") from None
+    except MemoryError:
+        raise RecordingError(f"{path} does not fit into memory; cut it into parts") from None

@@ -1,0 +1,55 @@
+"""Unpacking data of files that may be damaged or made to do harm: never to more than a limit."""
+
+from __future__ import annotations
+
+import bz2
+import sys
+from collections.abc import Callable
+from typing import Any
+
+MAX_BYTES = 128 << 20
+_FIRST_BYTES = 1 << 18
+
+Unpack = Callable[[bytes], bytes]
+
+
+class Oversized(Exception):
+    """What was packed is larger than the limit."""
+
+
+def unpacker(name: str) -> Unpack:
+    """The inverse of a compression: none, lz4, zstd or bz2. It raises ValueError on damage, and Oversized."""
+    if name == "none":
+        return lambda packed: packed
+    if name == "bz2":
+        return lambda packed: _bounded(bz2.BZ2Decompressor(), packed, ValueError)
+    if name == "lz4":
+        import lz4.frame
+
+        return lambda packed: _bounded(lz4.frame.LZ4FrameDecompressor(), packed, RuntimeError)
+    if name != "zstd":
+        raise KeyError(name)
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+
+    return lambda packed: _bounded(zstd.ZstdDecompressor(), packed, zstd.ZstdError)
+
+
+def _bounded(decompressor: Any, packed: bytes, damage: type[Exception]) -> bytes:
+    """Piece by piece: room for the limit would be set aside at once, which takes longer than the unpacking."""
+    pieces: list[bytes] = []
+    n, room = 0, min(_FIRST_BYTES, MAX_BYTES)
+    while not decompressor.eof:
+        if n >= MAX_BYTES:
+            raise Oversized
+        if pieces and (decompressor.needs_input or not pieces[-1]):
+            raise ValueError("it is cut off")
+        try:
+            pieces.append(decompressor.decompress(b"" if pieces else packed, max_length=room))
+        except (damage, OSError, EOFError) as error:
+            raise ValueError(str(error)) from None
+        n += len(pieces[-1])
+        room = min(2 * room, MAX_BYTES - n)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

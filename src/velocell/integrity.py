@@ -1,0 +1,71 @@
+"""`Integrity`: what a file holds beside events, what is wrong with it, and what was done about that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from velocell.errors import RecordingError
+
+# Nothing wrong with these: they are counted, so that nothing in a file is lost silently.
+FACTS = {
+    "wraps": "wraps of the time counter, undone",
+    "triggers": "external triggers",
+    "imu_samples": "IMU samples",
+    "frames": "frames",
+    "other": "other entries that are no events",
+}
+
+# What was done is certain, not guessed; `--strict` refuses instead.
+FAULTS = {
+    "back_steps": "steps back in time; the events were put in order of time",
+    "out_of_bounds": "events outside the sensor; left out",
+    "unplaced": "events before the first word that tells time or row; left out",
+    "unknown": "words of an unknown kind; skipped",
+    "damaged": "damaged packets; left out",
+    "trailing_bytes": "bytes after the last whole entry; left out",
+}
+
+
+@dataclass
+class Integrity:
+    """Counts by name, filled while blocks are read; they cover the part that was read.
+
+    facts: of the names in FACTS, only those found. faults: of the names in FAULTS, the same.
+    strict: a fault is refused with a RecordingError instead.
+    """
+
+    source: str = ""
+    strict: bool = False
+    facts: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+
+    def fact(self, name: str, n: int = 1) -> None:
+        """Count n more of one of FACTS; 0 is nothing."""
+        if name not in FACTS:
+            raise KeyError(name)
+        if n:
+            self.facts[name] = self.facts.get(name, 0) + n
+
+    def fault(self, name: str, n: int = 1, at: str = "") -> None:
+        """Count n more of one of FAULTS, 0 is nothing; `at` tells in words where the first of them is.
+
+        Raises RecordingError where the reading is strict.
+        """
+        words = FAULTS[name]
+        if not n:
+            return
+        if self.strict:
+            what = words.partition(";")[0]
+            where = f" ({at})" if at else ""
+            raise RecordingError(f"{self.source} has {n} {what}{where}; read it without --strict to have that repaired")
+        self.faults[name] = self.faults.get(name, 0) + n
+
+    def notes(self) -> tuple[str, ...]:
+        """One sentence each, in the order of the tables."""
+        told = [f"{n} {words}" for table, found in ((FACTS, self.facts), (FAULTS, self.faults))
+                for name, words in table.items() if (n := found.get(name, 0))]  # fmt: skip
+        return tuple(told)
+
+    def to_dict(self) -> dict[str, int]:
+        """Every name of FACTS and FAULTS, 0 where nothing was found."""
+        return {name: (self.facts | self.faults).get(name, 0) for name in (*FACTS, *FAULTS)}

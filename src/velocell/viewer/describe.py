@@ -1,0 +1,115 @@
+"""What a page is told about recording, network and curves, as plain values for JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from velocell import provenance
+from velocell.colors import EVENT, OFF, ON, OUTSIDE, band_color, hex_color
+from velocell.network import Bands, Network
+from velocell.tuning import Tuning, assumed_crossings, predicted_peaks
+from velocell.viewer.analysis import Results, bin_edges
+from velocell.viewer.measuring import Measured
+from velocell.viewer.pictures import plain
+from velocell.viewer.settings import Settings, knobs
+from velocell.viewer.source import Source
+from velocell.viewer.view import SPAN_US
+
+_CURVE_POINTS = 72
+_CURVE_REACH = 6.0  # times slower than the slowest edge, and faster than the fastest
+
+
+def facts(source: Source, speeds: tuple[float, ...]) -> dict[str, Any]:
+    """What does not change: the recording, its event rate, what can be tuned, the colours of events."""
+    edges = bin_edges(source)
+    seconds = np.maximum(np.diff(edges), 1) * 1e-6
+    return {
+        "version": provenance.version(),
+        "file": source.name,
+        "title": source.title,
+        "size": list(source.size),
+        "start_us": source.start_us,
+        "stop_us": source.stop_us,
+        "events": source.events,
+        "polarity": source.polarity,
+        "notes": list(source.notes),
+        "knobs": knobs(),
+        "speeds": list(speeds),
+        "span_us": list(SPAN_US),
+        "rate": np.round(source.count(edges) / seconds, 1).tolist(),
+        "colors": {"event": EVENT, "on": ON, "off": OFF, "outside": hex_color(OUTSIDE)},
+    }
+
+
+def bands(wanted: Bands) -> list[dict[str, Any]]:
+    """Name and colour of each band."""
+    return [{"name": name, "color": hex_color(band_color(k, len(wanted)))} for k, name in enumerate(wanted.names)]
+
+
+def channels(wanted: Bands, network: Network | None) -> list[dict[str, Any]]:
+    """Every channel of every layer, with name and colour."""
+    listed: list[dict[str, Any]] = []
+    for number, layer in enumerate(() if network is None else network.layers):
+        final = network is not None and number == len(network.layers) - 1
+        for channel in range(layer.channels):
+            color = hex_color(band_color(min(channel, len(wanted) - 1), len(wanted)))
+            edge = wanted.edges[min(channel, len(wanted))]
+            name = wanted.name(channel) if final else f"above {edge:g} px/s"
+            listed.append({"layer": number, "channel": channel, "name": name, "color": color, "final": final})
+    return listed
+
+
+def network_facts(network: Network | None) -> dict[str, Any] | None:
+    """The numbers that people ask for: tick, radius, time constants, thresholds, size of the kernel."""
+    if network is None:
+        return None
+    first = network.layers[0]
+    return {
+        "dt_us": network.dt_us,
+        "radius_px": network.radius_px,
+        "tau_us": np.round(first.neurons.tau_us, 1).tolist(),
+        "v_th": np.round(first.neurons.v_th, 4).tolist(),
+        "kernel": int(first.kernel.shape[-1]),
+    }
+
+
+def measured(found: Measured | None) -> dict[str, Any] | None:
+    """What was measured on the recording."""
+    if found is None:
+        return None
+    return {"share": found.share, "radius": found.radius, "too_sparse": found.too_sparse}
+
+
+def analysed(results: Results | None, settings: Settings) -> dict[str, Any] | None:
+    """How far the results go, and whether they are of these settings."""
+    if results is None:
+        return None
+    return {
+        "from_us": results.from_us,
+        "until_us": results.until_us,
+        "complete": results.complete,
+        "seconds": results.seconds,
+        "current": results.settings is settings,
+    }
+
+
+def predicted_curves(network: Network) -> dict[str, Any]:
+    """Peak potentials of layer 1 against the speed, in units of the thresholds. Needs bands and radius."""
+    assert network.bands is not None
+    assert network.radius_px is not None
+    edges = network.bands.edges
+    speeds = np.geomspace(edges[0] / _CURVE_REACH, edges[-1] * _CURVE_REACH, _CURVE_POINTS)
+    peaks = predicted_peaks(network, speeds, network.radius_px, assumed_crossings(network) or 1.0)
+    drive = peaks / network.layers[0].neurons.v_th[:, None]
+    return {"speeds": np.round(speeds, 3).tolist(), "drive": np.round(drive, 4).tolist()}
+
+
+def measured_curves(found: Tuning) -> dict[str, Any]:
+    """Share of the stretches that each final channel answered."""
+    return {
+        "speeds": np.round(found.speeds, 3).tolist(),
+        "shares": np.round(found.share_measured, 4).tolist(),
+        "r2": plain(found.share_r2, 3),
+    }

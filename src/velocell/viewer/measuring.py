@@ -1,0 +1,88 @@
+"""What the recording itself tells: how many edge crossings arrive, and the true radius."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from velocell.calibrate import CROSSING_SHARE
+from velocell.network import Network
+from velocell.pipeline import NOT_MEASURED, PROBE_US, network_for
+from velocell.recording import Recording
+from velocell.tuning import assumed_crossings
+from velocell.viewer.settings import Settings
+from velocell.viewer.source import Source
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """As `pipeline.network_for` measures it for the settings `key`; `radius` stands in for the `stated` one."""
+
+    key: Key
+    share: float
+    stated: float
+    radius: float
+    too_sparse: bool = False
+
+    def radius_for(self, settings: Settings) -> float:
+        """The measured radius, but only in place of the one that it was measured for."""
+        return self.radius if measurable(settings) and settings.radius == self.stated else settings.radius
+
+    def agrees(self, other: Measured, settings: Settings) -> bool:
+        """Whether the same network follows from both."""
+        return abs(self.share / other.share - 1) < 0.01 and self.radius == other.radius_for(settings)
+
+    def network(self, settings: Settings, *, polarity: bool) -> Network:
+        """The network for these settings. Raises VelocellError."""
+        return settings.build(polarity=polarity, share=self.share, radius=self.radius_for(settings))
+
+
+def unmeasured(settings: Settings) -> Measured:
+    """What is assumed until there is a measurement."""
+    return Measured((), CROSSING_SHARE, settings.radius, settings.radius)
+
+
+def measurable(settings: Settings) -> bool:
+    """Whether contrast and radius are left to the recording."""
+    return settings.contrast is None and settings.network is None
+
+
+def key_of(settings: Settings) -> Key:
+    """What a measurement depends on."""
+    return (settings.bands.edges, settings.radius, settings.dt_us, settings.region, settings.polarity)
+
+
+def measure(source: Source, settings: Settings) -> Measured:
+    """On the recording's first second, as the command line does it. Raises VelocellError."""
+    probe = seen(source.window(source.start_us, source.start_us + PROBE_US), settings)
+    network = network_for(probe, settings.bands, settings.radius, dt_us=settings.dt_us)
+    share, radius = assumed_crossings(network), network.radius_px
+    sparse = network.origin.get("n") == NOT_MEASURED
+    stated = settings.radius
+    return Measured(key_of(settings), share or CROSSING_SHARE, stated, radius or stated, sparse)
+
+
+def seen(events: Recording, settings: Settings) -> Recording:
+    """What the network sees of them: region and polarity, as the command line takes them."""
+    if settings.region is not None:
+        events = events.crop(*settings.region)
+    return events if settings.polarity in ("merge", "both") else events.with_polarity(settings.polarity)
+
+
+class Measuring(threading.Thread):
+    """A measurement beside the work; `done` is called with what was measured or with the error."""
+
+    def __init__(self, source: Source, settings: Settings, done: Callable[[Measured | Exception], None]) -> None:
+        super().__init__(name="velocell-measuring", daemon=True)
+        self._source, self._settings, self._done = source, settings, done
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._done(measure(self._source, self._settings))
+        except Exception as error:
+            self._done(error)

@@ -1,0 +1,361 @@
+"""HTTP and WebSocket around one Session, for pages on this machine.
+
+Who may ask: names of this machine only, in the Host header, and of pages only those that came from here,
+in the Origin header; so no page from elsewhere can reach the viewer through the user's browser. On request it
+listens to other machines; then every request must carry a token, in the address first and in a cookie from then on.
+Requests read; nothing they can do writes or reads any other file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import secrets
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from velocell.errors import VelocellError
+from velocell.viewer.session import Session, failed
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.websockets import WebSocket
+
+DEFAULT_PORT = 8741
+STATIC = Path(__file__).parent / "static"
+COOKIE = "velocell"
+
+_LOCAL = frozenset(("127.0.0.1", "localhost", "[::1]"))
+_PUSH_S = 1 / 60  # at most so often a page is told of changes
+_LARGEST_MESSAGE = 1 << 16
+_MOST_PAGES = 16
+_WAITING = 4  # pictures a page may have asked for and not yet got
+_FILE_CHECK_S = 2.0
+_SWITCH_S = 0.001  # threads take turns more often than usual: a picture should not wait for the analysis
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_KINDS = {
+    "csv": "text/csv",
+    "jsonl": "application/x-ndjson",
+    "parquet": "application/octet-stream",
+    "meta.json": "application/json",
+    "toml": "application/toml",
+    "mp4": "video/mp4",
+    "gif": "image/gif",
+}
+
+
+class Stage:
+    """The session, once it is there: opening a large recording takes a while, and the page waits with the user."""
+
+    def __init__(self, open_session: Callable[[Callable[[], None]], Session], what: str) -> None:
+        """open_session makes the session and is given what it has to call on changes."""
+        self.session: Session | None = None
+        self.failure: str | None = None
+        self.what = what
+        self._listeners: list[Callable[[], object]] = []
+        self._thread = threading.Thread(target=self._open, args=(open_session,), name="velocell-open", daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it is decided, after `seconds` at most."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def listen(self, listener: Callable[[], object]) -> Callable[[], None]:
+        """Call it on every change; the result stops that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def changed(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()
+
+    def close(self) -> None:
+        if self.session is not None:
+            self.session.close()
+
+    def _open(self, open_session: Callable[[Callable[[], None]], Session]) -> None:
+        try:
+            self.session = open_session(self.changed)
+        except Exception as error:
+            self.failure = failed(error)
+        self.changed()
+
+
+class Gate:
+    """Answers 403 to whoever may not ask; everything else goes on to the app."""
+
+    def __init__(self, app: ASGIApp, port: int, token: str | None) -> None:
+        self._app, self._port, self._token = app, port, token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        from starlette.requests import HTTPConnection
+
+        refusal = self._refusal(HTTPConnection(scope))
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})  # before it is accepted: 403
+        else:
+            from starlette.responses import PlainTextResponse
+
+            await PlainTextResponse(refusal + "\n", 403, _HEADERS)(scope, receive, send)
+
+    def _refusal(self, asked: Any) -> str | None:
+        host = asked.headers.get("host", "")
+        if self._token is None:
+            name, _, port = host.rpartition(":") if host.rpartition(":")[2].isdigit() else (host, "", "80")
+            if name.lower() not in _LOCAL or port != str(self._port):
+                return "this page is for this machine only; open it as http://127.0.0.1"
+        else:
+            given = asked.query_params.get("token") or asked.cookies.get(f"{COOKIE}-{self._port}") or ""
+            if not secrets.compare_digest(given.encode(), self._token.encode()):
+                return "this page needs the token that velocell view printed; open the whole address"
+        origin = asked.headers.get("origin")
+        if origin is not None and origin.partition("://")[2] != host:
+            return "another page asked for this one; open it in a tab of its own"
+        return None
+
+
+def build_app(stage: Stage, port: int, token: str | None = None) -> Starlette:
+    """The application: the page, its files, what can be saved, and the WebSocket."""
+    from starlette.applications import Starlette
+    from starlette.responses import FileResponse, Response
+    from starlette.routing import Route, WebSocketRoute
+
+    files = {path.name: path for path in STATIC.iterdir() if path.suffix in (".html", ".css", ".js", ".svg")}
+
+    async def page(request: Request) -> Response:
+        name = request.path_params.get("name", "index.html")
+        if name not in files:
+            return Response("there is no such page\n", 404, _HEADERS, "text/plain")
+        response = FileResponse(files[name], headers=_HEADERS)
+        if token is not None and name == "index.html":
+            response.set_cookie(f"{COOKIE}-{port}", token, httponly=True, samesite="strict")
+        return response
+
+    async def save(request: Request) -> Response:
+        what, _, kind = request.path_params["name"].partition(".")
+        if stage.session is None:
+            return _refused("the recording is not open yet; wait for the picture")
+        try:
+            data = await asyncio.to_thread(stage.session.save, what, kind)
+        except Exception as error:
+            return _refused(failed(error))
+        headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{what}.{kind}"'}
+        return Response(data, headers=headers, media_type=_KINDS[kind])
+
+    def _refused(sentence: str) -> Response:
+        return Response(json.dumps({"error": sentence}), 409, _HEADERS, "application/json")
+
+    pages = Pages(stage)
+    routes = [
+        Route("/", page),
+        Route("/static/{name}", page),
+        Route("/save/{name}", save),
+        WebSocketRoute("/ws", pages.attend),
+    ]
+    app = Starlette(routes=routes)
+    app.add_middleware(Gate, port=port, token=token)
+    return app
+
+
+class Pages:
+    """The open pages; each has a task that tells it of changes and one that hears it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._open = 0
+
+    async def attend(self, socket_: WebSocket) -> None:
+        """One page, until it leaves."""
+        await socket_.accept()
+        if self._open >= _MOST_PAGES:
+            await socket_.send_text(_text("failed", text=f"{_MOST_PAGES} pages are open already; close one and reload"))
+            await socket_.close()
+            return
+        self._open += 1
+        page = _Page(socket_, self._stage)
+        tasks = [asyncio.create_task(work()) for work in (page.tell, page.hear)]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._open -= 1
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, *page.painting, return_exceptions=True)
+
+
+class _Page:
+    def __init__(self, socket_: WebSocket, stage: Stage) -> None:
+        self._socket, self._stage = socket_, stage
+        self.painting: set[asyncio.Task[None]] = set()
+
+    async def tell(self) -> None:
+        """Loading, then facts, then state, results and curves whenever they change."""
+        changed, loop = asyncio.Event(), asyncio.get_running_loop()
+        stop = self._stage.listen(lambda: loop.call_soon_threadsafe(changed.set))
+        try:
+            session = await self._opened(changed)
+            if session is None:
+                return
+            await self._send(_text("facts", **await asyncio.to_thread(session.facts)))
+            told: dict[str, Any] = {}
+            while True:
+                changed.clear()
+                await self._differences(session, told)
+                await asyncio.sleep(_PUSH_S)
+                try:
+                    await asyncio.wait_for(changed.wait(), _FILE_CHECK_S)
+                except asyncio.TimeoutError:
+                    await asyncio.to_thread(session.look_after)
+        finally:
+            stop()
+
+    async def _opened(self, changed: asyncio.Event) -> Session | None:
+        stage = self._stage
+        while stage.session is None and stage.failure is None:
+            await self._send(_text("loading", text=stage.what))
+            await changed.wait()
+            changed.clear()
+        if stage.failure is not None:
+            await self._send(_text("failed", text=stage.failure))
+            await asyncio.Event().wait()  # the page stays open with its message
+        return stage.session
+
+    async def _differences(self, session: Session, told: dict[str, Any]) -> None:
+        """Only what the page has not been told yet."""
+        state = session.state()
+        if state["revision"] != told.get("revision"):
+            told["revision"] = state["revision"]
+            await self._send(_text("state", **state))
+        for kind, make in (("results", session.results), ("curves", session.curves)):
+            content = await asyncio.to_thread(make)
+            if content and content != told.get(kind):
+                told[kind] = content
+                await self._send(_text(kind, **content))
+
+    async def hear(self) -> None:
+        """Commands and requests for pictures, until the page leaves."""
+        from starlette.websockets import WebSocketDisconnect
+
+        while True:
+            try:
+                text = await self._socket.receive_text()
+            except (WebSocketDisconnect, KeyError):  # KeyError: bytes instead of text
+                return
+            session = self._stage.session
+            if session is None:
+                continue
+            try:
+                message = json.loads(text)
+            except ValueError:
+                return
+            if message == {"do": "picture"}:
+                if len(self.painting) < _WAITING:
+                    task = asyncio.create_task(self._paint(session))
+                    self.painting.add(task)
+                    task.add_done_callback(self.painting.discard)
+                continue
+            try:
+                await asyncio.to_thread(session.handle, message)
+            except Exception as error:
+                await self._send(_text("refused", text=failed(error), asked=message))
+
+    async def _paint(self, session: Session) -> None:
+        try:
+            picture = await asyncio.to_thread(session.picture)
+        except Exception as error:
+            await self._send(_text("unpainted", text=failed(error)))
+            return
+        await self._send(picture)
+
+    async def _send(self, message: str | bytes) -> None:
+        """A page that has left is no error."""
+        from starlette.websockets import WebSocketDisconnect
+
+        try:
+            if isinstance(message, str):
+                await self._socket.send_text(message)
+            else:
+                await self._socket.send_bytes(message)
+        except (WebSocketDisconnect, RuntimeError):
+            return
+
+
+def _text(kind: str, **content: Any) -> str:
+    return json.dumps({"kind": kind, **content}, separators=(",", ":"))
+
+
+def require_server() -> None:
+    """Raise VelocellError where the extra that serves pages is not installed."""
+    missing = [name for name in ("starlette", "uvicorn", "websockets") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise VelocellError(
+            f"the viewer needs {' and '.join(missing)}; install it with: pip install 'velocell[viewer]'"
+        )
+
+
+def listening_socket(host: str, port: int | None) -> socket.socket:
+    """A socket bound to `port`; left out, the default one, or any other where that is taken. Raises VelocellError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for wanted in (DEFAULT_PORT, 0) if port is None else (port,):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((host, wanted))
+            return sock
+        except (OSError, OverflowError) as error:
+            sock.close()
+            reason = (getattr(error, "strerror", None) or str(error)).lower()
+            if port is None and wanted:
+                continue
+            remedy = "choose another one with --port, or leave it out"
+            raise VelocellError(f"cannot listen on {host}, port {wanted}: {reason}; {remedy}") from None
+    raise AssertionError
+
+
+def serve(stage: Stage, sock: socket.socket, token: str | None = None) -> None:
+    """Serve until interrupted."""
+    import uvicorn
+
+    sys.setswitchinterval(_SWITCH_S)
+    app = build_app(stage, sock.getsockname()[1], token)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, ws="websockets-sansio", ws_max_size=_LARGEST_MESSAGE,
+        ws_per_message_deflate=False, timeout_graceful_shutdown=1, lifespan="off", server_header=False,
+    )  # fmt: skip
+    try:
+        uvicorn.Server(config).run(sockets=[sock])
+    finally:
+        stage.close()
+
+
+def open_browser(address: str) -> bool:
+    """Whether a browser took it; one that would take over the terminal is not asked."""
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return type(browser) is not webbrowser.GenericBrowser and browser.open(address)

@@ -1,0 +1,37 @@
+"""The benchmark of decoding on small files: every case is written, read in full and stands in the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import decoding
+from velocell import formats
+
+CORE = [case for case in decoding.CASES if case.name in ("EVT2", "EVT3", "DAT 2", "NPZ")]
+
+
+def test_every_case_has_a_row_with_figures() -> None:
+    text = decoding.report(CORE, 2_000, 1, 0)
+    rows = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if line.startswith("| ")}
+    assert set(rows) == {"format", *(case.name for case in CORE)}
+    for case in CORE:
+        assert float(rows[case.name].split(" | ")[2].split(" ")[0]) >= 0
+    assert {case.suffix for case in decoding.CASES} == set(formats.WRITERS) - {".h5"}
+
+
+def test_a_reader_that_loses_events_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "read", lambda path: decoding.events(1_999))
+    with pytest.raises(AssertionError):
+        decoding.report(CORE[:1], 2_000, 1, 0)
+
+
+def test_memory_is_measured_on_a_file_of_the_size_asked_for(tmp_path: Path) -> None:
+    (row,) = decoding.memory(CORE[:1], tmp_path, 5)[4:]
+    name, events, _, peak = row.strip("| ").split(" | ")
+    assert (name, float(events)) == ("EVT2", 1)
+    assert 10 < float(peak) < 150
+    blocks = list(decoding._repeated(decoding.events(10), 3))
+    assert np.all(np.diff(np.concatenate([block.t_us for block in blocks])) >= 0)

@@ -1,0 +1,325 @@
+"""ROS bags and MCAP: a real bag, files written by the package rosbags, and damage."""
+
+from __future__ import annotations
+
+import bz2
+import sqlite3
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strategies import assert_same_recording, read_or_refused
+
+from velocell import _native, formats
+from velocell.errors import RecordingError
+from velocell.formats import bag_files, unpack
+from velocell.recording import Recording
+
+BAG = Path(__file__).parents[2] / "shared" / "data" / "ros1_evt3.bag"
+FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+ROS1 = ["none", "bz2", "lz4"]
+ROS2 = ["sqlite", "sqlite-message", "mcap", "mcap-zstd"]
+
+PACKET = """std_msgs/Header header
+uint32 height
+uint32 width
+uint64 seq
+uint64 time_base
+string encoding
+bool is_bigendian
+uint8[] events
+"""
+ARRAY = "std_msgs/Header header\nuint32 height\nuint32 width\ndvs_msgs/Event[] events\n"
+EVENT = "uint16 x\nuint16 y\n{time} ts\nbool polarity\n"
+
+
+def recording(n: int = 300, seed: int = 1) -> Recording:
+    rng = np.random.default_rng(seed)
+    t = np.sort(rng.integers(0, 50_000, n)) + 1_700_000_000_000_000
+    return Recording.from_arrays(
+        t, rng.integers(0, 320, n), rng.integers(0, 240, n), rng.integers(0, 2, n), width=320, height=240
+    )
+
+
+class Bag:
+    """Writes bags of any kind with the package rosbags."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        typesys = pytest.importorskip("rosbags.typesys", reason="the package rosbags is not installed")
+        self.one = kind in ROS1
+        store = typesys.get_typestore(typesys.Stores.ROS1_NOETIC if self.one else typesys.Stores.ROS2_HUMBLE)
+        event = EVENT.format(time="time" if self.one else "builtin_interfaces/Time")
+        for text, name in ((PACKET, "event_camera_msgs/msg/EventPacket"), (event, "dvs_msgs/msg/Event"),
+                           (ARRAY, "dvs_msgs/msg/EventArray")):  # fmt: skip
+            store.register(typesys.get_types_from_msg(text, name))
+        self.store, self.types = store, store.types
+        if self.one:
+            from rosbags.rosbag1 import Writer
+
+            self.path = folder / "a.bag"
+            self.writer: Any = Writer(self.path)
+            if kind != "none":
+                self.writer.set_compression(Writer.CompressionFormat[kind.upper()])
+        else:
+            from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+            plugin = StoragePlugin.MCAP if kind.startswith("mcap") else StoragePlugin.SQLITE3
+            self.writer = Writer(folder / "a", version=9, storage_plugin=plugin)
+            modes = {"sqlite-message": CompressionMode.MESSAGE, "mcap-zstd": CompressionMode.STORAGE}
+            if kind in modes:
+                self.writer.set_compression(modes[kind], CompressionFormat.ZSTD)
+            self.path = folder / "a" / f"a.{'mcap' if kind.startswith('mcap') else 'db3'}"
+        self.writer.open()
+        self.topics: dict[tuple[str, str], Any] = {}
+        self.now = 0
+
+    def write(self, topic: str, type_: str, **fields: Any) -> None:
+        if (topic, type_) not in self.topics:
+            self.topics[topic, type_] = self.writer.add_connection(topic, type_, typestore=self.store)
+        message = self.types[type_](**fields)
+        pack = self.store.serialize_ros1 if self.one else self.store.serialize_cdr
+        self.now += 1
+        self.writer.write(self.topics[topic, type_], self.now, pack(message, type_))
+
+    def header(self) -> Any:
+        stamp = self.types["builtin_interfaces/msg/Time"](1, 2)
+        make = self.types["std_msgs/msg/Header"]
+        return make(7, stamp, "camera") if self.one else make(stamp, "camera")
+
+    def packet(self, data: bytes, encoding: str = "evt3", topic: str = "/events", **fields: Any) -> None:
+        content = {"height": 240, "width": 320, "seq": 3, "time_base": 0, "is_bigendian": False} | fields
+        events = np.frombuffer(data, np.uint8)
+        name = "event_camera_msgs/msg/EventPacket"
+        self.write(topic, name, header=self.header(), encoding=encoding, events=events, **content)
+
+    def array(self, part: Recording, topic: str = "/events") -> None:
+        event, time = self.types["dvs_msgs/msg/Event"], self.types["builtin_interfaces/msg/Time"]
+        rows = zip(*(column.tolist() for column in (part.t_us, part.x, part.y, part.p)), strict=True)
+        events = [event(x, y, time(t // 10**6, t % 10**6 * 1_000 + 999), p) for t, x, y, p in rows]
+        name = "dvs_msgs/msg/EventArray"
+        self.write(topic, name, header=self.header(), height=240, width=320, events=events)
+
+    def text(self, length: int = 4) -> None:
+        """Letters that cannot be packed well."""
+        letters = np.random.default_rng(length).integers(64, 127, length, dtype=np.uint8).tobytes().decode()
+        self.write("/other", "std_msgs/msg/String", data=letters)
+
+    def close(self) -> Path:
+        self.writer.close()
+        return self.path
+
+
+def test_the_recording() -> None:
+    if not BAG.exists():
+        pytest.skip("the recording ros1_evt3.bag is not here")
+    source = formats.open_recording(BAG)
+    events = source.read()
+    assert (len(events), int(events.p.sum()), events.size) == (343474, 125183, (640, 480))
+    assert 2_070_000 < events.duration_us < 2_090_000
+    assert source.integrity.faults == {}
+
+
+@pytest.mark.parametrize("kind", [*ROS1, *ROS2])
+def test_dvs_msgs(tmp_path: Path, kind: str) -> None:
+    bag, events = Bag(tmp_path, kind), recording()
+    for first, last in ((0, 0), (0, 1), (1, 3), (3, 200), (200, 300)):
+        bag.array(events.slice(first, last))
+        bag.text()
+    source = formats.open_recording(bag.close())
+    assert_same_recording(source.read(), events)
+    assert source.integrity.facts == {"other": 5}
+    assert source.integrity.faults == {}
+
+
+@pytest.mark.parametrize("kind", ["none", "sqlite", "mcap"])
+@pytest.mark.parametrize("version", [2, 3])
+def test_camera_words(tmp_path: Path, kind: str, version: int) -> None:
+    bag, events = Bag(tmp_path, kind), recording()
+    encoder = _native.Evt3Encoder() if version == 3 else _native.Evt2Encoder()
+    t = events.t_us - events.t_us[0]
+    words = encoder.feed(t, events.x, events.y, events.p.view(np.uint8))
+    # The decoder goes on from message to message.
+    for first in range(0, len(words), 200):
+        bag.packet(words[first : first + 200], f"evt{version}")
+    expected = Recording.from_arrays(t, events.x, events.y, events.p, width=320, height=240)
+    assert_same_recording(formats.read(bag.close()), expected)
+
+
+@pytest.mark.parametrize("kind", ["none", "sqlite"])
+def test_mono(tmp_path: Path, kind: str) -> None:
+    bag, events = Bag(tmp_path, kind), recording()
+    base = int(events.t_us[0])
+    for part in (events.slice(0, 100), events.slice(100, 300)):
+        rows = zip(*(column.tolist() for column in (part.t_us, part.x, part.y, part.p)), strict=True)
+        data = b"".join(struct.pack("<IHH", (t - base) * 1_000 + 400, x, y | p << 15) for t, x, y, p in rows)
+        bag.packet(data, "mono", time_base=base * 1_000)
+    assert_same_recording(formats.read(bag.close()), events)
+
+
+def test_of_two_topics_the_first_is_read(tmp_path: Path) -> None:
+    bag, events = Bag(tmp_path, "lz4"), recording()
+    bag.array(events, "/right")
+    bag.array(recording(seed=2), "/left")
+    source = formats.open_recording(bag.close())
+    assert_same_recording(source.read(), events)
+    assert source.integrity.facts == {"other": 1}
+
+
+@pytest.mark.parametrize("kind", ["none", "sqlite", "mcap"])
+def test_bags_without_events(tmp_path: Path, kind: str) -> None:
+    bag = Bag(tmp_path, kind)
+    bag.text()
+    refused(bag.close(), "holds no events .it holds messages of std_msgs/String.; record a topic of event_camera_msgs")
+
+
+def test_an_unknown_encoding(tmp_path: Path) -> None:
+    bag = Bag(tmp_path, "none")
+    bag.packet(b"1234", "libcaer_cmp")
+    refused(bag.close(), "encoded as libcaer_cmp; record them as evt3")
+
+
+def refused(path: Path, message: str) -> None:
+    with pytest.raises(RecordingError, match=message) as caught:
+        formats.read(path)
+    assert path.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# --- damage ---------------------------------------------------------------------------------------------
+
+
+def damaged(path: Path, data: bytes) -> formats.Source:
+    path.write_bytes(data)
+    return formats.open_recording(path)
+
+
+@pytest.mark.parametrize("fault", ["serialization", "encoding", "cut word", "big-endian"])
+def test_a_damaged_message_costs_no_other(tmp_path: Path, fault: str) -> None:
+    bag, events = Bag(tmp_path, "mcap"), recording()
+    words = _native.Evt3Encoder().feed(events.t_us - events.t_us[0], events.x, events.y, events.p.view(np.uint8))
+    bag.packet(words)
+    if fault == "encoding":
+        bag.packet(words, "evt2")
+    elif fault == "cut word":
+        bag.packet(words[:11])
+    elif fault == "big-endian":
+        bag.packet(words, is_bigendian=True)
+    else:
+        bag.packet(b"mark the spot!!!")
+    bag.text()
+    path = bag.close()
+    data = path.read_bytes()
+    if fault == "serialization":
+        # The length of the events, more than the message has.
+        at = data.index(b"mark the spot!!!") - 4
+        data = data[:at] + struct.pack("<I", 2**32 - 1) + data[at + 4 :]
+    source = damaged(path, data)
+    assert len(source.read()) == len(events)
+    assert source.integrity.faults == {"damaged": 1}
+
+
+def in_three_chunks(folder: Path, kind: str) -> tuple[Path, Recording]:
+    bag, events = Bag(folder, kind), recording(300)
+    for first in range(0, 300, 100):
+        bag.array(events.slice(first, first + 100))
+        bag.text(1_100_000)
+    return bag.close(), events
+
+
+@pytest.mark.parametrize("kind", ["none", "lz4", "mcap"])
+def test_cut_off(tmp_path: Path, kind: str) -> None:
+    """Without the index at the end; the package rosbags does not open such a bag of ROS 1."""
+    path, events = in_three_chunks(tmp_path, kind)
+    source = damaged(path, path.read_bytes()[:2_500_000])
+    assert_same_recording(source.read(), events.slice(0, 200))
+    assert set(source.integrity.faults) == {"trailing_bytes"}
+    if kind in ROS1:
+        from rosbags.rosbag1 import Reader, ReaderError
+
+        with pytest.raises(ReaderError):
+            Reader(path).open()
+
+
+def test_a_damaged_chunk_costs_no_other(tmp_path: Path) -> None:
+    path, events = in_three_chunks(tmp_path, "bz2")
+    data = bytearray(path.read_bytes())
+    second = [at for at in range(len(data)) if data.startswith(b"BZh9", at)][1]
+    data[second + 4 : second + 10] = bytes(6)
+    source = damaged(path, data)
+    kept = np.r_[0:100, 200:300]
+    assert source.read().t_us.tolist() == events.t_us[kept].tolist()
+    assert source.integrity.faults == {"damaged": 1}
+
+
+def test_a_chunk_that_unfolds_to_gigabytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (bag_files, unpack):
+        monkeypatch.setattr(module, "MAX_BYTES", 1 << 20)
+    packed = bz2.compress(bytes(1 << 22))
+    fields = b"".join(struct.pack("<I", len(field)) + field for field in (b"op=\x05", b"compression=bz2", b"size=1234"))
+    path = tmp_path / "a.bag"
+    path.write_bytes(
+        b"#ROSBAG V2.0\n" + struct.pack("<I", len(fields)) + fields + struct.pack("<I", len(packed)) + packed
+    )
+    refused(path, "a record of more than 1 MiB; write it again in smaller chunks")
+    path.write_bytes(path.read_bytes().replace(b"=bz2", b"=zip"))
+    refused(path, "chunks of the unknown compression zip; write it again")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"#ROSBAG V2.0\n" + struct.pack("<I", 2**32 - 1) + bytes(50),
+        b"#ROSBAG V2.0\n" + struct.pack("<II", 4, 2**32 - 1) + bytes(50),
+        b"#ROSBAG V2.0\n" + struct.pack("<II4sI", 8, 4, b"op=\x05", 2**32 - 1) + bytes(50),
+        b"\x89MCAP0\r\n" + struct.pack("<BQ", 6, 2**64 - 1) + bytes(50),
+        b"\x89MCAP0\r\n" + struct.pack("<BQ", 5, 30) + bytes(50),
+        b"\x89MCAP0\r\n",
+        b"SQLite format 3\x00" + bytes(90),
+    ],
+)
+def test_sizes_that_cannot_be(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.bag").write_bytes(data)
+    refused(tmp_path / "a.bag", "holds no events .it holds no messages")
+
+
+def test_another_database_is_no_bag(tmp_path: Path) -> None:
+    base = sqlite3.connect(tmp_path / "a.db3")
+    base.execute("CREATE TABLE topics (id, name, type, serialization_format)")
+    # A view could compute for ever.
+    base.execute("CREATE VIEW messages AS SELECT 1 AS id, 1 AS topic_id, x'00' AS data")
+    base.commit()
+    refused(tmp_path / "a.db3", "an SQLite database, but no ROS 2 bag")
+    base.execute("DROP VIEW messages")
+    base.execute("CREATE TABLE messages (id, topic_id)")
+    base.commit()
+    base.close()
+    refused(tmp_path / "a.db3", "an SQLite database, but no ROS 2 bag")
+
+
+@pytest.fixture(scope="module")
+def small_bags(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    made = []
+    for kind in ("none", "lz4", "sqlite", "mcap", "mcap-zstd"):
+        bag = Bag(tmp_path_factory.mktemp("bag"), kind)
+        bag.array(recording(5))
+        bag.text()
+        bag.array(recording(5, seed=2))
+        made.append(bag.close().read_bytes())
+    return made
+
+
+@FILES
+@given(data=st.data())
+def test_mutations_end_in_a_recording_or_one_sentence(
+    tmp_path: Path, small_bags: list[bytes], data: st.DataObject
+) -> None:
+    content = bytearray(data.draw(st.sampled_from(small_bags)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(16, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "a.bag"
+    path.write_bytes(content[: data.draw(st.integers(20, len(content)))])
+    read_or_refused(path)

@@ -1,0 +1,452 @@
+"""The viewer's page in a real Chromium, used as a person would; screenshots go to build/screens.
+
+Skipped, with the reason, where Chromium is missing; with VELOCELL_NEED_BROWSER set that is a failure instead.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from viewer_tools import demo_recording, served, until
+
+from velocell.demo import BANDS
+from velocell.errors import RecordingError
+from velocell.formats import write_npz
+from velocell.network import Network
+from velocell.simulate import Scene, random_scene, simulate
+from velocell.tracks import Tracks
+from velocell.viewer.settings import Settings
+from velocell.viewer.source import InMemory, open_source
+
+SCREENS = Path(__file__).parents[1] / "build" / "screens"
+CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Chromium without a window; files that it saves go to `browser.downloads`."""
+    missing = [name for name, path in (("chromium", CHROMIUM), ("chromedriver", DRIVER)) if path is None]
+    if missing:
+        reason = f"{' and '.join(missing)} not found; apt-get install chromium chromium-driver"
+        (pytest.fail if os.environ.get("VELOCELL_NEED_BROWSER") else pytest.skip)(reason)
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    downloads = tmp_path_factory.mktemp("downloads")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"):
+        options.add_argument(argument)
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.downloads = downloads
+    driver.implicitly_wait(10)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture
+def window(browser):
+    """A window of usual size; nothing may have been complained about in its console."""
+    size(browser, 1440, 900)
+    browser.get_log("browser")
+    yield browser
+    complaints = [entry["message"] for entry in browser.get_log("browser") if "favicon" not in entry["message"]]
+    assert [text for text in complaints if "SEVERE" in text or "Error" in text] == []
+
+
+@contextmanager
+def page(window, source=None, leave=True, **more):
+    """A viewer of its own, open in the window, its recording analysed; dark unless changed."""
+    with served(source, **more) as server:
+        window.get(server.url)
+        window.execute_script("localStorage.setItem('velocell-theme', 'dark')")
+        window.get(server.url)
+        until(lambda: js(window, "window.velocell?.store.state?.analysed?.complete"), "the page")
+        yield server
+        if leave:
+            window.get("about:blank")
+
+
+def js(window, expression, *arguments):
+    return window.execute_script(f"return {expression}", *arguments)
+
+
+def size(window, width, height):
+    """Set the size of what is inside the window."""
+    window.set_window_size(width, height)
+    dx, dy = (js(window, f"window.outer{n} - window.inner{n}") for n in ("Width", "Height"))
+    window.set_window_size(width + dx, height + dy)
+
+
+def shot(window, name):
+    """A picture of the page, for people to look at."""
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    js(window, "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    path = SCREENS / f"{name}.png"
+    assert window.save_screenshot(str(path))
+    assert path.stat().st_size > 10_000
+
+
+def find(window, selector):
+    from selenium.webdriver.common.by import By
+
+    return window.find_element(By.CSS_SELECTOR, selector)
+
+
+def click(window, selector):
+    find(window, selector).click()
+
+
+def keys(window, *pressed):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    ActionChains(window).send_keys(*pressed).perform()
+
+
+def drag(window, selector, start, stop, shift=False):
+    """Press at `start` (px from the element's corner), move in steps, let go at `stop`."""
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    element = find(window, selector)
+    half = np.array([element.size["width"], element.size["height"]]) / 2
+    points = [np.array(start) + (np.array(stop) - start) * share - half for share in (0, 0.25, 0.5, 0.75, 1)]
+    chain = ActionChains(window, duration=30)
+    if shift:
+        chain.key_down(Keys.SHIFT)
+    chain.move_to_element_with_offset(element, *map(int, points[0])).click_and_hold()
+    for point in points[1:]:
+        chain.move_to_element_with_offset(element, *map(int, point))
+    chain.release()
+    if shift:
+        chain.key_up(Keys.SHIFT)
+    chain.perform()
+
+
+def state(window, path):
+    return js(window, f"window.velocell.store.state.{path}")
+
+
+def now_us(window):
+    return js(window, "window.velocell.store.now")
+
+
+def bands(window):
+    """Speed -> band of the objects in the table's data."""
+    found = js(window, "window.velocell.store.results.objects")
+    return {round(item["speed"]): item["band"] for item in found}
+
+
+def pixels(window, selector="#picture"):
+    """How many pixels of a canvas stand out from its commonest colour."""
+    return js(
+        window,
+        "(() => { const c = document.querySelector(arguments[0]);"
+        " const d = new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer);"
+        " const n = new Map(); for (const v of d) n.set(v, (n.get(v) ?? 0) + 1);"
+        " return d.length - Math.max(...n.values()); })()",
+        selector,
+    )
+
+
+def saved(window, name):
+    """A file that the page saved, once it is complete."""
+    path = window.downloads / name
+    until(path.exists, f"saving {name}")
+    return path
+
+
+# --- seeing -------------------------------------------------------------------------------------------
+
+
+def test_it_opens_shows_the_objects_and_plays(window):
+    with page(window) as server:
+        assert find(window, "#facts").text.startswith("demo")
+        until(lambda: find(window, "#count").text == "3", "the count")
+        window.execute_script("window.velocell.count.pictures = 0")
+        click(window, "#play")
+        until(lambda: js(window, "window.velocell.count.pictures") > 10, "pictures")
+        assert state(window, "playing")
+        click(window, "#play")
+        until(lambda: not state(window, "playing"), "the pause")
+        keys(window, " ")
+        until(lambda: state(window, "playing"), "playing by key")
+        keys(window, " ")
+        until(lambda: not state(window, "playing"), "pausing by key")
+        server.stage.session.seek(300_000)
+        until(lambda: now_us(window) == 300_000, "the picture")
+        assert pixels(window) > 5_000
+        shot(window, "demo-dark")
+        click(window, "#theme")
+        assert js(window, "document.documentElement.dataset.theme") == "light"
+        shot(window, "demo-light")
+
+
+def test_scrubbing_moves_the_cursor_and_the_picture(window):
+    with page(window):
+        width = js(window, "document.querySelector('#timeline').clientWidth")
+        drag(window, "#timeline", (width * 0.2, 30), (width * 0.6, 30))
+        until(lambda: abs(now_us(window) - 300_000) < 5_000, "the cursor")
+        keys(window, "\ue014")  # right
+        until(lambda: now_us(window) % 5_000 == 0, "a step")
+        keys(window, "\ue011")  # home
+        until(lambda: now_us(window) == 0, "the start")
+        drag(window, "#timeline", (width * 0.5, 30), (width * 0.75, 30), shift=True)
+        until(lambda: state(window, "span")[1] < 500_000, "the part")
+        a, b = state(window, "span")
+        assert (a, b) == (pytest.approx(250_000, abs=3_000), pytest.approx(375_000, abs=3_000))
+        assert 0 < now_us(window) <= b
+        shot(window, "loop-over-a-part")
+
+
+def test_dragging_a_band_edge_moves_objects_into_another_band(window):
+    with page(window) as server:
+        server.stage.session.seek(300_000)
+        assert bands(window) == {31: 0, 125: 1, 250: 2}
+        width = js(window, "document.querySelector('#curves').clientWidth")
+        at, to = (js(window, f"window.velocell.tuner.across({edge}, {width})") for edge in (177, 330))
+        drag(window, "#curves", (at, 60), (to, 60))
+        until(lambda: bands(window) == {31: 0, 125: 1, 250: 1}, "the other band")
+        until(lambda: state(window, "settings.bands.edges")[2] == pytest.approx(330, rel=0.05), "the edge")
+        edge = state(window, "settings.bands.edges")[2]
+        assert f"--bands 16,62,{edge:g},500" in find(window, "#command").text
+        until(lambda: "result after" in find(window, "#figures").text, "the figures")
+        shot(window, "edge-dragged")
+        click(window, "#reset")
+        until(lambda: bands(window) == {31: 0, 125: 1, 250: 2}, "the reset")
+
+
+def test_knobs_by_slider_by_number_and_out_of_range(window):
+    with page(window):
+        field = find(window, "#knob-threshold")
+        field.clear()
+        field.send_keys("1.4\n")
+        until(lambda: state(window, "settings.threshold") == 1.4, "the threshold")
+        assert "--network net.toml" in find(window, "#command").text
+        field = find(window, "#knob-radius")
+        field.clear()
+        field.send_keys("900\n")
+        notice = until(lambda: find(window, "#notices").text, "the notice")
+        assert "radius 900 px is outside 1.5 to 40 px; choose it within" in notice
+        shot(window, "refused-value")
+        assert state(window, "settings.radius") == 5
+        assert find(window, "#knob-radius").get_attribute("value") == "5"
+        click(window, "#reset")
+        until(lambda: state(window, "settings.threshold") == 1, "the reset")
+
+
+def test_channels_alone_superimposed_and_as_membrane(window):
+    with page(window) as server:
+        server.stage.session.seek(300_000)
+        until(lambda: now_us(window) == 300_000, "the picture")
+        assert len(state(window, "view.channels")) == 3
+        click(window, '[data-channel="1,2"]')
+        until(lambda: len(state(window, "view.channels")) == 2, "the toggle")
+        click(window, '[data-channel="0,3"]')
+        until(lambda: [0, 3] in state(window, "view.channels"), "a channel of layer 1")
+        js(
+            window,
+            "document.querySelector('[data-channel=\"1,1\"]').dispatchEvent(new MouseEvent('click', {altKey: true}))",
+        )
+        until(lambda: state(window, "view.channels") == [[1, 1]] and not state(window, "view.events"), "one alone")
+        keys(window, "e")
+        until(lambda: state(window, "view.events"), "the events")
+        keys(window, "m")
+        until(lambda: js(window, "window.velocell.stage.picture.kind") == "membrane", "the membrane")
+        shot(window, "membrane")
+        for channel in (1, 2, 3, None):
+            keys(window, "m")
+            until(lambda channel=channel: state(window, "view.membrane") == channel, "the next membrane")
+
+
+def test_a_region_by_mouse_and_back(window):
+    with page(window) as server:
+        server.stage.session.seek(300_000)
+        click(window, '[data-tool="region"]')
+        a, b = (js(window, f"window.velocell.stage.toCanvas({x}, {y})") for x, y in ((0, 30), (49, 49)))
+        drag(window, "#picture", a, b)
+        until(lambda: state(window, "settings.region"), "the region")
+        until(lambda: bands(window) == {250: 2}, "what is in it")
+        shot(window, "region")
+        assert "--roi" in find(window, "#command").text
+        keys(window, "\ue00c")  # escape
+        until(lambda: len(bands(window)) == 3, "everything again")
+
+
+def test_zoom_and_pan_stay_in_the_page(window):
+    with page(window):
+        js(window, "window.velocell.stage.magnify(4, 300, 200)")
+        before = js(window, "window.velocell.stage.toSensor(300, 200)")
+        drag(window, "#picture", (300, 200), (360, 240))
+        after = js(window, "window.velocell.stage.toSensor(360, 240)")
+        assert after == pytest.approx(before, abs=0.5)
+        keys(window, "f")
+        assert js(window, "window.velocell.stage.zoom") == 1
+
+
+def test_the_table_sorts_filters_and_jumps(window):
+    from selenium.webdriver.common.by import By
+
+    with page(window):
+        click(window, '[data-tab="objects"]')
+        click(window, 'th[data-sort="speed"]')
+        rows = lambda: [row.text for row in window.find_elements(By.CSS_SELECTOR, "#rows tr")]  # noqa: E731
+        assert [row.split()[1] for row in rows()] == ["slow", "medium", "fast"]
+        click(window, 'th[data-sort="speed"]')
+        assert [row.split()[1] for row in rows()] == ["fast", "medium", "slow"]
+        find(window, "#filter").send_keys(">100")
+        assert len(rows()) == 2
+        click(window, "#rows tr:last-child")
+        until(lambda: state(window, "selected") is not None, "the selection")
+        assert pixels(window, "#paths") > 500
+        shot(window, "objects")
+        find(window, "#filter").send_keys("000")
+        assert "No object passes the filter" in find(window, "#nothing").text
+
+
+# --- saving -------------------------------------------------------------------------------------------
+
+
+def test_what_is_exported_is_right(window):
+    from PIL import Image
+
+    with page(window) as server:
+        server.stage.session.seek(300_000)
+        until(lambda: now_us(window) == 300_000, "the picture")
+        for what in ("table.csv", "picture.png", "network.toml", "clip.mp4"):
+            click(window, "#export")
+            click(window, f'#export-menu [data-save="{what}"]')
+        table = Tracks.read(saved(window, "tracks.csv"))
+        assert len(table) == len(server.stage.session._analysis.results.tracks())
+        assert sorted(set(table.band)) == [0, 1, 2]
+        with Image.open(saved(window, "picture.png")) as picture:
+            canvas = js(
+                window, "(() => { const c = document.querySelector('#picture'); return [c.width, c.height] })()"
+            )
+            assert list(picture.size) == canvas
+            assert len(picture.convert("RGB").getcolors(1 << 24)) > 50
+        assert Network.from_toml(saved(window, "net.toml")).bands == BANDS
+        import av
+
+        with av.open(str(saved(window, "clip.mp4"))) as clip:
+            assert sum(1 for _ in clip.decode(video=0)) == 125  # half a second at 0.1x
+
+
+def test_objects_are_marked_by_mouse_and_saved(window):
+    with page(window) as server:
+        click(window, '[data-tool="label"]')
+        for at, x in ((100_000, 35.6), (110_000, 38.1)):
+            server.stage.session.seek(at)
+            until(lambda at=at: now_us(window) == at, "the picture")
+            place = js(window, f"window.velocell.stage.toCanvas({x}, 39.5)")
+            drag(window, "#picture", place, place)
+            until(lambda at=at: any(m["t_us"] == at for m in state(window, "labels")), "the mark")
+        shot(window, "labels")
+        click(window, '[data-save="labels.csv"]')
+        table = Tracks.read(saved(window, "labels.csv"))
+        assert table.t_us.tolist() == [100_000, 105_000, 110_000]
+        assert np.allclose(table.speed_px_s, 250, rtol=0.1)
+        assert set(table.id) == {0}
+
+
+# --- errors, and other windows ------------------------------------------------------------------------
+
+
+def test_a_recording_that_cannot_be_opened_is_told(window):
+    def opener():
+        raise RecordingError("holiday.raw is cut short after 3 of 9 MB; copy it again")
+
+    with served(opener=opener) as server:
+        window.get(server.url)
+        until(lambda: "cut short after 3 of 9 MB; copy it again" in find(window, "#state").text, "the sentence")
+        shot(window, "cannot-open")
+
+
+def test_a_recording_in_which_nothing_moves_says_so(window):
+    noise, _ = simulate(Scene(60, 50, 300_000, seed=3, noise_hz=2.0))
+    with page(window, InMemory(noise, title="noise.npz")):
+        until(lambda: "no object found" in find(window, "#chips").text, "the note")
+        click(window, '[data-tab="objects"]')
+        assert "Nothing found that moves like a disk" in find(window, "#nothing").text
+        shot(window, "nothing-moves")
+
+
+def test_a_file_that_vanishes_is_told_and_the_page_goes_on(window, tmp_path):
+    write_npz(demo_recording(), tmp_path / "short-lived.npz")
+    with page(window, open_source(tmp_path / "short-lived.npz")):
+        (tmp_path / "short-lived.npz").unlink()
+        until(lambda: "is no longer there" in find(window, "#notices").text, "the notice")
+        shot(window, "file-vanished")
+        click(window, "#play")
+        until(lambda: state(window, "playing"), "playing on")
+
+
+def test_a_lost_connection_is_told(window):
+    with page(window, leave=False):
+        pass  # the program ends
+    until(lambda: "connection to velocell is lost" in find(window, "#notices").text, "the notice")
+    shot(window, "connection-lost")
+    window.get("about:blank")
+    window.get_log("browser")  # of the attempts to connect again
+
+
+def test_a_second_tab_works_and_sees_the_same(window):
+    with page(window) as server:
+        first = window.current_window_handle
+        window.switch_to.new_window("tab")
+        try:
+            window.get(server.url)
+            until(lambda: js(window, "window.velocell?.store.results?.objects.length") == 3, "the second tab")
+            field = find(window, "#edges input:nth-child(3)")
+            field.clear()
+            field.send_keys("330\n")
+            until(lambda: bands(window)[250] == 1, "its result")
+        finally:
+            window.close()
+            window.switch_to.window(first)
+        until(lambda: bands(window)[250] == 1, "the first tab's result")
+        server.stage.session.seek(200_000)
+        until(lambda: now_us(window) == 200_000, "a picture after the other tab has gone")
+
+
+def test_a_refused_host(window):
+    with page(window) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection.request("GET", "/", headers={"Host": f"evil.example:{server.port}"})
+        assert connection.getresponse().status == 403
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "height"), [("laptop", 1280, 680), ("projector", 1920, 1080), ("phone", 420, 800)]
+)
+def test_it_fits_small_screens_and_projectors(window, name, width, height):
+    scene, _ = simulate(
+        random_scene(14, width=346, height=260, duration_us=400_000, radius=6, speeds=(25, 900), seed=5)
+    )
+    settings = Settings(BANDS.__class__((20, 93, 430, 2000)), radius=6)
+    size(window, width, height)
+    with page(window, InMemory(scene, title="fourteen disks.npz"), settings=settings) as server:
+        server.stage.session.seek(300_000)
+        until(lambda: now_us(window) == 300_000, "the picture")
+        assert js(window, "document.documentElement.scrollWidth <= window.innerWidth")
+        shot(window, f"screen-{name}")
+
+
+def test_the_list_of_keys(window):
+    with page(window):
+        keys(window, "?")
+        assert "play or pause" in find(window, "#keys").text
+        shot(window, "keys")
+        keys(window, "\ue00c")
+        until(lambda: not js(window, "document.querySelector('#keys').open"), "the dialog's end")
