@@ -86,7 +86,7 @@ def _law(wanted: Difference, kernel: NDArray[np.float32], radius: float) -> tupl
     """Memory lengths v * scale (px) of the slower channel, the difference of the peaks at each, and the largest
     peak of all lengths, for one event per edge crossing."""
     _, rho = passage_density(kernel, radius, step=_STEP_PX)
-    lengths = np.geomspace(0.1, 400, 80)
+    lengths = np.geomspace(0.1, 400, 120)
     stages = np.array(wanted.stages) / _STEP_PX
     peaks = np.array([_peaks(rho[:, None] * _STEP_PX, stages * px)[0] for px in lengths])
     full = float(peaks.max())

@@ -73,15 +73,18 @@ void bind_tracker(nb::module_& m) {
         .def(
             "__init__",
             [](velocell::Tracker* self, int width, int height, std::int64_t every_us, std::int64_t dt_us,
-               std::vector<double> radii, std::vector<double> edges, double offset) {
+               std::vector<double> radii, std::vector<double> edges, std::vector<double> outline, double crossings,
+               double offset) {
                 if (width < 1 || height < 1 || every_us < 1 || dt_us < 1 || radii.empty() ||
                     !(*std::min_element(radii.begin(), radii.end()) > 0) || edges.size() < 2)
                     throw std::invalid_argument("a tracker needs a sensor, positive times and radii, and two edges");
                 new (self) velocell::Tracker(
-                    velocell::TrackerConfig{width, height, every_us, dt_us, std::move(radii), std::move(edges), offset});
+                    velocell::TrackerConfig{width, height, every_us, dt_us, std::move(radii), std::move(edges), std::move(outline),
+                                            crossings, offset});
             },
             nb::kw_only(), nb::arg("width"), nb::arg("height"), nb::arg("every_us"), nb::arg("dt_us"),
-            nb::arg("radii"), nb::arg("edges"), nb::arg("offset"))
+            nb::arg("radii"), nb::arg("edges"),
+            nb::arg("outline") = std::vector<double>(), nb::arg("crossings") = 1.0, nb::arg("offset"))
         .def("step", &step, nb::arg("t_us"), nb::arg("x"), nb::arg("y"), nb::arg("p").none(), nb::arg("spike_t_us"),
              nb::arg("spike_x"), nb::arg("spike_y"), nb::arg("spike_channel"),
              nb::arg("spike_size"), nb::arg("until_us"))

@@ -51,8 +51,8 @@ int Track::band() const {
     return *best > 0.05 ? static_cast<int>(best - votes.begin()) : -1;
 }
 
-Passage Track::passage() const {
-    const double pixels = 4 * radius * crossed_px;
+Passage Track::passage(double crossed_per_px) const {
+    const double pixels = 4 * radius * crossed_per_px * crossed_px;
     return {crossings / pixels, radius, ring_events / pixels};
 }
 
@@ -107,6 +107,16 @@ void Tracker::step(const EventSpan& events, const SpikeSpan& spikes, std::int64_
     }
 }
 
+Tracker::Edge Tracker::edge_towards(double dx, double dy) const {
+    if (config_.outline.empty()) return {};
+    const auto n = static_cast<double>(config_.outline.size());
+    double at = std::atan2(dy, dx) / (2 * kPi) * n;
+    if (at < 0) at += n;
+    const std::size_t i = static_cast<std::size_t>(at) % config_.outline.size(), j = (i + 1) % config_.outline.size();
+    const double part = at - std::floor(at), a = config_.outline[i], b = config_.outline[j];
+    return {a + part * (b - a), (b - a) * n / (2 * kPi)};
+}
+
 void Tracker::on_event(std::int64_t t, int x, int y, int p) {
     if (x >= config_.width || y >= config_.height) throw std::out_of_range("an event lies outside the sensor");
     const auto& cell = grid_[static_cast<std::size_t>(y / kCell) * grid_w_ + x / kCell];
@@ -125,7 +135,7 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
         const double dx = x - (track.fast.x + track.fast.vx * s), dy = y - (track.fast.y + track.fast.vy * s);
         const double d = std::sqrt(dx * dx + dy * dy);
         if (d < kInside * track.radius) track.shape.inside += 1;
-        const double off = std::abs(d - track.radius) / track.wide_gate();
+        const double off = std::abs(d - track.radius * edge_towards(dx, dy).distance) / track.wide_gate();
         if (off < best) {
             if (owner != nullptr && owner->id >= 0) {
                 second = best;
@@ -153,13 +163,17 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
         const double s = seconds(fit->t_us, t);
         const double dx = x - (fit->x + fit->vx * s), dy = y - (fit->y + fit->vy * s);
         const double d = std::sqrt(dx * dx + dy * dy);
-        const double residual = d - track.radius;
+        if (d < 0.5) continue;
+        // The outline's normal (that of a disk points from its centre), and how far outside it the event is.
+        const Edge edge = edge_towards(dx, dy);
+        const double tilt = edge.slope * track.radius / d, norm = std::sqrt(1 + tilt * tilt);
+        const double ux = (dx + tilt * dy) / (d * norm), uy = (dy - tilt * dx) / (d * norm);
+        const double residual = (d - track.radius * edge.distance) / norm;
         const double u = residual / gate;
-        if (d < 0.5 || u * u >= 1) continue;
+        if (u * u >= 1) continue;
         const double weight = (1 - u * u) * (1 - u * u);  // Tukey's biweight
-        fit->add(s, dx / d, dy / d, residual, weight);
+        fit->add(s, ux, uy, residual, weight);
         if (fit == &track.fast) {
-            const double ux = dx / d, uy = dy / d;
             track.shift_info[0] += ux * ux;
             track.shift_info[1] += ux * uy;
             track.shift_info[2] += uy * uy;
@@ -167,7 +181,7 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
             track.shift_y += residual * uy;
             track.seen += weight;
             track.seen_long += weight;
-            track.radius_sum += weight * d;
+            track.radius_sum += weight * d / edge.distance;
             track.radius_weight += weight;
             track.variance += weight * residual * residual;
             track.variance_weight += weight;
@@ -176,9 +190,9 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
     }
     track.last_event_us = t;
     const double v = track.slow.speed();
-    if (track.id >= 0) track.ring_events += 1;
-    if (track.id >= 0 && (flipped || static_cast<double>(silent_us) * 1e-6 * v >= 3.0)) {
-        track.crossings += 1;
+    if (track.id >= 0 && track.support() > 0.5) {  // else the disk has gone and noise would count
+        track.ring_events += 1;
+        track.crossings += flipped || static_cast<double>(silent_us) * 1e-6 * v >= 3.0;
         track.crossed_px += std::exchange(track.coasted_px, 0.0);
     }
     if (track.fast.count >= kStepEvents || seconds(track.fast.t_us, t) * v > kStep) advance(track, t);
@@ -199,7 +213,7 @@ void Tracker::advance(Track& track, std::int64_t t) {
         track.birth_y = track.fast.y;
     }
     if (track.travel > track.pace_until) track.pace_floor = 0;
-    const double perimeter = 4 * track.radius;  // edge pixels crossed per px of travel
+    const double perimeter = 4 * track.radius * config_.crossings;  // edge pixels crossed per px of travel
     const double keep = std::exp(-px / 2.0), keep_long = std::exp(-px / 20.0);
     track.seen *= keep;
     track.expected = keep * track.expected + perimeter * px;
@@ -230,6 +244,11 @@ void Tracker::advance(Track& track, std::int64_t t) {
     const double apart = length(track.slow.x - track.fast.x, track.slow.y - track.fast.y);
     if (apart > std::max(1.0, track.radius / 5)) track.slow = track.fast;
     if (!crowded && !turned(track, t) && track.spike_weight > 2) relocate(track, t);
+    // On a curved path both fits lag, by about twice their memories; their difference tells how much.
+    const double cross = track.slow.vx * track.fast.vy - track.slow.vy * track.fast.vx;
+    const double dot = track.slow.vx * track.fast.vx + track.slow.vy * track.fast.vy;
+    const double keep_bend = std::exp(-px / kLongMemory);
+    track.bend = keep_bend * track.bend + (1 - keep_bend) * std::atan2(cross, dot);
     const double keep_shift = std::exp(-px / kTurnMemory);
     track.shift_x *= keep_shift;
     track.shift_y *= keep_shift;
@@ -283,6 +302,7 @@ void Tracker::restart(Track& track, std::int64_t t, double x, double y, double v
     const double sigma_v = std::max(track.pace_floor, config_.edges.front());
     track.fast.reset(t, x, y, 0.7, sigma_v, vx, vy);
     track.slow = track.fast;
+    track.bend = 0;
     track.spike_weight = track.spike_dx = track.spike_dy = 0;
     track.shift_info = {};
     track.shift_x = track.shift_y = 0;
@@ -384,6 +404,7 @@ void Tracker::confirm(Track& track) {
 }
 
 bool Tracker::disk_like(const Track& track, double slack) const {
+    if (!config_.outline.empty()) return true;  // the neurons and the number of events must do
     const double along = track.shape.along(track.slow.vx, track.slow.vy);
     // Inside against ring, for events that are everywhere.
     const double uniform = kInside * kInside * track.nominal / (2 * track.wide_gate() * 16 / 15);
@@ -446,15 +467,16 @@ Row Tracker::row_of(const Track& track, std::int64_t t) const {
     const bool agrees = band >= 0 && speed > 0.9 * config_.edges[band] && speed < 1.1 * config_.edges[band + 1];
     const double support = std::min(1.0, track.support());
     const double unanimity = band >= 0 ? track.votes[band] / sum : 0.0;
-    double heading = std::atan2(track.slow.vy, track.slow.vx) * 180 / kPi;
-    if (heading < 0) heading += 360;
+    const double lag = track.bend * kLongMemory / (kLongMemory - kShortMemory);
+    double heading = (std::atan2(track.slow.vy, track.slow.vx) + lag) * 180 / kPi;
+    heading -= 360 * std::floor(heading / 360);
     return {t,
             track.id,
             band,
             track.fast.x,
             track.fast.y,
             speed,
-            evenness * track.slow.speed_sigma(variance),
+            length(evenness * track.slow.speed_sigma(variance), speed * lag * lag / 16),  // a bend shortens the way
             heading,
             track.radius,
             std::clamp(support * unanimity * (agrees ? 1.0 : 0.5), 0.0, 1.0)};
@@ -482,7 +504,7 @@ void Tracker::drop_doubles() {
 void Tracker::drop_dead() {
     const std::size_t before = tracks_.size();
     for (const Track& track : tracks_)
-        if (track.dead && track.crossed_px > kMeasured) finished_.push_back(track.passage());
+        if (track.dead && track.crossed_px > kMeasured) finished_.push_back(track.passage(config_.crossings));
     std::erase_if(tracks_, [](const Track& track) { return track.dead; });
     if (tracks_.size() != before) rebuild_grid();
 }
@@ -490,7 +512,7 @@ void Tracker::drop_dead() {
 std::vector<Passage> Tracker::passages() const {
     std::vector<Passage> all = finished_;
     for (const Track& track : tracks_)
-        if (track.id >= 0 && track.crossed_px > kMeasured) all.push_back(track.passage());
+        if (track.id >= 0 && track.crossed_px > kMeasured) all.push_back(track.passage(config_.crossings));
     return all;
 }
 

@@ -22,6 +22,10 @@ struct TrackerConfig {
     std::int64_t dt_us = 1000;     // tick of the network: a spike is known at the end of its tick
     std::vector<double> radii;     // px, what spikes stand for
     std::vector<double> edges;     // N+1 band edges, px/s
+    // Of objects that are no disks: distance of the outline from the centre for each of equal angles from +x
+    // towards +y, over its mean; edge pixels crossed per px of travel, over those of a disk.
+    std::vector<double> outline;
+    double crossings = 1;
     double offset = 0;             // where a spike's centre lies within its pixel: 0 or 0.5 px
 };
 
@@ -72,6 +76,7 @@ struct Track {
     std::array<double, 3> shift_info{};                   // shift of the events against the fast fit,
     double shift_x = 0, shift_y = 0;                      // over the last fraction of a px: turns
     Shape shape;
+    double bend = 0;       // rad by which the short memory's heading is ahead of the long one's
     double misfit_px = 0;  // travel for which the shape was not a disk's
     double variance = 0.3, variance_weight = 4;
     double travel = 0;
@@ -83,7 +88,7 @@ struct Track {
     double wide_gate() const;  // to the fast fit
     double reach() const;      // px from the centre within which a spike belongs to it
     int band() const;          // most voted, -1 without votes
-    Passage passage() const;
+    Passage passage(double crossed_per_px) const;
     double support() const;  // ring events lately, against the track's usual number per px of travel
 };
 
@@ -100,6 +105,11 @@ class Tracker {
     std::vector<Passage> passages() const;
 
   private:
+    // Where the outline lies in the direction (dx, dy): distance over the mean, and its slope per radian.
+    struct Edge {
+        double distance = 1, slope = 0;
+    };
+    Edge edge_towards(double dx, double dy) const;
     void on_event(std::int64_t t, int x, int y, int p);
     void on_spike(std::int64_t t, double x, double y, int channel, double radius);
     void upkeep(std::int64_t t);

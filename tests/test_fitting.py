@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from velocell.cli.app import app
 from velocell.errors import TableError
 from velocell.evaluate import Scores, evaluate
 from velocell.fitting import fit
-from velocell.formats import write_npz
+from velocell.formats import read, write_npz
 from velocell.network import Bands, Network
 from velocell.pipeline import detect, network_for
 from velocell.recording import Recording
@@ -24,6 +25,7 @@ from velocell.tracks import Tracks
 EDGES = (42.0, 85.0, 170.0, 340.0, 680.0)
 BANDS = Bands(EDGES)
 EVERY_US = 10_000
+CIRCLES = Path(__file__).parents[2] / "shared" / "data" / "2404_circle.dat"
 
 
 def made(seed: int = 301, contrast: float = 3.0) -> tuple[Recording, Tracks]:
@@ -203,6 +205,15 @@ def test_on_its_own_labels_a_fit_is_never_worse(seed):
     off = without(table, x_px=table.x_px + rng.normal(0, 1, len(table)), y_px=table.y_px + rng.normal(0, 1, len(table)))
     found = fit(lossy.with_polarity(rng.choice(["merge", "both"])), off, EDGES, float(rng.uniform(4.5, 8)))
     assert figure(found.after) >= figure(found.before)
+
+
+@pytest.mark.skipif(not CIRCLES.exists(), reason="the notebook's recording is not in ../shared/data")
+def test_the_notebooks_recording_with_a_radius_stated_far_too_large():
+    truth = Tracks.read(CIRCLES.with_suffix(".truth.csv"))
+    found = fit(read(CIRCLES), truth, (16, 62, 177, 500), 8.0)
+    assert figure(found.before) < 0.1
+    assert figure(found.after) > 0.99
+    assert found.network.radius_px == pytest.approx(5, abs=0.15)
 
 
 def test_what_cannot_be_bettered_stays():

@@ -21,7 +21,7 @@ SOURCE = Path(velocell.__file__).parent
 
 # part: (its modules, the parts it may import)
 PARTS: dict[str, tuple[str, str]] = {
-    "data": ("errors files units integrity recording spikes tracks kernels neurons", ""),
+    "data": ("errors files units integrity recording spikes tracks kernels neurons shapes", ""),
     "network": ("network", "data"),
     "models": ("architectures calibrate engines", "data network"),
     "scenes": ("simulate formats evaluate hygiene lens geometry regions counting exports reshape", "data"),

@@ -43,7 +43,9 @@ def browser(tmp_path_factory):
     options.binary_location = CHROMIUM
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"):
         options.add_argument(argument)
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    # Chromium asks before a page saves a second file; on a slow machine the click may be too long ago.
+    several = {"profile.default_content_setting_values.automatic_downloads": 1}
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads), **several})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
     driver.downloads = downloads
@@ -57,6 +59,7 @@ def browser(tmp_path_factory):
 @pytest.fixture
 def window(browser):
     """A window of usual size; nothing may have been complained about in its console."""
+    browser.get("about:blank")  # a page left over from before would go on trying to connect
     size(browser, 1440, 900)
     browser.get_log("browser")
     yield browser
@@ -323,9 +326,11 @@ def test_what_is_exported_is_right(window):
     with page(window) as server:
         server.stage.session.seek(300_000)
         until(lambda: now_us(window) == 300_000, "the picture")
-        for what in ("table.csv", "picture.png", "network.toml", "clip.mp4"):
+        files = {"table.csv": "tracks.csv", "picture.png": None, "network.toml": "net.toml", "clip.mp4": None}
+        for what, name in files.items():
             click(window, "#export")
             click(window, f'#export-menu [data-save="{what}"]')
+            saved(window, name or what)
         table = Tracks.read(saved(window, "tracks.csv"))
         assert len(table) == len(server.stage.session._analysis.results.tracks())
         assert sorted(set(table.band)) == [0, 1, 2]
@@ -428,9 +433,11 @@ def test_a_refused_host(window):
 
 
 @pytest.mark.parametrize(
-    ("name", "width", "height"), [("laptop", 1280, 680), ("projector", 1920, 1080), ("phone", 420, 800)]
+    ("name", "width", "height"),
+    [("window", 1440, 900), ("laptop", 1280, 680), ("projector", 1920, 1080), ("phone", 420, 800)],
 )
 def test_it_fits_small_screens_and_projectors(window, name, width, height):
+    """docs/images/viewer.png is the first of these pictures."""
     scene, _ = simulate(
         random_scene(14, width=346, height=260, duration_us=400_000, radius=6, speeds=(25, 900), seed=5)
     )

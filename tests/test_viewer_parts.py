@@ -117,6 +117,19 @@ def test_hot_pixels_are_left_out_in_windows_too(tmp_path, monkeypatch, least):
     assert len(plain) == t.size
 
 
+def test_the_benchmarks_large_file_is_a_recording(tmp_path):
+    from benchmarks.viewer import write_repeated
+
+    recording = demo_recording()
+    one = 13 * len(recording) / 1e9
+    assert write_repeated(recording, tmp_path / "large.npz", 4 * one) == 2  # seconds
+    file = stored(tmp_path / "large.npz")
+    assert file.events == 4 * len(recording)
+    part = file.window(1_000_000, 1_500_000)
+    assert np.array_equal(part.t_us, recording.t_us + 1_000_000)
+    assert np.array_equal(part.x, recording.x)
+
+
 def test_a_full_disk_while_decoding_is_told(tmp_path, monkeypatch):
     write_csv(events(), tmp_path / "text.csv")
     monkeypatch.setattr(source, "WINDOWED_BYTES", 10)

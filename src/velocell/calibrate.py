@@ -27,6 +27,7 @@ from velocell.errors import CalibrationError
 from velocell.kernels import centre_surround_kernel, circular_kernel, disk_kernel
 from velocell.network import Bands, Layer, Network, TrailFilter
 from velocell.neurons import LIFBox
+from velocell.shapes import Template
 
 Floats = NDArray[np.float64]
 
@@ -58,8 +59,8 @@ class Recipe:
     margin: float = 0.98
     margin_peaks: float = 0.574
     margin_blur: float = -0.16
-    margin_px: float = -0.25
-    margin_trail: float = 1.03
+    margin_px: float = -0.35
+    margin_trail: float = 1.045
     trail_px: float = 3.0
     reset: float = -3.0
     hold: float = 0.4
@@ -71,7 +72,7 @@ class Recipe:
 
 
 _BANK_STEP = 1.15
-_BANK_WIDTH_PX, _BANK_WIDTH = 2.5, 0.28  # px, of the radius: disks between two radii stay on the ring
+_BANK_WIDTH_PX, _BANK_WIDTH = 2.5, 0.4  # px, of the radius: disks between two radii stay on the ring
 
 
 def bank_radii(smallest: float, largest: float) -> tuple[float, ...]:
@@ -87,7 +88,8 @@ def bank_radii(smallest: float, largest: float) -> tuple[float, ...]:
 def bank_recipe(radius: float) -> Recipe:
     """For one of several radii at once: its ring must not answer to the edge of a larger disk."""
     width = max(_BANK_WIDTH_PX, _BANK_WIDTH * radius)
-    return Recipe(ring_width_px=width, outside=-0.6)
+    # A disk between two radii answers a little less; the thresholds meet in the middle.
+    return Recipe(ring_width_px=width, outside=-0.6, margin=0.91)
 
 
 def passage_density(kernel: ArrayLike, radius: float, *, step: float = 0.1) -> tuple[Floats, Floats]:
@@ -126,16 +128,23 @@ def _density(shape: tuple[int, int], data: bytes, radius: float, step: float) ->
     return x, rho / (headings.size * sideways.size * step)
 
 
-def psi(kernel: ArrayLike, radius: float, memory_px: ArrayLike, tick_px: ArrayLike = 0.0) -> Floats:
+def psi(kernel: ArrayLike, radius: float | Template, memory_px: ArrayLike, tick_px: ArrayLike = 0.0) -> Floats:
     """Psi(L) for each memory length L = v tau (px): shape of `memory_px`. Unit: events per px of travel.
 
-    tick_px: travel v dt within a tick, fitting `memory_px`. Events of one tick count alike and potentials
+    radius: of a disk, or the template that passes. tick_px: travel v dt within a tick, fitting `memory_px`. Events of one tick count alike and potentials
     exist at its end only, so that a long tick lowers the peak; 0 is the limit of short ticks.
     """
     step = 0.1
-    x, rho = passage_density(kernel, radius, step=step)
+    if isinstance(radius, Template):  # each heading has a peak of its own
+        x, densities = radius.passage_densities(kernel, step=step)
+    else:
+        x, rho = passage_density(kernel, radius, step=step)
+        densities = rho[None]
     lengths, ticks = np.broadcast_arrays(np.asarray(memory_px, np.float64), np.asarray(tick_px, np.float64))
-    peaks = [_peak(x, rho, length, tick, step) for length, tick in zip(lengths.ravel(), ticks.ravel(), strict=True)]
+    peaks = [
+        float(np.mean([_peak(x, rho, length, tick, step) for rho in densities]))
+        for length, tick in zip(lengths.ravel(), ticks.ravel(), strict=True)
+    ]
     return np.array(peaks).reshape(lengths.shape)
 
 
@@ -174,9 +183,10 @@ def calibrate(
     dt_us: int | None = None,
     polarity: bool = True,
     crossing_share: float = CROSSING_SHARE,
+    template: Template | None = None,
     recipe: Recipe = Recipe(),
 ) -> Network:
-    """The network whose final channel k answers to disks of `radius` px in band k.
+    """The network whose final channel k answers to disks of `radius` px in band k, or to a `template`.
 
     bands: N+1 edges in px/s. contrast: events per pixel and edge crossing; left out, a trail filter
     makes it irrelevant (polarity: whether the recording has any, which the filter uses) and
@@ -184,10 +194,14 @@ def calibrate(
     Raises CalibrationError (or NetworkError) for values from which no network follows.
     """
     wanted = bands if isinstance(bands, Bands) else Bands(tuple(bands))
+    radius = radius if template is None else template.radius_px
     _check(radius, wanted, contrast, dt_us, recipe)
     edges = np.array(wanted.edges)
     dt = choose_dt_us(edges[-1], recipe.ring_width_px) if dt_us is None else dt_us
-    kernel = circular_kernel(radius, recipe.ring_width_px, inside=recipe.inside, outside=recipe.outside)
+    if template is None:
+        kernel = circular_kernel(radius, recipe.ring_width_px, inside=recipe.inside, outside=recipe.outside)
+    else:
+        kernel = template.kernel(recipe.ring_width_px, recipe.inside)
     corner_px = math.pi * recipe.ring_width_px / 2
     count = crossing_share if contrast is None else contrast
 
@@ -195,7 +209,7 @@ def calibrate(
     a = -np.expm1(-dt * 1e-6 / tau_s)
     tick_px = edges * dt * 1e-6
     margin = _margin(contrast, radius, tick_px, recipe)
-    v_th = margin * count * tick_px * psi(kernel, radius, edges * tau_s, tick_px)
+    v_th = margin * count * tick_px * psi(kernel, template or radius, edges * tau_s, tick_px)
     # Forward Euler with a = 1 - exp(-dt / tau) decays exactly as the time constant says.
     neurons = LIFBox(a / (dt * 1e-6), v_th, v_reset=recipe.reset * v_th)
     first = Layer.from_arrays(kernel, neurons, len(edges) if contrast is None else 1)

@@ -17,6 +17,7 @@ from velocell.errors import NetworkError, RecordingError
 from velocell.kernels import centre_offset
 from velocell.network import Network
 from velocell.recording import Recording
+from velocell.shapes import Template
 from velocell.spikes import Spikes
 
 
@@ -30,10 +31,16 @@ class Detector:
 
     Feed it consecutive parts of a recording with the spikes of the same time. A row at time t
     uses only events and spikes before t. Several networks look for disks of several radii, with the same
-    bands; their spikes say for which (`Spikes.for_radius`).
+    bands; their spikes say for which (`Spikes.for_radius`). template: the shape to follow, if not a disk.
     """
 
-    def __init__(self, network: Network | Sequence[Network], size: tuple[int, int], every_us: int = 5_000) -> None:
+    def __init__(
+        self,
+        network: Network | Sequence[Network],
+        size: tuple[int, int],
+        every_us: int = 5_000,
+        template: Template | None = None,
+    ) -> None:
         from velocell._native import Tracker
 
         networks = sorted(as_networks(network), key=lambda item: item.radius_px or 0.0)
@@ -53,6 +60,8 @@ class Detector:
             dt_us=first.dt_us,
             radii=radii,
             edges=list(first.bands.edges),
+            outline=[] if template is None else list(template.outline / template.radius_px),
+            crossings=1.0 if template is None else template.crossings_px / (4 * template.radius_px),
             offset=centre_offset(first.layers[0].kernel.shape[-1]),
         )
 

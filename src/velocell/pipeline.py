@@ -16,6 +16,7 @@ from velocell.detect import Detector, as_networks
 from velocell.errors import OptionError, RecordingError
 from velocell.network import Bands, Network
 from velocell.recording import Polarity, Recording
+from velocell.shapes import Template
 from velocell.spikes import Spikes
 from velocell.tracks import COLUMNS, Tracks
 
@@ -64,6 +65,7 @@ def detect(
     dt_us: int | None = None,
     every_us: int = EVERY_US,
     polarity: Polarity = "merge",
+    template: Template | None = None,
     network: Network | Sequence[Network] | None = None,
     engine: str = "native",
     keep_spikes: bool = True,
@@ -71,7 +73,8 @@ def detect(
 ) -> Detection:
     """Find disks of `radius` px in a recording and tell in which of the `bands` (px/s) each moves.
 
-    A pair of radii is a range: several networks look for disks of all sizes in it.
+    A pair of radii is a range: several networks look for disks of all sizes in it. A `template` is looked for
+    instead of disks: any silhouette that moves without turning.
 
     Left out, `contrast` is taken from the recording. `polarity`: `merge` and `both` feed all events to
     the network, whose trail filter, where the recording has polarity, uses it to tell two edges
@@ -90,12 +93,14 @@ def detect(
     if network is None:
         if bands is None:
             raise OptionError("detection needs speed bands or a network; give --bands or --network")
-        network = networks_for(seen, bands, radius, contrast=contrast, dt_us=dt_us, engine=engine)
+        network = networks_for(seen, bands, radius, contrast=contrast, dt_us=dt_us, template=template, engine=engine)
         too_sparse = network[0].origin["n"] == NOT_MEASURED
     networks = as_networks(network)
     rows: list[dict[str, Any]] = []
     spikes: list[Spikes] = []
-    for found, answered in follow(networks, seen, every_us=every_us, engine=engine, on_block=on_block):
+    for found, answered in follow(
+        networks, seen, every_us=every_us, template=template, engine=engine, on_block=on_block
+    ):
         rows.append(found)
         if keep_spikes:
             spikes.append(answered)
@@ -104,16 +109,43 @@ def detect(
     return Detection(tracks, Spikes.concatenate(spikes), networks, too_sparse)
 
 
+def detect_shapes(
+    recording: Recording, bands: Bands | Sequence[float], templates: Sequence[Template], **settings: Any
+) -> Detection:
+    """Look for several shapes, one after the other; the tracks' extra column `name` tells which.
+
+    settings: of `detect`. Ids go on from shape to shape. Where two templates are alike, an object may be
+    followed as both.
+    """
+    found = [detect(recording, bands, template=template, **settings) for template in templates]
+    columns = []
+    first = 0
+    for template, detection in zip(templates, found, strict=True):
+        tracks = detection.tracks
+        names = np.full(len(tracks), template.name)
+        columns.append({**tracks.columns(), "id": tracks.id + first, "name": names})
+        first += int(tracks.id.max(initial=-1)) + 1
+    joined = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
+    networks = tuple(network for detection in found for network in detection.networks)
+    return Detection(
+        Tracks.from_columns(joined, provenance.of_detection(recording, networks)),
+        Spikes.concatenate([detection.spikes for detection in found]),
+        networks,
+        any(detection.too_sparse for detection in found),
+    )
+
+
 def follow(
     network: Network | Sequence[Network],
     recording: Recording,
     *,
     every_us: int = EVERY_US,
+    template: Template | None = None,
     engine: str = "native",
     on_block: Callable[[Recording], object] | None = None,
 ) -> Iterator[tuple[dict[str, Any], Spikes]]:
     """Run network and detector side by side; yields rows (columns by name) and spikes, block by block."""
-    detector = Detector(network, recording.size, every_us)
+    detector = Detector(network, recording.size, every_us, template)
     # Both leave Python's lock: the engine works on the next block while the detector looks at this one.
     for block, spikes in _one_ahead(respond(network, recording, engine)):
         # The instant at which the recording stops is no part of it and gets no row.
@@ -190,13 +222,13 @@ def networks_for(
     *,
     contrast: float | None = None,
     dt_us: int | None = None,
+    template: Template | None = None,
     engine: str = "native",
 ) -> tuple[Network, ...]:
-    """The network for a radius (`network_for`), or those for all sizes in a range, calibrated together.
-
-    Raises OptionError for a range that is none.
+    """The network for a radius (`network_for`) or a template, or those for all sizes in a range, calibrated
+    together. Raises CalibrationError for a range that is none.
     """
-    if not isinstance(radius, tuple):
+    if template is None and not isinstance(radius, tuple):
         return (network_for(recording, bands, radius, contrast=contrast, dt_us=dt_us, engine=engine),)
     wanted = bands if isinstance(bands, Bands) else Bands(tuple(bands))
     share = CROSSING_SHARE
@@ -205,6 +237,8 @@ def networks_for(
 
     def calibrated() -> tuple[Network, ...]:
         given: dict[str, Any] = {"contrast": contrast, "dt_us": dt, "polarity": recording.p is not None}
+        if not isinstance(radius, tuple):
+            return (calibrate(wanted, crossing_share=share, template=template, **given),)
         return tuple(
             calibrate(wanted, one, crossing_share=share, recipe=bank_recipe(one), **given)
             for one in bank_radii(*radius)
@@ -216,7 +250,7 @@ def networks_for(
         return networks
     probe = recording.between(stop_us=recording.start_us + PROBE_US)
     for _ in range(_BANK_PROBES):
-        passages = _passages(networks, probe, engine)
+        passages = _passages(networks, probe, engine, template)
         if not len(passages) or np.median(passages[:, 0]) > _MOST_SHARE:
             return tuple(replace(item, origin={**item.origin, "n": NOT_MEASURED}) for item in networks)
         before, share = share, float(np.median(passages[:, 0]))
@@ -263,8 +297,10 @@ def _told(network: Network, passages: NDArray[np.float64]) -> Network:
     return replace(network, origin={**network.origin, **measured})
 
 
-def _passages(network: Network | Sequence[Network], recording: Recording, engine: str) -> NDArray[np.float64]:
-    detector = Detector(network, recording.size, EVERY_US)
+def _passages(
+    network: Network | Sequence[Network], recording: Recording, engine: str, template: Template | None = None
+) -> NDArray[np.float64]:
+    detector = Detector(network, recording.size, EVERY_US, template)
     for block, spikes in respond(network, recording, engine):
         detector.step(block, spikes, block.stop_us)
         if len(detector.passages()) >= _ENOUGH:

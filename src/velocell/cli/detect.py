@@ -40,7 +40,7 @@ def detect(
     bands: o.BandEdges = None,
     band_names: o.BandNames = None,
     radius: o.Radius = None,
-    template: o.Template = None,
+    template: o.Templates = None,
     contrast: o.Contrast = "auto",
     dt: o.Dt = "auto",
     network: o.NetworkFile = None,
@@ -157,7 +157,11 @@ class _Job:
         """What the command was told, for the results' side."""
         wanted = self.wanted
         return {
-            "radius_px": wanted.radius,
+            **(
+                {"templates": [item.name for item in wanted.templates]}
+                if wanted.templates
+                else {"radius_px": wanted.radius}
+            ),
             "contrast": "auto" if wanted.contrast is None else wanted.contrast,
             "dt_us": "auto" if wanted.dt_us is None else wanted.dt_us,
             "every_us": self.every_us,
@@ -185,19 +189,19 @@ def _detect_one(job: _Job, file: Path) -> tuple[Tracks, list[Crossing]]:
     overlay_length(recording, fps=job.fps, slow_motion=slower)  # a wrong value is told before the work
     started = time.perf_counter()
     with detection_progress(recording) as on_block:
-        detection = pipeline.detect(
-            recording,
-            wanted.bands,
-            wanted.radius,
-            contrast=wanted.contrast,
-            dt_us=wanted.dt_us,
-            every_us=job.every_us,
-            polarity=job.polarity,
-            network=wanted.network,
-            engine=job.engine,
-            keep_spikes=job.video is not None or job.spikes is not None,
-            on_block=on_block,
-        )
+        settings: dict[str, Any] = {
+            "contrast": wanted.contrast,
+            "dt_us": wanted.dt_us,
+            "every_us": job.every_us,
+            "polarity": job.polarity,
+            "engine": job.engine,
+            "keep_spikes": job.video is not None or job.spikes is not None,
+            "on_block": on_block,
+        }
+        if wanted.templates:
+            detection = pipeline.detect_shapes(recording, wanted.bands, wanted.templates, **settings)
+        else:
+            detection = pipeline.detect(recording, wanted.bands, wanted.radius, network=wanted.network, **settings)
     seconds = time.perf_counter() - started
     tracks = detection.tracks
     if job.plane is not None:

@@ -32,8 +32,13 @@ BandEdges = Annotated[
     _sought("--bands", metavar="EDGES", help="In px/s: 16,62,177,500 makes three bands, the slowest is band 0."),
 ]
 BandNames = Annotated[str | None, _sought("--band-names", metavar="NAMES", help="Such as slow,medium,fast.")]
-Radius = Annotated[str | None, _sought("--radius", metavar="PX", help="Radius of the disks in px, 5 if not given.")]
-Template = Annotated[str | None, typer.Option("--template", hidden=True)]
+Radius = Annotated[
+    str | None, _sought("--radius", metavar="PX", help="Radius of the disks in px, or a range 3:15; 5 if not given.")
+]
+Templates = Annotated[
+    list[Path] | None,
+    _sought("--template", metavar="FILE", help="Picture of another shape to find; again for a second one."),
+]
 Contrast = Annotated[
     str,
     _sought("--contrast", metavar="N", help="Events per pixel and edge crossing; auto leaves it to the recording."),

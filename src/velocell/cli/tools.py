@@ -134,7 +134,6 @@ def calibrate(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="TOML", help="The network, readable.")],
     band_names: o.BandNames = None,
     radius: o.Radius = None,
-    template: o.Template = None,
     contrast: o.Contrast = "auto",
     dt: o.Dt = "auto",
     recording: Annotated[
@@ -165,7 +164,7 @@ def calibrate(
     from velocell.fitting import fit
     from velocell.pipeline import network_for
 
-    wanted = sought(bands, band_names, radius, contrast, dt, template=template)
+    wanted = sought(bands, band_names, radius, contrast, dt)
     check_output(out, (".toml",), "a network")
     settings: dict[str, Any] = {"contrast": contrast, "dt": dt, "polarity": polarity}
     if labels is not None and recording is None:

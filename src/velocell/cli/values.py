@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from velocell.errors import NetworkError, OptionError, RecordingError
 from velocell.formats import Source
 from velocell.network import Bands, Network
 from velocell.recording import Recording
+from velocell.shapes import Template
 from velocell.units import format_time, parse_numbers, parse_size, parse_time_us
 
 
@@ -56,6 +58,7 @@ class Sought:
     contrast: float | None
     dt_us: int | None
     network: Network | None = None
+    templates: tuple[Template, ...] = ()
 
     @property
     def one_radius(self) -> float:
@@ -72,13 +75,14 @@ def sought(
     contrast: str,
     dt: str,
     network: Path | None = None,
-    template: str | None = None,
+    templates: Sequence[Path] | None = None,
 ) -> Sought:
     """The texts of the options -> values. Raises VelocellError."""
-    if template is not None:
-        raise OptionError("--template is not available yet; give the radius of a disk with --radius")
+    if templates and radius is not None:
+        raise OptionError("--template brings its own size; drop --radius")
     if network is not None:
         given = {"--bands": bands, "--band-names": names, "--radius": radius}
+        given["--template"] = ", ".join(map(str, templates)) if templates else None
         given |= {name: text for name, text in (("--dt", dt), ("--contrast", contrast)) if text != "auto"}
         extra = [name for name, text in given.items() if text is not None]
         if extra:
@@ -92,6 +96,7 @@ def sought(
         radius=_radius(radius or "5"),
         contrast=None if contrast == "auto" else _number(contrast, "--contrast", " or auto"),
         dt_us=None if dt == "auto" else parse_time_us(dt),
+        templates=tuple(Template.read(path) for path in templates or ()),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 DEMO = "demo"
 _QUICK_S = 2.0  # a file that cannot be read is mostly known by then, and said in the terminal
 _LOCAL = ("127.0.0.1", "localhost", "::1")
+_EVERYWHERE = ("", "0.0.0.0", "::")
 
 
 def view(
@@ -67,7 +69,7 @@ def view(
         sock.close()
         raise VelocellError(stage.failure)
     token = None if host in _LOCAL else secrets.token_urlsafe(24)
-    name = f"[{host}]" if ":" in host else host
+    name = socket.gethostname() if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
     address = f"http://{name}:{sock.getsockname()[1]}/" + (f"?token={token}" if token else "")
     say(f"the page is at {address} ; stop with Ctrl-C")
     if not no_browser and not open_browser(address):

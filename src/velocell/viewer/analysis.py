@@ -30,7 +30,7 @@ from velocell.viewer.source import Source
 
 AHEAD_US = 10_000_000
 """How far a run goes beyond the cursor; the rest follows as it is played."""
-RESULT_BYTES = 200 << 20
+RESULT_BYTES = 128 << 20
 """Rows and spikes that are kept; beyond, the oldest go."""
 BINS = 600
 """Bins of the timeline."""

@@ -15,8 +15,10 @@ import secrets
 import socket
 import sys
 import threading
+import time
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +41,7 @@ _PUSH_S = 1 / 60  # at most so often a page is told of changes
 _LARGEST_MESSAGE = 1 << 16
 _MOST_PAGES = 16
 _WAITING = 4  # pictures a page may have asked for and not yet got
+_PARTIAL_S = 0.5  # while an analysis goes on, tables and curves are made at most so often
 _FILE_CHECK_S = 2.0
 _SWITCH_S = 0.001  # threads take turns more often than usual: a picture should not wait for the analysis
 _POLICY = (
@@ -70,7 +73,7 @@ class Stage:
         self.session: Session | None = None
         self.failure: str | None = None
         self.what = what
-        self._listeners: list[Callable[[], object]] = []
+        self._listeners: list[Callable[[], None]] = []
         self._thread = threading.Thread(target=self._open, args=(open_session,), name="velocell-open", daemon=True)
         self._thread.start()
 
@@ -79,7 +82,7 @@ class Stage:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def listen(self, listener: Callable[[], object]) -> Callable[[], None]:
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call it on every change; the result stops that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
@@ -215,7 +218,12 @@ class _Page:
     async def tell(self) -> None:
         """Loading, then facts, then state, results and curves whenever they change."""
         changed, loop = asyncio.Event(), asyncio.get_running_loop()
-        stop = self._stage.listen(lambda: loop.call_soon_threadsafe(changed.set))
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the server has ended
+                loop.call_soon_threadsafe(changed.set)
+
+        stop = self._stage.listen(wake)
         try:
             session = await self._opened(changed)
             if session is None:
@@ -250,6 +258,10 @@ class _Page:
         if state["revision"] != told.get("revision"):
             told["revision"] = state["revision"]
             await self._send(_text("state", **state))
+        found = state["analysed"]
+        if found and not found["complete"] and time.monotonic() - told.get("at", 0.0) < _PARTIAL_S:
+            return  # the picture comes first
+        told["at"] = time.monotonic()
         for kind, make in (("results", session.results), ("curves", session.curves)):
             content = await asyncio.to_thread(make)
             if content and content != told.get(kind):

@@ -32,6 +32,29 @@ export class Board {
   }
 }
 
+/** What a board shows for long, drawn once and kept until one of `keys` is another. */
+export class Layer {
+  constructor(board, draw) {
+    this.board = board;
+    this.paint = draw;
+    this.canvas = document.createElement("canvas");
+    this.keys = [];
+  }
+
+  show(context, width, height, keys) {
+    const { canvas } = this, scale = this.board.scale;
+    const now = [...keys, width, height, scale, document.documentElement.dataset.theme];
+    if (now.length !== this.keys.length || now.some((key, k) => key !== this.keys[k])) {
+      this.keys = now;
+      [canvas.width, canvas.height] = [Math.round(width * scale), Math.round(height * scale)];
+      const inner = canvas.getContext("2d");
+      inner.setTransform(scale, 0, 0, scale, 0, 0);
+      this.paint(inner, width, height);
+    }
+    context.drawImage(canvas, 0, 0, width, height);
+  }
+}
+
 /** Where a pointer event lies in its element, in CSS pixels. */
 export function place(event, element) {
   const box = element.getBoundingClientRect();

@@ -247,18 +247,19 @@ export class Stage {
       if (top < 0 || taken.some((o) => box[0] < o[2] && o[0] < box[2] && box[1] < o[3] && o[1] < box[3])) continue;
       taken.push(box);
       context.textBaseline = "middle";
+      context.lineWidth = 3.5;
+      context.lineJoin = "round";
+      context.strokeStyle = faint(document.documentElement.dataset.theme === "light" ? "#ffffff" : "#0a0d11", 0.85);
       context.font = "600 12px system-ui, sans-serif";
-      if (!brief) {
-        context.lineWidth = 3.5;
-        context.lineJoin = "round";
-        context.strokeStyle = faint(document.documentElement.dataset.theme === "light" ? "#ffffff" : "#0a0d11", 0.85);
-        context.strokeText(name + rest, left, top + 8);
-      }
+      if (!brief) context.strokeText(name, left, top + 8);
       context.fillStyle = legible(color);
       context.fillText(name, left, top + 8);
       if (!rest) return;
+      const right = left + context.measureText(name).width;
+      context.font = "12px system-ui, sans-serif";
+      context.strokeText(rest, right, top + 8);
       context.fillStyle = ink("text");
-      context.fillText(rest, left + context.measureText(name).width, top + 8);
+      context.fillText(rest, right, top + 8);
       return;
     }
   }

@@ -1,5 +1,5 @@
 // The table of objects and their paths against time.
-import { $, Board, faint, ink, make, place, seconds } from "./draw.js";
+import { $, Board, Layer, faint, ink, make, place, seconds } from "./draw.js";
 import { niceStep } from "./timeline.js";
 
 const LEFT = 34, BOTTOM = 20;
@@ -13,6 +13,7 @@ export class Table {
     this.hidden = new Set();
     this.axis = "x";
     this.paths = new Board($("paths"), (context, width, height) => this.draw(context, width, height));
+    this.layer = new Layer(this.paths, (context, width, height) => this.drawPaths(context, width, height));
     $("filter").oninput = () => this.update();
     for (const head of document.querySelectorAll("th[data-sort]")) {
       head.onclick = () => {
@@ -120,6 +121,20 @@ export class Table {
   draw(context, width, height) {
     const { store } = this;
     if (!store.facts || !store.state) return;
+    const { across } = this.scale(width, height);
+    const shown = this.list().map((item) => item.id).join();
+    this.layer.show(context, width, height, [store.results, shown, this.axis, store.state.selected, store.state.bands.length]);
+    const now = across(store.now ?? store.state.t_us);
+    context.strokeStyle = ink("strong");
+    context.lineWidth = 1;
+    context.beginPath();
+    context.moveTo(now, 6);
+    context.lineTo(now, height - BOTTOM);
+    context.stroke();
+  }
+
+  drawPaths(context, width, height) {
+    const { store } = this;
     const { across, down, most } = this.scale(width, height);
     const { start_us: start, stop_us: stop } = store.facts;
     context.strokeStyle = ink("line");
@@ -143,13 +158,6 @@ export class Table {
       path.t.forEach((t, k) => context.lineTo(across(t), down(path[this.axis][k])));
       context.stroke();
     }
-    const now = across(store.now ?? store.state.t_us);
-    context.strokeStyle = ink("strong");
-    context.lineWidth = 1;
-    context.beginPath();
-    context.moveTo(now, 6);
-    context.lineTo(now, height - BOTTOM);
-    context.stroke();
   }
 
   /** Selects the path that is nearest, and goes to that time. */

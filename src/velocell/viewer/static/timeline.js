@@ -1,5 +1,5 @@
 // The timeline: event rate, activity of each band, what is analysed, the cursor; dragging scrubs.
-import { $, Board, count, faint, ink, place, seconds } from "./draw.js";
+import { $, Board, Layer, count, faint, ink, place, seconds } from "./draw.js";
 
 const LANE = 9;
 
@@ -9,6 +9,7 @@ export class Timeline {
     this.store = store;
     this.ask = ask;
     this.board = new Board($("timeline"), (context, width, height) => this.draw(context, width, height));
+    this.layer = new Layer(this.board, (context, width, height) => this.drawActivity(context, width, height));
     const canvas = $("timeline");
     canvas.addEventListener("pointerdown", (event) => {
       if (!store.facts || event.button !== 0) return;
@@ -45,13 +46,8 @@ export class Timeline {
   draw(context, width, height) {
     const { facts, state, results } = this.store;
     if (!facts || !state) return;
+    this.layer.show(context, width, height, [facts, results, state.bands.map((band) => band.color).join()]);
     const across = (t) => ((t - facts.start_us) / Math.max(facts.stop_us - facts.start_us, 1)) * width;
-    const lanes = state.bands.length;
-    const tall = height - 16 - lanes * LANE - 3;
-    context.fillStyle = ink("panel");
-    context.fillRect(0, 0, width, height - 16);
-    this.drawRate(context, width, tall);
-    if (results?.activity) this.drawBands(context, width, tall + 3, results.activity, state.bands);
     const done = state.analysed;
     if (done) {
       context.fillStyle = faint("#808a98", 0.35);
@@ -81,14 +77,25 @@ export class Timeline {
     context.fill();
   }
 
+  drawActivity(context, width, height) {
+    const { results, state } = this.store;
+    const tall = height - 16 - state.bands.length * LANE - 3;
+    context.fillStyle = ink("panel");
+    context.fillRect(0, 0, width, height - 16);
+    this.drawRate(context, width, tall);
+    if (results?.activity) this.drawBands(context, width, tall + 3, results.activity, state.bands);
+  }
+
   drawRate(context, width, tall) {
     const { rate } = this.store.facts;
-    const most = Math.max(...rate, 1);
+    // A single burst must not flatten all the rest: it leaves the scale at the top.
+    const usual = [...rate].sort((a, b) => a - b)[Math.floor(0.98 * (rate.length - 1))];
+    const most = Math.max(Math.min(1.5 * usual, Math.max(...rate)), 1);
     context.fillStyle = faint("#8b96a5", 0.42);
     context.beginPath();
     context.moveTo(0, tall);
     rate.forEach((value, k) => {
-      const y = tall - (value / most) * (tall - 20);
+      const y = tall - Math.min(value / most, 1) * (tall - 20);
       context.lineTo((k / rate.length) * width, y);
       context.lineTo(((k + 1) / rate.length) * width, y);
     });

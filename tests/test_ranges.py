@@ -1,0 +1,78 @@
+"""Several radii at once: which ones, spikes that say for which, objects of all sizes in one scene."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from velocell.calibrate import bank_radii, bank_recipe, calibrate
+from velocell.detect import Detector
+from velocell.errors import CalibrationError, NetworkError
+from velocell.evaluate import evaluate
+from velocell.pipeline import detect
+from velocell.simulate import random_scene, simulate
+from velocell.spikes import Spikes
+
+BANDS = (40.0, 160.0, 640.0, 1800.0)
+
+
+@pytest.mark.parametrize(("smallest", "largest"), [(3.0, 15.0), (3.0, 3.2), (5.0, 40.0)])
+def test_the_radii_reach_from_end_to_end_in_small_steps(smallest, largest):
+    radii = np.array(bank_radii(smallest, largest))
+    assert (radii[0], radii[-1]) == (pytest.approx(smallest), pytest.approx(largest))
+    assert np.all(radii[1:] / radii[:-1] <= 1.151)
+    # Half a step away, an outline still lies on the ring.
+    for low, high in itertools.pairwise(radii):
+        assert (high - low) / 2 < bank_recipe(low).ring_width_px / 2
+
+
+@pytest.mark.parametrize("bounds", [(5.0, 3.0), (0.0, 3.0), (3.0, float("nan")), (4.0, 4.0)])
+def test_what_is_no_range_is_refused(bounds):
+    with pytest.raises(CalibrationError, match="from a smaller to a larger one"):
+        bank_radii(*bounds)
+
+
+def test_disks_of_all_sizes_cross_and_keep_their_ids():
+    scene = random_scene(
+        12, width=400, height=300, radius=(4, 10), speeds=(60, 1200), contrast=3, noise_hz=0.2, seed=95,
+        duration_us=500_000, separate=False,
+    )  # fmt: skip
+    recording, truth = simulate(scene)
+    found = detect(recording, BANDS, (3.5, 11.0))
+    scores = evaluate(found.tracks, truth, BANDS)
+    assert scores.recall > 0.97
+    assert scores.precision > 0.98
+    assert scores.band_accuracy > 0.97
+    assert scores.id_switches <= 2
+    for name in np.unique(truth.id):
+        mine = truth.id == name
+        last = found.tracks.t_us == truth.t_us[mine][-1]
+        away = np.hypot(found.tracks.x_px[last] - truth.x_px[mine][-1], found.tracks.y_px[last] - truth.y_px[mine][-1])
+        if away.size and away.min() < 1:
+            radius = found.tracks.radius_px[last][away.argmin()]
+            assert radius == pytest.approx(truth.radius_px[mine][0], rel=0.1)
+    assert set(np.unique(found.spikes.radius_px)) <= {network.radius_px for network in found.networks}
+
+
+def test_spikes_keep_their_radius(tmp_path):
+    one = Spikes(*(np.array([3, 5], np.int32) for _ in range(5)), layers=2)
+    both = Spikes.concatenate([one.for_radius(4.0), one.for_radius(3.0)])
+    assert both.radius_px is not None
+    assert both.radius_px.tolist() == [3.0, 4.0, 3.0, 4.0]
+    assert both.of_layer(5).radius_px.tolist() == [3.0, 4.0]
+    both.to_npz(tmp_path / "s.npz")
+    assert Spikes.from_npz(tmp_path / "s.npz").same_as(both)
+    assert Spikes.concatenate([one, one.for_radius(3.0)]).radius_px is None
+    assert not both.same_as(Spikes.concatenate([one, one]))
+
+
+def test_networks_that_do_not_go_together_are_refused():
+    networks = [calibrate(BANDS, radius, dt_us=500) for radius in (4.0, 5.0)]
+    with pytest.raises(NetworkError, match="the same bands and the same dt"):
+        Detector([networks[0], calibrate(BANDS, 5.0, dt_us=200)], (64, 64))
+    spikes = Spikes(np.array([5]), *(np.array([k], np.int32) for k in (9, 9, 0, 1)), layers=2)
+    recording, _ = simulate(random_scene(1, width=64, height=64, radius=4, speeds=(100, 200), seed=1))
+    with pytest.raises(NetworkError, match="for which radius"):
+        Detector(networks, (64, 64)).step(recording, spikes, 1000)
