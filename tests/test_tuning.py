@@ -88,7 +88,7 @@ def test_final_channels_answer_within_their_bands(found):
         inside = (found.speeds > 1.2 * EDGES[k]) & (found.speeds < 0.85 * EDGES[k + 1])
         assert found.share_measured[k, inside].min() > 0.9
     np.testing.assert_allclose(found.edges, np.stack([EDGES[:-1], EDGES[1:]], axis=1), rtol=0.2)
-    assert found.share_r2 > 0.97
+    assert found.share_r2 > 0.95
 
 
 def test_edges_are_where_half_of_the_maximum_is_crossed():

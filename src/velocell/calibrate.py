@@ -44,8 +44,8 @@ class Recipe:
     ring_width_px W, inside, outside: the kernel. memory: tau of an edge channel, in units of Lc / v_c with
     Lc = pi W / 2. Thresholds take the factor margin + (margin_peaks / (sqrt(R) (1 + v dt / W)) + margin_blur) / n
     + margin_px / R, since a potential of few events has peaks above its mean, which a long tick
-    averages, and since few events show an edge blurred; behind a trail filter times margin_trail. trail_px: travel for which a pixel must
-    have been silent, at the channel's own edge. hold: memory of layer 2, in Lc / v of the next edge.
+    averages, and since few events show an edge blurred; behind a trail filter times margin_trail.
+    trail_px: travel for which a pixel must have been silent, at the channel's own edge. hold: memory of layer 2, in Lc / v of the next edge.
     reset, refractory: where layer 1 and layer 2 restart after a spike, in thresholds; low, so that one passage
     is one answer and the number of spikes hardly grows with speed within a band.
     centre_px: radius of layer 2's centre; surround: its weight out to R. veto, veto_reach:
@@ -131,8 +131,9 @@ def _density(shape: tuple[int, int], data: bytes, radius: float, step: float) ->
 def psi(kernel: ArrayLike, radius: float | Template, memory_px: ArrayLike, tick_px: ArrayLike = 0.0) -> Floats:
     """Psi(L) for each memory length L = v tau (px): shape of `memory_px`. Unit: events per px of travel.
 
-    radius: of a disk, or the template that passes. tick_px: travel v dt within a tick, fitting `memory_px`. Events of one tick count alike and potentials
-    exist at its end only, so that a long tick lowers the peak; 0 is the limit of short ticks.
+    radius: of a disk, or the template that passes. tick_px: travel v dt within a tick, fitting `memory_px`.
+    Events of one tick count alike and potentials exist at its end only, so that a long tick lowers the
+    peak; 0 is the limit of short ticks.
     """
     step = 0.1
     if isinstance(radius, Template):  # each heading has a peak of its own
