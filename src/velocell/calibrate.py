@@ -45,9 +45,10 @@ class Recipe:
     Lc = pi W / 2. Thresholds take the factor margin + (margin_peaks / (sqrt(R) (1 + v dt / W)) + margin_blur) / n
     + margin_px / R, since a potential of few events has peaks above its mean, which a long tick
     averages, and since few events show an edge blurred; behind a trail filter times margin_trail.
-    trail_px: travel for which a pixel must have been silent, at the channel's own edge. hold: memory of layer 2, in Lc / v of the next edge.
-    reset, refractory: where layer 1 and layer 2 restart after a spike, in thresholds; low, so that one passage
-    is one answer and the number of spikes hardly grows with speed within a band.
+    trail_px: travel for which a pixel must have been silent, at the channel's own edge. hold: memory of
+    layer 2, in Lc / v of the next edge. reset, refractory: where layer 1 and layer 2 restart after a
+    spike, in thresholds; low, so that one passage is one answer and the number of spikes hardly grows
+    with speed within a band.
     centre_px: radius of layer 2's centre; surround: its weight out to R. veto, veto_reach:
     weight and reach (in R) of the inhibition by faster channels.
     """

@@ -17,6 +17,7 @@ from velocell.recording import Recording
 _HOT_EVENTS = 20
 _HOT_TIMES = 10
 _COUNTABLE = 8  # pixels per event
+_AT_ONCE = 1 << 20  # events
 _AROUND = [(dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dx or dy]
 
 _CAMERA_WINDOW_US = 50_000
@@ -103,10 +104,16 @@ def mask_pixels(recording: Recording, pixels: ArrayLike) -> Recording:
 
 def pixel_counts(recording: Recording) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The pixels with any event, as sorted numbers y * width + x, and their events; two arrays (k,)."""
-    numbers = recording.y.astype(np.int64) * recording.width + recording.x
     if recording.width * recording.height > _COUNTABLE * max(len(recording), 1):
+        numbers = recording.y.astype(np.int64) * recording.width + recording.x
         return np.unique(numbers, return_counts=True)
-    counts = np.bincount(numbers)  # sorting takes ten times as long, where the sensor is not mostly empty
+    # Sorting takes ten times as long, where the sensor is not mostly empty. In parts: numbers of all events at
+    # once would take more memory than the recording.
+    counts = np.zeros(recording.width * recording.height, np.int64)
+    for first in range(0, len(recording), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        numbers = recording.y[part].astype(np.int64) * recording.width + recording.x[part]
+        counts += np.bincount(numbers, minlength=counts.size)
     pixel = np.flatnonzero(counts)
     return pixel, counts[pixel]
 
