@@ -73,7 +73,7 @@ class Recipe:
 
 
 _BANK_STEP = 1.15
-_BANK_WIDTH_PX, _BANK_WIDTH = 2.5, 0.4  # px, of the radius: disks between two radii stay on the ring
+_BANK_WIDTH_PX, _BANK_WIDTH = 2.0, 0.4  # px, of the radius: disks between two radii stay on the ring
 
 
 def bank_radii(smallest: float, largest: float) -> tuple[float, ...]:
