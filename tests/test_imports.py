@@ -29,8 +29,9 @@ PARTS: dict[str, tuple[str, str]] = {
     "whole": ("pipeline provenance labels fitting", "data network models scenes detector"),
     "pictures": ("colors frames painting overlay plots video", "data network"),
     "studies": ("summary passages tuning", "data network models scenes pictures"),
+    "stream": ("live", "data network models scenes detector whole"),
     "page": ("viewer", "data network models scenes detector whole pictures studies"),
-    "program": ("cli demo __main__", "data network models scenes detector whole pictures studies page"),
+    "program": ("cli demo __main__", "data network models scenes detector whole pictures studies page stream"),
     "names": ("__init__", "data network models scenes detector whole pictures"),
 }
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from velocell.cli import convert, detect, tools, tuning, view
+from velocell.cli import convert, detect, live, tools, tuning, view
 from velocell.cli.guard import guarded, show_tracebacks
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ for command in (
     tools.demo,
     tools.info,
     detect.detect,
+    live.live,
     convert.convert,
     tools.simulate,
     tools.evaluate,

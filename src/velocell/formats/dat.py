@@ -7,7 +7,7 @@ from pathlib import Path
 
 from velocell.errors import RecordingError
 from velocell.formats import prophesee_header
-from velocell.formats.prophesee_header import parse_geometry
+from velocell.formats.prophesee_header import Header, parse_geometry
 from velocell.formats.source import Events, Opened
 from velocell.formats.wording import shown
 from velocell.integrity import Integrity
@@ -26,27 +26,36 @@ def matches(head: bytes, path: Path) -> bool:
 def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
     """Two bytes after the header tell the kind and the length of the entries; the clock has 32 bits."""
     header = prophesee_header.read_header(path)
-    version = header.fields.get("version", "1")
-    if version not in ("1", "2"):
-        raise RecordingError(f"{path} is a DAT file of version {shown(version)}; versions 1 and 2 are read")
     with path.open("rb") as handle:
         handle.seek(header.offset)
         described = handle.read(2)
+    version = version_of(header, described, path)
+
+    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+        return prophesee_header.decode(f"Dat{version}Decoder", path, header, header.offset + 2, integrity)
+
+    stated = size_of(header, path) if size is None else None
+    line = "says" if "version" in header.fields else "leaves open"
+    why = f"as the header {line}, entries of kind {_KINDS[described[0]]}"
+    polarity = prophesee_header.NO_POLARITY not in header.fields
+    return Opened(f"Prophesee DAT {version}", why, decode, stated, "as the header says", header.span, polarity)
+
+
+def version_of(header: Header, described: bytes, path: Path) -> str:
+    """ "1" or "2"; `described` are the two bytes after the header. Raises RecordingError where no events follow."""
+    version = header.fields.get("version", "1")
+    if version not in ("1", "2"):
+        raise RecordingError(f"{path} is a DAT file of version {shown(version)}; versions 1 and 2 are read")
     if len(described) < 2:
         raise RecordingError(f"{path} ends in its header; copy or record it again")
     kind, entry_bytes = described
     if kind not in _KINDS or entry_bytes != _ENTRY_BYTES:
         held = _OTHER_KINDS.get(kind, f"entries of kind {kind} and {entry_bytes} bytes")
         raise RecordingError(f"{path} holds {held}, not events; give the file with the events (EventCD)")
+    return version
 
-    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
-        return prophesee_header.decode(f"Dat{version}Decoder", path, header, header.offset + 2, integrity)
 
+def size_of(header: Header, path: Path) -> tuple[int, int] | None:
+    """The sensor's size, where the header tells it."""
     width, height = header.fields.get("width"), header.fields.get("height")
-    stated = None
-    if size is None and width is not None and height is not None:
-        stated = parse_geometry(f"{width}x{height}", path)
-    line = "says" if "version" in header.fields else "leaves open"
-    why = f"as the header {line}, entries of kind {_KINDS[kind]}"
-    polarity = prophesee_header.NO_POLARITY not in header.fields
-    return Opened(f"Prophesee DAT {version}", why, decode, stated, "as the header says", header.span, polarity)
+    return None if width is None or height is None else parse_geometry(f"{width}x{height}", path)

@@ -39,15 +39,25 @@ def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -
     """The header tells version and size; the time is the camera's own clock."""
     header = prophesee_header.read_header(path)
     version, why = _version(header, path)
-    decoder = _decoder(version, header)
+    decoder = decoder_of(header, path)
 
     def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
         return prophesee_header.decode(decoder, path, header, header.offset, integrity)
 
-    # A size that is given settles what the header may say wrong.
-    stated, size_from = (None, "") if size is not None and _contradicts(header) else _size(header, path)
+    stated, size_from = size_of(header, path, size)
     polarity = prophesee_header.NO_POLARITY not in header.fields
     return Opened(f"Prophesee RAW {version}", why, decode, stated, size_from, header.span, polarity)
+
+
+def decoder_of(header: Header, path: Path) -> str:
+    """Name of the decoder in the C++ core. Raises RecordingError for a header that does not tell the words."""
+    return _decoder(_version(header, path)[0], header)
+
+
+def size_of(header: Header, path: Path, given: tuple[int, int] | None) -> tuple[tuple[int, int] | None, str]:
+    """The sensor's size as the header tells it, and where. Raises RecordingError where it contradicts itself."""
+    # A size that is given settles what the header may say wrong.
+    return (None, "") if given is not None and _contradicts(header) else _size(header, path)
 
 
 def _version(header: Header, path: Path) -> tuple[str, str]:
@@ -73,7 +83,6 @@ def _version(header: Header, path: Path) -> tuple[str, str]:
 
 
 def _decoder(version: str, header: Header) -> str:
-    """Name of the decoder in the C++ core."""
     if version != "EVT2.1":
         return f"{version.capitalize()}Decoder"
     order = _options(header).get("endianness", header.fields.get("endianness", ""))

@@ -1,0 +1,95 @@
+"""`velocell live`: objects in a stream while it arrives."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Annotated, Any
+
+import typer
+
+from velocell.cli import options as o
+from velocell.cli.guard import say
+from velocell.cli.outputs import check_distinct, check_output
+from velocell.cli.values import sought
+from velocell.errors import OptionError
+from velocell.units import parse_size, parse_time_us
+
+_SWITCH_S = 0.0005  # packets are taken off the socket between two steps of the rest
+
+
+def live(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="replay:FILE, udp://HOST:PORT (SPIF words) or -.")],
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="OUT", help="JSON Lines: a .jsonl file, udp://HOST:PORT or -.")
+    ] = "-",
+    bands: o.BandEdges = None,
+    band_names: o.BandNames = None,
+    radius: o.Radius = None,
+    contrast: o.Contrast = "auto",
+    dt: o.Dt = "auto",
+    network: o.NetworkFile = None,
+    polarity: o.Polarity = "merge",
+    size: o.Size = None,
+    frame_time: o.FrameTime = "1ms",
+    speed: Annotated[
+        str, typer.Option("--speed", metavar="N|max", help="Pace of a replay, 1 is the recording's.")
+    ] = "1",
+    every: o.Every = "5ms",
+    engine: o.Engine = "native",
+) -> None:
+    """Find the objects in a stream while it arrives: a camera's, or a recording played at its own pace."""
+    from velocell.live import Settings, open_output, open_source, run
+
+    wanted = sought(bands, band_names, radius, contrast, dt, network)
+    every_us = parse_time_us(every)
+    if every_us < 1:
+        raise OptionError("--every must be at least 1us")
+    if out != "-" and "://" not in out:
+        check_output(Path(out), (".jsonl",), "rows")
+        check_distinct([Path(out)], [Path(source.removeprefix("replay:"))])
+    settings = Settings(
+        wanted.bands, wanted.radius, wanted.contrast, wanted.dt_us, wanted.network, every_us, polarity, engine
+    )
+    read_size = None if size is None else parse_size(size)
+    events = open_source(
+        source, size=read_size, frame_time_us=parse_time_us(frame_time), speed=speed, every_us=every_us
+    )
+    output = None
+    try:
+        output = open_output(out)
+        with _stopping() as stop:
+            summary = run(events, settings, output, stop, say)
+            interrupted = stop.is_set()
+    finally:
+        events.close()
+        if output is not None:
+            output.close()
+    say(f"{source}: {summary}")
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _stopping() -> Iterator[Event]:
+    """An event that Ctrl-C and SIGTERM set, so that the work ends between two steps; a second Ctrl-C breaks it off."""
+    stop = Event()
+
+    def on_signal(number: int, frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_S)
+    try:
+        yield stop
+    finally:
+        sys.setswitchinterval(interval)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,199 @@
+"""Where events come from. A source has
+
+name, size, meta      what it is, (width, height) in px, and what the output should say of it
+waits                 whether the sender waits while we work; else overload has to be shed
+stop_us               where the stream ended, once it has; None: after its last event
+waited_s              how long the oldest packet of the last block had to wait for us
+blocks(stop)          events in blocks, until the end or until the event `stop` is set; a block without
+                      events says by its `stop_us` that time has passed
+notes(), close()      counts of what it met, in words; the end
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from typing import Any, Protocol
+
+import numpy as np
+
+from velocell.errors import OptionError, RecordingError
+from velocell.formats import dat, open_recording, prophesee, prophesee_header
+from velocell.formats.source import Events
+from velocell.integrity import Integrity
+from velocell.live.blocks import POLL_S, as_blocks, pieces
+from velocell.live.udp import Udp
+from velocell.recording import Recording
+
+_READ_BYTES = 1 << 18
+_HEADER_BYTES = 1 << 16
+
+
+class Source(Protocol):
+    """What every source offers; see above."""
+
+    name: str
+    size: tuple[int, int]
+    meta: dict[str, Any]
+    waits: bool
+    waited_s: float
+    stop_us: int | None
+
+    def blocks(self, stop: Event) -> Iterator[Recording]: ...
+    def notes(self) -> tuple[str, ...]: ...
+    def close(self) -> None: ...
+
+
+def open_source(
+    text: str,
+    *,
+    size: tuple[int, int] | None = None,
+    frame_time_us: int = 1_000,
+    speed: str = "1",
+    every_us: int = 5_000,
+) -> Source:
+    """`replay:FILE`, `-` (stdin) or `udp://HOST:PORT`. Raises VelocellError.
+
+    speed: of a replay, a factor or `max`; a paced replay comes in blocks of `every_us`.
+    """
+    scheme, colon, rest = text.partition(":")
+    if text == "-":
+        return Stdin(size)
+    if scheme == "replay" and colon:
+        return Replay(Path(rest), size, frame_time_us, _speed(speed), every_us)
+    if scheme == "udp" and colon:
+        return Udp(text, size)
+    if scheme == "tcp" and colon:
+        raise OptionError("tcp:// (dv-processing's network streams) is not available; use udp://HOST:PORT or -")
+    raise OptionError(f"'{text}' is no source; use replay:FILE, udp://HOST:PORT or - for stdin")
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = math.inf if text == "max" else float(text)
+    except ValueError:
+        speed = 0.0
+    if not speed > 0:
+        raise OptionError(f"--speed '{text}' must be a number above 0, or max")
+    return speed
+
+
+class Replay:
+    """A recording, at its own pace times `speed`."""
+
+    waits, waited_s = True, 0.0
+
+    def __init__(self, path: Path, size: tuple[int, int] | None, frame_time_us: int, speed: float, every_us: int):
+        self._file = open_recording(path, size=size, frame_time_us=frame_time_us)
+        self._speed, self._every_us = speed, every_us
+        self._started: float | None = None
+        self.name, self.size = f"replay:{path}", (self._file.width, self._file.height)
+        self.meta: dict[str, Any] = {"time": "of the recording"}
+        self.stop_us: int | None = None
+
+    def blocks(self, stop: Event) -> Iterator[Recording]:
+        for block in self._file.blocks():
+            for part in [block] if self._speed == math.inf else self._paced(block, stop):
+                if stop.is_set():
+                    return
+                yield part
+            self.stop_us = block.stop_us
+
+    def _paced(self, block: Recording, stop: Event) -> Iterator[Recording]:
+        """Parts of one reporting interval, each at its time."""
+        for part in pieces(block, self._every_us):
+            now = time.monotonic() - part.start_us / 1e6 / self._speed
+            self._started = now if self._started is None else self._started
+            stop.wait(max(0.0, self._started - now + part.duration_us / 1e6 / self._speed))
+            yield part
+
+    def notes(self) -> tuple[str, ...]:
+        return self._file.notes
+
+    def close(self) -> None:
+        pass
+
+
+class Stdin:
+    """The bytes of a Prophesee RAW (EVT2, EVT2.1, EVT3) or DAT file, as they come; the header tells which."""
+
+    name, waits, waited_s = "stdin", True, 0.0
+    stop_us: int | None = None
+
+    def __init__(self, size: tuple[int, int] | None):
+        self._fd = sys.stdin.fileno()
+        if stat.S_ISDIR(os.fstat(self._fd).st_mode):
+            raise RecordingError("stdin is a folder; pipe the bytes of a recording into it")
+        self._integrity = Integrity(self.name)
+        self.meta: dict[str, Any] = {"time": "of the camera"}
+        head, header = self._header()
+        where = Path(self.name)
+        if prophesee_header.is_dat(header):
+            head = self._at_least(head, header.offset + 2)
+            version = dat.version_of(header, head[header.offset : header.offset + 2], where)
+            decoder, stated, offset = (
+                f"Dat{version}Decoder",
+                dat.size_of(header, where) if size is None else None,
+                header.offset + 2,
+            )
+        elif prophesee.matches(head, where):
+            decoder, stated = prophesee.decoder_of(header, where), prophesee.size_of(header, where, size)[0]
+            offset = header.offset
+        else:
+            raise RecordingError("stdin is no Prophesee RAW or DAT stream; save other formats and use replay:FILE")
+        if size is None and stated is None:
+            raise RecordingError("the header on stdin does not tell the sensor's size; give it with --size")
+        self.size = size or stated or (0, 0)
+        from velocell import _native
+
+        self._decoder = getattr(_native, decoder)()
+        self._tally = prophesee_header.Tally(self._decoder, self._integrity)
+        self._begin = head[offset:]
+        self._base_us = header.number(prophesee_header.BASE) or 0
+        self._polarity = prophesee_header.NO_POLARITY not in header.fields
+
+    def _header(self) -> tuple[bytes, prophesee_header.Header]:
+        head = b""
+        while True:
+            header = prophesee_header.parse(head)
+            rest = head[header.offset :]
+            whole = b"% end" in head[: header.offset] or (len(rest) > 1 and not rest.startswith(b"% "))
+            if whole or len(head) >= _HEADER_BYTES or not (data := os.read(self._fd, _READ_BYTES)):
+                return head, header
+            head += data
+
+    def _at_least(self, head: bytes, n: int) -> bytes:
+        while len(head) < n and (data := os.read(self._fd, _READ_BYTES)):
+            head += data
+        return head
+
+    def blocks(self, stop: Event) -> Iterator[Recording]:
+        data: bytes | None = self._begin
+        while data or data is None:
+            if data:
+                t, x, y, p = self._decoder.feed(data)
+                events = Events(t + np.int64(self._base_us), x, y, p if self._polarity else None)
+                self._tally.update("")
+                yield from as_blocks(events, self.size, self._integrity)
+            data = self._next(stop)
+        self._integrity.fault("trailing_bytes", self._decoder.held)
+
+    def _next(self, stop: Event) -> bytes | None:
+        """Some bytes, none at the end, None while there are none."""
+        if stop.is_set():
+            return b""
+        ready, _, _ = select.select([self._fd], [], [], POLL_S)
+        return os.read(self._fd, _READ_BYTES) if ready else None
+
+    def notes(self) -> tuple[str, ...]:
+        return self._integrity.notes()
+
+    def close(self) -> None:
+        pass
