@@ -54,7 +54,7 @@ sanitize: .venv/tested  ## The C++ core's tests under AddressSanitizer and Undef
 	$(BIN)/pip install --quiet --no-deps --target build/sanitize --config-settings=build-dir=build/sanitize-cmake \
 		--config-settings=cmake.define.VELOCELL_SANITIZE=ON .
 	$(SANITIZED) -c 'import velocell._native as core; assert "build/sanitize" in core.__file__, core.__file__'
-	$(SANITIZED) -m pytest -p no:cacheprovider tests/test_engine_native.py tests/test_detect.py
+	$(SANITIZED) -m pytest -p no:cacheprovider tests/test_engine_native.py tests/test_detect.py tests/test_ranges.py tests/test_shapes.py
 
 clean:  ## Remove everything that was built.
 	rm -rf .venv build demo bench src/velocell/*.so
