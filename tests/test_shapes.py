@@ -7,14 +7,18 @@ import math
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from velocell.calibrate import passage_density, psi
+from velocell.cli.app import app
 from velocell.errors import OptionError
 from velocell.evaluate import evaluate
+from velocell.formats import write_npz
 from velocell.kernels import circular_kernel
 from velocell.pipeline import detect, detect_shapes
 from velocell.shapes import ANGLES, Template
 from velocell.simulate import Scene, SceneObject, simulate
+from velocell.tracks import Tracks
 
 BANDS = (40.0, 160.0, 640.0, 1800.0)
 
@@ -103,3 +107,28 @@ def test_squares_are_found_by_their_picture():
 def test_what_is_no_silhouette_is_refused(image, part):
     with pytest.raises(OptionError, match=part):
         Template.of(image)
+
+
+def test_the_command_names_what_it_finds_and_a_range_finds_all_sizes(tmp_path):
+    runner, recording_file = CliRunner(), tmp_path / "scene.npz"
+    objects = tuple(
+        SceneObject(
+            id=i, shape=shape, x_px=40, y_px=50 + 100 * i, radius_px=6, speed_px_s=300, contrast=3, bounce=False
+        )
+        for i, shape in enumerate(("square", "disk"))
+    )
+    write_npz(simulate(Scene(200, 200, 400_000, seed=2, noise_hz=0.2, objects=objects))[0], recording_file)
+    Image.fromarray(np.pad(np.zeros((12, 12), np.uint8), 4, constant_values=255)).save(tmp_path / "box.png")
+    common = ["detect", str(recording_file), "--bands", "40,160,640"]
+    out = tmp_path / "shapes.csv"
+    done = runner.invoke(app, [*common, "--template", str(tmp_path / "box.png"), "-o", str(out)])
+    assert done.exit_code == 0, done.stderr
+    tracks = Tracks.read(out)
+    assert set(tracks.extra["name"]) == {"box"}
+    assert (np.abs(tracks.y_px - 50) < 1).any()
+    out = tmp_path / "sizes.csv"
+    done = runner.invoke(app, [*common, "--radius", "4:8", "-o", str(out)])
+    assert done.exit_code == 0, done.stderr
+    tracks = Tracks.read(out)
+    disk_rows = np.abs(tracks.y_px - 150) < 1
+    assert np.median(tracks.radius_px[disk_rows]) == pytest.approx(6, rel=0.1)

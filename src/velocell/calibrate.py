@@ -106,8 +106,8 @@ def passage_density(kernel: ArrayLike, radius: float, *, step: float = 0.1) -> t
     return x.copy(), rho.copy()
 
 
-# Detection and calibration take turns, mostly with the same kernel.
-@lru_cache(maxsize=16)
+# Detection and calibration take turns, with the same kernels: one for each of a range of radii.
+@lru_cache(maxsize=64)
 def _density(shape: tuple[int, int], data: bytes, radius: float, step: float) -> tuple[Floats, Floats]:
     weights = np.frombuffer(data).reshape(shape)
     h, w = shape

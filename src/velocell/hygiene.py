@@ -16,6 +16,7 @@ from velocell.recording import Recording
 
 _HOT_EVENTS = 20
 _HOT_TIMES = 10
+NEVER_US = np.iinfo(np.int64).max // 2
 _COUNTABLE = 8  # pixels per event
 _AT_ONCE = 1 << 20  # events
 _AROUND = [(dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dx or dy]
@@ -73,12 +74,23 @@ def refractory_filter(recording: Recording, dead_us: int) -> Recording:
     """
     if dead_us < 1:
         raise OptionError(f"the dead time of the refractory filter must be at least 1 us, got {dead_us}")
+    return recording.mask(pixel_history(recording)[0] >= dead_us)
+
+
+def pixel_history(recording: Recording) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """(silent_us, flipped), each (n,): time since the event before at the same pixel, and whether its polarity was
+    the other one. A pixel's first event comes after NEVER_US and flips nothing."""
     # By pixel, then in the recording's order. Sorting 16-bit keys twice is faster than 64-bit ones once.
     order = np.lexsort((recording.x, recording.y))
-    t, x, y = recording.t_us[order], recording.x[order], recording.y[order]
-    keep = np.ones(len(recording), np.bool_)
-    keep[order[1:]] = (np.diff(t) >= dead_us) | (x[1:] != x[:-1]) | (y[1:] != y[:-1])
-    return recording.mask(keep)
+    x, y = recording.x[order], recording.y[order]
+    same = (x[1:] == x[:-1]) & (y[1:] == y[:-1])
+    silent = np.full(len(recording), NEVER_US, np.int64)
+    silent[order[1:]] = np.where(same, np.diff(recording.t_us[order]), NEVER_US)
+    flipped = np.zeros(len(recording), np.bool_)
+    if recording.p is not None:
+        p = recording.p[order]
+        flipped[order[1:]] = same & (p[1:] != p[:-1])
+    return silent, flipped
 
 
 def hot_pixels(recording: Recording) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.errors import TableError
+from velocell.hygiene import pixel_history
 from velocell.network import Bands
 from velocell.recording import Recording
 from velocell.spikes import Spikes
@@ -139,13 +140,7 @@ class Surroundings:
 
 def surroundings(paths: list[Path], recording: Recording, reach_px: float) -> list[Surroundings]:
     """The events within `reach_px` of each path."""
-    pixel = recording.y.astype(np.int64) * recording.width + recording.x
-    order = np.argsort(pixel, kind="stable")
-    new = np.diff(pixel[order], prepend=-1) != 0
-    silent, flipped = np.empty(len(recording), np.int64), np.zeros(len(recording), bool)
-    silent[order] = np.where(new, np.iinfo(np.int64).max // 2, np.diff(recording.t_us[order], prepend=0))
-    if recording.p is not None:
-        flipped[order] = ~new & (np.diff(recording.p[order].astype(np.int8), prepend=0) != 0)
+    silent, flipped = pixel_history(recording)
     found = []
     for path in paths:
         first, last = np.searchsorted(recording.t_us, [path.t_us[0], path.t_us[-1] + 1])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.hygiene import pixel_history
 from velocell.kernels import anchor
 from velocell.network import Network
 from velocell.recording import Recording
@@ -178,15 +179,8 @@ def passed_events(network: Network, recording: Recording) -> NDArray[np.bool_]:
     assert recording.p is not None
     if trail is None:
         return np.stack([recording.p == bool(k) for k in range(2)]) if maps == 2 else np.ones((1, len(recording)), bool)
-    pixel = recording.y.astype(np.int64) * recording.width + recording.x
-    order = np.argsort(pixel, kind="stable")
-    same = np.diff(pixel[order], prepend=-1) == 0
-    silent = np.diff(recording.t_us[order], prepend=0)
-    passed = np.empty((maps, len(recording)), bool)
-    flipped = np.diff(recording.p[order].astype(np.int8), prepend=0) != 0
-    for c, needed in enumerate(trail.silence_us):
-        passed[c, order] = ~same | (silent >= needed) | (trail.flips & flipped)
-    return passed
+    silent_us, flipped = pixel_history(recording)
+    return np.stack([(silent_us >= needed) | (trail.flips & flipped) for needed in trail.silence_us])
 
 
 def integrate(current: Floats, tick: NDArray[np.int64], a: float) -> tuple[NDArray[np.int64], Floats]:

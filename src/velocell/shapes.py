@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -138,15 +138,23 @@ class Template:
         """(x (n,), rho (headings, n)) as `calibrate.passage_density` gives them for a disk, heading by heading."""
         weights = np.asarray(kernel, np.float64)
         weights = weights.reshape(-1, *weights.shape[-2:])[0]
-        h, w = weights.shape
-        reach = math.hypot(h, w) / 2 + float(self.outline.max()) + 1
-        x = np.arange(-reach, reach + step, step)
-        row, column = np.nonzero(weights)
-        px, py = column - (w - 1) / 2, row - (h - 1) / 2
-        rho = np.zeros((_HEADINGS, x.size))
-        places = np.random.default_rng(0).uniform(-0.5, 0.5, (_HEADINGS, _PLACES, 2))  # within a pixel
-        for number, heading in enumerate((np.arange(_HEADINGS) + 0.5) / _HEADINGS * 2 * np.pi):
-            for dx, dy in places[number]:
-                inside = self.covers(px[:, None] - dx - x * np.cos(heading), py[:, None] - dy - x * np.sin(heading))
-                rho[number, 1:] += weights[row, column] @ (inside[:, 1:] != inside[:, :-1])
-        return x, rho / (_PLACES * step)
+        x, rho = _densities(self, weights.shape, weights.tobytes(), step)
+        return x.copy(), rho.copy()
+
+
+# Detection and calibration take turns, with the same template and kernel.
+@lru_cache(maxsize=8)
+def _densities(template: Template, shape: tuple[int, int], data: bytes, step: float) -> tuple[Floats, Floats]:
+    weights = np.frombuffer(data).reshape(shape)
+    h, w = shape
+    reach = math.hypot(h, w) / 2 + float(template.outline.max()) + 1
+    x = np.arange(-reach, reach + step, step)
+    row, column = np.nonzero(weights)
+    px, py = column - (w - 1) / 2, row - (h - 1) / 2
+    rho = np.zeros((_HEADINGS, x.size))
+    places = np.random.default_rng(0).uniform(-0.5, 0.5, (_HEADINGS, _PLACES, 2))  # within a pixel
+    for number, heading in enumerate((np.arange(_HEADINGS) + 0.5) / _HEADINGS * 2 * np.pi):
+        for dx, dy in places[number]:
+            inside = template.covers(px[:, None] - dx - x * np.cos(heading), py[:, None] - dy - x * np.sin(heading))
+            rho[number, 1:] += weights[row, column] @ (inside[:, 1:] != inside[:, :-1])
+    return x, rho / (_PLACES * step)

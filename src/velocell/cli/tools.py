@@ -172,7 +172,7 @@ def calibrate(
     if recording is None:
         network = from_formulas(
             wanted.bands,
-            wanted.one_radius,
+            wanted.one_radius(),
             contrast=wanted.contrast,
             dt_us=wanted.dt_us,
             polarity=polarity != "merge",
@@ -186,9 +186,9 @@ def calibrate(
         with working(f"calibrating on {recording}"):
             given: dict[str, Any] = {"contrast": wanted.contrast, "dt_us": wanted.dt_us, "engine": engine}
             if table is None:
-                network = network_for(seen, wanted.bands, wanted.one_radius, **given)
+                network = network_for(seen, wanted.bands, wanted.one_radius(), **given)
             else:
-                fitted = fit(seen, table, wanted.bands, wanted.one_radius, **given)
+                fitted = fit(seen, table, wanted.bands, wanted.one_radius(), **given)
                 network = fitted.network
         if table is not None:
             Console().print(fit_table(fitted.before, fitted.after))

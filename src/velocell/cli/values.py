@@ -60,11 +60,10 @@ class Sought:
     network: Network | None = None
     templates: tuple[Template, ...] = ()
 
-    @property
-    def one_radius(self) -> float:
-        """The radius, where no range will do. Raises OptionError."""
+    def one_radius(self, user: str = "a network is for one radius") -> float:
+        """The radius, where no range will do. user: why not. Raises OptionError."""
         if isinstance(self.radius, tuple):
-            raise OptionError("a network is for one radius; give --radius one number of pixels, such as 5")
+            raise OptionError(f"{user}; give --radius one number of pixels, such as 5")
         return self.radius
 
 

@@ -81,11 +81,9 @@ def _settings(wanted: Sought, polarity: o.PolarityChoice, mask_hot: bool, networ
     """What the page begins with. Raises VelocellError."""
     from velocell.viewer.settings import Settings
 
-    if isinstance(wanted.radius, tuple):
-        raise OptionError("the page looks for disks of one radius at a time; give one number with --radius")
     return Settings(
         bands=wanted.bands,
-        radius=wanted.radius,
+        radius=wanted.one_radius("the page looks for disks of one radius at a time"),
         contrast=wanted.contrast,
         dt_us=wanted.dt_us,
         polarity=polarity,
