@@ -30,8 +30,8 @@ def test_it_shows_three_objects_their_scores_and_the_files(said, folder):
     for text in ("slow", "medium", "fast", "recall", "true band", "tracks.csv", "overview.png", "tracks.mp4"):
         assert text in said
     assert sorted(path.name for path in folder.iterdir()) == [
-        "overview.png", "recording.npz", "tracks.csv", "tracks.csv.meta.json", "tracks.mp4", "truth.csv",
-        "truth.csv.meta.json",
+        "overview.png", "recording.npz", "tracks.csv", "tracks.csv.meta.json", "tracks.gif", "tracks.mp4",
+        "truth.csv", "truth.csv.meta.json",
     ]  # fmt: skip
 
 
@@ -52,3 +52,5 @@ def test_picture_and_video_can_be_opened(said, folder):
         assert min(picture.size) > 300
     with av.open(folder / "tracks.mp4") as video:
         assert sum(1 for _ in video.decode(video=0)) == 125
+    with Image.open(folder / "tracks.gif") as clip:
+        assert clip.n_frames == 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from velocell import pipeline, provenance
@@ -17,6 +18,8 @@ from velocell.tracks import Tracks
 BANDS = Bands((16.0, 62.0, 177.0, 500.0))
 RADIUS_PX = 5.0
 _SLOW_MOTION = 10.0
+# A clip small enough to load with a page.
+_CLIP_FPS, _CLIP_SCALE = 20, 8
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Demo:
 
 
 def run_demo(folder: str | Path, *, engine: str = "native") -> Demo:
-    """Simulate, detect, evaluate; writes table, picture, video, recording and truth into `folder`.
+    """Simulate, detect, evaluate; writes table, picture, video, clip, recording and truth into `folder`.
 
     The folder is made if need be. Raises VelocellError where that is not possible.
     """
@@ -57,12 +60,22 @@ def run_demo(folder: str | Path, *, engine: str = "native") -> Demo:
         "table": place / "tracks.csv",
         "picture": place / "overview.png",
         "video": place / "tracks.mp4",
+        "clip": place / "tracks.gif",
         "recording": place / "recording.npz",
         "truth": place / "truth.csv",
     }
     write_npz(recording, files["recording"])
     truth.write(files["truth"])
     save_figure(plot_overview(recording, tracks, detection.spikes, bands=BANDS), files["picture"])
-    write_overlay(files["video"], recording, tracks, detection.spikes, band_names=BANDS.names, slow_motion=_SLOW_MOTION)
+    draw = partial(
+        write_overlay,
+        recording=recording,
+        tracks=tracks,
+        spikes=detection.spikes,
+        band_names=BANDS.names,
+        slow_motion=_SLOW_MOTION,
+    )
+    draw(files["video"])
+    draw(files["clip"], fps=_CLIP_FPS, scale=_CLIP_SCALE)
     tracks.write(files["table"])
     return Demo(recording, truth, tracks, evaluate(tracks, truth, BANDS.edges, spikes=detection.spikes), files)
