@@ -34,6 +34,7 @@ constexpr double kReported = 0.55;     // of the usual events; below, a track ha
 constexpr double kTurnLag = 0.5;      // px
 constexpr double kCoast = 4.0;        // px of travel reported without support
 constexpr double kMisfit = 4.0;       // px of travel, and a radius, before a shape that is no disk is given up
+constexpr double kSlower = 0.5;       // of the band's lower edge: so slow an object cannot be in the band
 constexpr double kUpkeep = 4.0;       // px of travel at the fastest edge between two looks at births and deaths
 constexpr int kMaxTracks = 1 << 14;
 constexpr double kPi = 3.14159265358979323846;
@@ -220,7 +221,10 @@ void Tracker::advance(Track& track, std::int64_t t) {
     track.seen_long *= keep_long;
     track.expected_long = keep_long * track.expected_long + perimeter * px;
     const bool crowded = track.crowded_until_us > t;
-    if (!crowded) track.misfit_px = disk_like(track, 1.6) ? std::max(0.0, track.misfit_px - px) : track.misfit_px + px;
+    if (!crowded) {
+        const bool fits = disk_like(track, 1.6) && keeps_pace(track);
+        track.misfit_px = fits ? std::max(0.0, track.misfit_px - px) : track.misfit_px + px;
+    }
     track.shape.fade(std::exp(-px / kShapeMemory));
     if (track.id >= 0) track.coasted_px += px;
     // What appears gives many events at once and seems fast: the first votes are soon forgotten.
@@ -379,6 +383,13 @@ double Tracker::pace(const Track& track) const {
     return std::max({track.slow.speed(), track.pace_floor, 0.7 * config_.edges[band < 0 ? 0 : band]});
 }
 
+// Whatever the neurons take for a moving disk must move; what flickers in its place does not.
+bool Tracker::keeps_pace(const Track& track) const {
+    if (track.pace_floor > 0) return true;  // after a turn the speed must be seen anew
+    const int band = track.band();
+    return track.slow.speed() > kSlower * config_.edges[band < 0 ? 0 : band];
+}
+
 // A new track that grew where an older one was just lost is the same object.
 void Tracker::confirm(Track& track) {
     Track* lost = nullptr;
@@ -416,7 +427,7 @@ bool Tracker::disk_like(const Track& track, double slack) const {
 bool Tracker::confirmed_now(const Track& track, double quiet_px) const {
     const double moved = length(track.fast.x - track.birth_x, track.fast.y - track.birth_y);
     if (!track.settled || track.spikes < 5 || quiet_px > 1.5 || moved < 1.2) return false;
-    if (track.slow.speed() < 0.5 * config_.edges.front()) return false;
+    if (!keeps_pace(track)) return false;
     if (track.spike_weight > 0 &&
         length(track.spike_dx, track.spike_dy) > 0.5 * track.nominal * track.spike_weight) return false;
     if (track.seen < kFewest * track.expected || track.seen > kMost * track.expected) return false;
@@ -450,7 +461,7 @@ void Tracker::upkeep(std::int64_t t) {
 void Tracker::report(std::int64_t t, std::vector<Row>& rows) const {
     const auto first = static_cast<std::ptrdiff_t>(rows.size());
     for (const Track& track : tracks_)
-        if (track.id >= 0 && track.support() > kReported) rows.push_back(row_of(track, t));
+        if (track.id >= 0 && track.support() > kReported && keeps_pace(track)) rows.push_back(row_of(track, t));
     std::sort(rows.begin() + first, rows.end(), [](const Row& a, const Row& b) { return a.id < b.id; });
 }
 

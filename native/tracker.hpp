@@ -126,6 +126,7 @@ class Tracker {
     void leave(int index);
     void rebuild_grid();
     bool confirmed_now(const Track& track, double quiet_px) const;
+    bool keeps_pace(const Track& track) const;
     bool disk_like(const Track& track, double slack) const;
     void confirm(Track& track);
     double pace(const Track& track) const;

@@ -63,7 +63,7 @@ def before(tracks: Tracks, t_us: int) -> Tracks:
 
 
 def disk(width: int, height: int, duration_us: int, *, seed: int = 9_201, **values: Any) -> tuple[Recording, Tracks]:
-    item = SceneObject(radius_px=RADIUS, contrast=3.0, **values)
+    item = SceneObject(radius_px=RADIUS, **{"contrast": 3.0, **values})
     return simulate(Scene(width, height, duration_us, seed=seed, noise_hz=0.1, objects=(item,)))
 
 
@@ -243,6 +243,18 @@ def test_a_disk_that_stops_is_forgotten_not_invented(network):
     recording, _ = disk(120, 50, 900_000, x_px=12.0, y_px=24.0, speed_px_s=150.0, stop_us=400_000)
     tracks = follow(network, recording)
     assert tracks.t_us.max() <= 400_000 + 8 / 150 * 1e6
+
+
+@pytest.mark.parametrize(("channel", "followed"), [(0, True), (2, False)])
+def test_what_does_not_keep_the_pace_of_its_band_is_not_reported(network, channel, followed):
+    """Neurons that answer to flicker: their band says 320 px/s and more, the path says 40."""
+    recording, _ = disk(80, 60, 600_000, x_px=20.0, y_px=30.0, speed_px_s=40.0, contrast=10.0)
+    _, spikes = native.step(network, native.init(network, recording.size), recording, recording.stop_us)
+    final = spikes.layer == spikes.layer.max()
+    claimed = replace(spikes, channel=np.where(final, channel, spikes.channel).astype(spikes.channel.dtype))
+    columns = Detector(network, recording.size, EVERY_US).step(recording, claimed, recording.stop_us - 1)
+    assert (len(columns["id"]) > 20) is followed
+    assert followed or len(columns["id"]) == 0
 
 
 def test_passages_tell_share_and_radius(network):
