@@ -427,7 +427,7 @@ bool Tracker::disk_like(const Track& track, double slack) const {
 bool Tracker::confirmed_now(const Track& track, double quiet_px) const {
     const double moved = length(track.fast.x - track.birth_x, track.fast.y - track.birth_y);
     if (!track.settled || track.spikes < 5 || quiet_px > 1.5 || moved < 1.2) return false;
-    if (!keeps_pace(track)) return false;
+    if (track.slow.speed() < kSlower * config_.edges.front() || !keeps_pace(track)) return false;
     if (track.spike_weight > 0 &&
         length(track.spike_dx, track.spike_dy) > 0.5 * track.nominal * track.spike_weight) return false;
     if (track.seen < kFewest * track.expected || track.seen > kMost * track.expected) return false;

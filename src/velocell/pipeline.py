@@ -33,7 +33,6 @@ _MOST_SHARE = 1.4
 _SAME_RADIUS = 0.03
 _RADIUS_LIMIT = 1.25
 _RADIUS_FACTORS = (1.0, 0.87, 1.15)
-_BANK_PROBES = 3
 
 
 @dataclass(frozen=True)
@@ -199,20 +198,19 @@ def network_for(
     """
     wanted = bands if isinstance(bands, Bands) else Bands(tuple(bands))
 
-    def calibrated(true_radius: float, share: float) -> Network:
+    def calibrated(share: float, true_radius: float) -> tuple[Network, ...]:
         seen = recording.p is not None
-        return calibrate(wanted, true_radius, contrast=contrast, dt_us=dt_us, polarity=seen, crossing_share=share)
+        return (calibrate(wanted, true_radius, contrast=contrast, dt_us=dt_us, polarity=seen, crossing_share=share),)
 
-    stated = calibrated(radius, CROSSING_SHARE)
+    (stated,) = calibrated(CROSSING_SHARE, radius)
     stated.check_size(*recording.size)
     if contrast is not None:
         return stated
-    probe = recording.between(stop_us=recording.start_us + PROBE_US)
     for factor in _RADIUS_FACTORS:  # the others only where the stated radius finds nothing
-        network = _settled(calibrated, probe, radius * factor, engine)
-        if network is not None:
-            return replace(network, origin={**network.origin, "stated_radius_px": radius})
-    return replace(stated, origin={**stated.origin, "n": NOT_MEASURED})
+        settled = _settled(calibrated, recording, engine, radius=radius * factor)
+        if settled is not None:
+            return replace(settled[0], origin={**settled[0].origin, "stated_radius_px": radius})
+    return _assumed(stated)
 
 
 def networks_for(
@@ -231,11 +229,10 @@ def networks_for(
     if template is None and not isinstance(radius, tuple):
         return (network_for(recording, bands, radius, contrast=contrast, dt_us=dt_us, engine=engine),)
     wanted = bands if isinstance(bands, Bands) else Bands(tuple(bands))
-    share = CROSSING_SHARE
     # All in the same ticks: what suits the narrowest ring suits the others.
     dt = choose_dt_us(wanted.edges[-1]) if dt_us is None else dt_us
 
-    def calibrated() -> tuple[Network, ...]:
+    def calibrated(share: float, _: float) -> tuple[Network, ...]:
         given: dict[str, Any] = {"contrast": contrast, "dt_us": dt, "polarity": recording.p is not None}
         if not isinstance(radius, tuple):
             return (calibrate(wanted, crossing_share=share, template=template, **given),)
@@ -244,42 +241,50 @@ def networks_for(
             for one in bank_radii(*radius)
         )
 
-    networks = calibrated()
-    networks[-1].check_size(*recording.size)
+    stated = calibrated(CROSSING_SHARE, 0)
+    stated[-1].check_size(*recording.size)
     if contrast is not None:
-        return networks
-    probe = recording.between(stop_us=recording.start_us + PROBE_US)
-    for _ in range(_BANK_PROBES):
-        passages = _passages(networks, probe, engine, template)
-        if not len(passages) or np.median(passages[:, 0]) > _MOST_SHARE:
-            return tuple(replace(item, origin={**item.origin, "n": NOT_MEASURED}) for item in networks)
-        before, share = share, float(np.median(passages[:, 0]))
-        networks = tuple(_told(item, passages) for item in calibrated())
-        if abs(share / before - 1) < _SETTLED:
-            break
-    return networks
+        return stated
+    return _settled(calibrated, recording, engine, template=template) or tuple(map(_assumed, stated))
 
 
 def _settled(
-    calibrated: Callable[[float, float], Network], probe: Recording, radius: float, engine: str
-) -> Network | None:
-    """The network that agrees with what it measures itself; None where it follows nothing."""
+    calibrated: Callable[[float, float], tuple[Network, ...]],
+    recording: Recording,
+    engine: str,
+    *,
+    radius: float = 0,
+    template: Template | None = None,
+) -> tuple[Network, ...] | None:
+    """The networks that agree with what they measure themselves on the first second; None where they follow
+    nothing.
+
+    calibrated: makes them from a share of edge crossings and, where one is given here, a radius.
+    """
+    probe = recording.between(stop_us=recording.start_us + PROBE_US)
     share, smallest, largest = CROSSING_SHARE, radius / _RADIUS_LIMIT, radius * _RADIUS_LIMIT
-    network = None
+    networks = None
     for _ in range(_PROBES):
-        trial = calibrated(radius, share)
-        passages = _passages(trial, probe, engine)
+        trial = calibrated(share, radius)
+        passages = _passages(trial, probe, engine, template)
         if not len(passages):
             break
-        network = _told(trial, passages)
+        networks = tuple(_told(network, passages) for network in trial)
         seen_share, seen_radius, _ = (float(value) for value in np.median(passages, axis=0))
-        same_radius = abs(seen_radius / radius - 1) < _SAME_RADIUS
-        if same_radius and abs(seen_share / share - 1) < _SETTLED:
-            return network
+        same_radius = not radius or abs(seen_radius / radius - 1) < _SAME_RADIUS
+        same_share = abs(seen_share / share - 1) < _SETTLED
         share = seen_share
-        radius = radius if same_radius else min(max(seen_radius, smallest), largest)
+        if same_radius and same_share:
+            break
+        if not same_radius:
+            radius = min(max(seen_radius, smallest), largest)
     # Far more events than edges that cross: flicker, which tells nothing of any disk.
-    return network if share < _MOST_SHARE else None
+    return networks if share < _MOST_SHARE else None
+
+
+def _assumed(network: Network) -> Network:
+    """The network, whose origin tells that nothing could be measured."""
+    return replace(network, origin={**network.origin, "n": NOT_MEASURED})
 
 
 def _told(network: Network, passages: NDArray[np.float64]) -> Network:
@@ -298,7 +303,7 @@ def _told(network: Network, passages: NDArray[np.float64]) -> Network:
 
 
 def _passages(
-    network: Network | Sequence[Network], recording: Recording, engine: str, template: Template | None = None
+    network: Network | Sequence[Network], recording: Recording, engine: str, template: Template | None
 ) -> NDArray[np.float64]:
     detector = Detector(network, recording.size, EVERY_US, template)
     for block, spikes in respond(network, recording, engine):
