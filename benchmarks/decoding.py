@@ -2,7 +2,8 @@
 
 5 million random events on 640x480 in 5 s, written by Velocell, read on one core. Next to it in the same run
 faery, where it is installed and reads the format; both walk through the blocks of the file (`stream`) or put all
-events into arrays (`arrays`). Then a file of 1 GB is streamed in a process of its own, for the peak of its memory.
+events into arrays (`arrays`). Then a file of 1 GB is streamed in a process of its own, for the peak of its memory,
+and the end of such a file is read alone.
 """
 
 from __future__ import annotations
@@ -75,7 +76,14 @@ def main() -> None:
     )
     print(text)
     if arguments.out:
-        arguments.out.write_text(text)
+        arguments.out.write_text(text + other_sections(arguments.out))
+
+
+def other_sections(path: Path) -> str:
+    """What stands in a report behind these tables, from the first heading of a section on."""
+    before = path.read_text() if path.is_file() else ""
+    at = before.find("\n## ")
+    return before[at:] if at >= 0 else ""
 
 
 def report(cases: list[Case], n: int, runs: int, megabytes: int) -> str:
@@ -108,6 +116,8 @@ def report(cases: list[Case], n: int, runs: int, megabytes: int) -> str:
                     Path(folder),
                     megabytes,
                 ),
+                "",
+                *skipping([case for case in cases if case.suffix in (".raw", ".dat")], Path(folder), megabytes, runs),
             ]
     return "\n".join([*lines, ""])
 
@@ -170,6 +180,33 @@ def memory(cases: list[Case], folder: Path, megabytes: int) -> list[str]:
         n, seconds, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         path.unlink()
         lines.append(f"| {case.name} | {int(n) / 1e6:.0f} | {float(seconds):.1f} | {float(peak):.0f} |")
+    return lines
+
+
+def skipping(cases: list[Case], folder: Path, megabytes: int, runs: int) -> list[str]:
+    """Rows for a part at the very end of a file of that size."""
+    lines = [
+        f"The last millisecond of a file of {megabytes} MB (`--from`): all before it is decoded and left out. Median "
+        f"of {runs} runs.",
+        "",
+        "| format | million events a second | s for 1 GB |",
+        "|---|---|---|",
+    ]
+    block = events(1_000_000)
+    for case in cases:
+        path = folder / f"long{case.suffix}"
+        case.write([block], path)
+        copies = max(megabytes * 1_000_000 // path.stat().st_size, 1)
+        case.write(_repeated(block, copies), path)
+        seconds = []
+        for _ in range(runs):
+            started = perf_counter()
+            found = sum(map(len, formats.open_recording(path).blocks(copies * SPAN_US - 1_000)))
+            seconds.append(perf_counter() - started)
+            assert 0 < found < 1_000
+        size = path.stat().st_size
+        path.unlink()
+        lines.append(f"| {case.name} | {copies / median(seconds):.0f} | {median(seconds) / size * 1e9:.2f} |")
     return lines
 
 

@@ -1,5 +1,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -7,11 +8,13 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "dat.hpp"
 #include "encode.hpp"
 #include "event_stream.hpp"
 #include "evt.hpp"
+#include "text.hpp"
 
 namespace nb = nanobind;
 
@@ -66,6 +69,34 @@ void bind_decoder(nb::module_& m, const char* name) {
 }
 
 template <typename T>
+nb::object column(std::vector<T>&& values) {
+    auto* kept = new std::vector<T>(std::move(values));
+    nb::capsule owner(kept, [](void* pointer) noexcept { delete static_cast<std::vector<T>*>(pointer); });
+    return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(kept->data(), {kept->size()}, owner));
+}
+
+// t, x, y and p (empty without its role); None for a text that is not plain.
+nb::object text_columns(nb::bytes text, const std::string& roles, const std::string& separator,
+                        const std::string& comment, int decimals) {
+    if (separator.size() > 1 || comment.size() != 1 || decimals < -3 || decimals > 6 ||
+        std::count(roles.begin(), roles.end(), 't') != 1 || std::count(roles.begin(), roles.end(), 'x') != 1 ||
+        std::count(roles.begin(), roles.end(), 'y') != 1)
+        throw std::invalid_argument("a text has one separator, one comment sign, and each of t, x and y once");
+    velocell::TextColumns columns;
+    bool plain = false;
+    {
+        const auto* data = static_cast<const char*>(text.data());
+        const std::size_t size = text.size();
+        nb::gil_scoped_release release;
+        plain = velocell::parse_text(data, size, roles, separator.empty() ? '\0' : separator[0], comment[0], decimals,
+                                     columns);
+    }
+    if (!plain) return nb::none();
+    return nb::make_tuple(column(std::move(columns.t)), column(std::move(columns.x)), column(std::move(columns.y)),
+                          column(std::move(columns.p)));
+}
+
+template <typename T>
 using Values = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 template <typename Encoder>
@@ -103,4 +134,6 @@ void bind_formats(nb::module_& m) {
     bind_encoder<velocell::Evt2Encoder>(m, "Evt2Encoder");
     bind_encoder<velocell::Evt3Encoder>(m, "Evt3Encoder");
     bind_encoder<velocell::Dat2Encoder>(m, "Dat2Encoder");
+    m.def("text_columns", &text_columns, nb::arg("text"), nb::arg("roles"), nb::arg("separator"), nb::arg("comment"),
+          nb::arg("decimals"));
 }

@@ -35,3 +35,19 @@ def test_memory_is_measured_on_a_file_of_the_size_asked_for(tmp_path: Path) -> N
     assert 10 < float(peak) < 150
     blocks = list(decoding._repeated(decoding.events(10), 3))
     assert np.all(np.diff(np.concatenate([block.t_us for block in blocks])) >= 0)
+
+
+def test_the_end_of_a_file_is_read_alone(tmp_path: Path) -> None:
+    rows = decoding.skipping(CORE[:3], tmp_path, 5, 1)[4:]
+    assert [row.split(" | ")[0] for row in rows] == ["| EVT2", "| EVT3", "| DAT 2"]
+    assert all(float(figure) > 0 for row in rows for figure in row.strip("| ").split(" | ")[1:])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_sections_stay(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    assert decoding.other_sections(path) == ""
+    path.write_text("# Title\n\nold\n\n## More\n\nkept\n")
+    assert decoding.other_sections(path) == "\n## More\n\nkept\n"
+    path.write_text("# Title\n")
+    assert decoding.other_sections(path) == ""

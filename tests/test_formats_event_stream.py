@@ -123,6 +123,11 @@ def test_events_outside_the_sensor_are_left_out(tmp_path: Path) -> None:
     source = formats.open_recording(tmp_path / "a")
     assert source.read().t_us.tolist() == [3]
     assert source.integrity.faults == {"out_of_bounds": 3}
+    # A row alone: it becomes one below 0, x and the largest y are on the sensor.
+    (tmp_path / "a").write_bytes(header() + dvs([(1, 0, 10, 1), (3, 19, 9, 0)]))
+    source = formats.open_recording(tmp_path / "a")
+    assert source.read().t_us.tolist() == [3]
+    assert source.integrity.faults == {"out_of_bounds": 1}
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import struct
 import sys
+import time
+from collections import deque
+from itertools import repeat
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -14,7 +21,7 @@ from strategies import EPOCH_US, assert_same_recording, recordings
 
 from velocell import formats
 from velocell.errors import RecordingError, VelocellError
-from velocell.formats import hdf5
+from velocell.formats import hdf5, hdf5_guard
 from velocell.formats.hdf5_write import write_hdf5
 from velocell.recording import Recording
 
@@ -264,6 +271,66 @@ def test_cut_off(tmp_path: Path) -> None:
     for length in range(8, len(whole), len(whole) // 17):
         path.write_bytes(whole[:length])
         refused(path, "an HDF5 file that is damaged or cut off")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux is a copy of the process a safe place")
+def test_groups_in_a_circle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The HDF5 library would follow the addresses for ever."""
+    monkeypatch.setattr(hdf5_guard, "_CPU_SECONDS", 1)
+    path = saved(tmp_path / "a", columns(recording()))
+    data = bytearray(path.read_bytes())
+    root = data.index(b"TREE")
+    data[root + 8 : root + 24] = struct.pack("<QQ", root, root)  # the nodes to its left and right
+    path.write_bytes(data)
+    refused(path, r"damaged \(its parts refer to each other in a circle\); copy it again")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux is a copy of the process a safe place")
+def test_what_would_end_this_process_is_found_in_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(hdf5_guard, "_CPU_SECONDS", 1)
+    assert hdf5_guard.rehearsed(lambda: os.kill(os.getpid(), signal.SIGSEGV)) == "reading it crashes"
+    assert "circle" in hdf5_guard.rehearsed(lambda: deque(repeat(None), maxlen=0))
+    # Waiting is no circle, and is given up in the end.
+    assert hdf5_guard.rehearsed(lambda: time.sleep(1.2)) == ""
+    monkeypatch.setattr(hdf5_guard, "_LONGEST_SECONDS", 1)
+    assert hdf5_guard.rehearsed(lambda: time.sleep(60)) == ""
+    assert hdf5_guard.rehearsed(lambda: print("of no use")) == ""
+    assert hdf5_guard.rehearsed(lambda: int("no number")) == ""
+    # Nothing reaches the files of this process.
+    with (tmp_path / "a").open("w") as handle:
+        handle.write("once")
+        assert hdf5_guard.rehearsed(lambda: None) == ""
+    assert (tmp_path / "a").read_text() == "once"
+
+
+def test_nothing_is_tried_beside_other_threads() -> None:
+    done = Event()
+    thread = Thread(target=done.wait)
+    thread.start()
+    try:
+        assert hdf5_guard.rehearsed(lambda: os.kill(os.getpid(), signal.SIGKILL)) == ""
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("filter_", ["LZ4", "Bitshuffle", "Blosc"])
+def test_a_chunk_that_states_a_wrong_length(tmp_path: Path, filter_: str) -> None:
+    """The filters believe it; some crash. The last of ten chunks, which no sample looks at."""
+    plugin = pytest.importorskip("hdf5plugin", reason="hdf5plugin is not installed")
+    events = recording(10_000)
+    path = saved(tmp_path / "a", columns(events), chunks=(1_000,), **getattr(plugin, filter_)())
+    assert_same_recording(formats.read(path), events)
+    whole = path.read_bytes()
+    with h5py.File(path) as file:
+        at = file["events/x"].id.get_chunk_info(9).byte_offset
+    places = [(4, "<I"), (12, "<I")] if filter_ == "Blosc" else [(0, ">Q")]
+    for place, format_ in places:
+        for value in (0, 1, 2_001, 2**31, 2**32 - 1):
+            data = bytearray(whole)
+            struct.pack_into(format_, data, at + place, value)
+            path.write_bytes(data)
+            refused(path, "a chunk states a wrong length")
 
 
 def test_a_damaged_chunk(tmp_path: Path) -> None:

@@ -194,6 +194,15 @@ def test_shapes_that_do_not_fit(tmp_path: Path, shape: str) -> None:
     tracemalloc.stop()
 
 
+def test_a_header_that_python_finds_odd(tmp_path: Path) -> None:
+    """Python 2 wrote shapes such as (3L,); NumPy reads them, and warns."""
+    path = saved(tmp_path, x=np.arange(3), y=np.arange(3))
+    with zipfile.ZipFile(path, "a") as members:
+        header = "{'descr': '<i8', 'fortran_order': False, 'shape': (3L,)}"
+        members.writestr("t.npy", with_header(header, bytes(24)))
+    assert formats.read(path).t_us.tolist() == [0, 0, 0]
+
+
 def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "cam.npz"
     zeros = np.zeros(200_000, np.int64)

@@ -300,6 +300,18 @@ def test_another_database_is_no_bag(tmp_path: Path) -> None:
     refused(tmp_path / "a.db3", "an SQLite database, but no ROS 2 bag")
 
 
+def test_a_schema_that_is_no_text(tmp_path: Path) -> None:
+    """SQLite quotes it in its message, which is then no text either."""
+    base = sqlite3.connect(tmp_path / "a.db3")
+    base.execute("CREATE TABLE topics (id, name, type, serialization_format)")
+    base.execute("CREATE TABLE messages (id, topic_id, data)")
+    base.commit()
+    base.close()
+    data = (tmp_path / "a.db3").read_bytes().replace(b"CREATE TABLE messages", b"CREATE \xff\xfe\xff\xfe\xff messages")
+    (tmp_path / "a.db3").write_bytes(data)
+    refused(tmp_path / "a.db3", "holds no events .it holds no messages")
+
+
 @pytest.fixture(scope="module")
 def small_bags(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     made = []

@@ -18,6 +18,25 @@ from velocell.formats import text, text_layout
 from velocell.recording import Recording
 
 FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Headers and an event, and what stands in lines under them: numbers in all ways, what separates them, and trash.
+HEADS = [
+    "t_us,x,y,p\n1,2,3,1",
+    "t_s;x;y\n1.5;2;3",
+    "x,y,t_ns\n2,3,1500",
+    "t x label y p\n1 2 7 3 1",
+    "t_ms,x,y,p\n1.25,2,3,-1",
+]
+FIELDS = st.one_of(
+    st.integers(-2, 1_000_000).map(str),
+    st.sampled_from(["0", "1", "-1", "-0", "007", "1.5", "2.", ".5", "1.0005", "1.00049999", "2147483647",
+                     "-2147483648", "123456789012345678", "1234567890123456789", "+1", "1e3", "", "#", "%", "x", '"1"',
+                     "nan", "\xa0", "\x1c", "\0"]),
+)  # fmt: skip
+BETWEEN = st.sampled_from([",", ",", ";", ";", " ", " ", "\t", ", ", " ;", "  ", ",,", "\r"])
+LINES = st.one_of(
+    st.tuples(st.lists(FIELDS, min_size=1, max_size=6), BETWEEN).map(lambda pair: pair[1].join(pair[0])),
+    st.lists(st.one_of(FIELDS, BETWEEN), max_size=11).map("".join),
+)
 
 T = [1_000, 1_500, 90_000, 90_000, 2_000_001]
 X = [3, 100, 7, 50, 0]
@@ -182,6 +201,14 @@ class TestOpenQuestions:
             read(path, rows(T, X, Y, [0, 1, -1, 0, 1]))
         with pytest.raises(RecordingError, match="cannot tell"):
             read(path, rows(T, X, Y, P, P))
+
+    @pytest.mark.parametrize("column", range(4))
+    def test_infinite(self, path: Path, column: int) -> None:
+        """Such a number is written with digits; no warning of NumPy either."""
+        columns = [[1, 2, 3], [4, 5, 6], [7, 8, 9], [0, 1, 1]]
+        columns[column] = ["1e400"] * 3
+        with pytest.raises(RecordingError, match="cannot tell which columns"):
+            read(path, rows(*columns))
 
     def test_unsorted_under_a_header(self, path: Path) -> None:
         with pytest.raises(RecordingError, match=r"cam.txt go back at 1 of 3 events, first at number 2 \(7 -> 6 us\)"):
@@ -349,6 +376,46 @@ class TestExactTimes:
 
     def test_cut_texts_are_not_taken(self) -> None:
         assert text._decimal_times(np.array(["1.2345"], "S6"), 6) is None
+
+    @settings(max_examples=400)
+    @given(
+        lines=st.lists(LINES, min_size=1, max_size=4),
+        head=st.sampled_from(HEADS),
+        last=st.sampled_from(["", "\n", "\r\n"]),
+    )
+    @example(["1,2,3", "4 ,5, 6", "7,8,-9"], HEADS[2], "")
+    @example(["1 2 x 1", "4 5  a 1 "], HEADS[3], "")
+    @example(["1500,2,3", "1499,2,3", "-1500,2,3"], HEADS[2], "")
+    def test_the_plain_way_is_the_exact_one(self, lines: list[str], head: str, last: str) -> None:
+        """It gives what the definition gives, or leaves the block to it."""
+        layout = text_layout.find_layout(head.encode(), True, Path("cam.txt"))
+        content = "\n".join(lines) + last
+        found = text._read_plain(content.encode("latin-1"), layout)
+        if found is None:
+            return
+        expected = text._read_exactly(content.split("\n"), 1, layout, Path("cam.txt"))
+        assert {name: values.tolist() for name, values in found.items()} == {
+            name: values.tolist() for name, values in expected.items()
+        }
+
+    @pytest.mark.parametrize("head", HEADS)
+    def test_the_plain_way_is_taken(self, head: str) -> None:
+        layout = text_layout.find_layout(head.encode(), True, Path("cam.txt"))
+        events = head.split("\n", 1)[1]
+        plain = text._read_plain(f"{events}\r\n\n{events}".encode(), layout)
+        assert plain is not None
+        assert len(plain["t"]) == 2
+
+    @pytest.mark.parametrize(
+        "line",
+        ["1,2,3,1 # c", "1,+2,3,1", "1,2,3", "1,2,3,1,1", "1,2,3,2", "1e3,2,3,1", "1,2.0,3,1", "1,2147483648,3,1",
+         "a,2,3,1", "1,2,3,1\v", "-1,2,3,1", "1,2,3,", "1,2,,1", "1 2,3,1", "1;2;3;1", "9999999999999999999999,2,3,1",
+         "1,2,3,1\0"],
+    )  # fmt: skip
+    def test_the_plain_way_is_not_taken(self, line: str) -> None:
+        layout = text_layout.find_layout(b"t_us,x,y,p\n1,2,3,1\n", True, Path("cam.txt"))
+        for content in (line, f"1,2,3,1\n{line}", f"{line}\n1,2,3,1"):
+            assert text._read_plain(content.encode(), layout) is None
 
     @FILES
     @given(

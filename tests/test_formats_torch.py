@@ -295,6 +295,8 @@ class TestRefused:
             ((0, 0, -1), (1,), "leave the shape .* in dimension 2"),
             ((0, 0, 0), (-1,), "none below 0"),
             ((0, 0, 0), (2**40,), "not brightness"),
+            # A file of 1 kB would make events of 50 MB.
+            ((0, 0, 0), (1_100_000,), "holds 1.1e.06 events in 1 entries of a tensor; .* not brightness"),
         ],
     )
     def test_sparse_values(self, path: Path, indices: tuple[int, ...], values: tuple[int, ...], message: str) -> None:

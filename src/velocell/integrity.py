@@ -21,6 +21,7 @@ FAULTS = {
     "out_of_bounds": "events outside the sensor; left out",
     "unplaced": "events before the first word that tells time or row; left out",
     "unknown": "words of an unknown kind; skipped",
+    "unclosed": "recording that was cut off or not closed: there is no index at its end; read as far as it goes",
     "damaged": "damaged packets; left out",
     "trailing_bytes": "bytes after the last whole entry; left out",
 }

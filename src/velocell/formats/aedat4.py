@@ -1,7 +1,8 @@
 """AEDAT4, as DV and dv-processing write it: packets of events, frames, IMU samples and triggers.
 
 A FlatBuffer with an XML text describes the streams; each packet is a compressed FlatBuffer of one stream.
-Packets are read one by one, so memory stays bounded and a damaged packet costs no other.
+Packets are read one by one, so memory stays bounded and a damaged packet costs no other. dv-processing sends
+the same header and packets by network, without the first line.
 
 Rejected: the package `aedat`, which is right about intact files (the tests compare with it) but sets aside
 whatever memory a damaged size field asks for, which ends the process, and gives up at the first damaged packet.
@@ -14,21 +15,22 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from velocell.errors import RecordingError
 from velocell.formats.source import LARGEST_BLOCK, Events, Opened
-from velocell.formats.unpack import MAX_BYTES, Oversized, unpacker
+from velocell.formats.unpack import MAX_BYTES, Oversized, Unpack, unpacker
 from velocell.formats.wording import bare
 from velocell.integrity import Integrity
 
 NAME = "AEDAT4"
 
 _MAGIC = b"#!AER-DAT4.0\r\n"
-_MAX_HEADER_BYTES = 16 << 20
-_COMPRESSIONS = ("none", "lz4", "lz4", "zstd", "zstd")
+MAX_HEADER_BYTES = 16 << 20
+COMPRESSIONS = ("none", "lz4", "lz4", "zstd", "zstd")
 _EVENT = np.dtype({"names": ["t", "x", "y", "p"], "formats": ["<i8", "<i2", "<i2", "u1"], "offsets": [0, 8, 10, 12],
                    "itemsize": 16})  # fmt: skip
 # Streams that are counted: the identifier of their packets, and how many entries a packet has.
@@ -54,7 +56,7 @@ def is_closed(path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class _Stream:
+class Stream:
     """One stream as the XML describes it; `kind` is the identifier of its packets, such as EVTS."""
 
     number: int
@@ -72,32 +74,42 @@ class _Header:
     first: int
     last: int
     indexed: bool
-    streams: dict[int, _Stream]
+    streams: dict[int, Stream]
 
 
 def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
     """The times are the file's own, mostly microseconds since 1970. Of several event streams the first is read."""
     header = _read_header(path)
-    cameras = [stream for _, stream in sorted(header.streams.items()) if stream.kind == "EVTS"]
+    cameras = event_streams(header.streams)
     if not cameras:
-        held = ", ".join(sorted({bare(stream.kind) for stream in header.streams.values()})) or "nothing"
-        raise RecordingError(f"{path} is an AEDAT4 file without an event stream (it holds {held}); record events too")
+        raise RecordingError(
+            f"{path} is an AEDAT4 file without an event stream (it holds {held(header.streams)}); record events too"
+        )
     chosen, *others = cameras
     notes = []
     if others:
         names = ", ".join(bare(stream.name) for stream in others)
         notes.append(f"event stream {bare(chosen.name)!r} is read; events of {names} are counted as other entries")
-    if not header.indexed:
-        notes.append("the file has no index at its end: the recording was cut off or not closed")
 
     def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+        integrity.fault("unclosed", int(not header.indexed))
         with path.open("rb") as handle:
             for events in _decode(handle, header, chosen.number, integrity):
                 yield events if polarity else events._replace(p=None)
 
     span, polarity = _own_facts(chosen.camera)
-    why = f"by its first line; compression {_COMPRESSIONS[header.compression]}"
+    why = f"by its first line; compression {COMPRESSIONS[header.compression]}"
     return Opened("AEDAT4", why, decode, chosen.size, "as the file says", span, polarity, tuple(notes))
+
+
+def event_streams(streams: dict[int, Stream]) -> list[Stream]:
+    """Those of events, by their number."""
+    return [stream for _, stream in sorted(streams.items()) if stream.kind == "EVTS"]
+
+
+def held(streams: dict[int, Stream]) -> str:
+    """The kinds of streams, in words."""
+    return ", ".join(sorted({bare(stream.kind) for stream in streams.values()})) or "nothing"
 
 
 def _own_facts(camera: str) -> tuple[tuple[int, int] | None, bool]:
@@ -110,35 +122,51 @@ def _own_facts(camera: str) -> tuple[tuple[int, int] | None, bool]:
 
 
 def _decode(handle: IO[bytes], header: _Header, chosen: int, integrity: Integrity) -> Iterator[Events]:
-    unpack = unpacker(_COMPRESSIONS[header.compression])
+    unpack = unpacker(COMPRESSIONS[header.compression])
     position = header.first
     while position < header.last:
         handle.seek(position)
-        described = handle.read(8)
-        number, length = struct.unpack("<ii", described) if len(described) == 8 else (-1, -1)
+        lead = handle.read(8)
+        number, length = struct.unpack("<ii", lead) if len(lead) == 8 else (-1, -1)
         # Without a right length there is no way to find the next packet.
         if number not in header.streams or not 0 <= length <= header.last - position - 8:
             integrity.fault("trailing_bytes", header.last - position, f"from byte {position}")
             return
         if length > MAX_BYTES:
             raise _too_large(integrity.source)
-        stream = header.streams[number]
-        try:
-            data = unpack(handle.read(length))
-            first, n = _elements(data, stream.kind)
-            events = np.frombuffer(data, _EVENT, n, first) if n and number == chosen else None
-        except Oversized:
-            raise _too_large(integrity.source) from None
-        except (struct.error, ValueError):
-            integrity.fault("damaged", 1, f"the one at byte {position}")
-        else:
-            if number != chosen:
-                integrity.fact(_COUNTED.get(stream.kind, "other"), 1 if stream.kind == "FRME" else n)
-            elif events is not None:
-                for k in range(0, n, LARGEST_BLOCK):
-                    part = events[k : k + LARGEST_BLOCK]
-                    yield Events(part["t"].astype(np.int64), part["x"].copy(), part["y"].copy(), part["p"] != 0)
+        wanted = number == chosen
+        at = f"the one at byte {position}"
+        events = packet_events(unpack, handle.read(length), header.streams[number], wanted, integrity, at)
+        if events is not None:
+            for k in range(0, len(events), LARGEST_BLOCK):
+                yield as_events(events[k : k + LARGEST_BLOCK])
         position += 8 + length
+
+
+def packet_events(
+    unpack: Unpack, packed: bytes, stream: Stream, wanted: bool, integrity: Integrity, at: str = ""
+) -> NDArray[Any] | None:
+    """The events of a packet of a wanted stream; else it is counted, as a damaged one is, which `at` tells where.
+
+    Raises RecordingError for a packet that is too large.
+    """
+    try:
+        data = unpack(packed)
+        first, n = _elements(data, stream.kind)
+        events = np.frombuffer(data, _EVENT, n, first) if n and wanted else None
+    except Oversized:
+        raise _too_large(integrity.source) from None
+    except (struct.error, ValueError):
+        integrity.fault("damaged", 1, at)
+        return None
+    if not wanted:
+        integrity.fact(_COUNTED.get(stream.kind, "other"), 1 if stream.kind == "FRME" else n)
+    return events
+
+
+def as_events(events: NDArray[Any]) -> Events:
+    """Of what `packet_events` gives, also of several packets in a row."""
+    return Events(events["t"].astype(np.int64), events["x"].copy(), events["y"].copy(), events["p"] != 0)
 
 
 def _too_large(source: str) -> RecordingError:
@@ -157,10 +185,27 @@ def _read_header(path: Path) -> _Header:
         if not start.startswith(_MAGIC):
             raise RecordingError(f"{path} is an AEDAT4 file of version {bare(_version(start))}; version 4.0 is read")
         length = struct.unpack("<I", start[len(_MAGIC) :])[0] if len(start) == len(_MAGIC) + 4 else file_bytes
-        if length > min(_MAX_HEADER_BYTES, file_bytes - len(start)):
+        if length > min(MAX_HEADER_BYTES, file_bytes - len(start)):
             raise RecordingError(f"{path} ends in its header, or the header is damaged; copy or record it again")
         data = start[-4:] + handle.read(length)
     first = len(_MAGIC) + 4 + length
+    try:
+        kind, last, streams = described(data)
+    except ValueError as error:
+        raise RecordingError(
+            f"{path} is an AEDAT4 file with a damaged header ({bare(str(error))}); copy or record it again"
+        ) from None
+    if not 0 <= kind < len(COMPRESSIONS):
+        raise RecordingError(f"{path} has the unknown compression {kind}; write it with lz4, zstd or none")
+    indexed = first <= last < file_bytes
+    return _Header(kind, first, last if indexed else file_bytes, indexed, streams)
+
+
+def described(data: bytes) -> tuple[int, int, dict[int, Stream]]:
+    """What a header tells, its length first: number of the compression, place of the index, -1 without; streams.
+
+    Raises ValueError.
+    """
     try:
         if data[8:12] != b"IOHE":
             raise ValueError("its identifier is not IOHE")
@@ -168,15 +213,9 @@ def _read_header(path: Path) -> _Header:
         compression, index, text = (_field(data, table, k) for k in range(3))
         kind = 0 if compression is None else _number(data, "<i", compression)
         last = -1 if index is None else _number(data, "<q", index)
-        streams = {} if text is None else _streams(_text(data, text))
-    except (struct.error, ValueError) as error:
-        raise RecordingError(
-            f"{path} is an AEDAT4 file with a damaged header ({bare(str(error))}); copy or record it again"
-        ) from None
-    if not 0 <= kind < len(_COMPRESSIONS):
-        raise RecordingError(f"{path} has the unknown compression {kind}; write it with lz4, zstd or none")
-    indexed = first <= last <= file_bytes
-    return _Header(kind, first, last if indexed else file_bytes, indexed, streams)
+        return kind, last, {} if text is None else _streams(_text(data, text))
+    except struct.error as error:
+        raise ValueError(str(error)) from None
 
 
 def _version(start: bytes) -> str:
@@ -191,7 +230,7 @@ def _text(data: bytes, field: int) -> str:
     return data[first + 4 : first + 4 + n].decode("utf-8")
 
 
-def _streams(text: str) -> dict[int, _Stream]:
+def _streams(text: str) -> dict[int, Stream]:
     """The streams by their number. Raises ValueError."""
     from xml.etree import ElementTree
 
@@ -215,7 +254,7 @@ def _streams(text: str) -> dict[int, _Stream]:
             wide, high = (sizes.get(key, "") for key in ("sizeX", "sizeY"))
             size = (int(wide), int(high)) if all(v.isdecimal() and len(v) < 6 for v in (wide, high)) else None
             name = known.get("originalOutputName", number)
-            streams[int(number)] = _Stream(
+            streams[int(number)] = Stream(
                 int(number), known.get("typeIdentifier", ""), name, size, sizes.get("source", "")
             )
     return streams

@@ -32,7 +32,7 @@ def write_aedat4(
     """
     if compression not in get_args(Compression):
         raise RecordingError(f"compression {compression!r} is unknown; use {', '.join(get_args(Compression))}")
-    dv = _dv_processing()
+    dv = dv_processing("writing AEDAT4")
     blocks = iter([recording] if isinstance(recording, Recording) else recording)
     first = next(blocks, None)
     if first is None:
@@ -84,11 +84,12 @@ def _set_span(part: Path, first: Recording, last: Recording) -> None:
         handle.write(wanted)
 
 
-def _dv_processing() -> Any:
+def dv_processing(purpose: str) -> Any:
+    """The package. Raises RecordingError that says what needs it, where the extra `dv` is missing."""
     try:
-        import dv_processing
+        import dv_processing as package
     except ImportError as error:
         raise RecordingError(
-            f"writing AEDAT4 needs dv-processing ({error}); install it with: pip install 'velocell[dv]'"
+            f"{purpose} needs dv-processing ({error}); install it with: pip install 'velocell[dv]'"
         ) from None
-    return dv_processing
+    return package

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,17 @@ def read_bytes(handle: IO[bytes], n: int) -> NDArray[np.uint8]:
             raise EOFError(f"{n - first - len(piece)} bytes are missing")
         view[first : first + wanted] = piece
     return data
+
+
+def array_header(handle: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Shape, whether column by column, type, and length in bytes of the header of an .npy at the handle's place."""
+    version = np.lib.format.read_magic(handle)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"array version {version} is unknown")
+    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a header that Python finds odd, which says nothing about the events
+        return *reader(handle), handle.tell()
 
 
 def _short(error: BaseException) -> str:

@@ -317,7 +317,8 @@ def _sqlite(path: Path, integrity: Integrity) -> Iterator[Message]:
                 yield Message(topic, type_, encoding, data)
         finally:
             base.close()
-    except sqlite3.Error as error:
+    # Of a damaged schema, SQLite's message may be no text.
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         if isinstance(error, sqlite3.OperationalError) and "no such column" in str(error):
             raise RecordingError(f"{path} is an SQLite database, but no ROS 2 bag; give the bag's .db3 file") from None
         # What was read before stands.

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from velocell.errors import RecordingError
 from velocell.formats import columns
 from velocell.formats.columns import Unit
+from velocell.formats.hdf5_guard import check_chunks, chunk_bytes, rehearsed
 from velocell.formats.source import Events, Opened
 from velocell.formats.text_layout import inferred_columns
 from velocell.formats.wording import bare
@@ -35,6 +36,7 @@ _MAGIC = b"\x89HDF\r\n\x1a\n"
 _ECF = 0x8ECF
 _BLOCK = 1 << 18
 _MAX_CHUNK_BYTES = 128 << 20
+_REHEARSED_CHUNK_BYTES = 16 << 20
 _MAX_OBJECTS = 20_000
 _LATEST_US = 1 << 62
 # Whatever h5py raises for a damaged file.
@@ -54,12 +56,44 @@ class _Array:
     how: str
 
 
+@dataclass(frozen=True)
+class _About:
+    """What stands beside the events. counted: kinds and numbers of entries that are not read."""
+
+    chosen: _Array
+    unit: Unit
+    counted: tuple[tuple[str, int], ...]
+    size: tuple[int, int] | None
+    size_from: str
+    span: tuple[int, int] | None
+    notes: tuple[str, ...]
+
+
 def matches(head: bytes, path: Path) -> bool:
     return head.startswith(_MAGIC)
 
 
 def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
     """The times are the file's own: `t_offset` is added where there is one."""
+    with _opened(path):  # tells what is missing
+        pass
+    if failed := rehearsed(lambda: _describe(path, _REHEARSED_CHUNK_BYTES)):
+        raise RecordingError(f"{path} is an HDF5 file that is damaged ({failed}); copy it again")
+    about = _describe(path)
+    chosen = about.chosen
+
+    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+        for kind, n in about.counted:
+            integrity.fact(kind, n)
+        with _opened(path) as opened:
+            yield from _decode(opened, chosen, about.unit, start_us, path)
+
+    why = f"by its first bytes; {chosen.how} in {bare(chosen.name)}"
+    return Opened("HDF5", why, decode, about.size, about.size_from, about.span, "p" in chosen.datasets, about.notes)
+
+
+def _describe(path: Path, most_bytes: int = _MAX_CHUNK_BYTES) -> _About:
+    """most_bytes: of a chunk; the times in larger ones are not looked at."""
     with _opened(path) as file:
         chosen, more, others = _find(file, path)
         if chosen is None:
@@ -70,7 +104,9 @@ def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -
         for name in {name for name, _ in chosen.datasets.values()}:
             _check(file[name], path)
         offset_us, offset_from = _offset(file, chosen, path)
-        times = columns.sample(lambda first, n: _rows(file, chosen, first, n, only="t")["t"], chosen.n)
+        t = file[chosen.datasets["t"][0]]
+        sampled = chosen.n if chunk_bytes(t) <= most_bytes else 0
+        times = columns.sample(lambda first, n: _rows(file, chosen, first, n, only="t")["t"], sampled)
         unit = columns.unit_of(times, chosen.unit_name, offset_us)
         stated, size_from = _size(file, chosen)
         span = _span(file)
@@ -78,15 +114,8 @@ def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -
     if more:
         names = ", ".join(bare(name) for name, _ in more)
         notes.append(f"events in {bare(chosen.name)} are read; those in {names} are counted as other entries")
-
-    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
-        for kind, n in (*others, *(("other", n) for _, n in more)):
-            integrity.fact(kind, n)
-        with _opened(path) as opened:
-            yield from _decode(opened, chosen, unit, start_us, path)
-
-    why = f"by its first bytes; {chosen.how} in {bare(chosen.name)}"
-    return Opened("HDF5", why, decode, stated, size_from, span, "p" in chosen.datasets, tuple(notes))
+    counted = (*others, *(("other", n) for _, n in more))
+    return _About(chosen, unit, counted, stated, size_from, span, tuple(notes))
 
 
 def _decode(file: Any, array: _Array, unit: Unit, start_us: int | None, path: Path) -> Iterator[Events]:
@@ -105,11 +134,17 @@ def _decode(file: Any, array: _Array, unit: Unit, start_us: int | None, path: Pa
 def _rows(file: Any, array: _Array, first: int, n: int, only: str = "txyp") -> dict[str, NDArray[Any]]:
     """Rows first..first+n-1 of each array; fields of one dataset are read at once."""
     wanted = {key: place for key, place in array.datasets.items() if key in only}
-    read = {name: file[name][first : first + n] for name in {name for name, _ in wanted.values()}}
+    read = {name: _checked(file[name], first, n) for name in {name for name, _ in wanted.values()}}
     return {
         key: np.ascontiguousarray(read[name] if part is None else read[name][part])
         for key, (name, part) in wanted.items()
     }
+
+
+def _checked(dataset: Any, first: int, n: int) -> NDArray[Any]:
+    check_chunks(dataset, first, n)
+    rows: NDArray[Any] = dataset[first : first + n]
+    return rows
 
 
 def _block_rows(file: Any, array: _Array) -> int:
@@ -176,7 +211,7 @@ def _by_fields(name: str, dataset: Any) -> list[_Array]:
 def _by_columns(name: str, dataset: Any, path: Path) -> _Array:
     _check(dataset, path)
     remedy = "save the events as datasets events/t, events/x, events/y and events/p"
-    table = columns.sample(lambda first, n: dataset[first : first + n], int(dataset.shape[0]))
+    table = columns.sample(lambda first, n: _checked(dataset, first, n), int(dataset.shape[0]))
     positions = inferred_columns(table.astype(np.float64), path, remedy)
     order = " ".join(sorted(positions, key=positions.__getitem__))
     where = {key: (name, (slice(None), k)) for key, k in positions.items()}
@@ -295,13 +330,12 @@ def _check(dataset: Any, path: Path) -> None:
     if dataset.chunks is None:
         stored = n if dataset.id.get_storage_size() >= n * dataset.dtype.itemsize else 0
     else:
-        chunk = int(np.prod([int(side) for side in dataset.chunks], dtype=object))
-        if chunk * dataset.dtype.itemsize > _MAX_CHUNK_BYTES:
+        if chunk_bytes(dataset) > _MAX_CHUNK_BYTES:
             raise RecordingError(
                 f"{path}: {bare(dataset.name)} is stored in pieces of more than {_MAX_CHUNK_BYTES >> 20} MiB; write "
                 "it again in smaller chunks"
             )
-        stored = dataset.id.get_num_chunks() * chunk
+        stored = dataset.id.get_num_chunks() * (chunk_bytes(dataset) // dataset.dtype.itemsize)
     if stored < n:
         raise RecordingError(
             f"{path}: {bare(dataset.name)} has {n} values, but the file holds {stored} of them; copy it again"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from velocell.errors import RecordingError
 from velocell.files import ARCHIVE_DAMAGE
 from velocell.formats import columns
+from velocell.formats.archive import array_header
 from velocell.formats.source import Events, Opened
 from velocell.formats.text_layout import inferred_columns
 from velocell.formats.wording import bare
@@ -97,14 +97,8 @@ def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -
 def _array(path: Path) -> _Array:
     """The header, checked against the length of the file before any memory is set aside."""
     try:
-        with path.open("rb") as handle, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a header that Python finds odd, which says nothing about the events
-            version = np.lib.format.read_magic(handle)
-            if version not in ((1, 0), (2, 0)):
-                raise ValueError(f"array version {version} is unknown")
-            reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, by_column, dtype = reader(handle)
-            offset = handle.tell()
+        with path.open("rb") as handle:
+            shape, by_column, dtype, offset = array_header(handle)
     except ARCHIVE_DAMAGE as error:
         reason = bare(" ".join(str(error).split()), 120)
         raise RecordingError(f"{path} is a NumPy array with a damaged header ({reason}); save it again") from None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from velocell.errors import RecordingError
 from velocell.files import replacing
-from velocell.formats.archive import check_packed_size, is_zip, member_names, opened, read_bytes
+from velocell.formats.archive import array_header, check_packed_size, is_zip, member_names, opened, read_bytes
 from velocell.formats.source import Opened, whole
 from velocell.formats.wording import bare
 from velocell.recording import Recording
@@ -103,12 +103,7 @@ class _Header:
 def _header(archive: zipfile.ZipFile, path: Path, name: str) -> _Header:
     member = archive.getinfo(f"{name}.npy")
     with archive.open(member) as handle:
-        version = np.lib.format.read_magic(handle)
-        if version not in ((1, 0), (2, 0)):
-            raise ValueError(f"'{name}' has the unknown array version {version}")
-        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = reader(handle)
-        offset = handle.tell()
+        shape, _, dtype, offset = array_header(handle)
     if dtype.kind not in "iubf":
         what = "Python objects, which could run code and are not read" if dtype.hasobject else f"{dtype}, not numbers"
         raise RecordingError(f"{path}: array '{name}' holds {what}; save integers")

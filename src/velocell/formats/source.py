@@ -261,7 +261,7 @@ class Source:
 def on_sensor(events: Events, width: int, height: int) -> NDArray[np.bool_] | None:
     """Which events lie on the sensor; None where all do."""
     x, y = events.x, events.y
-    if x.max() < width and y.max() < height and (x.dtype.kind == "u" or (x.min() >= 0 and y.min() >= 0)):
+    if all(v.max() < side and (v.dtype.kind == "u" or v.min() >= 0) for v, side in ((x, width), (y, height))):
         return None
     inside: NDArray[np.bool_] = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     return inside

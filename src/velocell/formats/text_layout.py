@@ -252,7 +252,8 @@ def inferred_columns(table: NDArray[np.float64], path: Path, remedy: str = _HEAD
 
 def _fits(order: str, table: NDArray[np.float64]) -> bool:
     columns = dict(zip(order, table.T, strict=True))
-    if np.any(np.diff(columns["t"]) < 0):
+    # A number such as 1e999 is infinite.
+    if not np.isfinite(columns["t"]).all() or np.any(np.diff(columns["t"]) < 0):
         return False
     for name in "xy":
         if np.any(columns[name] != np.floor(columns[name])) or np.any(np.abs(columns[name]) > _LARGEST_COORDINATE):

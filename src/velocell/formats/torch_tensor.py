@@ -39,6 +39,7 @@ _TENSOR_TYPES = ("uint16", "uint32", "uint64")
 
 
 _MAX_DIMENSIONS = 8
+_FREE_EVENTS, _EVENTS_PER_ENTRY = 1_000_000, 1_000
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,12 @@ def read(path: Path, *, size: tuple[int, int] | None = None, frame_time_us: int 
         if isinstance(tensor, _Sparse):
             index, counts = reader.array(tensor.indices), reader.array(tensor.values)
             _check_sparse(index, counts, tensor.shape, path)
+            _check_total(counts, path)
             recording = Recording.from_counts(list(index), counts, tensor.shape, frame_time_us, source=str(path))
         else:
-            recording = Recording.from_dense(reader.array(tensor), frame_time_us, source=str(path))
+            counts = reader.array(tensor)
+            _check_total(counts, path)
+            recording = Recording.from_dense(counts, frame_time_us, source=str(path))
     kind = "sparse" if isinstance(tensor, _Sparse) else "dense"
     notes = f"torch {kind} tensor of shape {tensor.shape}, {frame_time_us} us a frame; rows are y, columns are x"
     recording = replace(recording, notes=(notes,))
@@ -185,6 +189,19 @@ def _check_sparse(index: NDArray[Any], counts: NDArray[Any], shape: tuple[int, .
         raise RecordingError(
             f"{path} holds a sparse tensor of shape {shape} with indices {index.shape} and values {counts.shape}, "
             "not one count for each position; save tensor.to_dense().to_sparse()"
+        )
+
+
+def _check_total(counts: NDArray[Any], path: Path) -> None:
+    """Refuse a small file that would make very many events."""
+    if counts.dtype.kind not in "iuf":
+        return
+    with np.errstate(all="ignore"):
+        total, entries = float(counts.sum(dtype=np.float64)), int(np.count_nonzero(counts))
+    if total > _FREE_EVENTS + _EVENTS_PER_ENTRY * entries:
+        raise RecordingError(
+            f"{path} holds {total:.3g} events in {entries} entries of a tensor; its values must be event counts, not "
+            "brightness"
         )
 
 
