@@ -5,6 +5,7 @@ namespace nb = nanobind;
 
 void bind_engine(nb::module_& m);
 void bind_formats(nb::module_& m);
+void bind_udp(nb::module_& m);
 #if defined(VELOCELL_TRACKER)
 void bind_tracker(nb::module_& m);
 #endif
@@ -12,6 +13,7 @@ void bind_tracker(nb::module_& m);
 NB_MODULE(_native, m) {
     bind_engine(m);
     bind_formats(m);
+    bind_udp(m);
 #if defined(VELOCELL_TRACKER)
     bind_tracker(m);
 #endif

@@ -350,7 +350,7 @@ def test_what_was_reported_survives_a_kill(made, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["tcp://127.0.0.1:7777"], "tcp:// (dv-processing's network streams) is not available"),
+        (["tcp://127.0.0.1"], "is not tcp://HOST:PORT, such as tcp://127.0.0.1:3333"),
         (["serial:1"], "'serial:1' is no source; use replay:FILE"),
         (["replay:none.npz"], "cannot read none.npz"),
         (["replay:."], "is a folder"),

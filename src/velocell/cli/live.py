@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Iterator
@@ -19,33 +20,42 @@ from velocell.cli.values import sought
 from velocell.errors import OptionError
 from velocell.units import parse_size, parse_time_us
 
-_SWITCH_S = 0.0005  # packets are taken off the socket between two steps of the rest
+_SWITCH_S = 0.0005  # the first second is measured beside the rest, which must not wait for it
 
 
 def live(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="replay:FILE, udp://HOST:PORT (SPIF words) or -.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="replay:FILE, udp:// or tcp://HOST:PORT, camera:, -.")
+    ],
     out: Annotated[
         str, typer.Option("--out", "-o", metavar="OUT", help="JSON Lines: a .jsonl file, udp://HOST:PORT or -.")
     ] = "-",
     bands: o.BandEdges = None,
     band_names: o.BandNames = None,
     radius: o.Radius = None,
+    template: o.Templates = None,
     contrast: o.Contrast = "auto",
     dt: o.Dt = "auto",
     network: o.NetworkFile = None,
     polarity: o.Polarity = "merge",
     size: o.Size = None,
     frame_time: o.FrameTime = "1ms",
+    mask_hot: o.MaskHot = True,
     speed: Annotated[
         str, typer.Option("--speed", metavar="N|max", help="Pace of a replay, 1 is the recording's.")
     ] = "1",
     every: o.Every = "5ms",
+    append: Annotated[
+        bool, typer.Option("--append", help="Go on with an earlier output, instead of replacing it.")
+    ] = False,
     engine: o.Engine = "native",
 ) -> None:
     """Find the objects in a stream while it arrives: a camera's, or a recording played at its own pace."""
     from velocell.live import Settings, open_output, open_source, run
 
-    wanted = sought(bands, band_names, radius, contrast, dt, network)
+    wanted = sought(bands, band_names, radius, contrast, dt, network, template)
+    if len(wanted.templates) > 1:
+        raise OptionError("live looks for one shape; give one --template, and run live once for each")
     every_us = parse_time_us(every)
     if every_us < 1:
         raise OptionError("--every must be at least 1us")
@@ -53,7 +63,16 @@ def live(
         check_output(Path(out), (".jsonl",), "rows")
         check_distinct([Path(out)], [Path(source.removeprefix("replay:"))])
     settings = Settings(
-        wanted.bands, wanted.radius, wanted.contrast, wanted.dt_us, wanted.network, every_us, polarity, engine
+        wanted.bands,
+        wanted.radius,
+        wanted.contrast,
+        wanted.dt_us,
+        wanted.network,
+        every_us,
+        polarity,
+        engine,
+        wanted.templates[0] if wanted.templates else None,
+        mask_hot,
     )
     read_size = None if size is None else parse_size(size)
     events = open_source(
@@ -61,7 +80,7 @@ def live(
     )
     output = None
     try:
-        output = open_output(out)
+        output = open_output(out, append=append, say=say)
         with _stopping() as stop:
             summary = run(events, settings, output, stop, say)
             interrupted = stop.is_set()
@@ -87,9 +106,13 @@ def _stopping() -> Iterator[Event]:
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     interval = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)
+    # What is loaded by now stays, and is not looked through for garbage again and again.
+    gc.collect()
+    gc.freeze()
     try:
         yield stop
     finally:
+        gc.unfreeze()
         sys.setswitchinterval(interval)
         for number, handler in before.items():
             signal.signal(number, handler)

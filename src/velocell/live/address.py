@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import Any
+from typing import Any, Literal
 
 from velocell.errors import OptionError
 
 
-def parse_address(text: str) -> tuple[str, int]:
+def parse_address(text: str, scheme: Literal["udp", "tcp"] = "udp") -> tuple[str, int]:
     """`udp://HOST:PORT` -> host and port; IPv6 in brackets. Raises OptionError."""
-    match = re.fullmatch(r"udp://(?:\[([^\]]+)\]|([^:\[\]/]+)):([0-9]{1,5})/?", text)
+    match = re.fullmatch(rf"{scheme}://(?:\[([^\]]+)\]|([^:\[\]/]+)):([0-9]{{1,5}})/?", text)
     if match is None or not 0 < int(match[3]) < 1 << 16:
-        raise OptionError(f"'{text}' is not udp://HOST:PORT, such as udp://127.0.0.1:3333; write host and port")
+        raise OptionError(
+            f"'{text}' is not {scheme}://HOST:PORT, such as {scheme}://127.0.0.1:3333; write host and port"
+        )
     return match[1] or match[2], int(match[3])
 
 
@@ -21,6 +23,36 @@ def resolved(host: str, port: int) -> tuple[int, Any]:
     """Family and address for a socket. Raises OptionError for an unknown host."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-    except OSError:
-        raise OptionError(f"the host '{host}' is not known; check its name or give its number") from None
+    except (OSError, UnicodeError):
+        raise _unknown(host) from None
     return family, address
+
+
+def connected(text: str, timeout_s: float) -> socket.socket:
+    """A connection to `tcp://HOST:PORT`, or to the UNIX socket of `unix:PATH`. Raises OptionError."""
+    try:
+        if text.startswith("unix:"):
+            return _connected_unix(text.removeprefix("unix:"), timeout_s)
+        host, port = parse_address(text, "tcp")
+        try:
+            return socket.create_connection((host, port), timeout_s)
+        except (socket.gaierror, UnicodeError):
+            raise _unknown(host) from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OptionError(f"cannot connect to {text}: {reason}; start the sender first and check the address") from None
+
+
+def _connected_unix(path: str, timeout_s: float) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(timeout_s)
+    try:
+        connection.connect(path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _unknown(host: str) -> OptionError:
+    return OptionError(f"the host '{host}' is not known; check its name or give its number")

@@ -13,8 +13,9 @@ from threading import Event
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from velocell import engines, provenance
+from velocell import engines, hygiene, provenance
 from velocell.detect import Detector, as_networks
 from velocell.errors import OptionError
 from velocell.formats.source import joined
@@ -24,6 +25,7 @@ from velocell.live.sources import Source
 from velocell.network import Bands, Network
 from velocell.pipeline import BLOCK_US, NOT_MEASURED, PROBE_US, networks_for
 from velocell.recording import Polarity, Recording
+from velocell.shapes import Template
 from velocell.spikes import Spikes
 
 LAG_S = 0.1  # packets that waited longer mean overload
@@ -36,7 +38,8 @@ Say = Callable[[str], object]
 class Settings:
     """What to look for: a ready `network`, or bands (px/s) and radius (px), as of `pipeline.detect`.
 
-    Without `contrast` the network assumes what is usual, until the first second has been measured.
+    Without `contrast` the network assumes what is usual, until the first second has been measured. Hot pixels
+    are measured on it too, and masked from then on. template: the shape to look for, instead of disks.
     """
 
     bands: Bands
@@ -47,11 +50,15 @@ class Settings:
     every_us: int = 5_000
     polarity: Polarity = "merge"
     engine: str = "native"
+    template: Template | None = None
+    mask_hot: bool = True
 
 
 @dataclass
 class Summary:
-    """What was done. late: events of ticks already run, left out. dropped_*: left out under overload."""
+    """What was done. late: events of ticks already run, left out. dropped_*: left out under overload.
+    hot_*: the pixels that were masked, and their events since then.
+    """
 
     events: int = 0
     rows: int = 0
@@ -59,6 +66,8 @@ class Summary:
     late: int = 0
     dropped_ticks: int = 0
     dropped_events: int = 0
+    hot_pixels: int = 0
+    hot_events: int = 0
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -66,7 +75,8 @@ class Summary:
             f"{self.events} events, {self.rows} rows, {self.objects} objects; {self.late} events late, left out; "
             f"{self.dropped_ticks} ticks ({self.dropped_events} events) dropped under overload"
         )
-        return "; ".join((counts, *self.notes))
+        hot = (f"{self.hot_pixels} hot pixels masked, {self.hot_events} events",) if self.hot_pixels else ()
+        return "; ".join((counts, *hot, *self.notes))
 
 
 def run(source: Source, settings: Settings, output: Output, stop: Event, say: Say = print) -> Summary:
@@ -96,17 +106,21 @@ class _Loop:
         self._next_us: int | None = None  # the first microsecond of the first tick not yet run
         self._newest_us = 0
         self._probe: list[Recording] | None = None
-        self._measured: Future[tuple[Network, ...]] | None = None
+        self._measured: Future[tuple[NDArray[np.int64], tuple[Network, ...] | None]] | None = None
+        self._hot = np.empty((0, 2), np.int64)
+        self._assumed = settings.network is None and settings.contrast is None
         self._first_id = 0
+        self._told: dict[str, Any] | None = None
         if settings.network is not None:
             self._use(as_networks(settings.network))
         else:
             # Of no events nothing can be measured, so this is what is assumed.
             width, height = source.size
             self._use(self._calibrated(Recording.from_arrays([], [], [], width=width, height=height)))
-            if settings.contrast is None:
-                self._probe = []
+            if self._assumed:
                 say("calibrated for the usual share of edge crossings until the first second is measured")
+        if self._assumed or settings.mask_hot:
+            self._probe = []
 
     def feed(self, block: Recording) -> None:
         """Take a block, and run the ticks that it completes as far as a reporting instant is among them."""
@@ -154,6 +168,9 @@ class _Loop:
     def _advance(self, until_us: int, report_us: int) -> None:
         """Run the ticks before `until_us` and write the rows of all instants up to `report_us`."""
         ready, self._pending = self._cut(until_us)
+        if len(self._hot):
+            before, ready = len(ready), hygiene.mask_pixels(ready, self._hot)
+            self.summary.hot_events += before - len(ready)
         answers = []
         for i, network in enumerate(self._networks):
             self._states[i], spikes = self._engine.step(network, self._states[i], ready, until_us)
@@ -182,11 +199,12 @@ class _Loop:
         ids = np.asarray(columns["id"], np.int32) + first_id
         self.summary.rows += len(ids)
         self.summary.objects = max(self.summary.objects, int(ids.max(initial=-1)) + 1)
-        self._output.write({**columns, "id": ids}, self._meta())
+        if self._told is None:  # once: the version alone takes a millisecond
+            self._told = self._meta()
+        self._output.write({**columns, "id": ids}, self._told)
 
     def _meta(self) -> dict[str, Any]:
-        settings = self._settings
-        measured = settings.network is None and settings.contrast is None
+        settings, networks = self._settings, self._networks
         return {
             "velocell": provenance.version(),
             "command": "live",
@@ -197,33 +215,47 @@ class _Loop:
                 "every_us": settings.every_us,
                 "polarity": settings.polarity,
                 "engine": settings.engine,
-                "contrast": "measured on the first second, assumed until then" if measured else settings.contrast,
+                "contrast": "measured on the first second, assumed until then" if self._assumed else settings.contrast,
+                "template": None if settings.template is None else settings.template.name,
+                "mask_hot": settings.mask_hot,
             },
-            "network": provenance.of_network(self._networks[0]),
+            **provenance.of_networks(networks),
         }
 
     def _calibrated(self, recording: Recording) -> tuple[Network, ...]:
         s = self._settings
-        return networks_for(recording, s.bands, s.radius, contrast=s.contrast, dt_us=s.dt_us, engine=s.engine)
+        return networks_for(
+            recording, s.bands, s.radius, contrast=s.contrast, dt_us=s.dt_us, template=s.template, engine=s.engine
+        )
 
     def _use(self, networks: Sequence[Network]) -> None:
         self._networks = tuple(networks)
         self._engine = engines.load(self._settings.engine)
         self._states = [self._engine.init(network, self._source.size) for network in networks]
-        self._detector = Detector(networks, self._source.size, self._settings.every_us)
+        self._detector = Detector(networks, self._source.size, self._settings.every_us, self._settings.template)
         self._first_id = self.summary.objects
 
+    def _measure(self, probe: Recording) -> tuple[NDArray[np.int64], tuple[Network, ...] | None]:
+        """The hot pixels, and the networks for what the others show where they are not given."""
+        hot = hygiene.hot_pixels(probe) if self._settings.mask_hot else self._hot
+        return hot, self._calibrated(hygiene.mask_pixels(probe, hot)) if self._assumed else None
+
     def _calibrate(self) -> None:
-        """Once the first second is there, measure it; once that is done, go on with the network it gives."""
+        """Once the first second is there, measure it; once that is done, go on with what it gives."""
         if self._probe is not None and self._next_us is not None:
             seen = [part for part in self._probe if len(part)]
             enough = sum(map(len, seen)) > _PROBE_EVENTS
             if seen and (enough or self._next_us - seen[0].start_us >= PROBE_US):
                 self._probe = None
-                self._measured = self._thread.submit(self._calibrated, joined(seen))
+                self._measured = self._thread.submit(self._measure, joined(seen))
         if self._measured is None or not (self._source.waits or self._measured.done()):
             return
-        networks, self._measured = self._measured.result(), None
+        (self._hot, networks), self._measured = self._measured.result(), None
+        self.summary.hot_pixels = len(self._hot)
+        if len(self._hot):
+            self._say(f"from {self._next_us} us on {len(self._hot)} hot pixels are masked, found in the first second")
+        if networks is None:
+            return
         if networks[0].origin["n"] == NOT_MEASURED:
             self._say("warning: too sparse to measure contrast and radius, so both stay assumed; or give --contrast")
             return

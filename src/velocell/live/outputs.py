@@ -1,50 +1,64 @@
 """Where rows go, as JSON Lines: the first line is {"meta": ...}, each further one a row.
 
-Whole lines are handed to the system at once, at each reporting interval, so a program that is killed leaves
-a file of whole lines behind.
+A file appears under its name once its first lines are ready, in place of what was there; whole lines are handed
+to the system at once, at each reporting interval. So a program that is killed leaves whole lines behind, but for
+the last one, where the system was stopped in the middle of a write; reading and going on leave that one out.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from velocell.errors import OptionError
+from velocell.files import replacing
 from velocell.live.address import parse_address, resolved
-from velocell.tracks import Tracks
+from velocell.tracks import COLUMNS, Tracks
+
+Say = Callable[[str], object]
 
 
 @dataclass
 class Output:
-    """send: takes some lines, each with its line break. close: ends the output."""
+    """send: takes some lines, each with its line break. close: ends the output.
+
+    first_id: of the rows to come; above 0 where they go on from earlier ones, behind a further line of meta data.
+    """
 
     send: Callable[[str], object]
     close: Callable[[], object]
     started: bool = False
+    first_id: int = 0
 
     def write(self, columns: dict[str, Any], meta: dict[str, Any]) -> None:
         """Rows, by column, behind the line of `meta` if they are the first."""
+        if not len(columns["t_us"]) and self.started:
+            return
         text = io.StringIO()
-        Tracks.from_columns(columns, meta).write_jsonl(text)
-        lines = text.getvalue()
-        if self.started:
-            lines = lines[lines.index("\n") + 1 :]
+        ids = np.asarray(columns["id"], np.int32) + self.first_id
+        meta = {**meta, "first_id": self.first_id} if self.first_id else meta
+        Tracks.from_columns({**columns, "id": ids}, meta).write_jsonl(text, with_meta=not self.started)
         self.started = True
-        if lines:
-            self.send(lines)
+        self.send(text.getvalue())
 
 
-def open_output(target: str) -> Output:
+def open_output(target: str, *, append: bool = False, say: Say = print) -> Output:
     """`-` is stdout, `udp://HOST:PORT` sends each line as a packet, else a file (.jsonl), replaced if it is there.
 
-    Raises OptionError.
+    append: go on with such a file instead; `say` is told what is cut off it. Raises VelocellError.
     """
+    if append and (target == "-" or target.startswith("udp://")):
+        raise OptionError(f"--append goes on with a file, and {target} is none; name a .jsonl file or drop it")
     if target == "-":
         return Output(_to_stdout, lambda: None)
     if target.startswith("udp://"):
@@ -56,17 +70,83 @@ def open_output(target: str) -> Output:
                 sock.sendto(line.encode(), address)
 
         return Output(to_udp, sock.close)
+    file = _File(Path(target))
+    first_id = file.go_on(say) if append and file.path.exists() else 0
+    return Output(file.send, file.close, first_id=first_id)
+
+
+class _File:
+    """Lines in a file, which is replaced by the first ones unless it is gone on with."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle = -1
+
+    def send(self, lines: str) -> None:
+        if self._handle < 0:
+            with replacing(self.path) as part:
+                self._handle = os.open(part, os.O_WRONLY | os.O_APPEND)
+                self._write(lines.encode())
+        else:
+            self._write(lines.encode())
+
+    def _write(self, data: bytes) -> None:
+        sent = 0
+        try:
+            while sent < len(data):
+                sent += os.write(self._handle, data[sent:])
+        except OSError as error:
+            with suppress(OSError):  # a full disk takes a part of a line; what a FIFO took is gone
+                os.ftruncate(self._handle, os.lseek(self._handle, 0, os.SEEK_CUR) - sent)
+            error.filename = str(self.path)
+            raise
+
+    def go_on(self, say: Say) -> int:
+        """Take up an earlier file; the first free id. Raises OptionError where these rows do not belong there."""
+        free_id, whole = _earlier(self.path)
+        try:
+            self._handle = os.open(self.path, os.O_RDWR | os.O_APPEND)
+            torn = os.lseek(self._handle, 0, os.SEEK_END) - whole
+            if torn:
+                os.ftruncate(self._handle, whole)
+                say(f"{self.path}: the last line was torn, {torn} bytes were cut off; going on after it")
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise OptionError(f"cannot go on with {self.path}: {reason}; name another file") from None
+        return free_id
+
+    def close(self) -> None:
+        if self._handle >= 0:
+            os.close(self._handle)
+
+
+def _earlier(path: Path) -> tuple[int, int]:
+    """The first free id of an earlier output, line by line since it may be large, and where its whole lines end."""
+
+    def refuse(what: str) -> OptionError:
+        return OptionError(f"cannot go on with {path}: {what}; name another file or drop --append")
+
+    if not path.is_file():
+        raise refuse("it is no regular file")
+    free_id = whole = 0
     try:
-        handle = os.open(Path(target), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines):
+                if not line.endswith(b"\n"):
+                    break
+                row = json.loads(line)
+                if list(row) == list(COLUMNS) and number:
+                    free_id = max(free_id, int(row["id"]) + 1)
+                elif list(row) != ["meta"] or "velocell" not in row["meta"]:
+                    raise refuse(f"its line {number + 1} is none that velocell live writes")
+                whole += len(line)
     except OSError as error:
-        raise OptionError(f"cannot write {target}: {(error.strerror or '').lower()}; choose another place") from None
-
-    def to_file(lines: str) -> None:
-        data = lines.encode()
-        while data:
-            data = data[os.write(handle, data) :]
-
-    return Output(to_file, lambda: os.close(handle))
+        raise refuse((error.strerror or str(error)).lower()) from None
+    except (ValueError, TypeError, LookupError):
+        raise refuse(f"its line {number + 1} is no row of JSON Lines") from None
+    if not whole:
+        raise refuse("it holds no whole line")
+    return free_id, whole
 
 
 def _to_stdout(lines: str) -> None:

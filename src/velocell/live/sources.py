@@ -1,12 +1,12 @@
 """Where events come from. A source has
 
-name, size, meta      what it is, (width, height) in px, and what the output should say of it
+name, size, meta      what it is, (width, height) in px, and what the output should say of it, with the first block
 waits                 whether the sender waits while we work; else overload has to be shed
 stop_us               where the stream ended, once it has; None: after its last event
 waited_s              how long the oldest packet of the last block had to wait for us
-blocks(stop)          events in blocks, until the end or until the event `stop` is set; a block without
-                      events says by its `stop_us` that time has passed
-notes(), close()      counts of what it met, in words; the end
+blocks(stop)          events in blocks, once; until the end or until the event `stop` is set, which it notices
+                      within POLL_S. A block without events says by its `stop_us` that time has passed
+notes(), close()      counts of what it met, in words; the end, after `blocks` has ended or was closed
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from velocell.formats import dat, open_recording, prophesee, prophesee_header
 from velocell.formats.source import Events
 from velocell.integrity import Integrity
 from velocell.live.blocks import POLL_S, as_blocks, pieces
+from velocell.live.camera import Camera
+from velocell.live.tcp import Tcp
 from velocell.live.udp import Udp
 from velocell.recording import Recording
 
@@ -59,7 +61,7 @@ def open_source(
     speed: str = "1",
     every_us: int = 5_000,
 ) -> Source:
-    """`replay:FILE`, `-` (stdin) or `udp://HOST:PORT`. Raises VelocellError.
+    """`replay:FILE`, `-` (stdin), `udp://`, `tcp://HOST:PORT`, `unix:PATH` or `camera:NAME`. Raises VelocellError.
 
     speed: of a replay, a factor or `max`; a paced replay comes in blocks of `every_us`.
     """
@@ -70,9 +72,13 @@ def open_source(
         return Replay(Path(rest), size, frame_time_us, _speed(speed), every_us)
     if scheme == "udp" and colon:
         return Udp(text, size)
-    if scheme == "tcp" and colon:
-        raise OptionError("tcp:// (dv-processing's network streams) is not available; use udp://HOST:PORT or -")
-    raise OptionError(f"'{text}' is no source; use replay:FILE, udp://HOST:PORT or - for stdin")
+    if scheme in ("tcp", "unix") and colon:
+        return Tcp(text, size)
+    if scheme == "camera" and colon:
+        return Camera(text, size)
+    raise OptionError(
+        f"'{text}' is no source; use replay:FILE, udp://HOST:PORT, tcp://HOST:PORT, unix:PATH, camera: or - for stdin"
+    )
 
 
 def _speed(text: str) -> float:

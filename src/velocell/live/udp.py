@@ -1,13 +1,14 @@
-"""SPIF words by UDP. A thread takes packets off the socket while the rest works; memory is bounded."""
+"""SPIF words by UDP. A thread takes packets off the socket while the rest works; memory is bounded.
+
+The thread is the C++ core's: one of Python's would wait for the lock at each packet, for longer than packets take.
+"""
 
 from __future__ import annotations
 
 import socket
-import struct
 import time
-from collections import deque
 from collections.abc import Iterator
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ from velocell.live.address import parse_address, resolved
 from velocell.live.blocks import POLL_S, as_blocks
 from velocell.recording import Recording
 
-_MOST_PACKETS = 1 << 17  # held at once: 64 MB of packets of 512 bytes
-_LARGEST_PACKET = 1 << 16
+_HELD_BYTES = 1 << 25  # of packets that wait; the oldest give way
+_BLOCK_BYTES = 1 << 22  # taken at once: what overload leaves out is decoded first, and needs memory for that
 _GATHER_S = 0.0005  # work per packet would cost more than work per event
 _RECEIVE_BUFFER = 1 << 23
 _FAR_US = 10_000_000  # a time this far from the newest is astray,
@@ -57,56 +58,35 @@ class Udp:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
-            self._lost: int | None = 0
+            self._tells_losses = True
         except OSError:
-            self._lost = None
-        self._socket.settimeout(POLL_S)
+            self._tells_losses = False
         self._integrity = Integrity(text)
-        self._queue: deque[tuple[float, bytes]] = deque()
-        self._arrived = Event()
+        self._receiver: Any = None
         self._timed: bool | None = None
         self._newest_us: int | None = None
-        self._far = self._astray = self._overflow = self._packets = 0
+        self._far = self._astray = self._packets = 0
         # Arrival in us since 1970, of a clock that never steps.
         self._epoch_s = time.time() - time.monotonic()
 
     def blocks(self, stop: Event) -> Iterator[Recording]:
-        thread = Thread(target=self._receive, args=(stop,), daemon=True)
-        thread.start()
+        from velocell._native import UdpReceiver
+
+        self._receiver = receiver = UdpReceiver(self._socket.fileno(), _HELD_BYTES)
         while not stop.is_set():
-            if not self._arrived.wait(POLL_S):
+            if not receiver.wait(POLL_S):
                 if self._timed is False:
                     now = int((time.monotonic() + self._epoch_s - POLL_S) * 1e6)
                     yield Recording.from_arrays([], [], [], width=self.size[0], height=self.size[1], start_us=now)
                 continue
             time.sleep(_GATHER_S)
-            self._arrived.clear()
-            yield from self._taken()
-        thread.join()
-        yield from self._taken()
+            yield from self._taken(receiver.take(_BLOCK_BYTES))
+        receiver.stop()
+        while packets := receiver.take(_BLOCK_BYTES):
+            yield from self._taken(packets)
 
-    def _receive(self, stop: Event) -> None:
-        while not stop.is_set():
-            try:
-                data, ancillary, _, _ = self._socket.recvmsg(_LARGEST_PACKET, 64)
-            except TimeoutError:
-                continue
-            except OSError:  # closed, after an error elsewhere
-                return
-            for _, kind, value in ancillary:
-                if kind == _SO_RXQ_OVFL:
-                    self._lost = struct.unpack("I", value[:4])[0]
-            if len(self._queue) >= _MOST_PACKETS:
-                self._queue.popleft()
-                self._overflow += 1
-            self._queue.append((time.monotonic(), data))
-            self._arrived.set()
-
-    def _taken(self) -> Iterator[Recording]:
-        """All packets that wait, as one block."""
-        packets = [self._queue.popleft() for _ in range(len(self._queue))]
-        if not packets:
-            return
+    def _taken(self, packets: list[tuple[float, bytes]]) -> Iterator[Recording]:
+        """Packets, as one block."""
         self.waited_s = time.monotonic() - packets[0][0]
         self._packets += len(packets)
         if self._timed is None:
@@ -114,13 +94,25 @@ class Udp:
             self.meta = {"time": "of the sender" if self._timed else "of arrival"}
         good = [(at, data) for at, data in packets if spif.has_times(data) is self._timed is not None]
         self._integrity.fault("damaged", len(packets) - len(good))
-        times = [self._times(at, data) for at, data in good]
+        usual = self._in_step([data for _, data in good])
+        times = [self._times(at, data) for at, data in good] if usual is None else usual
         events = spif.decode(
             b"".join(data for (_, data), t in zip(good, times, strict=True) if t.size), self._timed is True
         )
         if len(events.x):
             t_us = np.concatenate(times)
             yield from as_blocks(Events(t_us, events.x, events.y, events.p), self.size, self._integrity)
+
+    def _in_step(self, packets: list[bytes]) -> list[NDArray[np.int64]] | None:
+        """Times of each packet's events, taken together since that is faster; None where one is far off."""
+        if not self._timed or self._far or not packets:
+            return None
+        t = spif.unwrapped(spif.decode(b"".join(packets), True).t_us, self._newest_us)
+        before = np.maximum.accumulate(np.append(t[0] if self._newest_us is None else self._newest_us, t))
+        if np.abs(t - before[:-1]).max() > _FAR_US:
+            return None
+        self._newest_us = int(before[-1])
+        return np.split(t, np.cumsum([len(data) // 8 for data in packets[:-1]], dtype=np.intp))
 
     def _times(self, arrived_s: float, data: bytes) -> NDArray[np.int64]:
         """Of a packet's events; none where they do not go on from where the stream is and the packet is left out.
@@ -141,11 +133,15 @@ class Udp:
         return t
 
     def notes(self) -> tuple[str, ...]:
+        waited = self._receiver
+        told, overflow = (waited.lost, waited.overflow) if waited else (0, 0)
         lost = "packets lost by the system: not told by this system"
-        if self._lost is not None:
-            lost = f"{self._lost} packets lost by the system"
-        dropped = f"{self._overflow} packets dropped, too many waited; {self._astray} with a time far off, left out"
+        if self._tells_losses:
+            lost = f"{told} packets lost by the system"
+        dropped = f"{overflow} packets dropped, too many waited; {self._astray} with a time far off, left out"
         return (f"{self._packets} packets", lost, dropped, *self._integrity.notes())
 
     def close(self) -> None:
+        if self._receiver is not None:
+            self._receiver.stop()
         self._socket.close()

@@ -1,0 +1,24 @@
+// Python's view of the receiver.
+#include <nanobind/nanobind.h>
+
+#include "udp.hpp"
+
+namespace nb = nanobind;
+using velocell::UdpReceiver;
+
+void bind_udp(nb::module_& m) {
+    nb::class_<UdpReceiver>(m, "UdpReceiver")
+        .def(nb::init<int, std::size_t>(), nb::arg("socket"), nb::arg("most_bytes"))
+        .def("wait", &UdpReceiver::wait, nb::arg("seconds"), nb::call_guard<nb::gil_scoped_release>())
+        .def("take",
+             [](UdpReceiver& receiver, std::size_t bytes) {
+                 nb::list packets;
+                 for (const auto& packet : receiver.take(bytes))
+                     packets.append(nb::make_tuple(packet.at_s, nb::bytes(packet.data.data(), packet.data.size())));
+                 return packets;
+             },
+             nb::arg("bytes"))
+        .def("stop", &UdpReceiver::stop, nb::call_guard<nb::gil_scoped_release>())
+        .def_prop_ro("lost", &UdpReceiver::lost)
+        .def_prop_ro("overflow", &UdpReceiver::overflow);
+}

@@ -1,0 +1,53 @@
+// Packets off a socket, taken by a thread of its own, so that none is lost while Python's lock is held elsewhere.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace velocell {
+
+struct Packet {
+    double at_s;  // when it was taken, of the steady clock (CLOCK_MONOTONIC on Linux)
+    std::string data;
+};
+
+// Holds at most `most_bytes`; the oldest packets give way. The socket stays its owner's, and outlives this.
+class UdpReceiver {
+public:
+    UdpReceiver(int socket, std::size_t most_bytes);
+    ~UdpReceiver() { stop(); }
+    UdpReceiver(const UdpReceiver&) = delete;
+    UdpReceiver& operator=(const UdpReceiver&) = delete;
+
+    bool wait(double seconds);  // until packets wait; false if none came
+    std::vector<Packet> take(std::size_t bytes);  // the oldest, about so many bytes
+    void stop();
+
+    std::uint64_t lost() const { return lost_; }          // by the system, where it tells
+    std::uint64_t overflow() const { return overflow_; }  // that gave way here
+
+private:
+    void run();
+    bool receive();
+    void keep(std::vector<Packet>& taken);
+
+    int socket_;
+    std::size_t most_bytes_, held_ = 0;
+    std::atomic<std::uint64_t> lost_{0}, overflow_{0};
+    std::atomic<bool> stopped_{false};
+    std::mutex mutex_;
+    std::condition_variable arrived_;
+    std::deque<Packet> packets_;
+    std::vector<char> buffer_;
+    std::thread thread_;
+};
+
+}  // namespace velocell

@@ -1,0 +1,100 @@
+"""The C++ core's receiver of packets: nothing lost, order kept, memory bounded."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import contextmanager
+
+import pytest
+from velocell._native import UdpReceiver
+
+
+@contextmanager
+def pair(most_bytes=1 << 20):
+    """A receiver and a function that sends to it."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    ):
+        listener.bind(("127.0.0.1", 0))
+        receiver = UdpReceiver(listener.fileno(), most_bytes)
+        yield receiver, lambda data: sender.sendto(data, listener.getsockname())
+        receiver.stop()
+
+
+def taken(receiver, n, limit_s=10):
+    """`n` packets, or as many as came."""
+    packets, until = [], time.monotonic() + limit_s
+    while len(packets) < n and time.monotonic() < until:
+        receiver.wait(0.05)
+        packets += receiver.take(1 << 30)
+    return packets
+
+
+def test_packets_come_whole_in_order_and_with_their_time():
+    sent = [bytes([k % 251]) * (k % 700) for k in range(2_000)]
+    before = time.monotonic()
+    with pair() as (receiver, send):
+        packets = []
+        for first in range(0, len(sent), 100):
+            for data in sent[first : first + 100]:
+                send(data)
+            packets += taken(receiver, 100)
+    assert [data for _, data in packets] == sent
+    times = [at for at, _ in packets]
+    assert times == sorted(times)
+    assert before <= times[0] <= times[-1] <= time.monotonic()
+    assert (receiver.lost, receiver.overflow) == (0, 0)
+
+
+def test_nothing_comes_where_nothing_is_sent():
+    with pair() as (receiver, _):
+        assert receiver.wait(0.01) is False
+        assert receiver.take(100) == []
+
+
+def test_the_oldest_give_way_where_too_many_wait():
+    with pair(most_bytes=10_000) as (receiver, send):
+        for k in range(40):
+            send(bytes([k]) * 1_000)
+        for _ in range(400):
+            if receiver.overflow >= 31:
+                break
+            time.sleep(0.01)
+        packets = taken(receiver, 1)
+        left = [data[0] for _, data in packets]
+        assert left == list(range(40))[-len(left) :]
+        assert 5 <= len(left) < 10
+        assert receiver.overflow == 40 - len(left)
+        send(b"again")
+        assert taken(receiver, 1)[0][1] == b"again"
+
+
+def test_a_part_can_be_taken():
+    with pair() as (receiver, send):
+        for k in range(20):
+            send(bytes([k]) * 1_000)
+        packets = []
+        while len(packets) < 20:
+            assert receiver.wait(10)
+            part = receiver.take(2_500)
+            assert 1 <= len(part) <= 3
+            packets += part
+    assert [data[0] for _, data in packets] == list(range(20))
+
+
+def test_it_can_be_stopped_twice_and_takes_nothing_more():
+    with pair() as (receiver, send):
+        receiver.stop()
+        receiver.stop()
+        send(b"late")
+        assert receiver.wait(0.05) is False
+
+
+def test_a_socket_that_is_none_ends_the_thread():
+    receiver = UdpReceiver(10_000, 1_000)
+    assert receiver.wait(0.1) is False
+    receiver.stop()
+    with pytest.raises(TypeError):
+        UdpReceiver("no socket", 1_000)

@@ -1,0 +1,105 @@
+"""What `velocell live` looks for and what it leaves out, as `detect` does: shapes, several radii, hot pixels."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from velocell.cli.app import app
+from velocell.formats import write_npz
+from velocell.live import loop
+from velocell.recording import Recording
+from velocell.simulate import Scene, SceneObject, simulate
+from velocell.tracks import COLUMNS, Tracks
+
+BANDS = ["--bands", "60,240,960"]
+HOT = (70, 50)
+
+
+def call(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.stderr
+    return result
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """A square in 200 ms, and its picture."""
+    folder = tmp_path_factory.mktemp("wanted")
+    item = SceneObject(id=0, x_px=12, y_px=20, speed_px_s=300, shape="square")
+    write_npz(simulate(Scene(90, 80, 200_000, seed=1, noise_hz=0.2, objects=(item,)))[0], folder / "rec.npz")
+    np.save(folder / "square.npy", np.pad(np.ones((10, 10)), 3))
+    return folder
+
+
+@pytest.mark.parametrize("wanted", [["--template", "square.npy"], ["--radius", "4:7"]])
+def test_shapes_and_ranges_give_the_rows_of_detect(short, tmp_path, monkeypatch, wanted):
+    monkeypatch.chdir(short)
+    live, detect = tmp_path / "live.jsonl", tmp_path / "detect.jsonl"
+    call("live", "replay:rec.npz", *BANDS, *wanted, "--contrast", "1", "--speed", "max", "-o", live)
+    call("detect", "rec.npz", *BANDS, *wanted, "--contrast", "1", "-o", detect)
+    found, expected = Tracks.read(live), Tracks.read(detect)
+    assert len(expected) > 10
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), name)
+    assert found.meta["settings"]["template"] == ("square" if wanted[0] == "--template" else None)
+    assert len(found.meta.get("radii_px", [])) == (0 if wanted[0] == "--template" else 6)
+
+
+def test_one_shape_at_a_time(short):
+    square = ["--template", str(short / "square.npy")]
+    result = CliRunner().invoke(app, ["live", f"replay:{short / 'rec.npz'}", *BANDS, *square, *square])
+    assert result.exit_code == 1
+    assert "live looks for one shape; give one --template" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def hot(tmp_path_factory):
+    """1.6 s with a disk, and one pixel that never rests; where it lies nothing else happens."""
+    folder = tmp_path_factory.mktemp("hot")
+    item = SceneObject(id=0, x_px=15, y_px=25, speed_px_s=200, bounce=True)
+    scene = simulate(Scene(80, 60, 1_600_000, seed=2, noise_hz=0.2, objects=(item,)))[0]
+    t = np.concatenate([scene.t_us, np.arange(0, 1_600_000, 1_300)])
+    x, y, p = (
+        np.append(values, np.full(t.size - len(scene), value))
+        for values, value in ((scene.x, HOT[0]), (scene.y, HOT[1]), (scene.p, 1))
+    )
+    order = np.argsort(t, kind="stable")
+    recording = Recording.from_arrays(t[order], x[order], y[order], p[order], width=80, height=60)
+    write_npz(recording, folder / "rec.npz")
+    return folder, recording
+
+
+@pytest.mark.parametrize("contrast", ["auto", "1"])
+def test_hot_pixels_are_masked_once_they_are_known(hot, tmp_path, monkeypatch, contrast):
+    folder, recording = hot
+    measured, calibrate = [], loop.networks_for
+
+    def networks_for(probe, *arguments, **more):
+        measured.append(probe)
+        return calibrate(probe, *arguments, **more)
+
+    monkeypatch.setattr(loop, "networks_for", networks_for)
+    out, options = tmp_path / "out.jsonl", [*BANDS, "--contrast", contrast, "--speed", "max"]
+    told = call("live", f"replay:{folder / 'rec.npz'}", *options, "-o", out).stderr
+    since_us = int(re.search(r"from (\d+) us on 1 hot pixels are masked", told)[1])
+    assert 1_000_000 <= since_us <= 1_100_000
+    at = (recording.x == HOT[0]) & (recording.y == HOT[1]) & (recording.t_us >= since_us)
+    assert f"; 1 hot pixels masked, {np.count_nonzero(at)} events;" in told
+    # What is measured is measured without them.
+    probes = [probe for probe in measured if len(probe)]
+    assert len(probes) == (contrast == "auto")
+    assert not any(((probe.x == HOT[0]) & (probe.y == HOT[1])).any() for probe in probes)
+    assert Tracks.read(out).meta["settings"]["mask_hot"] is True
+    assert Tracks.read(out).t_us.max() > 1_500_000
+
+
+def test_hot_pixels_stay_where_that_is_asked_for(hot, tmp_path):
+    folder, _ = hot
+    out, options = tmp_path / "out.jsonl", [*BANDS, "--contrast", "1", "--speed", "max", "--no-mask-hot"]
+    told = call("live", f"replay:{folder / 'rec.npz'}", *options, "-o", out).stderr
+    assert "hot pixels" not in told
+    assert Tracks.read(out).meta["settings"]["mask_hot"] is False
