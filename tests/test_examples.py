@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from velocell.formats import write_npz
 from velocell.simulate import notebook_scene, simulate
 from velocell.tracks import Tracks
 
+GALLERY = Path(__file__).parents[1] / "examples" / "gallery.py"
 QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart.py"
 
 
@@ -56,3 +58,17 @@ def test_quickstart_reads_a_recording(started, tmp_path):
 def test_quickstart_stays_short():
     code = [line for line in QUICKSTART.read_text().splitlines() if line.strip() and not line.startswith("#")]
     assert len(code) <= 25
+
+
+def test_the_gallery_is_made_by_one_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [str(GALLERY), str(tmp_path / "new" / "gallery")])
+    runpy.run_path(str(GALLERY), run_name="__main__")
+    made = sorted((tmp_path / "new" / "gallery").iterdir())
+    assert capsys.readouterr().out.split()
+    assert len(made) == 11
+    for path in made:
+        with Image.open(path) as picture:
+            colors = picture.convert("RGB").getcolors(1 << 22)
+        assert len(colors) > 20, f"{path.name} is blank"
+    shown = Path(__file__).parents[1] / "docs" / "images" / "gallery"
+    assert [path.name for path in made] == sorted(path.name for path in shown.iterdir())

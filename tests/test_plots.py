@@ -19,6 +19,7 @@ from velocell.plots import (
     plot_overview,
     plot_raster,
     plot_responses,
+    plot_speeds,
     plot_tuning,
     plot_xt,
     save_figure,
@@ -242,3 +243,101 @@ def test_a_figure_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(VelocellError, match="make the folder first"):
         save_figure(figure, tmp_path / "missing" / "a.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_text_stays_text_in_files_of_vectors(tmp_path):
+    from matplotlib import rcParams
+
+    before = dict(rcParams)
+    figure = plot_membrane([0, 1_000], [0, 1], v_th=1.0)
+    for name in ("a.svg", "b.svg", "a.pdf"):
+        save_figure(figure, tmp_path / name)
+    svg = (tmp_path / "a.svg").read_text()
+    assert ">threshold</text>" in svg
+    assert "/FontFile2" in (tmp_path / "a.pdf").read_bytes().decode("latin-1")  # TrueType, whose text can be searched
+    assert dict(rcParams) == before
+
+
+def test_speeds_are_counted_by_band_and_no_bin_crosses_an_edge():
+    speeds = np.array([20.0, 61.9, 62.1, 100.0, 700.0, np.nan, 100.0])
+    n = len(speeds)
+    table = Tracks.from_columns(
+        {"t_us": np.zeros(n), "id": np.arange(n), "x_px": np.zeros(n), "y_px": np.zeros(n), "speed_px_s": speeds,
+         "band": BANDS.of_speed(speeds)}
+    )  # fmt: skip
+    [axes] = plot_speeds(table, bands=BANDS).axes
+    counted: dict[str, int] = {}
+    for bars, color in zip(axes.containers, [hex_color(band_color(-1, 3)), *COLORS], strict=True):
+        counted[color] = sum(bar.get_height() for bar in bars)
+        for bar in bars:
+            low, high = bar.get_x(), bar.get_x() + bar.get_width()
+            assert not any(low * 1.0001 < edge < high * 0.9999 for edge in BANDS.edges)
+    assert list(counted.values()) == [1, 2, 3, 0]
+    assert axes.get_xlim()[1] > 700
+    assert [text.get_text() for text in axes.texts] == list(NAMES)
+    assert plot_speeds(Tracks.empty(), bands=BANDS).axes[0].get_xlim() == pytest.approx((16 / 1.3, 500 * 1.3))
+
+
+def test_confusion_takes_the_scores_of_an_evaluation(tracks):
+    from velocell.evaluate import evaluate
+
+    scores = evaluate(tracks, tracks, BANDS.edges)
+    [axes] = plot_confusion(scores, NAMES).axes
+    assert {text.get_text().split("\n")[0] for text in axes.texts} == {
+        f"{n}" for row in scores.confusion for n in row if n
+    }
+    few = plot_confusion([[999, 1, 0], [0, 5, 0], [0, 0, 0]], NAMES).axes[0]
+    assert [text.get_text() for text in few.texts] == ["999\n>99%", "1\n<1%", "5\n100%"]
+
+
+def test_clocks_that_count_from_1970_start_at_a_whole_second(tracks):
+    late = Tracks.from_columns({**tracks.columns(), "t_us": tracks.t_us + 1_605_537_493_784_000})
+    x, y = plot_xt(late, late, band_names=NAMES).axes
+    assert y.get_xlabel() == "time after 1605537493 s (s)"
+    assert lines(x)[0][0][0, 0] == pytest.approx(0.784)
+    assert x.lines[0].get_xdata()[0] == pytest.approx(0.784)
+
+
+def test_figures_have_the_size_they_are_printed_at(recording, tracks, spikes):
+    made = {
+        3.5: [plot_xt(tracks, band_names=NAMES), plot_raster(spikes, names=NAMES), plot_speeds(tracks, bands=BANDS)],
+        7.2: [plot_overview(recording, tracks, bands=BANDS), plot_responses(spikes, (8, 9), names=NAMES)],
+    }
+    for width, figures in made.items():
+        for figure in figures:
+            assert figure.get_figwidth() == pytest.approx(width)
+            sizes = {label.get_fontsize() for axes in figure.axes for label in axes.get_xticklabels()}
+            assert sizes == {7}
+            assert {axes.xaxis.label.get_fontsize() for axes in figure.axes} == {8}
+
+
+@pytest.mark.parametrize(("count", "circles", "labels"), [(60, 60, 60), (61, 61, 0), (301, 0, 0)])
+def test_a_crowd_keeps_its_ways_but_not_its_labels(recording, count, circles, labels):
+    rows = [(t, k, 1 + t / 5_000, 1, 5) for t in (0, 5_000) for k in range(count)]
+    columns = zip(("t_us", "id", "x_px", "y_px", "radius_px"), zip(*rows, strict=True), strict=True)
+    scene = plot_overview(recording, Tracks.from_columns(dict(columns)), bands=BANDS).axes[0]
+    assert len(lines(scene)[0]) == count
+    assert (len(scene.patches), len(scene.texts)) == (circles, labels)
+
+
+def test_a_long_table_is_drawn_with_fewer_pieces_and_keeps_its_gaps():
+    t_us = np.concatenate([np.arange(0, 60_000), np.arange(90_000, 110_000)]) * 5_000
+    n = t_us.size
+    table = Tracks.from_columns({"t_us": t_us, "id": np.ones(n), "x_px": t_us / 1e6, "y_px": np.zeros(n)})
+    segments, _ = lines(plot_xt(table, band_names=NAMES).axes[0])
+    assert n / 4 - 3 < len(segments) < n / 4
+    lost = [(300, 450)]
+    for first, last in segments:
+        assert not any(first[0] < stop and start < last[0] for start, stop in lost)
+        assert last[0] - first[0] == pytest.approx(0.02)
+
+
+def test_dots_that_cannot_be_told_apart_are_drawn_once():
+    rng, n = np.random.default_rng(0), 200_000
+    t_us, y = np.sort(rng.integers(0, 10**6, n)), rng.integers(0, 4, n).astype(np.int32)
+    zero = np.zeros(n, np.int32)
+    [line] = plot_raster(Spikes(t_us, zero, y, zero, zero), names=("one",)).axes[0].lines
+    shown = line.get_xydata()
+    assert len(shown) == pytest.approx(4 * 1_000, abs=8)
+    assert {tuple(point) for point in shown} <= set(zip(t_us / 1e6, y, strict=True))
+    assert np.diff(np.unique(shown[:, 0])).max() < 0.002

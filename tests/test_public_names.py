@@ -26,6 +26,7 @@ NAMES = [
     "Tracks",
     "TrailFilter",
     "VelocellError",
+    "animate",
     "animate_frames",
     "calibrate",
     "centre_surround_kernel",

@@ -18,7 +18,7 @@ from velocell.recording import Recording, time_surface
 from velocell.simulate import Scene, SceneObject, notebook_scene, random_scene, simulate
 from velocell.spikes import Spikes
 from velocell.tracks import Tracks
-from velocell.video import animate_frames
+from velocell.video import animate, animate_frames
 
 __version__ = version()
 
@@ -37,6 +37,7 @@ __all__ = [
     "Tracks",
     "TrailFilter",
     "VelocellError",
+    "animate",
     "animate_frames",
     "calibrate",
     "centre_surround_kernel",

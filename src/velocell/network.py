@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from velocell.errors import NetworkError
 from velocell.files import replacing
 from velocell.neurons import LIFBox
+from velocell.showing import shown
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -121,7 +122,7 @@ class Bands:
                 "bands must be at least two increasing speeds above 0 px/s, got "
                 + (", ".join(f"{edge:g}" for edge in edges) or "none")
             )
-        names = tuple(self.names) or _default_names(len(edges) - 1)
+        names = tuple(self.names) or default_band_names(len(edges) - 1)
         object.__setattr__(self, "names", names)
         if len(names) != len(edges) - 1 or len(set(names)) != len(names):
             raise NetworkError(f"{len(edges) - 1} bands need as many different names, got {', '.join(names)}")
@@ -139,7 +140,8 @@ class Bands:
         return self.names[band] if 0 <= band < len(self) else "outside"
 
 
-def _default_names(count: int) -> tuple[str, ...]:
+def default_band_names(count: int) -> tuple[str, ...]:
+    """Names of bands that nobody named."""
     return {1: ("band 0",), 2: ("slow", "fast"), 3: ("slow", "medium", "fast")}.get(
         count, tuple(f"band {i}" for i in range(count))
     )
@@ -194,6 +196,9 @@ class Network:
                     f"the kernel of layer {number} is {w}x{h} px, larger than the {width}x{height} sensor; "
                     "choose a smaller radius"
                 )
+
+    def _repr_html_(self) -> str:
+        return shown(self)
 
     def to_toml(self, path: str | Path) -> None:
         """Write a readable TOML file that `from_toml` reads back bit by bit."""

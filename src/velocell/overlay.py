@@ -63,7 +63,7 @@ def render_tracks(
     if spikes is not None and len(spikes):
         layers.append(_fading_spikes(spikes, colors, recording.size, fade_us))
     note = "" if slow_motion == 1 else f"{slow_motion:g}x slower" if slow_motion > 1 else f"{1 / slow_motion:g}x faster"
-    painter = Painter(recording.size, scale or _automatic_scale(recording.size), legend, note)
+    painter = Painter(recording.size, scale or automatic_scale(recording.size), legend, note)
     length = overlay_length(recording, fps=fps, slow_motion=slow_motion)
     ends_us = recording.start_us + np.rint(window_us * np.arange(1, length + 1)).astype(np.int64)
     paths = _paths(tracks, len(band_names))
@@ -100,7 +100,8 @@ def _window_us(fps: float, slow_motion: float) -> float:
     return 1e6 / (fps * slow_motion)
 
 
-def _automatic_scale(size: tuple[int, int]) -> int:
+def automatic_scale(size: tuple[int, int]) -> int:
+    """Canvas pixels per pixel of a sensor (width, height)."""
     return max(1, min(1280 // size[0], 800 // size[1]))
 
 

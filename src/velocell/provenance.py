@@ -20,7 +20,12 @@ def version() -> str:
 
 def of_detection(recording: Recording, networks: Sequence[Network]) -> dict[str, Any]:
     """What a table of tracks was made from."""
-    made = {"recording": of_recording(recording), "network": of_network(networks[0])}
+    return {"recording": of_recording(recording), **of_networks(networks)}
+
+
+def of_networks(networks: Sequence[Network]) -> dict[str, Any]:
+    """The network, and the radii where there are several for one detection."""
+    made: dict[str, Any] = {"network": of_network(networks[0])}
     return made if len(networks) == 1 else {**made, "radii_px": [network.radius_px for network in networks]}
 
 

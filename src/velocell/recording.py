@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from velocell.errors import RecordingError
+from velocell.showing import animated, shown
+
+if TYPE_CHECKING:
+    from velocell.spikes import Spikes
+    from velocell.tracks import Tracks
+    from velocell.video import Clip
 
 Polarity = Literal["both", "on", "off", "merge"]
 
@@ -168,6 +174,13 @@ class Recording:
                 f"polarity '{polarity}' was asked for but {self.source or 'the recording'} has none; use merge"
             )
         return self.mask(self.p if polarity == "on" else ~self.p)
+
+    def _repr_html_(self) -> str:
+        return shown(self)
+
+    def animate(self, tracks: Tracks | None = None, spikes: Spikes | None = None, **settings: Any) -> Clip:
+        """A video that plays in a notebook; settings: of `velocell.animate`. Raises VelocellError."""
+        return animated(self, tracks, spikes, **settings)
 
     def to_dense(self, dt_us: int = 1_000, *, binary: bool = False) -> NDArray[np.float32]:
         """Event counts per tick and pixel: float32 of shape (T, H, W), or (T, 2, H, W) with polarity

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from velocell.errors import TableError
 from velocell.files import ARCHIVE_DAMAGE, replacing
+from velocell.showing import shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,9 @@ class Spikes:
 
     def __len__(self) -> int:
         return int(self.t_us.size)
+
+    def _repr_html_(self) -> str:
+        return shown(self)
 
     def of_layer(self, layer: int) -> Spikes:
         return self._take(self.layer == layer)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from velocell.errors import VelocellError
 from velocell.files import replacing
 from velocell.frames import Frames, as_array, events_to_frames, magnify
-from velocell.overlay import check_fps, render_tracks
+from velocell.network import default_band_names
+from velocell.overlay import automatic_scale, check_fps, overlay_length, render_tracks
 from velocell.recording import Recording
 from velocell.spikes import Spikes
 from velocell.tracks import Tracks
@@ -33,6 +34,11 @@ _BT709 = 1
 _GIF_MAX_FPS = 50
 _GIF_SAMPLE_FRAMES = 32
 _DISPLAY_PX = 480
+# A clip in a page: enough to see, small enough to be kept in a notebook or sent by mail.
+_CLIP_OPTIONS = {"crf": "23", "preset": "veryfast"}
+CLIP_S = 10.0
+CLIP_BYTES = 8_000_000
+_SLOWED_TO_S = 5.0
 
 
 def write_video(path: str | Path, frames: Iterable[Frames], *, fps: float) -> None:
@@ -79,9 +85,7 @@ class Animation:
     def save(self, path: str | Path) -> None:
         """Write to .mp4, .gif or .html. Raises VelocellError."""
         if Path(path).suffix.lower() == ".html":
-            page = f'<!DOCTYPE html>\n<meta charset="utf-8">\n<title>Velocell</title>\n{self._repr_html_()}\n'
-            with replacing(path) as part:
-                part.write_text(page)
+            _write_page(path, self._repr_html_())
         else:
             write_video(path, self._pictures(), fps=1000 / self.interval)
 
@@ -91,10 +95,138 @@ class Animation:
     def _repr_html_(self) -> str:
         buffer = io.BytesIO()
         _encode(buffer, "mp4", self._pictures(), 1000 / self.interval)
-        data = base64.b64encode(buffer.getvalue()).decode()
-        width = self.frames.shape[2] * self.scale
-        source = f'<source type="video/mp4" src="data:video/mp4;base64,{data}">'
-        return f'<video controls loop autoplay muted playsinline width="{width}">{source}</video>'
+        return player(buffer.getvalue(), self.frames.shape[2] * self.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A recording with what was found in it, as a video: a notebook plays it where it stands.
+
+    It lasts as long as `fps` and `slow_motion` say, at most CLIP_S seconds: `recording` is what it shows, the
+    start of one of `duration_us`. Nothing is drawn before it is needed.
+    """
+
+    recording: Recording
+    duration_us: int
+    tracks: Tracks
+    spikes: Spikes | None
+    band_names: tuple[str, ...]
+    fps: float
+    slow_motion: float
+    scale: int | None = None
+
+    @property
+    def note(self) -> str:
+        """What part is shown, and how fast, as a sentence for below the picture."""
+        speed = "in real time" if self.slow_motion == 1 else f"{self.slow_motion:g} times slower"
+        if self.slow_motion < 1:
+            speed = f"{1 / self.slow_motion:g} times faster"
+        shown, whole = self.recording.duration_us / 1e6, self.duration_us / 1e6
+        part = f"all {whole:g} s" if shown == whole else f"the first {shown:g} s of {whole:g} s"
+        return f"{part}, {speed}"
+
+    def save(self, path: str | Path) -> None:
+        """Write to .mp4, .gif or .html. Raises VelocellError."""
+        if Path(path).suffix.lower() == ".html":
+            _write_page(path, self._repr_html_())
+        else:
+            write_video(path, self._pictures(), fps=self.fps)
+
+    def mp4(self) -> bytes:
+        """As a video of at most about CLIP_BYTES bytes; where more happens than they can tell, it is less sharp."""
+        buffer = io.BytesIO()
+        _encode(buffer, "mp4", self._pictures(), self.fps, self._small())
+        return buffer.getvalue()
+
+    def _small(self) -> dict[str, str]:
+        rate = int(0.9 * 8 * CLIP_BYTES / CLIP_S)
+        return {**_CLIP_OPTIONS, "maxrate": str(rate), "bufsize": str(rate)}
+
+    def _pictures(self) -> Iterator[Frames]:
+        return render_tracks(
+            self.recording,
+            self.tracks,
+            self.spikes,
+            band_names=self.band_names,
+            fps=self.fps,
+            slow_motion=self.slow_motion,
+            scale=self.scale,
+        )
+
+    def _repr_html_(self) -> str:
+        scale = self.scale or automatic_scale(self.recording.size)
+        return f"<figure style='margin:0'>{player(self.mp4(), self.recording.width * scale)}" + (
+            f"<figcaption style='font-size:90%;opacity:.75'>{self.note}</figcaption></figure>"
+        )
+
+
+def animate(
+    recording: Recording,
+    tracks: Tracks | None = None,
+    spikes: Spikes | None = None,
+    *,
+    band_names: Sequence[str] = (),
+    fps: float = 25,
+    slow_motion: float | None = None,
+    scale: int | None = None,
+) -> Clip:
+    """Show a recording as a video in a notebook, with the tracks and the final layer's spikes over its events.
+
+    band_names: by default those that the table knows. slow_motion: by default such that a short recording lasts
+    5 s. scale: canvas pixels per pixel, by default 640 to 1280 px in all where the sensor allows. The
+    first 10 s are shown (`Clip.note` says so); `write_overlay` writes all of it. Raises VelocellError.
+    """
+    slower = automatic_slow_motion(recording) if slow_motion is None else slow_motion
+    # A wrong frame rate or factor is told here, not when the notebook shows the clip.
+    overlay_length(recording, fps=fps, slow_motion=slower)
+    longest_us = max(int(CLIP_S * 1e6 / slower), 1)
+    part = recording.between(stop_us=recording.start_us + longest_us)
+    rows = Tracks.empty() if tracks is None else tracks.where(tracks.t_us < part.stop_us)
+    answers = None if spikes is None else spikes.final()
+    names = tuple(band_names) or band_names_of(tracks, answers)
+    return Clip(part, recording.duration_us, rows, answers, names, fps, slower, scale)
+
+
+def automatic_slow_motion(recording: Recording) -> float:
+    """How many times slower a short recording is shown, so that it lasts about 5 s."""
+    if recording.duration_us == 0:
+        return 1
+    return min(max(1, math.ceil(_SLOWED_TO_S * 1e6 / recording.duration_us)), 1_000_000)
+
+
+def band_names_of(tracks: Tracks | None, spikes: Spikes | None = None) -> tuple[str, ...]:
+    """The bands' names as the table knows them, otherwise as many as are in use, by number."""
+    told = {} if tracks is None else tracks.meta
+    for source in (told, *_listed(told.get("inputs"))):
+        bands = _named(_named(source, "network"), "bands")
+        if names := _listed(_named(bands, "names")):
+            return tuple(str(name) for name in names)
+    highest = -1 if tracks is None else int(tracks.band.max(initial=-1))
+    highest = highest if spikes is None else max(highest, int(spikes.channel.max(initial=-1)))
+    return default_band_names(highest + 1)
+
+
+def _named(value: Any, name: str) -> Any:
+    """Of a table that anybody may have written."""
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def player(mp4: bytes, width: int) -> str:
+    """HTML that plays a video, which it holds itself; never wider than the page."""
+    data = base64.b64encode(mp4).decode()
+    source = f'<source type="video/mp4" src="data:video/mp4;base64,{data}">'
+    style = "max-width:100%;height:auto"
+    return f'<video controls loop autoplay muted playsinline style="{style}" width="{width}">{source}</video>'
+
+
+def _write_page(path: str | Path, body: str) -> None:
+    page = f'<!DOCTYPE html>\n<meta charset="utf-8">\n<title>Velocell</title>\n{body}\n'
+    with replacing(path) as part:
+        part.write_text(page, encoding="utf-8")
 
 
 def animate_frames(frames: Any, figure: Figure | None = None, interval: float = 20, **kwargs: Any) -> Animation:
@@ -135,8 +267,14 @@ def _as_bytes(pictures: NDArray[Any]) -> Frames:
     return levels
 
 
-def _encode(target: str | io.BytesIO, format: str, frames: Iterable[Frames], fps: float) -> None:
-    """Stream frames into a file or buffer."""
+def _encode(
+    target: str | io.BytesIO,
+    format: str,
+    frames: Iterable[Frames],
+    fps: float,
+    quality: dict[str, str] = _H264_OPTIONS,
+) -> None:
+    """Stream frames into a file or buffer; `quality` is of an mp4."""
     import av
 
     stream = _checked(frames)
@@ -147,8 +285,11 @@ def _encode(target: str | io.BytesIO, format: str, frames: Iterable[Frames], fps
     # The index at the front lets a browser play while it loads; it takes a second pass over the file.
     options = {"movflags": "faststart"} if format == "mp4" and isinstance(target, str) else {}
     with av.open(target, "w", format=format, options=options) as container:
-        encode = _encode_mp4 if format == "mp4" else _encode_gif
-        encode(container, itertools.chain([first], stream), first.shape[:2], rate)
+        pictures = itertools.chain([first], stream)
+        if format == "mp4":
+            _encode_mp4(container, pictures, first.shape[:2], rate, quality)
+        else:
+            _encode_gif(container, pictures, first.shape[:2], rate)
 
 
 def _checked(frames: Iterable[Frames]) -> Iterator[Frames]:
@@ -162,7 +303,13 @@ def _checked(frames: Iterable[Frames]) -> Iterator[Frames]:
         yield frame
 
 
-def _encode_mp4(container: OutputContainer, frames: Iterator[Frames], size: tuple[int, int], rate: Fraction) -> None:
+def _encode_mp4(
+    container: OutputContainer,
+    frames: Iterator[Frames],
+    size: tuple[int, int],
+    rate: Fraction,
+    quality: dict[str, str],
+) -> None:
     import av
     from av.video.reformatter import ColorRange, Colorspace
 
@@ -170,7 +317,7 @@ def _encode_mp4(container: OutputContainer, frames: Iterator[Frames], size: tupl
         raise VelocellError("this build of PyAV has no H.264 encoder (libx264); install av from PyPI or write a .gif")
     height, width = size
     margin = ((0, height % 2), (0, width % 2), (0, 0))
-    stream = container.add_stream("libx264", rate=rate, options=_H264_OPTIONS)
+    stream = container.add_stream("libx264", rate=rate, options=quality)
     stream.height, stream.width = height + height % 2, width + width % 2
     stream.pix_fmt = "yuv420p"
     # Said in the file, since players otherwise guess the matrix by the picture's size and shift colours.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import math
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -30,8 +30,6 @@ from velocell.recording import Recording
 from velocell.regions import read_pixels
 from velocell.tracks import COLUMNS, Tracks
 from velocell.units import parse_region, parse_time_us
-
-_VIDEO_S = 5.0  # a shorter recording is slowed down to about this length
 
 
 def detect(
@@ -64,6 +62,7 @@ def detect(
     fps: o.Fps = 25.0,
     slow_motion: o.SlowMotion = None,
     spikes: o.SpikeFile = None,
+    report: o.Report = None,
     engine: o.Engine = "native",
 ) -> None:
     """Find the objects in recordings: where is each, in which band and how fast does it move?"""
@@ -93,6 +92,7 @@ def detect(
         fps=fps,
         slow_motion=slow_motion,
         spikes=spikes,
+        report=report,
     )
     job.check()
     found = [_detect_one(job, file) for file in job.files]
@@ -126,6 +126,7 @@ class _Job:
     fps: float
     slow_motion: float | None
     spikes: Path | None
+    report: Path | None
 
     def check(self) -> None:
         """Raise VelocellError for what is wrong, before any work."""
@@ -139,14 +140,15 @@ class _Job:
             (self.out, TABLES, "tracks"),
             (self.video, (".mp4", ".gif"), "a video"),
             (self.spikes, (".npz",), "spikes"),
+            (self.report, (".html",), "a report"),
             (self.counts, (".csv",), "counts"),
         )
         for path, suffixes, what in outputs:
             if path is not None:
                 check_output(path, suffixes, what)
         check_distinct([path for path, _, _ in outputs if path is not None], self.files)
-        if len(self.files) > 1 and (self.video or self.spikes):
-            raise OptionError("--video and --spikes are for one recording; run the files one by one")
+        if len(self.files) > 1 and (self.video or self.spikes or self.report):
+            raise OptionError("--video, --spikes and --report are for one recording; run the files one by one")
 
     @property
     def counts(self) -> Path | None:
@@ -177,7 +179,7 @@ def _detect_one(job: _Job, file: Path) -> tuple[Tracks, list[Crossing]]:
     """Run one file, write its video and spikes; the table comes back, and who crossed a line."""
     from velocell.cli.show import crossed_text, found_text
     from velocell.overlay import overlay_length
-    from velocell.video import write_overlay
+    from velocell.video import automatic_slow_motion, write_overlay
 
     recording = job.part.read(file)
     wanted = job.wanted
@@ -185,7 +187,7 @@ def _detect_one(job: _Job, file: Path) -> tuple[Tracks, list[Crossing]]:
         line.check(recording.size)
     slower = job.slow_motion
     if slower is None:
-        slower = max(1, math.ceil(_VIDEO_S * 1e6 / recording.duration_us))
+        slower = automatic_slow_motion(recording)
     overlay_length(recording, fps=job.fps, slow_motion=slower)  # a wrong value is told before the work
     started = time.perf_counter()
     with detection_progress(recording) as on_block:
@@ -195,7 +197,7 @@ def _detect_one(job: _Job, file: Path) -> tuple[Tracks, list[Crossing]]:
             "every_us": job.every_us,
             "polarity": job.polarity,
             "engine": job.engine,
-            "keep_spikes": job.video is not None or job.spikes is not None,
+            "keep_spikes": any((job.video, job.spikes, job.report)),
             "on_block": on_block,
         }
         if wanted.templates:
@@ -213,6 +215,8 @@ def _detect_one(job: _Job, file: Path) -> tuple[Tracks, list[Crossing]]:
             names = wanted.bands.names
             answers = detection.spikes
             write_overlay(job.video, recording, tracks, answers, band_names=names, fps=job.fps, slow_motion=slower)
+    if job.report is not None:
+        _write_report(job, job.report, replace(detection, tracks=tracks), recording)
     for note in recording.notes[1:]:
         say(f"note: {file}: {note}")
     _warn(file, recording, detection)
@@ -259,6 +263,24 @@ def _write_table(job: _Job, tables: list[Tracks]) -> None:
     else:
         whole.write(job.out)
         say(f"{len(whole)} rows in {job.out}")
+
+
+def _write_report(job: _Job, path: Path, detection: pipeline.Detection, recording: Recording) -> None:
+    """The page; tuning curves are measured with disks, so that a network for other shapes gets none."""
+    from velocell.report import write_report
+
+    with working(f"writing {path}"):
+        write_report(
+            path,
+            detection,
+            recording,
+            settings=job.settings(),
+            command=shlex.join(["velocell", *sys.argv[1:]]),
+            fps=job.fps,
+            slow_motion=job.slow_motion,
+            curves=not job.wanted.templates,
+        )
+    say(f"report in {path}")
 
 
 def _write_counts(job: _Job, path: Path, found: Sequence[list[Crossing]]) -> None:

@@ -99,6 +99,10 @@ SlowMotion = Annotated[
     float | None,
     _output("--slow-motion", metavar="N", help="Slow the video down N times; by default until it lasts 5 s."),
 ]
+Report = Annotated[
+    Path | None,
+    _output("--report", metavar="HTML", help="One page that holds the figures, a clip, the table and the settings."),
+]
 SpikeFile = Annotated[Path | None, _output("--spikes", metavar="NPZ", help="Spikes of all layers.")]
 
 Engine = Annotated[

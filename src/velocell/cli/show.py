@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -18,38 +15,9 @@ from velocell.counting import DIRECTIONS, Crossing
 from velocell.evaluate import Scores
 from velocell.integrity import FACTS, FAULTS
 from velocell.network import Bands
+from velocell.objects import objects
 from velocell.summary import Summary
 from velocell.tracks import Tracks
-
-
-@dataclass(frozen=True)
-class Found:
-    """One object of a table: its commonest band and the medians of its figures; times in microseconds."""
-
-    id: int
-    band: int
-    speed_px_s: float
-    radius_px: float
-    first_us: int
-    last_us: int
-    rows: int
-
-
-def objects(tracks: Tracks) -> Iterator[Found]:
-    """Object by object, ids rising."""
-    order = np.argsort(tracks.id, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(tracks.id[order])) + 1):
-        if not rows.size:
-            return
-        yield Found(
-            id=int(tracks.id[rows[0]]),
-            band=Counter(tracks.band[rows].tolist()).most_common(1)[0][0],
-            speed_px_s=_median(tracks.speed_px_s[rows]),
-            radius_px=_median(tracks.radius_px[rows]),
-            first_us=int(tracks.t_us[rows[0]]),
-            last_us=int(tracks.t_us[rows[-1]]),
-            rows=int(rows.size),
-        )
 
 
 def found_text(tracks: Tracks, bands: Bands) -> str:
@@ -171,11 +139,6 @@ def _curve(rates: tuple[float, ...]) -> str:
 def _table(title: str, *headings: str) -> Table:
     # File names may hold square brackets, which would be read as markup.
     return Table(*headings, title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if known.size else math.nan
 
 
 def _number(value: float, form: str, unit: str = "") -> str:

@@ -1,0 +1,59 @@
+"""The objects of a table, from its rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from velocell.objects import objects, rows_by_object
+from velocell.tracks import Tracks
+
+
+def table(**columns):
+    n = len(columns["id"])
+    return Tracks.from_columns({"t_us": np.arange(n), "x_px": np.zeros(n), "y_px": np.zeros(n), **columns})
+
+
+def test_an_object_has_the_medians_of_its_rows():
+    one, two = objects(
+        table(
+            id=[7, 3, 7, 7, 3],
+            band=[2, 0, 1, 2, -1],
+            speed_px_s=[10, 5, np.nan, 30, np.nan],
+            speed_err_px_s=[1, np.nan, 3, 2, np.nan],
+            radius_px=[4, 5, 6, 9, np.nan],
+        )
+    )
+    assert (one.id, one.rows, one.first_us, one.last_us) == (3, 2, 1, 4)
+    assert (one.speed_px_s, one.radius_px) == (5, 5)
+    assert np.isnan(one.speed_err_px_s)
+    assert (two.id, two.rows, two.first_us, two.last_us, two.band) == (7, 3, 0, 3, 2)
+    assert (two.speed_px_s, two.speed_err_px_s, two.radius_px) == (20, 2, 6)
+
+
+@pytest.mark.parametrize(
+    ("headings", "mean"),
+    [
+        ([359, 1], 0),
+        ([350, 350], 350),
+        ([80, 100, np.nan], 90),
+        ([-1e-15], 0),
+        ([0, 180], None),
+        ([0, 90], None),
+        ([np.nan], None),
+    ],
+)
+def test_headings_are_directions(headings, mean):
+    [found] = objects(table(id=np.zeros(len(headings)), heading_deg=headings))
+    if mean is None:
+        assert np.isnan(found.heading_deg)
+    else:
+        assert 0 <= found.heading_deg < 360
+        assert abs((found.heading_deg - mean + 180) % 360 - 180) < 1e-9
+
+
+def test_rows_come_by_object_and_time():
+    rows = rows_by_object(table(id=[2, 1, 2, 1, 0]))
+    assert [part.tolist() for part in rows] == [[4], [1, 3], [0, 2]]
+    assert rows_by_object(Tracks.empty()) == []
+    assert list(objects(Tracks.empty())) == []
