@@ -1,8 +1,12 @@
-"""The viewer in a real Chromium: `python -m benchmarks.viewer [--out bench] [--soak 600] [--large 3]`.
+"""The viewer in a real Chromium: `python -m benchmarks.viewer [--out bench] [--soak 600] [--large 3] [--live 60]`.
 
 Pictures per second while playing, how soon a moved band edge is seen, and the program's memory over a long time.
 Program and browser share the machine's cores, as they do for a user; the browser draws without a graphics
-card. A picture counts once the page has drawn it into its canvas. Needs Debian's chromium and chromium-driver.
+card. A picture counts once the page has drawn it into its canvas. `--live`: a program of its own sends 1 Mev/s by
+UDP, in packets of 512 bytes, each event stamped with the clock's time and sent no earlier than that; the lag of a
+picture is the clock's time when it has been drawn less the time of the newest events in it.
+
+Needs Debian's chromium and chromium-driver.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import argparse
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -48,16 +53,43 @@ let current = null, seen = null;
 """
 
 
+_WATCH_LAG = """
+const { stage, store } = window.velocell, draw = stage.draw.bind(stage);
+window.lags = [];
+let last = null;
+stage.draw = (...canvas) => {
+  draw(...canvas);
+  const { picture } = stage;
+  if (!picture || picture === last || !store.state.live.following) return;
+  last = picture;
+  const now = (performance.timeOrigin + performance.now()) * 1000, turn = 2 ** 32;
+  window.lags.push([((now % turn) - (picture.t_us % turn) + turn) % turn, picture.objects.length]);
+};
+"""
+_STREAM_EVENTS = 1_000_000
+_PACKET_EVENTS = 64
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("bench"))
     parser.add_argument("--seconds", type=float, default=10, help="of counting pictures, per scene")
     parser.add_argument("--soak", type=float, default=0, help="seconds of playing while the memory is watched")
     parser.add_argument("--large", type=float, default=0, help="GB of a recording that is viewed in windows")
+    parser.add_argument("--live", type=float, default=0, help="seconds of a stream of 1 Mev/s, and nothing else")
+    parser.add_argument("--send", type=int, metavar="PORT", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.send:
+        send(arguments.send)
+        return
     result: Row = {"machine": machine()}
     print(f"{result['machine']['processor']}, {result['machine']['cores']} cores\n")
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        if arguments.live:
+            result["live"] = [live(browser, arguments.live)]
+            show("A stream of 1 Mev/s, 640x480, from the sender's clock to the canvas", result["live"])
+            save(arguments.out / "viewer_live.json", result)
+            return
         files = scenes(Path(folder))
         result["pictures"] = [playing(browser, name, file, arguments.seconds) for name, file in files.items()]
         show("Pictures while playing in a window of 1440x900", result["pictures"])
@@ -72,8 +104,12 @@ def main() -> None:
         if arguments.soak:
             result["soak"] = [soak(browser, files["HD-300, 2.6 Mev/s"], arguments.soak)]
             show("Memory of the program while it plays in a loop, with an edge moved every 5 s", result["soak"])
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "viewer.json").write_text(json.dumps(result, indent=2) + "\n")
+    save(arguments.out / "viewer.json", result)
+
+
+def save(file: Path, result: Row) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(result, indent=2) + "\n")
 
 
 def scenes(folder: Path) -> dict[str, Path]:
@@ -111,11 +147,11 @@ def chromium() -> Iterator[Any]:
 
 
 @contextmanager
-def viewer(browser: Any, file: Path) -> Iterator[subprocess.Popen[str]]:
-    """The program, with its page open and everything analysed."""
+def viewer(browser: Any, file: Path | str, *more: str, wait_for: str = "analysed") -> Iterator[subprocess.Popen[str]]:
+    """The program, with its page open and what is waited for there."""
     code = "from velocell.cli import main; main()"
     edges = ",".join(f"{edge:g}" for edge in BANDS)
-    command = [sys.executable, "-c", code, "view", str(file), "--bands", edges, "--no-browser", "--port", "0"]
+    command = [sys.executable, "-c", code, "view", str(file), "--bands", edges, "--no-browser", "--port", "0", *more]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
         try:
             assert program.stderr is not None
@@ -128,7 +164,7 @@ def viewer(browser: Any, file: Path) -> Iterator[subprocess.Popen[str]]:
                     break
                 except Exception:
                     time.sleep(0.2)
-            while not browser.execute_script("return window.velocell?.store.state?.analysed"):
+            while not browser.execute_script("return window.velocell?.store.state?." + wait_for):
                 time.sleep(0.1)
             yield program
         finally:
@@ -194,6 +230,67 @@ def soak(browser: Any, file: Path, seconds: float) -> Row:
         for tenth in range(1, 11):
             row[f"most MB to {10 * tenth} %"] = round(max(mb for at, mb in samples if at <= seconds * tenth / 10))
         return row | {"MB at the end": round(samples[-1][1])}
+
+
+def live(browser: Any, seconds: float) -> Row:
+    """Lags of the pictures drawn in `seconds`, once contrast and radius are measured."""
+    port = free_port()
+    with (
+        viewer(browser, f"udp://127.0.0.1:{port}", "--size", "640x480", wait_for="live") as program,
+        subprocess.Popen([sys.executable, "-m", "benchmarks.viewer", "--send", str(port)]) as sender,
+    ):
+        try:
+            while not browser.execute_script("return window.velocell.store.state.doing"):
+                time.sleep(0.05)  # measuring begins
+            time.sleep(35)  # and what is held fills up
+            began = memory_mb(program.pid)
+            before = browser.execute_script("return window.velocell.store.state.live.dropped")
+            browser.execute_script(_WATCH_LAG)
+            started = time.perf_counter()
+            time.sleep(seconds)
+            lags = np.array(browser.execute_script("return window.lags"))
+            passed = time.perf_counter() - started
+            state = browser.execute_script("return window.velocell.store.state")
+            rate = browser.execute_script("return window.velocell.store.facts.rate")
+            memory = memory_mb(program.pid)
+        finally:
+            sender.kill()
+    lag_ms, objects = lags[:, 0] / 1000, lags[:, 1]
+    return {
+        "s": round(seconds), "Mev/s": float(np.median(rate[-100:-2])) / 1e6, "pictures/s": len(lags) / passed,
+        "lag, median ms": float(np.median(lag_ms)), "p95": float(np.quantile(lag_ms, 0.95)), "max": float(lag_ms.max()),
+        "objects, median": float(np.median(objects)), "not analysed": state["live"]["dropped"] - before,
+        "late": state["live"]["late"], "MB at first": round(began), "MB at the end": round(memory),
+        "notes": "; ".join(state["live"]["notes"]),
+    }  # fmt: skip
+
+
+def send(port: int) -> None:
+    """VGA-20 over and over, as SPIF words with times, at its own pace until killed."""
+    recording = vga_20(_STREAM_EVENTS)
+    words = np.empty((len(recording), 2), "<u4")
+    assert recording.p is not None
+    words[:, 0] = recording.x.astype("<u4") << 16 | recording.p.astype("<u4") << 15 | recording.y
+    edges = np.arange(0, len(recording), _PACKET_EVENTS)[1:]
+    target, base_us = ("127.0.0.1", port), time.time_ns() // 1000
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        while True:
+            t_us = recording.t_us + base_us
+            words[:, 1] = t_us % (1 << 32)
+            first = 0
+            while first < len(edges):
+                due = int(np.searchsorted(t_us[edges - 1], time.time_ns() // 1000, side="right"))
+                for edge in edges[first:due].tolist():
+                    sock.sendto(words[edge - _PACKET_EVENTS : edge].tobytes(), target)
+                first = max(first, due)
+                time.sleep(0.001)
+            base_us += recording.duration_us
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 def large(browser: Any, folder: Path, gigabytes: float) -> Row:

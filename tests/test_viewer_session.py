@@ -266,7 +266,7 @@ def test_results_keep_coming_while_a_slider_is_dragged(session):
 
 
 def test_far_from_the_start_a_short_run_around_the_cursor_comes_first(monkeypatch):
-    monkeypatch.setattr(analysis, "_QUICK_EVENTS", 3_000)
+    monkeypatch.setattr(analysis, "QUICK_EVENTS", 3_000)
     shown = []
     with opened() as session:
         ready(session).seek(450_000)
@@ -413,14 +413,14 @@ def test_a_file_cut_short_is_told_and_the_session_goes_on(tmp_path, monkeypatch)
 
 
 def test_an_error_in_the_background_is_told_and_other_settings_work(session, monkeypatch):
-    real = analysis._Run.step
+    real = analysis.Run.step
 
     def broken(run):
         if run.settings.threshold == 1.5:
             raise ZeroDivisionError("planted")
         real(run)
 
-    monkeypatch.setattr(analysis._Run, "step", broken)
+    monkeypatch.setattr(analysis.Run, "step", broken)
     session.tune(threshold=1.5)
     assert "internal error (ZeroDivisionError: planted)" in until(lambda: session.state()["error"], "the error")
     session.tune(threshold=1.4)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import queue
 import socket
 import struct
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from velocell.demo import BANDS
 from velocell.simulate import notebook_scene, simulate
+from velocell.viewer.live import LiveSession
 from velocell.viewer.server import Stage, build_app
 from velocell.viewer.session import Session
 from velocell.viewer.settings import Settings
 from velocell.viewer.source import InMemory
+from velocell.viewer.stream import Stream
 
 PATIENCE_S = 60.0
 
@@ -94,6 +98,50 @@ def unpacked(message):
     return header, None if plane is None else plane.reshape(height, width), spikes
 
 
+class Feed:
+    """A live source that gives what it is handed, to its end (None) or to an error."""
+
+    name, meta, waits, waited_s, stop_us = "udp://127.0.0.1:3333", {}, True, 0.0, None
+
+    def __init__(self, size=(50, 50)):
+        self.size, self.closed = size, False
+        self._blocks = queue.Queue()
+
+    def give(self, recording, span_us=5_000):
+        """The recording in parts, cut wherever `span_us` is."""
+        for part in recording.chunks(span_us):
+            self._blocks.put(part)
+        self.stop_us = recording.stop_us
+
+    def end(self, how=None):
+        self._blocks.put(how)
+
+    def blocks(self, stop):
+        while not stop.is_set():
+            try:
+                block = self._blocks.get(timeout=0.02)
+            except queue.Empty:
+                continue
+            if block is None:
+                return
+            if isinstance(block, Exception):
+                raise block
+            yield block
+
+    def notes(self):
+        return ("7 packets lost by the system",)
+
+    def close(self):
+        self.closed = True
+
+
+def later(recording, by_us):
+    """The same events at later times."""
+    return replace(
+        recording, t_us=recording.t_us + by_us, start_us=recording.start_us + by_us, stop_us=recording.stop_us + by_us
+    )
+
+
 class Served:
     """A server in a thread; `port` is where it listens."""
 
@@ -130,6 +178,8 @@ def served(source=None, settings=None, token=None, playing=False, opener=None):
 
     def open_session(on_change):
         made = opener() if opener else source or InMemory(demo_recording(), title="demo")
+        if isinstance(made, Stream):
+            return LiveSession(made, settings or Settings(BANDS), on_change=on_change)
         return Session(made, settings or Settings(BANDS), playing=playing, on_change=on_change)
 
     server = Served(Stage(open_session, "Opening"), token)

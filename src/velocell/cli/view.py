@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 from collections.abc import Callable
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
     from velocell.viewer.settings import Settings
 
 DEMO = "demo"
+_WHAT = f"A recording; '{DEMO}': the three simulated disks; or a live source, such as udp://HOST:PORT or replay:FILE."
 _QUICK_S = 2.0  # a file that cannot be read is mostly known by then, and said in the terminal
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 _EVERYWHERE = ("", "0.0.0.0", "::")
 
 
 def view(
-    file: Annotated[str, typer.Argument(metavar="FILE", help=f"A recording, or '{DEMO}': the three simulated disks.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help=_WHAT)],
     bands: o.BandEdges = None,
     band_names: o.BandNames = None,
     radius: o.Radius = None,
@@ -47,7 +49,7 @@ def view(
     ] = "127.0.0.1",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open nothing.")] = False,
 ) -> None:
-    """Show a recording in the browser: events, responses, objects, and what each setting changes."""
+    """Show a recording or a stream in the browser: events, responses, objects, and what each setting changes."""
     from velocell.demo import BANDS, RADIUS_PX
     from velocell.viewer.server import Stage, listening_socket, open_browser, require_server, serve
 
@@ -59,11 +61,13 @@ def view(
     settings = _settings(wanted, polarity, mask_hot, network)
     if port is not None and not 0 <= port <= 65535:
         raise OptionError(f"--port {port} must lie between 0 and 65535")
-    if file != DEMO and not Path(file).is_file():
+    if file == "-":
+        raise OptionError("stdin cannot be viewed; save it to a file, or send it to udp://HOST:PORT")
+    if file != DEMO and not _is_live(file) and not Path(file).is_file():
         raise RecordingError(f"{file} does not exist or is not a file; check the path")
     read_size = None if size is None else parse_size(size)
     sock = listening_socket(host, port)
-    what = "Simulating three disks" if file == DEMO else f"Reading {file}"
+    what = "Simulating three disks" if file == DEMO else f"Opening {file}"
     stage = Stage(_opening(file, settings, read_size, parse_time_us(frame_time)), what)
     if stage.wait(_QUICK_S) and stage.failure is not None:
         sock.close()
@@ -75,6 +79,11 @@ def view(
     if not no_browser and not open_browser(address):
         say("no browser could be opened; open the address by hand, or forward the port to where one is")
     serve(stage, sock, token)
+
+
+def _is_live(file: str) -> bool:
+    """Whether it is written as a live source is, and no file of that name is there."""
+    return re.match(r"[a-z]+:", file) is not None and not Path(file).exists()
 
 
 def _settings(wanted: Sought, polarity: o.PolarityChoice, mask_hot: bool, network_file: Path | None) -> Settings:
@@ -101,6 +110,17 @@ def _opening(
     from velocell.viewer.source import InMemory, Source, open_source
 
     def opened(on_change: Callable[[], None]) -> Session:
+        if _is_live(file):
+            from velocell import live
+            from velocell.viewer.live import LiveSession
+            from velocell.viewer.stream import Stream
+
+            stream = Stream(live.open_source(file, size=size, frame_time_us=frame_time_us))
+            try:
+                return LiveSession(stream, settings, on_change=on_change)
+            except VelocellError:
+                stream.close()
+                raise
         if file == DEMO:
             from velocell.simulate import notebook_scene, simulate
 

@@ -22,6 +22,7 @@ from velocell.detect import Detector
 from velocell.errors import VelocellError
 from velocell.network import Network
 from velocell.pipeline import BLOCK_US
+from velocell.recording import Recording
 from velocell.spikes import Spikes
 from velocell.tracks import COLUMNS, Tracks
 from velocell.viewer.measuring import Measured, Measuring, key_of, measurable, measure, seen, unmeasured
@@ -35,10 +36,14 @@ RESULT_BYTES = 128 << 20
 BINS = 600
 """Bins of the timeline."""
 
+QUICK_EVENTS = 250_000
+"""A run of more is preceded by a provisional one of at most so many."""
+LEAD_US = (200_000, 1_000_000)
+"""How long before the cursor a provisional run begins."""
+SETTLE_S = 0.6
+"""Settings that rested for so long are measured again."""
+
 _NEAR_US = 10_000_000  # a cursor no further from the start than this is reached from the start
-_QUICK_EVENTS = 250_000  # a run of more is preceded by a provisional one of at most so many
-_LEAD_US = (200_000, 1_000_000)  # of a provisional run, before the cursor
-_SETTLE_S = 0.6
 _PUBLISH_S = 0.15
 _SPIKE_BYTES = 14
 
@@ -96,7 +101,13 @@ class Results:
         return Spikes.concatenate(parts, layers)
 
 
-class _Run:
+def packed(start_us: int, stop_us: int, rows: dict[str, NDArray[Any]], spikes: Spikes) -> Block:
+    small = (np.uint16, np.uint16, np.uint8, np.uint8)
+    columns = (getattr(spikes, n).astype(kind) for n, kind in zip(("x", "y", "channel", "layer"), small, strict=True))
+    return Block(start_us, stop_us, {name: np.array(rows[name]) for name in COLUMNS}, spikes.t_us, *columns)
+
+
+class Run:
     """Engine and detector over a source, block by block, to its end or, provisionally, to `stop_us`."""
 
     def __init__(
@@ -119,18 +130,25 @@ class _Run:
     def complete(self) -> bool:
         return self.until_us >= self.stop_us
 
+    def next_us(self) -> int:
+        """Where the next step ends."""
+        return min((self.until_us // BLOCK_US + 1) * BLOCK_US, self.stop_us)
+
     def step(self) -> None:
         """One block further."""
-        start = self.until_us
-        stop = min((start // BLOCK_US + 1) * BLOCK_US, self.stop_us)
-        events = seen(self._source.window(start, stop), self.settings)
-        at_end = stop == self._source.stop_us
+        start, stop = self.until_us, self.next_us()
+        at_end = stop == self._source.stop_us and not self._source.growing
+        events = self._events(start, stop)
         # As in pipeline.respond and follow: the last tick is run although it may be cut short.
         until = -(-stop // self.network.dt_us) * self.network.dt_us if at_end else stop
         self._state, spikes = self._engine.step(self.network, self._state, events, until)
         rows = self._detector.step(events, spikes, stop - at_end)
         self._keep(start, stop, rows, spikes)
         self.until_us = stop
+
+    def _events(self, start_us: int, stop_us: int) -> Recording:
+        """What the network is given of [start, stop)."""
+        return seen(self._source.window(start_us, stop_us), self.settings)
 
     def results(self) -> Results:
         complete = self.complete and not self.provisional
@@ -144,11 +162,7 @@ class _Run:
         known = final.channel < self.activity.shape[0]
         bins = np.searchsorted(self.edges_us, final.t_us[known], side="right") - 1
         np.add.at(self.activity, (final.channel[known], bins.clip(0, BINS - 1)), 1)
-        small = (np.uint16, np.uint16, np.uint8, np.uint8)
-        packed = (
-            getattr(spikes, n).astype(kind) for n, kind in zip(("x", "y", "channel", "layer"), small, strict=True)
-        )
-        block = Block(start, stop, {name: np.array(rows[name]) for name in COLUMNS}, spikes.t_us, *packed)
+        block = packed(start, stop, rows, spikes)
         self.blocks.append(block)
         self._bytes += block.bytes_()
 
@@ -156,7 +170,7 @@ class _Run:
         """Whether to step on with the cursor at `at_us`: not too far ahead, not beyond the memory."""
         if self.complete or self.until_us >= at_us + AHEAD_US:
             return False
-        while self._bytes > RESULT_BYTES and len(self.blocks) > 1 and self.blocks[0].stop_us < at_us - _LEAD_US[1]:
+        while self._bytes > RESULT_BYTES and len(self.blocks) > 1 and self.blocks[0].stop_us < at_us - LEAD_US[1]:
             self._bytes -= self.blocks.pop(0).bytes_()
             self.from_us = self.blocks[0].start_us
         return self._bytes <= RESULT_BYTES or self.until_us <= at_us + BLOCK_US
@@ -176,7 +190,7 @@ class Analysis:
         self._asked_s = 0.0
         self._at_us = source.start_us
         self._closed = False
-        self._run: _Run | None = None
+        self._run: Run | None = None
         self._published_s = 0.0
         self._jobs: list[Callable[[], None]] = []
         self.results: Results | None = None
@@ -268,7 +282,7 @@ class Analysis:
             self._say("")
         if self.measured is None or self.measured.key == key_of(wanted) or not measurable(wanted):
             return 0
-        rest = self._asked_s + _SETTLE_S - time.perf_counter()
+        rest = self._asked_s + SETTLE_S - time.perf_counter()
         if rest > 0:
             return rest
         self._say("measuring contrast and radius")
@@ -308,8 +322,8 @@ class Analysis:
         anchor = self._anchor(at_us)
         ahead = min(at_us + BLOCK_US, self._source.stop_us)
         events = int(self._source.count(np.array([anchor, ahead]))[0])
-        if events > _QUICK_EVENTS and self._run is not None:
-            lead = max(_LEAD_US[0], min(_LEAD_US[1], round((ahead - anchor) * _QUICK_EVENTS / events)))
+        if events > QUICK_EVENTS and self._run is not None:
+            lead = max(LEAD_US[0], min(LEAD_US[1], round((ahead - anchor) * QUICK_EVENTS / events)))
             begin = max(anchor, at_us - lead)
             if begin > anchor:
                 self._start(wanted, begin, ahead)
@@ -318,16 +332,16 @@ class Analysis:
 
     def _anchor(self, at_us: int) -> int:
         start = self._source.start_us
-        return start if at_us - start <= _NEAR_US else at_us - _LEAD_US[1]
+        return start if at_us - start <= _NEAR_US else at_us - LEAD_US[1]
 
     def _start(self, wanted: Settings, start_us: int, stop_us: int | None = None) -> None:
         network = self.network(wanted)
         network.check_size(*self._source.size)
-        self._run = _Run(self._source, wanted, network, start_us, stop_us)
+        self._run = Run(self._source, wanted, network, start_us, stop_us)
         if self.results is not None and self.results.settings is wanted:
             self._run.seconds = self.results.seconds  # of the first that was shown
 
-    def _step(self, run: _Run, at_us: int) -> None:
+    def _step(self, run: Run, at_us: int) -> None:
         run.step()
         now = time.perf_counter()
         reached = run.until_us > at_us or run.complete
@@ -340,7 +354,7 @@ class Analysis:
         if reached or shown is None or (shown.settings is run.settings and not shown.provisional):
             self._publish(run)
 
-    def _publish(self, run: _Run) -> None:
+    def _publish(self, run: Run) -> None:
         self.results, self._published_s = run.results(), time.perf_counter()
         if not run.provisional:
             self.whole = self.results

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from velocell import provenance
 from velocell.colors import EVENT, OFF, ON, OUTSIDE, band_color, hex_color
@@ -21,24 +22,39 @@ _CURVE_POINTS = 72
 _CURVE_REACH = 6.0  # times slower than the slowest edge, and faster than the fastest
 
 
+def rates(source: Source, edges_us: NDArray[np.int64]) -> dict[str, Any]:
+    """The timeline's span, and events per second between its edges."""
+    seconds = np.maximum(np.diff(edges_us), 1) * 1e-6
+    rate = np.round(source.count(edges_us) / seconds, 1)
+    return {"start_us": int(edges_us[0]), "stop_us": int(edges_us[-1]), "rate": rate.tolist()}
+
+
+def activity(results: Results, edges_us: NDArray[np.int64]) -> list[list[int]]:
+    """Spikes of the final channels between the edges, of blocks that lie between two edges each."""
+    network = results.network
+    bands = 0 if network.bands is None else len(network.bands)
+    counts = np.zeros((bands, len(edges_us) - 1), np.int64)
+    for block in results.between(int(edges_us[0]), int(edges_us[-1])):
+        final = block.channel[block.layer == len(network.layers) - 1]
+        place = int(np.searchsorted(edges_us, block.start_us, side="right")) - 1
+        counts[:, max(place, 0)] += np.bincount(final[final < bands], minlength=bands)
+    return [row.tolist() for row in counts]
+
+
 def facts(source: Source, speeds: tuple[float, ...]) -> dict[str, Any]:
     """What does not change: the recording, its event rate, what can be tuned, the colours of events."""
-    edges = bin_edges(source)
-    seconds = np.maximum(np.diff(edges), 1) * 1e-6
     return {
         "version": provenance.version(),
         "file": source.name,
         "title": source.title,
         "size": list(source.size),
-        "start_us": source.start_us,
-        "stop_us": source.stop_us,
+        **rates(source, bin_edges(source)),
         "events": source.events,
         "polarity": source.polarity,
         "notes": list(source.notes),
         "knobs": knobs(),
         "speeds": list(speeds),
         "span_us": list(SPAN_US),
-        "rate": np.round(source.count(edges) / seconds, 1).tolist(),
         "colors": {"event": EVENT, "on": ON, "off": OFF, "outside": hex_color(OUTSIDE)},
     }
 

@@ -262,7 +262,8 @@ class _Page:
         if found and not found["complete"] and time.monotonic() - told.get("at", 0.0) < _PARTIAL_S:
             return  # the picture comes first
         told["at"] = time.monotonic()
-        for kind, make in (("results", session.results), ("curves", session.curves)):
+        parts = (("timeline", session.timeline), ("results", session.results), ("curves", session.curves))
+        for kind, make in parts:
             content = await asyncio.to_thread(make)
             if content and content != told.get(kind):
                 told[kind] = content

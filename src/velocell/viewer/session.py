@@ -27,6 +27,11 @@ from velocell.viewer.view import View, paint
 SPEEDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _FRAME_S = 0.012  # a picture this young serves every tab
 
+COMMANDS = frozenset(
+    ("play", "pause", "seek", "step", "set_speed", "loop", "show", "select", "jump", "tune", "reset", "measure_curves",
+     "mark", "unmark")
+)  # fmt: skip
+
 
 class Session:
     """One recording on show. Its methods are what a page can ask for; `handle` calls them by name.
@@ -35,13 +40,17 @@ class Session:
     `revision` grows with every change; `on_change` is called then, from any thread.
     """
 
+    commands = COMMANDS
+
     def __init__(
         self, source: Source, settings: Settings, *, playing: bool = False,
         on_change: Callable[[], None] = lambda: None, clock: Callable[[], float] = time.monotonic,
+        analysis: Callable[[Any, Callable[[], None]], Any] = Analysis,
     ) -> None:  # fmt: skip
         self.source, self.initial, self.settings = source, settings, settings
         self.revision, self.view, self.speed = 0, View(channels=_final_channels(settings.bands)), _start_speed(source)
-        self.playing, self.looping, self.span = playing, True, (source.start_us, source.stop_us)
+        self.playing, self.looping = playing, True
+        self._part: tuple[int, int] | None = None
         self.selected: int | None = None
         self.labels = Labels(source.size)
         self._on_change, self._clock = on_change, clock
@@ -53,7 +62,7 @@ class Session:
         self._found: tuple[Results | None, dict[str, Any]] = (None, {})
         self._file_state: str | None = None
         settings.build(polarity=source.polarity).check_size(*source.size)
-        self._analysis = Analysis(source, self._changed)
+        self._analysis: Analysis = analysis(source, self._changed)
         self._analysis.request(settings, self._at_us)
 
     def close(self) -> None:
@@ -61,6 +70,11 @@ class Session:
         self._analysis.close()
 
     # --- playing ------------------------------------------------------------------------------------
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The part [start, stop) that is played: one that was chosen, or all."""
+        return self._part or (self.source.start_us, self.source.stop_us)
 
     def at_us(self) -> int:
         """Where the cursor stands now."""
@@ -97,7 +111,7 @@ class Session:
             self._at_us = int(min(max(number(t_us, "time"), self.source.start_us), self.source.stop_us))
             self._since_s = self._clock()
             if not self.span[0] <= self._at_us <= self.span[1]:
-                self.span = (self.source.start_us, self.source.stop_us)
+                self._part = None
             self._changed()
         self._analysis.watch(self._at_us)
 
@@ -124,7 +138,8 @@ class Session:
             stop = self.source.stop_us if stop_us is None else min(int(number(stop_us, "time")), self.source.stop_us)
             if stop <= start:
                 raise OptionError("a part to loop over must have a length; drag over the timeline")
-            self.looping, self.span = bool(on), (start, stop)
+            self.looping = bool(on)
+            self._part = None if start_us is None and stop_us is None else (start, stop)
             self._at_us = min(max(self._at_us, start), stop)
             self._changed()
 
@@ -248,6 +263,7 @@ class Session:
                 "speed": self.speed,
                 "loop": self.looping,
                 "span": list(self.span),
+                "part": self._part is not None,
                 "view": {**asdict(self.view), "channels": [list(pair) for pair in self.view.channels]},
                 "settings": settings.to_dict(),
                 "command": settings.command(self.source.name),
@@ -279,6 +295,10 @@ class Session:
             }
             self._found = (results, found)
         return self._found[1]
+
+    def timeline(self) -> dict[str, Any]:
+        """What moves of the timeline: of a recording, nothing."""
+        return {}
 
     def curves(self) -> dict[str, Any]:
         """Predicted tuning curves of the network on show, and the measured ones where they are its own."""
@@ -316,7 +336,7 @@ class Session:
     def handle(self, message: Any) -> None:
         """Carry out {"do": name, ...arguments}. Raises VelocellError for what cannot be understood."""
         name = message.get("do") if isinstance(message, dict) else None
-        if not isinstance(name, str) or name not in COMMANDS:
+        if not isinstance(name, str) or name not in self.commands:
             raise OptionError(f"the page asked for {name!r}, which is unknown; reload it")
         arguments = {key: value for key, value in message.items() if key != "do"}
         try:
@@ -335,12 +355,6 @@ class Session:
     def _changed(self) -> None:
         self.revision += 1
         self._on_change()
-
-
-COMMANDS = frozenset(
-    ("play", "pause", "seek", "step", "set_speed", "loop", "show", "select", "jump", "tune", "reset", "measure_curves",
-     "mark", "unmark")
-)  # fmt: skip
 
 
 def _final_channels(bands: Bands) -> tuple[tuple[int, int], ...]:

@@ -144,9 +144,12 @@ class Settings:
         )
         return network if self.threshold == 1 else _with_thresholds(network, self.threshold)
 
-    def command(self, file: str) -> str:
-        """The command line that makes the same table."""
-        words = ["velocell", "detect", file]
+    def command(self, file: str, live_size: tuple[int, int] | None = None) -> str:
+        """The command line that makes the same table of a file, or, given the sensor's size, of a live source
+        (there without the region)."""
+        words = ["velocell", "detect" if live_size is None else "live", file]
+        if live_size is not None and not file.startswith("replay:"):
+            words += ["--size", "{}x{}".format(*live_size)]
         if self.is_plain():
             words += ["--bands", ",".join(f"{edge:g}" for edge in self.bands.edges)]
             if self.bands.names != Bands(self.bands.edges).names:
@@ -162,11 +165,11 @@ class Settings:
             words += ["--polarity", self.polarity]
         if not self.mask_hot:
             words.append("--no-mask-hot")
-        if self.region is not None:
+        if self.region is not None and live_size is None:
             words += ["--roi", ",".join(map(str, self.region))]
         if self.every_us != 5_000:
             words += ["--every", format_time(self.every_us)]
-        return shlex.join([*words, "-o", "tracks.csv"])
+        return shlex.join([*words, "-o", "tracks.csv" if live_size is None else "tracks.jsonl"])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name, for the page and for provenance."""

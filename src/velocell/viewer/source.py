@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,10 @@ class Source(Protocol):
     def polarity(self) -> bool: ...
     @property
     def notes(self) -> tuple[str, ...]: ...
+    @property
+    def growing(self) -> bool:
+        """Whether more is to come; start and stop move then."""
+        ...
 
     def window(self, start_us: int, stop_us: int) -> Recording:
         """The events in [start, stop), with that span. Raises RecordingError where the file is gone."""
@@ -81,6 +85,7 @@ class InMemory:
     recording: Recording
     file: Path | None = None
     title: str = ""
+    growing: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -146,6 +151,8 @@ class _Column:
 
 class Windowed:
     """A recording of any size, of which only windows are in memory. Made by `stored` and `spooled`."""
+
+    growing = False
 
     def __init__(
         self, path: Path, columns: Mapping[str, _Column], scalars: Mapping[str, int], notes: tuple[str, ...],

@@ -1,13 +1,13 @@
 // The page: what it knows, what it asks for, and how keys and buttons lead there.
 import { $, make, seconds, span } from "./draw.js";
 import { Marks } from "./labels.js";
+import { Live } from "./live.js";
 import { Stage } from "./stage.js";
 import { Table } from "./table.js";
 import { Timeline } from "./timeline.js";
 import { Tuner } from "./tuner.js";
 import { Wire } from "./wire.js";
 
-const AHEAD = 2; // pictures that are asked for before one has come
 const store = { facts: null, state: null, results: null, curves: null, now: null };
 const asked = { pictures: 0, since: 0, stale: false };
 const count = { pictures: 0, results: 0 };
@@ -44,6 +44,7 @@ const ask = {
   region: (region) => { send("tune", { region }); if (region) useTool("look"); },
   mark: (x, y) => send("mark", { id: marks.id(), x, y, radius: marks.radius() }),
   unmark: (values) => send("unmark", values),
+  follow: () => send("follow"),
 };
 
 const stage = new Stage(store, ask);
@@ -51,6 +52,7 @@ const timeline = new Timeline(store, ask);
 const tuner = new Tuner(store, ask);
 const table = new Table(store, ask);
 const marks = new Marks(store, ask);
+const live = new Live(store, ask);
 
 function show(values) {
   send("show", values);
@@ -64,8 +66,7 @@ function pump() {
 }
 
 function request() {
-  const wanted = store.state && !document.hidden && (store.state.playing || asked.stale);
-  while (wanted && asked.pictures < AHEAD && (store.state.playing || asked.stale)) {
+  while (store.state && !document.hidden && (live.due(asked.pictures, performance.now() - asked.since) || (asked.stale && asked.pictures < 2))) {
     asked.stale = false;
     asked.pictures += 1;
     asked.since = performance.now();
@@ -82,15 +83,18 @@ const hearers = {
     store.facts = facts;
     store.state = null;
     said = {};
+    live.timeline({});
     const length = seconds(facts.stop_us - facts.start_us, facts.stop_us - facts.start_us < 1e7 ? 2 : 0);
-    $("facts").replaceChildren(make("b", { title: facts.file }, facts.title), `  ${facts.size.join("×")} px · ${length} s · ${facts.events.toLocaleString("en")} events`);
+    const held = facts.live ? `at most ${length} s held` : `${length} s · ${facts.events.toLocaleString("en")} events`;
+    $("facts").replaceChildren(make("b", { title: facts.file }, facts.title), `  ${facts.size.join("×")} px · ${held}`);
     $("facts").title = facts.notes.join("; ");
     document.title = `${facts.title} · Velocell`;
     $("speed").replaceChildren(...facts.speeds.map((speed) => make("option", { value: speed }, `${speed}×`)));
     $("polarity").hidden = !facts.polarity;
     tuner.build(facts.knobs);
     stage.tables = null;
-    $("state").hidden = true;
+    if (facts.live) stateText(`Waiting for events from ${facts.title} …`);
+    else $("state").hidden = true;
   },
   state: (state) => {
     store.state = state;
@@ -105,6 +109,7 @@ const hearers = {
     asked.stale = true;
     if (store.state) update();
   },
+  timeline: (changed) => { live.timeline(changed); timeline.board.redraw(); },
   curves: (curves) => { store.curves = curves; tuner.update(); },
   refused: ({ text }) => { notice(text); tuner.update(true); },
   unpainted: ({ text }) => { asked.pictures = Math.max(0, asked.pictures - 1); notice(text); },
@@ -120,6 +125,7 @@ function hear(message) {
   count.pictures += 1;
   store.now = message.t_us;
   stage.show(message);
+  request();
   clock();
   timeline.board.redraw();
   if (!$("tab-objects").hidden) table.paths.redraw();
@@ -146,9 +152,10 @@ function notice(text, good = false) {
 
 function clock() {
   if (!store.facts) return;
-  const { start_us: start, stop_us: stop } = store.facts;
+  const { start_us: start, stop_us: stop, first_us: first } = store.facts;
   const digits = stop - start < 1e7 ? 4 : 3;
-  $("clock").replaceChildren(`${seconds((store.now ?? start) - start, digits)} `, make("small", {}, `/ ${seconds(stop - start, digits)} s`));
+  const whole = store.facts.live ? "s" : `/ ${seconds(stop - start, digits)} s`;
+  $("clock").replaceChildren(`${seconds((store.now ?? first) - first, digits)} `, make("small", {}, whole));
 }
 
 // What was shown last, so that only what has changed is made anew.
@@ -162,6 +169,8 @@ function fresh(name, values) {
 
 function update() {
   const { state } = store, { view } = state;
+  if (state.live?.begun) $("state").hidden = true;
+  live.update();
   $("play").classList.toggle("on", state.playing);
   $("play").setAttribute("aria-label", state.playing ? "Pause" : "Play");
   $("loop").classList.toggle("on", state.loop);
@@ -176,7 +185,7 @@ function update() {
   $("decay-text").textContent = span(view.span_us);
   if (fresh("chips", [state.channels, view.channels, view.membrane, state.settings.region, state.settings.contrast, state.measured?.too_sparse, state.analysed?.complete, store.results?.objects.length])) chips(state);
   const busy = state.doing || (state.analysed && !state.analysed.current ? "following the settings" : "");
-  const done = state.analysed?.complete ? `${(store.results?.objects ?? []).length || "no"} objects` : state.analysed ? "analysing" : "";
+  const done = state.analysed?.complete ? `${(store.results?.objects ?? []).length || "no"} objects` : state.analysed && !state.live ? "analysing" : "";
   $("doing").textContent = busy || done;
   $("doing").classList.toggle("busy", Boolean(busy));
   for (const name of ["error", "file"]) {
@@ -308,11 +317,11 @@ const KEYS = [
   [["Space"], "play or pause", playOrPause],
   [["ArrowRight"], "one interval on; Shift: one tick", (e) => send("step", { steps: 1, fine: e.shiftKey })],
   [["ArrowLeft"], "one interval back; Shift: one tick", (e) => send("step", { steps: -1, fine: e.shiftKey })],
-  [["Home"], "to the start", () => ask.seek(store.facts.start_us)],
-  [["End"], "to the end", () => ask.seek(store.facts.stop_us)],
+  [["Home"], "to the start, or to what is held of a stream", () => ask.seek(store.facts.held_us ?? store.facts.start_us)],
+  [["End"], "to the end, or along with a stream", () => (store.state.live?.growing ? ask.follow() : ask.seek(store.facts.stop_us))],
   [[","], "slower", () => faster(-1)],
   [["."], "faster", () => faster(1)],
-  [["l"], "loop", () => send("loop", { on: !store.state.loop, start_us: store.state.span[0], stop_us: store.state.span[1] })],
+  [["l"], "loop", () => { const [from, to] = store.state.part ? store.state.span : [null, null]; send("loop", { on: !store.state.loop, start_us: from, stop_us: to }); }],
   [["["], "events fade faster", () => decay(1 / 1.25)],
   [["]"], "events stay longer", () => decay(1.25)],
   [["e"], "surface, counts or no events", nextMode],

@@ -34,7 +34,7 @@ export class Marks {
       const drop = make("button", { title: "Forget this object" }, "×");
       drop.onclick = (event) => { event.stopPropagation(); this.ask.unmark({ id }); };
       const row = make("tr", { onclick: () => { $("label-id").value = id; this.ask.seek(marks[0].t_us); } });
-      row.append(...[`#${id}`, String(marks.length), seconds(marks[0].t_us - facts.start_us), seconds(marks.at(-1).t_us - facts.start_us)].map((text) => make("td", {}, text)), make("td", { className: "n" }, drop));
+      row.append(...[`#${id}`, String(marks.length), seconds(marks[0].t_us - facts.first_us), seconds(marks.at(-1).t_us - facts.first_us)].map((text) => make("td", {}, text)), make("td", { className: "n" }, drop));
       return row;
     });
     $("label-list").replaceChildren(rows.length ? make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)) : make("p", { className: "empty" }, "Nothing is marked yet."));

@@ -61,7 +61,7 @@ export class Table {
       const row = make("tr", { onclick: () => this.ask.jump(item.id), className: item.id === store.state.selected ? "on" : "" }, cell(`#${item.id}`, false));
       row.dataset.id = item.id;
       row.append(make("td", {}, make("i", { color: this.band(item.band).color }), this.band(item.band).name), this.speed(item), cell(number(item.radius, 1)));
-      row.append(cell(seconds(item.from_us - store.facts.start_us, 2)), cell(seconds(item.to_us - store.facts.start_us, 2)));
+      row.append(cell(seconds(item.from_us - store.facts.first_us, 2)), cell(seconds(item.to_us - store.facts.first_us, 2)));
       return row;
     }));
     $("count").textContent = all.length || "";

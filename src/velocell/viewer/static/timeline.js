@@ -46,7 +46,7 @@ export class Timeline {
   draw(context, width, height) {
     const { facts, state, results } = this.store;
     if (!facts || !state) return;
-    this.layer.show(context, width, height, [facts, results, state.bands.map((band) => band.color).join()]);
+    this.layer.show(context, width, height, [facts, facts.stop_us, results, state.bands.map((band) => band.color).join()]);
     const across = (t) => ((t - facts.start_us) / Math.max(facts.stop_us - facts.start_us, 1)) * width;
     const done = state.analysed;
     if (done) {
@@ -55,14 +55,18 @@ export class Timeline {
       context.fillStyle = ink("muted");
       context.fillRect(across(done.from_us), 0, across(done.until_us) - across(done.from_us), 2);
     }
+    if (facts.held_us > facts.start_us) {
+      context.fillStyle = faint("#808a98", 0.16);
+      context.fillRect(0, 0, across(facts.held_us), height - 16);
+    }
     const part = this.drag?.part && this.drag.to !== undefined ? [this.drag.from, this.drag.to].sort((a, b) => a - b) : state.span;
-    if (part[0] > facts.start_us || part[1] < facts.stop_us) {
+    if (state.part || this.drag?.part) {
       context.fillStyle = faint("#808a98", 0.32);
       context.fillRect(0, 0, across(part[0]), height - 16);
       context.fillRect(across(part[1]), 0, width - across(part[1]), height - 16);
     }
     this.drawTimes(context, width, height, across);
-    const now = across(this.store.now ?? state.t_us);
+    const now = Math.min(across(this.store.now ?? state.t_us), width);
     context.strokeStyle = ink("strong");
     context.lineWidth = 1.5;
     context.beginPath();
@@ -78,12 +82,13 @@ export class Timeline {
   }
 
   drawActivity(context, width, height) {
-    const { results, state } = this.store;
+    const { facts, results, state } = this.store;
     const tall = height - 16 - state.bands.length * LANE - 3;
     context.fillStyle = ink("panel");
     context.fillRect(0, 0, width, height - 16);
     this.drawRate(context, width, tall);
-    if (results?.activity) this.drawBands(context, width, tall + 3, results.activity, state.bands);
+    const activity = facts.activity ?? results?.activity;
+    if (activity) this.drawBands(context, width, tall + 3, activity, state.bands);
   }
 
   drawRate(context, width, tall) {
@@ -121,7 +126,7 @@ export class Timeline {
   }
 
   drawTimes(context, width, height, across) {
-    const { start_us: start, stop_us: stop } = this.store.facts;
+    const { start_us: start, stop_us: stop, live } = this.store.facts;
     const step = niceStep((stop - start) / Math.max(width / 110, 1));
     context.fillStyle = ink("muted");
     context.font = "11px system-ui, sans-serif";
@@ -130,7 +135,7 @@ export class Timeline {
     for (let t = 0; t <= stop - start; t += step) {
       const x = across(start + t);
       context.textAlign = x < 20 ? "left" : x > width - 24 ? "right" : "center";
-      context.fillText(`${seconds(t, digits)} s`, x, height);
+      context.fillText(`${seconds(live ? start + t - stop : t, digits)} s`, x, height);
     }
     if (this.hover !== null && this.hover !== undefined) {
       const x = across(this.hover);

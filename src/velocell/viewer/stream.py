@@ -1,0 +1,212 @@
+"""A live source as the viewer's source: the newest part of the stream is held, the rest forgotten.
+
+A thread takes blocks off the source and copies them into pages of equal size. Times are settled in steps of a
+millisecond: once an event of a later millisecond has come, what comes for earlier ones is late and left out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from threading import Event, Lock, Thread
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velocell import live
+from velocell.errors import VelocellError
+from velocell.formats.source import joined
+from velocell.hygiene import mask_pixels
+from velocell.pipeline import BLOCK_US
+from velocell.recording import Recording
+
+HOLD_US = 30_000_000
+"""So much of the stream is held,"""
+HOLD_BYTES = 256 << 20
+"""unless its events (13 bytes each) take more than this: about 20 million."""
+SETTLE_US = 1_000
+
+_PAGE_EVENTS = 1 << 16
+_PAGE_BYTES = 13 * _PAGE_EVENTS
+_GATHER_S = 0.004
+_TELL_US = 5_000  # listeners are told of new events at most so often, in the stream's time
+
+
+class _Page:
+    """Columns that are filled from the front; what was once read never changes."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.t = np.empty(_PAGE_EVENTS, np.int64)
+        self.x, self.y = np.empty((2, _PAGE_EVENTS), np.uint16)
+        self.p = np.empty(_PAGE_EVENTS, np.bool_)
+
+    def append(self, block: Recording, first: int) -> int:
+        """Take the block's events from `first` on, as many as fit; the first that did not."""
+        last = min(len(block), first + _PAGE_EVENTS - self.n)
+        here = slice(self.n, self.n + last - first)
+        self.t[here], self.x[here], self.y[here] = block.t_us[first:last], block.x[first:last], block.y[first:last]
+        if block.p is not None:
+            self.p[here] = block.p[first:last]
+        self.n = here.stop
+        return last
+
+
+_NOTHING = _Page()
+
+
+class Stream:
+    """What is held of a live source, as `viewer.source.Source` describes it; start and stop move.
+
+    hot: pixels (n, 2) whose events are left out from now on.
+    late: events of times that were settled, left out. failure: why the source ended, if not by itself.
+    `listen` sets who is told of new events and of the end, from the stream's thread.
+    """
+
+    def __init__(self, source: live.Source) -> None:
+        self.name, self.title, self.size = source.name, source.name, source.size
+        self.growing, self.late, self.polarity = True, 0, True
+        self.start_us = self.stop_us = self.first_us = 0
+        self.failure: str | None = None
+        self._source, self._stop, self._lock = source, Event(), Lock()
+        self._pages: deque[_Page] = deque()
+        self._waiting: list[Recording] = []
+        self._newest_us: int | None = None
+        self.hot = np.zeros((0, 2), np.int64)
+        self._heard_s = time.monotonic()
+        self._listener: Callable[[], None] = lambda: None
+        self._thread = Thread(target=self._take, name="velocell-stream", daemon=True)
+        self._thread.start()
+
+    @property
+    def events(self) -> int:
+        """How many are held."""
+        with self._lock:
+            return sum(page.n for page in self._pages)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        hot = (f"without {len(self.hot)} hot pixels",) if len(self.hot) else ()
+        return (*self._source.notes(), f"{self.late} events late, left out", *hot)
+
+    @property
+    def silent_s(self) -> float:
+        """How long nothing has come."""
+        return time.monotonic() - self._heard_s
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        self._listener = listener
+
+    def window(self, start_us: int, stop_us: int) -> Recording:
+        with self._lock:
+            pages = [(page, page.n) for page in self._pages]
+            held = self.start_us, self.stop_us
+        start = min(max(start_us, held[0]), held[1])
+        stop = max(start, min(stop_us, held[1]))
+        parts: list[list[Any]] = []
+        for page, n in pages:
+            if n and page.t[0] < stop and page.t[n - 1] >= start:
+                first, last = np.searchsorted(page.t[:n], [start, stop])
+                parts.append([column[first:last] for column in (page.t, page.x, page.y, page.p)])
+        parts = parts or [[column[:0] for column in (_NOTHING.t, _NOTHING.x, _NOTHING.y, _NOTHING.p)]]
+        t, x, y, p = parts[0] if len(parts) == 1 else (np.concatenate(column) for column in zip(*parts, strict=True))
+        # Sorted and inside the sensor already: from_arrays would look at every event once more.
+        width, height = self.size
+        return Recording(t, x, y, p if self.polarity else None, width, height, start, stop, self.name)
+
+    def count(self, edges_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        with self._lock:
+            pages = [(page, page.n) for page in self._pages]
+        below = np.zeros(len(edges_us), np.int64)
+        for page, n in pages:
+            below += np.searchsorted(page.t[:n], edges_us)
+        return np.diff(below)
+
+    def edges(self) -> NDArray[np.int64]:
+        """Of the timeline: HOLD_US in steps of the analysis' blocks, up to now."""
+        stop = -(-self.stop_us // BLOCK_US) * BLOCK_US
+        return np.arange(stop - HOLD_US, stop + 1, BLOCK_US)
+
+    def check(self) -> str | None:
+        return self.failure
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._source.close()
+
+    # --- the thread ---------------------------------------------------------------------------------
+
+    def _take(self) -> None:
+        told_us = 0
+        try:
+            for block in self._source.blocks(self._stop):
+                self.feed(block)
+                if self.stop_us >= told_us + _TELL_US:
+                    told_us = self.stop_us
+                    self._listener()
+                if not self._source.waits:  # larger blocks cost less, and leave more for the rest of the program
+                    self._stop.wait(_GATHER_S)
+        except VelocellError as error:
+            self.failure = str(error)
+        except Exception as error:
+            self.failure = f"an internal error ({type(error).__name__}: {error}); please report it"
+        if self._newest_us is not None:
+            self._settle(max(self._source.stop_us or 0, self._newest_us + 1))
+        self.growing = False
+        self._listener()
+
+    def feed(self, block: Recording) -> None:
+        """Take a block; one without events says that time has passed."""
+        newest_us = int(block.t_us[-1]) if len(block) else block.stop_us
+        if self._newest_us is None:
+            if not len(block):
+                return
+            self.polarity = block.p is not None
+            self.start_us = self.stop_us = self.first_us = int(block.t_us[0]) // SETTLE_US * SETTLE_US
+        if len(block):
+            self._heard_s = time.monotonic()
+            if len(self.hot):
+                block = mask_pixels(block, self.hot)
+            late = int(np.searchsorted(block.t_us, self.stop_us))
+            self.late += late
+            self._waiting.append(block.slice(late, len(block)))
+        self._newest_us = max(newest_us, self._newest_us or 0)
+        settled_us = self._newest_us // SETTLE_US * SETTLE_US
+        if settled_us > self.stop_us:
+            self._settle(settled_us)
+
+    def _settle(self, until_us: int) -> None:
+        """What waits and is earlier goes into the pages; what is too old or too much goes out of them."""
+        ready, self._waiting = self._cut(until_us)
+        with self._lock:
+            first = 0
+            while first < len(ready):
+                if not self._pages or self._pages[-1].n == _PAGE_EVENTS:
+                    self._pages.append(_Page())
+                first = self._pages[-1].append(ready, first)
+            self.start_us = max(self.start_us, until_us - HOLD_US)
+            while self._pages and self._too_much():
+                gone = self._pages.popleft()
+                self.start_us = max(self.start_us, int(gone.t[gone.n - 1]) + 1)
+            self.stop_us = until_us
+
+    def _too_much(self) -> bool:
+        oldest = self._pages[0]
+        return bool(oldest.t[oldest.n - 1] < self.start_us or len(self._pages) * _PAGE_BYTES > HOLD_BYTES)
+
+    def _cut(self, until_us: int) -> tuple[Any, list[Recording]]:
+        """The waiting events before `until_us`, in order of time, and the rest."""
+        if not self._waiting:
+            return (), []
+        whole = joined(self._waiting)
+        if (np.diff(whole.t_us) < 0).any():
+            order = np.argsort(whole.t_us, kind="stable")
+            p = None if whole.p is None else whole.p[order]
+            whole = replace(whole, t_us=whole.t_us[order], x=whole.x[order], y=whole.y[order], p=p)
+        k = int(np.searchsorted(whole.t_us, until_us))
+        rest = whole.slice(k, len(whole))
+        return whole.slice(0, k), [rest] if len(rest) else []
