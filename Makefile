@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORE := CMakeLists.txt pyproject.toml $(wildcard native/*)
 
-.PHONY: help demo test lint types unit bench sanitize clean
+.PHONY: help demo test lint types unit bench docs sanitize clean
 
 help:  ## This list.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,13 @@ unit: .venv/tested
 
 bench: .venv/tested  ## Speed and cost of the engines, as JSON and plots in ./bench
 	$(BIN)/python -m benchmarks.engine --out bench
+
+.venv/documented: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	@touch $@
+
+docs: .venv/documented  ## These pages as a website in build/docs; a warning is an error.
+	$(BIN)/sphinx-build -W --keep-going -q docs build/docs
 
 # A package of its own in build/sanitize. Without site (-S) the editable install cannot take its place.
 SANITIZED = LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \

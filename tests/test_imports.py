@@ -21,17 +21,18 @@ SOURCE = Path(velocell.__file__).parent
 
 # part: (its modules, the parts it may import)
 PARTS: dict[str, tuple[str, str]] = {
-    "data": ("errors files units integrity recording spikes tracks kernels neurons shapes", ""),
+    "data": ("errors files units integrity recording spikes tracks objects kernels neurons shapes showing", ""),
     "network": ("network", "data"),
     "models": ("architectures calibrate engines", "data network"),
     "scenes": ("simulate formats evaluate hygiene lens geometry regions counting exports reshape", "data"),
     "detector": ("detect", "data network"),
     "whole": ("pipeline provenance labels fitting", "data network models scenes detector"),
-    "pictures": ("colors frames painting overlay plots video", "data network"),
-    "studies": ("summary passages tuning", "data network models scenes pictures"),
+    "pictures": ("colors frames painting overlay figures plots plots_network video display", "data network"),
+    "studies": ("summary passages tuning receptive", "data network models scenes pictures"),
+    "paper": ("report", "data network models scenes detector whole pictures studies"),
     "stream": ("live", "data network models scenes detector whole"),
-    "page": ("viewer", "data network models scenes detector whole pictures studies"),
-    "program": ("cli demo __main__", "data network models scenes detector whole pictures studies page stream"),
+    "page": ("viewer", "data network models scenes detector whole pictures studies stream"),
+    "program": ("cli demo __main__", "data network models scenes detector whole pictures studies paper page stream"),
     "names": ("__init__", "data network models scenes detector whole pictures"),
 }
 
