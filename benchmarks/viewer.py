@@ -35,7 +35,7 @@ from velocell.simulate import random_scene, simulate
 
 _DRAG = """
 const done = arguments[arguments.length - 1], edge = arguments[0];
-const { store, tuner, count } = window.velocell, results = store.results, started = performance.now();
+const { store, tuner, stage } = window.velocell, results = store.results, started = performance.now();
 const edges = [...store.state.settings.bands.edges];
 edges[1] = edge;
 tuner.ask.tune({ edges });
@@ -43,8 +43,8 @@ let current = null, seen = null;
 (function look() {
   const { settings, analysed } = store.state, now = performance.now() - started;
   if (settings.bands.edges[1] === edge && analysed.current) {
-    current ??= count.pictures;
-    if (seen === null && count.pictures > current) seen = now;
+    current ??= stage.drawn.count;
+    if (seen === null && stage.drawn.count > current) seen = now;
     if (seen !== null && analysed.complete && store.results !== results) return done([seen, now]);
   }
   if (now > 20000) return done(null);
@@ -174,7 +174,7 @@ def viewer(browser: Any, file: Path | str, *more: str, wait_for: str = "analysed
 
 
 def pictures(browser: Any) -> int:
-    return int(browser.execute_script("return window.velocell.count.pictures"))
+    return int(browser.execute_script("return window.velocell.stage.drawn.count"))
 
 
 def settle(browser: Any) -> None:

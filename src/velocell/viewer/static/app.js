@@ -1,7 +1,7 @@
 // The page: what it knows, what it asks for, and how keys and buttons lead there.
 import { $, make, seconds, span } from "./draw.js";
 import { Marks } from "./labels.js";
-import { Live } from "./live.js";
+import { AHEAD, Live } from "./live.js";
 import { Stage } from "./stage.js";
 import { Table } from "./table.js";
 import { Timeline } from "./timeline.js";
@@ -10,7 +10,6 @@ import { Wire } from "./wire.js";
 
 const store = { facts: null, state: null, results: null, curves: null, now: null };
 const asked = { pictures: 0, since: 0, stale: false };
-const count = { pictures: 0, results: 0 };
 let wire;
 
 // --- asking ---
@@ -58,7 +57,7 @@ function show(values) {
   send("show", values);
 }
 
-/** Asks for pictures as long as something moves or has changed. */
+/** Asks for pictures as long as something moves or has changed, at most one for each frame of the screen. */
 function pump() {
   if (asked.pictures > 0 && performance.now() - asked.since > 5000) asked.pictures = 0; // lost
   request();
@@ -66,12 +65,12 @@ function pump() {
 }
 
 function request() {
-  while (store.state && !document.hidden && (live.due(asked.pictures, performance.now() - asked.since) || (asked.stale && asked.pictures < 2))) {
-    asked.stale = false;
-    asked.pictures += 1;
-    asked.since = performance.now();
-    send("picture");
-  }
+  if (!store.state || document.hidden) return;
+  if (!live.due(asked.pictures, performance.now() - asked.since) && !(asked.stale && asked.pictures < AHEAD)) return;
+  asked.stale = false;
+  asked.pictures += 1;
+  asked.since = performance.now();
+  send("picture");
 }
 
 // --- hearing ---
@@ -105,7 +104,6 @@ const hearers = {
   },
   results: (results) => {
     store.results = results;
-    count.results += 1;
     asked.stale = true;
     if (store.state) update();
   },
@@ -122,10 +120,9 @@ function hear(message) {
     return;
   }
   asked.pictures = Math.max(0, asked.pictures - 1);
-  count.pictures += 1;
   store.now = message.t_us;
   stage.show(message);
-  request();
+  if (store.state?.live?.following) request(); // does not wait for the next frame
   clock();
   timeline.board.redraw();
   if (!$("tab-objects").hidden) table.paths.redraw();
@@ -405,4 +402,4 @@ wire = new Wire(hear, (up) => {
 });
 requestAnimationFrame(pump);
 // For tests and measurements: what arrived so far.
-window.velocell = { store, count, stage, tuner, timeline };
+window.velocell = { store, stage, tuner, timeline };

@@ -2,7 +2,7 @@
 import { $, count, seconds } from "./draw.js";
 
 const SILENT_S = 1;
-const AHEAD = 2; // pictures that are asked for before one has come
+export const AHEAD = 2; // pictures that are asked for before one has come
 const EVERY_MS = 28; // every second frame of the screen
 
 export class Live {

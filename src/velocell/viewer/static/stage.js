@@ -13,6 +13,7 @@ export class Stage {
     this.zoom = 1;
     this.centre = null;
     this.picture = null;
+    this.drawn = { picture: null, count: 0 }; // pictures that were seen, for tests and benchmarks
     this.drag = null;
     this.pixels = document.createElement("canvas");
     this.board = new Board($("picture"), (context, width, height) => this.draw(context, width, height));
@@ -146,6 +147,7 @@ export class Stage {
   draw(context, width, height) {
     const { store, picture } = this;
     if (!store.facts || !picture || !store.state) return;
+    if (picture !== this.drawn.picture) this.drawn = { picture, count: this.drawn.count + 1 };
     const { k } = this.view();
     const [left, top] = this.toCanvas(-0.5, -0.5);
     const [w, h] = [picture.size[0] * k, picture.size[1] * k];
