@@ -16,7 +16,7 @@ help:  ## This list.
 
 # Editable: changes of the Python files need no new install, changes of the C++ core do.
 .venv/installed: .venv/made $(CORE)
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install --quiet --editable '.[viewer]'
 	@touch $@
 
 # Norse asks for torchvision, which it does not need for what is used here and which would bring
