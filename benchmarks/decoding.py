@@ -111,11 +111,7 @@ def report(cases: list[Case], n: int, runs: int, megabytes: int) -> str:
         if megabytes:
             lines += [
                 "",
-                *memory(
-                    [case for case in cases if case.suffix in (".raw", ".dat", ".aedat4", ".hdf5")],
-                    Path(folder),
-                    megabytes,
-                ),
+                *memory(cases, Path(folder), megabytes),
                 "",
                 *skipping([case for case in cases if case.suffix in (".raw", ".dat")], Path(folder), megabytes, runs),
             ]

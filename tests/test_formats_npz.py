@@ -16,7 +16,7 @@ from strategies import EPOCH_US, assert_same_recording, read_or_refused, recordi
 
 from velocell import formats
 from velocell.errors import RecordingError, VelocellError
-from velocell.formats import archive, npz
+from velocell.formats import archive
 from velocell.recording import Recording
 
 EVENTS: dict[str, Any] = {"t": np.array([5, 6, 6]), "x": np.array([1, 2, 3]), "y": np.array([4, 0, 0])}
@@ -113,20 +113,17 @@ def test_without_events(tmp_path: Path) -> None:
         ({"x": np.arange(2)}, "one entry per event, got lengths t 3, x 2, y 3"),
         ({"p": np.ones(4)}, "one entry per event, got lengths t 3, x 3, y 3, p 4"),
         ({"y": np.zeros((3, 1))}, r"y must be one-dimensional, got shape \(3, 1\)"),
-        ({"t": np.array([5, 7, 6])}, r"go back at 1 of 3 events, first at number 2 \(7 -> 6 us\); sort"),
-        ({"t": np.array([-5, 7, 8])}, "the first time in .* is -5 us"),
+        ({"t": np.array([-5, 7, 8])}, "the first time is -5 us"),
         ({"t": np.array([0.5, 7, 8])}, "must be whole numbers"),
         ({"t": np.array([5, np.nan, 8])}, "must be whole numbers"),
         ({"x": np.array([5, np.nan, 8])}, "must be whole numbers"),
-        ({"x": np.array([5, -1, 8])}, "number 1 with x = -1"),
-        ({"x": np.array([5, 10, 8]), "width": 10, "height": 10}, "outside the 10x10 sensor.*--size"),
         ({"p": np.array([0, 1, 7])}, "must hold only 0 and 1"),
         ({"width": 10}, "only one of 'width' and 'height'"),
         ({"width": 10.5, "height": 4}, "'width' must be one whole number"),
         ({"width": np.nan, "height": 4}, "'width' must be one whole number"),
         ({"width": np.arange(2), "height": 4}, "'width' must be one whole number"),
         ({"width": 0, "height": 4}, "sensor size 0x4"),
-        ({"start_us": 6}, r"outside the span \[6, 7\)"),
+        ({"start_us": 6}, "only one of 'start_us' and 'stop_us'"),
         ({"t": None, "t_us": np.arange(3), "channel": np.arange(3), "layer": np.arange(3)}, "holds spikes"),
     ],
 )
@@ -228,6 +225,24 @@ def test_encrypted(tmp_path: Path) -> None:
         formats.read(path)
 
 
+@pytest.mark.parametrize(
+    ("changes", "told", "times"),
+    [
+        ({"t": np.array([5, 7, 6])}, "1 steps back in time", [5, 6, 7]),
+        ({"x": np.array([5, -1, 8])}, "1 events outside the sensor", [5, 6]),
+        ({"x": np.array([5, 10, 8]), "width": 10, "height": 10}, "1 events outside the sensor", [5, 6]),
+        ({"start_us": 6, "stop_us": 7}, "1 events outside the span", [5, 6, 6]),
+    ],
+)
+def test_repaired_and_told(tmp_path: Path, changes: dict[str, Any], told: str, times: list[int]) -> None:
+    path = saved(tmp_path, **{**EVENTS, **changes})
+    recording = formats.read(path)
+    assert recording.t_us.tolist() == times
+    assert told in "; ".join(recording.notes)
+    with pytest.raises(RecordingError, match="read it without --strict"):
+        formats.open_recording(path, strict=True).read()
+
+
 @pytest.mark.parametrize("compress", [False, True])
 def test_memory(tmp_path: Path, compress: bool) -> None:
     n = 2_000_000
@@ -235,12 +250,12 @@ def test_memory(tmp_path: Path, compress: bool) -> None:
     path = tmp_path / "cam.npz"
     formats.write_npz(Recording.from_arrays(np.arange(n), zeros, zeros, zeros > 0), path, compress=compress)
     tracemalloc.start()
-    recording = npz.read(path)
+    events = sum(map(len, formats.open_recording(path).blocks()))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert len(recording) == n
-    # 13 bytes an event are the recording itself.
-    assert peak < 13 * n + 4_000_000
+    assert events == n
+    # 13 bytes an event would be the recording itself.
+    assert peak < 13 * n / 2
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from strategies import EPOCH_US, assert_same_recording, read_or_refused, recordi
 
 from velocell import formats
 from velocell.errors import RecordingError, VelocellError
-from velocell.formats import text, text_layout
+from velocell.formats import open_recording, source, text, text_layout
 from velocell.recording import Recording
 
 FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -74,9 +74,10 @@ class TestLayouts:
         columns = {"t": times, "x": X, "y": Y, "p": P}
         recording = read(path, rows(*(columns[name] for name in order), separator=separator))
         check(recording, polarity="p" in order)
-        assert f"columns {' '.join(order)} found by their values" in recording.notes[0]
-        assert ("times read as us" if times is T else "times read as s,") in recording.notes[1]
-        assert "101x81 inferred" in recording.notes[2]
+        notes = "; ".join(recording.notes)
+        assert f"columns {' '.join(order)} found by their values" in notes
+        assert ("times read as us" if times is T else "times read as s,") in notes
+        assert "101x81 inferred" in notes
 
     @pytest.mark.parametrize(
         ("header", "columns"),
@@ -112,7 +113,7 @@ class TestLayouts:
     def test_nanoseconds_since_1970(self, path: Path) -> None:
         recording = read(path, rows([1_000 * (EPOCH_US + t) for t in T], X, Y, P))
         assert recording.t_us.tolist() == [EPOCH_US + t for t in T]
-        assert "times read as ns" in recording.notes[1]
+        assert "times read as ns" in "; ".join(recording.notes)
 
     def test_microseconds_since_1970(self, path: Path) -> None:
         assert read(path, rows([EPOCH_US + t for t in T], X, Y, P)).t_us.tolist() == [EPOCH_US + t for t in T]
@@ -127,7 +128,7 @@ class TestLayouts:
         recording = read(path, "240 180\n" + rows(SECONDS, X, Y, P))
         check(recording)
         assert recording.size == (240, 180)
-        assert "sensor size 240x180 from the first lines" in recording.notes
+        assert open_recording(path).size_from == "from the first lines"
 
     @pytest.mark.parametrize("line", ["# width 240 height 180", "% Width: 240, Height: 180", "# width=240 height=180"])
     def test_size_in_a_comment(self, path: Path, line: str) -> None:
@@ -156,7 +157,7 @@ class TestLayouts:
         np.savetxt(path, np.column_stack([np.array(T) / 1e6, X, Y, P]), header="t x y p")
         recording = formats.read(path)
         check(recording)
-        assert "named in line 1" in recording.notes[0]
+        assert "named in line 1" in "; ".join(recording.notes)
 
     @pytest.mark.parametrize("content", ["t,x,y,p\n", "# t x y p", "64 48\n", "t,x,y\n# nothing\n\n"])
     def test_no_events(self, path: Path, content: str) -> None:
@@ -211,8 +212,24 @@ class TestOpenQuestions:
             read(path, rows(*columns))
 
     def test_unsorted_under_a_header(self, path: Path) -> None:
-        with pytest.raises(RecordingError, match=r"cam.txt go back at 1 of 3 events, first at number 2 \(7 -> 6 us\)"):
-            read(path, "t,x,y\n5,1,1\n7,1,1\n6,1,1\n")
+        recording = read(path, "t,x,y\n5,1,1\n7,1,1\n6,1,1\n")
+        assert recording.t_us.tolist() == [5, 6, 7]
+        assert "back" in "; ".join(recording.notes)
+        with pytest.raises(RecordingError, match="back"):
+            open_recording(path, strict=True).read()
+
+    def test_blocks_are_read_one_after_the_other(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        n = 4 * source.SMALLEST_BLOCK
+        monkeypatch.setattr(text, "_BLOCK_BYTES", 1 << 16)
+        path.write_text(
+            "t,x,y,p\n" + rows(range(n), [3] * n, [4] * n, [0, 1] * (n // 2), separator=",") + f"{n},5,6,-1\n"
+        )
+        with pytest.raises(RecordingError, match="only 0 and 1, or only -1 and 1"):
+            formats.read(path)
+        path.write_text("t,x,y,p\n" + rows(range(n), [3] * n, [4] * n, [0, 1] * (n // 2), separator=","))
+        blocks = [len(block) for block in open_recording(path).blocks()]
+        assert sum(blocks) == n
+        assert max(blocks) <= n // 2
 
     def test_unclear_unit(self, path: Path) -> None:
         events = "0 1 2 1\n86400000001 3 4 0\n"
@@ -298,11 +315,14 @@ class TestBadLines:
             read(path, "t,x,y\n1,2,3\n" + "1" * 100_000)
 
     def test_outside(self, path: Path) -> None:
-        with pytest.raises(RecordingError, match=r"outside the 50x90 sensor.*number 1 with x = 100"):
-            read(path, "50 90\n" + rows(T, X, Y, P))
-        with pytest.raises(RecordingError, match="with x = -3"):
-            read(path, "t,x,y\n1,2,3\n2,-3,3\n")
-        with pytest.raises(RecordingError, match=r"first time in .* is -1 us"):
+        recording = read(path, "50 90\n" + rows(T, X, Y, P))
+        assert recording.size == (50, 90)
+        assert recording.x.tolist() == [x for x in X if x < 50]
+        assert "2 events outside the sensor; left out" in recording.notes
+        assert read(path, "t,x,y\n1,2,3\n2,-3,3\n").t_us.tolist() == [1]
+        with pytest.raises(RecordingError, match=r"the first is at x = -3"):
+            open_recording(path, strict=True).read()
+        with pytest.raises(RecordingError, match=r"first time is -1 us"):
             read(path, "t,x,y\n-1,2,3\n2,3,3\n")
 
     def test_truncated_anywhere(self, path: Path) -> None:

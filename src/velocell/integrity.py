@@ -19,6 +19,7 @@ FACTS = {
 FAULTS = {
     "back_steps": "steps back in time; the events were put in order of time",
     "out_of_bounds": "events outside the sensor; left out",
+    "outside_span": "events outside the span that the file states; the span was widened",
     "unplaced": "events before the first word that tells time or row; left out",
     "unknown": "words of an unknown kind; skipped",
     "unclosed": "recording that was cut off or not closed: there is no index at its end; read as far as it goes",

@@ -65,16 +65,31 @@ def unit_of(times: NDArray[Any], named: str | None, offset_us: int = 0) -> Unit:
     return Unit(*inferred_unit(times.astype(np.float64)), offset_us)
 
 
-def events(
-    t: NDArray[Any], x: NDArray[Any], y: NDArray[Any], p: NDArray[Any] | None, unit: Unit, path: object
-) -> Events:
-    """One block of arrays (n,) as Events. Raises RecordingError for what cannot be events."""
-    return Events(
-        microseconds(t, unit, path),
-        _pixels(x, "x", path),
-        _pixels(y, "y", path),
-        None if p is None else _polarity(p, path),
-    )
+class Blocks:
+    """Blocks of one recording's arrays (n,) -> Events; 1 is ON, OFF is 0 or -1 but not both in one recording."""
+
+    def __init__(self, unit: Unit, path: object):
+        self._unit, self._path = unit, path
+        self._off: int | None = None
+
+    def events(self, t: NDArray[Any], x: NDArray[Any], y: NDArray[Any], p: NDArray[Any] | None) -> Events:
+        """One block. Raises RecordingError for what cannot be events."""
+        return Events(
+            microseconds(t, self._unit, self._path),
+            _pixels(x, "x", self._path),
+            _pixels(y, "y", self._path),
+            None if p is None else self._on(p),
+        )
+
+    def _on(self, p: NDArray[Any]) -> NDArray[np.bool_]:
+        on: NDArray[np.bool_] = p == 1
+        if p.dtype.kind == "b" or on.all():
+            return on
+        off = float(p[np.argmin(on)])
+        if off not in (0, -1) or not (on | (p == off)).all() or self._off not in (None, off):
+            raise RecordingError(f"{self._path}: p must hold only 0 and 1, or only -1 and 1; convert it first")
+        self._off = int(off)
+        return on
 
 
 def microseconds(t: NDArray[Any], unit: Unit, path: object) -> NDArray[np.int64]:
@@ -104,13 +119,3 @@ def _pixels(values: NDArray[Any], name: str, path: object) -> NDArray[np.integer
             raise RecordingError(f"{path}: {name} must be whole numbers of pixels; round it first")
         return values.astype(np.int32)
     return values.astype(np.uint8) if values.dtype.kind == "b" else values
-
-
-def _polarity(values: NDArray[Any], path: object) -> NDArray[np.bool_]:
-    """1 is ON; 0 or -1 is OFF."""
-    on: NDArray[np.bool_] = values == 1
-    if values.dtype.kind != "b":
-        off = values == 0
-        if not (on | off).all() and not (on | (values == -1)).all():
-            raise RecordingError(f"{path}: p must hold only 0 and 1, or only -1 and 1; convert it first")
-    return on

@@ -120,6 +120,7 @@ def _describe(path: Path, most_bytes: int = _MAX_CHUNK_BYTES) -> _About:
 
 def _decode(file: Any, array: _Array, unit: Unit, start_us: int | None, path: Path) -> Iterator[Events]:
     block = _block_rows(file, array)
+    blocks = columns.Blocks(unit, path)
     for first in range(0, array.n, block):
         n = min(block, array.n - first)
         if start_us is not None and array.n > block:
@@ -128,7 +129,7 @@ def _decode(file: Any, array: _Array, unit: Unit, start_us: int | None, path: Pa
             if int(t.max()) < start_us:
                 continue
         found = _rows(file, array, first, n)
-        yield columns.events(found["t"], found["x"], found["y"], found.get("p"), unit, path)
+        yield blocks.events(found["t"], found["x"], found["y"], found.get("p"))
 
 
 def _rows(file: Any, array: _Array, first: int, n: int, only: str = "txyp") -> dict[str, NDArray[Any]]:

@@ -85,10 +85,11 @@ def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -
     unit = columns.unit_of(sample[where["t"]], unit_name)
 
     def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+        blocks = columns.Blocks(unit, path)
         for first in range(0, array.shape[0], _BLOCK):
             rows = array.rows(first, _BLOCK)
             found = {name: np.ascontiguousarray(rows[where[name]]) for name in where}
-            yield columns.events(found["t"], found["x"], found["y"], found.get("p"), unit, path)
+            yield blocks.events(found["t"], found["x"], found["y"], found.get("p"))
 
     notes = (f"times read as {unit.name}, {unit.why}",)
     return Opened("NumPy array", f"by its first bytes; {how}", decode, polarity="p" in where, notes=notes)

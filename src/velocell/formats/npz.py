@@ -6,18 +6,22 @@ Recordings that Velocell writes also hold start_us and stop_us, the span they co
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from velocell.errors import RecordingError
 from velocell.files import replacing
+from velocell.formats import columns
 from velocell.formats.archive import array_header, check_packed_size, is_zip, member_names, opened, read_bytes
-from velocell.formats.source import Opened, whole
+from velocell.formats.source import Events, Opened
 from velocell.formats.wording import bare
+from velocell.integrity import Integrity
 from velocell.recording import Recording
 
 NAME = "NumPy .npz with arrays t (us), x, y and optional p"
@@ -30,6 +34,7 @@ _NAMES = {
     "p": ("p", "polarity", "pol", "ps"),
 }
 _SCALARS = ("width", "height", "start_us", "stop_us")
+_BLOCK = 1 << 17
 
 
 def matches(head: bytes, path: Path) -> bool:
@@ -37,37 +42,32 @@ def matches(head: bytes, path: Path) -> bool:
 
 
 def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
-    return whole(read(path, size=size, frame_time_us=frame_time_us), NAME)
-
-
-def read(path: Path, *, size: tuple[int, int] | None = None, frame_time_us: int = 1_000) -> Recording:
-    """Read a recording; `size` (width, height) replaces what the file says. Events have times: no frame time."""
     with opened(path) as archive:
         present = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
         names = _event_arrays(present, path)
         headers = {key: _header(archive, path, name) for key, name in names.items()}
         _check_lengths(headers, path)
         scalars = {name: _scalar(archive, path, name) for name in _SCALARS if name in present}
-        arrays = {key: header.array(archive) for key, header in headers.items()}
-    notes = ["NumPy archive, times in microseconds"]
-    if unused := sorted(present.difference(names.values(), _SCALARS)):
-        notes.append(f"arrays not used: {', '.join(map(bare, unused))}")
-    width, height = _size(scalars, path)
-    if size is not None:
-        if width is not None and size != (width, height):
-            notes.append(f"sensor size {size[0]}x{size[1]} as given; the file says {width}x{height}")
-        width, height = size
-    return Recording.from_arrays(
-        arrays["t"],
-        arrays["x"],
-        arrays["y"],
-        arrays.get("p"),
-        width=width,
-        height=height,
-        start_us=scalars.get("start_us"),
-        stop_us=scalars.get("stop_us"),
-        source=str(path),
-        notes=tuple(notes),
+    unused = ", ".join(map(bare, sorted(present.difference(names.values(), _SCALARS))))
+
+    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+        blocks = columns.Blocks(columns.Unit("us", "as named"), path)
+        with opened(path) as archive, ExitStack() as handles:
+            arrays = {key: handles.enter_context(header.opened(archive)) for key, header in headers.items()}
+            for first in range(0, headers["t"].shape[0], _BLOCK):
+                n = min(_BLOCK, headers["t"].shape[0] - first)
+                found = {key: headers[key].rows(handle, n) for key, handle in arrays.items()}
+                _check_whole(found["t"], path)
+                yield blocks.events(found["t"], found["x"], found["y"], found.get("p"))
+
+    return Opened(
+        "NumPy archive",
+        "times in microseconds",
+        decode,
+        _pair(scalars, "width", "height", path),
+        span=_pair(scalars, "start_us", "stop_us", path),
+        polarity="p" in headers,
+        notes=(f"arrays not used: {unused}",) if unused else (),
     )
 
 
@@ -94,10 +94,16 @@ class _Header:
     dtype: np.dtype[Any]
     offset: int
 
-    def array(self, archive: zipfile.ZipFile) -> NDArray[Any]:
+    @contextmanager
+    def opened(self, archive: zipfile.ZipFile) -> Iterator[IO[bytes]]:
+        """The member, at its first number."""
         with archive.open(self.member) as handle:
             handle.read(self.offset)
-            return read_bytes(handle, self.member.file_size - self.offset).view(self.dtype).reshape(self.shape)
+            yield handle
+
+    def rows(self, handle: IO[bytes], n: int) -> NDArray[Any]:
+        """The next n numbers, in an array (n,)."""
+        return read_bytes(handle, n * self.dtype.itemsize).view(self.dtype)
 
 
 def _header(archive: zipfile.ZipFile, path: Path, name: str) -> _Header:
@@ -149,14 +155,22 @@ def _check_lengths(headers: dict[str, _Header], path: Path) -> None:
 
 def _scalar(archive: zipfile.ZipFile, path: Path, name: str) -> int:
     header = _header(archive, path, name)
-    values = header.array(archive).reshape(-1) if header.shape in ((), (1,)) else np.empty(0)
+    values = np.empty(0)
+    if header.shape in ((), (1,)):
+        with header.opened(archive) as handle:
+            values = header.rows(handle, 1)
     if values.size != 1 or not np.isfinite(values[0]) or values[0] != np.floor(values[0]):
         raise RecordingError(f"{path}: '{name}' must be one whole number; save it as an integer")
     return int(values[0])
 
 
-def _size(scalars: dict[str, int], path: Path) -> tuple[int | None, int | None]:
-    width, height = scalars.get("width"), scalars.get("height")
-    if (width is None) != (height is None):
-        raise RecordingError(f"{path} has only one of 'width' and 'height'; save both or none")
-    return width, height
+def _pair(scalars: dict[str, int], one: str, other: str, path: Path) -> tuple[int, int] | None:
+    if (one in scalars) != (other in scalars):
+        raise RecordingError(f"{path} has only one of '{one}' and '{other}'; save both or none")
+    return (scalars[one], scalars[other]) if one in scalars else None
+
+
+def _check_whole(t: NDArray[Any], path: Path) -> None:
+    # A comparison with NaN is false, so NaN is refused too.
+    if t.dtype.kind == "f" and not ((t == np.floor(t)) & (np.abs(t) <= 2**53)).all():
+        raise RecordingError(f"{path}: t must be whole numbers (times in microseconds); round or rescale them")

@@ -85,7 +85,7 @@ def _write(recording: Recording | Iterable[Recording], path: str | Path, target:
                 first = block
                 _check_size(block, target, path)
                 _write_header(handle, target, block, 0, (0, 0))
-            stop_us = block.stop_us
+            stop_us = max(stop_us, block.stop_us)
             if not len(block):
                 continue
             if last_us is None:

@@ -12,7 +12,7 @@ happens here: blocks are brought to a common length, checked against the sensor,
 to [start, stop), and everything odd is counted or refused. So a decoder only decodes, and counts in the
 `Integrity` that it is given what it meets beside events (`fact`) and what is damaged (`fault`).
 
-A format whose files are small or cannot be read in part returns `whole(recording, name)`.
+A format whose files are small and cannot be read in part returns `whole(recording, name)`.
 """
 
 from __future__ import annotations
@@ -236,6 +236,8 @@ class Source:
         for events in self._opened.decode(integrity, start_us):
             if not len(events.t_us):
                 continue
+            if self._opened.span is not None:
+                integrity.fault("outside_span", _outside(events.t_us, *self._opened.span))
             inside = on_sensor(events, self.width, self.height)
             if inside is None:
                 yield events
@@ -265,6 +267,12 @@ def on_sensor(events: Events, width: int, height: int) -> NDArray[np.bool_] | No
         return None
     inside: NDArray[np.bool_] = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     return inside
+
+
+def _outside(t_us: NDArray[np.int64], start_us: int, stop_us: int) -> int:
+    if start_us <= t_us.min() and t_us.max() < stop_us:
+        return 0
+    return int(np.count_nonzero((t_us < start_us) | (t_us >= stop_us)))
 
 
 def sized_blocks(blocks: Iterator[Events]) -> Iterator[Events]:

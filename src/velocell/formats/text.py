@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 from velocell.errors import RecordingError
 from velocell.files import replacing
-from velocell.formats.source import Opened, whole
+from velocell.formats import columns
+from velocell.formats.source import Events, Opened
 from velocell.formats.text_layout import DECIMALS, Layout, find_layout, is_number, split
 from velocell.formats.wording import shown
+from velocell.integrity import Integrity
 from velocell.recording import Recording
 
 NAME = "CSV or text with t, x, y and optional p"
@@ -39,48 +41,43 @@ def matches(head: bytes, path: Path) -> bool:
 
 
 def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
-    return whole(read(path, size=size, frame_time_us=frame_time_us), NAME)
-
-
-def read(path: Path, *, size: tuple[int, int] | None = None, frame_time_us: int = 1_000) -> Recording:
-    """Read a recording; `size` (width, height) replaces what the file says. Events have times: no frame time.
-
-    Raises RecordingError, with line number and text for a row that cannot be read.
-    """
     with path.open("rb") as handle:
         head = handle.read(_HEAD_BYTES)
-        layout = find_layout(head, len(head) < _HEAD_BYTES, path)
-        handle.seek(layout.offset)
-        blocks = [_read_block(data, first, layout, path) for first, data in _blocks(handle, layout, path)]
-    joined = {
-        name: np.concatenate([block[name] for block in blocks]) if blocks else np.empty(0) for name in layout.columns
-    }
-    del blocks
-    width, height = layout.size or (None, None)
-    notes = layout.notes
-    if size is not None:
-        if layout.size not in (None, size):
-            notes = (*notes, f"sensor size {size[0]}x{size[1]} as given; the file says {width}x{height}")
-        width, height = size
-    start_us, stop_us = layout.span or (None, None)
-    recording = Recording.from_arrays(
-        joined["t"],
-        joined["x"],
-        joined["y"],
-        joined.get("p"),
-        width=width,
-        height=height,
-        start_us=start_us,
-        stop_us=stop_us,
-        source=str(path),
-        notes=notes,
+    layout = find_layout(head, len(head) < _HEAD_BYTES, path)
+
+    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+        """Raises RecordingError, with line number and text for a row that cannot be read."""
+        blocks = columns.Blocks(columns.Unit("us", "as read"), path)
+        first_us: int | None = None
+        with path.open("rb") as handle:
+            handle.seek(layout.offset)
+            for number, data in _blocks(handle, layout, path):
+                found = _read_block(data, number, layout, path)
+                events = blocks.events(found["t"], found["x"], found["y"], found.get("p"))
+                if len(events.t_us) and not layout.unit_stated:
+                    first_us = int(events.t_us[0]) if first_us is None else first_us
+                    _check_unit(int(events.t_us[-1]) - first_us, layout, path)
+                yield events
+
+    why, *notes = layout.notes
+    return Opened(
+        "CSV or text",
+        why,
+        decode,
+        layout.size,
+        "from the first lines",
+        layout.span,
+        "p" in layout.columns,
+        tuple(notes),
     )
-    if not layout.unit_stated and len(recording) and int(recording.t_us[-1] - recording.t_us[0]) > _DAY_US:
+
+
+def _check_unit(span_us: int, layout: Layout, path: Path) -> None:
+    if span_us > _DAY_US:
         raise RecordingError(
             f"{path}: the times span more than a day if they are in {layout.unit}, so their unit is unclear; state it "
             "in a first line that names the columns, with t_s, t_ms, t_us or t_ns"
         )
-    return recording
 
 
 def write_csv(recording: Recording, path: str | Path) -> None:

@@ -107,11 +107,9 @@ def find_layout(head: bytes, complete: bool, path: Path) -> Layout:
     unit, why = (preamble.unit, "as named") if preamble.unit else inferred_unit(table[:, columns["t"]])
     whole = {name for name, k in columns.items() if all(_WHOLE.fullmatch(row[k]) for row in rows)}
     notes = [
-        f"text, columns {' '.join(sorted(columns, key=columns.__getitem__))} {how}",
+        f"columns {' '.join(sorted(columns, key=columns.__getitem__))} {how}",
         f"times read as {unit}, {why}",
     ]
-    if preamble.size is not None:
-        notes.append("sensor size {}x{} from the first lines".format(*preamble.size))
     return Layout(
         columns=columns,
         n_columns=n_columns,
