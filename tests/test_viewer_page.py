@@ -10,7 +10,23 @@ import http.client
 import numpy as np
 import pytest
 import viewer_browser
-from viewer_browser import bands, click, drag, find, js, keys, now_us, page, pixels, saved, shot, size, state
+from viewer_browser import (
+    bands,
+    click,
+    drag,
+    fill,
+    find,
+    js,
+    keys,
+    now_us,
+    page,
+    pixels,
+    saved,
+    settled,
+    shot,
+    size,
+    state,
+)
 from viewer_tools import demo_recording, served, until
 
 from velocell.demo import BANDS
@@ -51,6 +67,29 @@ def test_it_opens_shows_the_objects_and_plays(window):
         shot(window, "demo-light")
 
 
+def test_surface_counts_none_decay_and_tracks_change_what_is_seen(window):
+    def seen(what, ask):
+        ask()
+        until(lambda: state(window, what), what)
+        return settled(window)
+
+    with page(window) as server:
+        server.stage.session.seek(300_000)
+        until(lambda: now_us(window) == 300_000, "the picture")
+        surface = settled(window)
+        counts = seen("view.mode === 'accumulate'", lambda: click(window, '[data-mode="accumulate"]'))
+        none = seen("view.events === false", lambda: click(window, '[data-mode="none"]'))
+        bare = seen("view.tracks === false", lambda: click(window, "#tracks"))
+        assert surface > 1.2 * counts > 1.2 * none > 1.2 * bare > 0
+        click(window, '[data-mode="surface"]')
+        until(lambda: state(window, "view.events"), "the events")
+        moved = "e.value = 100; e.dispatchEvent(new Event('input'))"
+        slide = f"(() => {{ const e = document.querySelector('#decay'); {moved} }})()"
+        brief = seen("view.span_us < 1000", lambda: js(window, slide))
+        assert brief < 0.7 * surface
+        assert find(window, "#decay-text").text == "251 µs"
+
+
 def test_scrubbing_moves_the_cursor_and_the_picture(window):
     with page(window):
         width = js(window, "document.querySelector('#timeline').clientWidth")
@@ -87,19 +126,26 @@ def test_dragging_a_band_edge_moves_objects_into_another_band(window):
 
 def test_knobs_by_slider_by_number_and_out_of_range(window):
     with page(window):
-        field = find(window, "#knob-threshold")
-        field.clear()
-        field.send_keys("1.4\n")
+        fill(window, "#knob-threshold", "1.4")
         until(lambda: state(window, "settings.threshold") == 1.4, "the threshold")
         assert "--network net.toml" in find(window, "#command").text
-        field = find(window, "#knob-radius")
-        field.clear()
-        field.send_keys("900\n")
+        fill(window, "#knob-radius", "900")
         notice = until(lambda: find(window, "#notices").text, "the notice")
         assert "radius 900 px is outside 1.5 to 40 px; choose it within" in notice
         shot(window, "refused-value")
         assert state(window, "settings.radius") == 5
         assert find(window, "#knob-radius").get_attribute("value") == "5"
+        for text in ("1e400", "--3"):
+            fill(window, "#knob-radius", text)
+            until(lambda: "radius must be a number" in find(window, "#notices").text, "the notice")
+            assert find(window, "#knob-radius").get_attribute("value") == "5"
+            click(window, ".notice:last-child button")
+        fill(window, "#edges input:nth-child(2)", "-e")
+        until(lambda: "an edge must be a number" in find(window, "#notices").text, "the notice")
+        assert find(window, "#edges input:nth-child(2)").get_attribute("value") == "62"
+        fill(window, "#edges input:nth-child(2)", "")
+        assert find(window, "#edges input:nth-child(2)").get_attribute("value") == "62"
+        assert state(window, "settings.bands.edges") == list(BANDS.edges)
         click(window, "#reset")
         until(lambda: state(window, "settings.threshold") == 1, "the reset")
 
@@ -109,8 +155,14 @@ def test_channels_alone_superimposed_and_as_membrane(window):
         server.stage.session.seek(300_000)
         until(lambda: now_us(window) == 300_000, "the picture")
         assert len(state(window, "view.channels")) == 3
+        red = (
+            "(() => { let n = 0; const d = window.velocell.stage.image.data;"
+            " for (let k = 0; k < d.length; k += 4) n += d[k] > d[k + 1] + 60 && d[k] > d[k + 2] + 40; return n; })()"
+        )  # sensor pixels in the colour of the fastest band
+        assert js(window, red) > 20
         click(window, '[data-channel="1,2"]')
         until(lambda: len(state(window, "view.channels")) == 2, "the toggle")
+        until(lambda: js(window, red) == 0, "a picture without its answers")
         click(window, '[data-channel="0,3"]')
         until(lambda: [0, 3] in state(window, "view.channels"), "a channel of layer 1")
         js(
@@ -195,6 +247,7 @@ def test_what_is_exported_is_right(window):
                 window, "(() => { const c = document.querySelector('#picture'); return [c.width, c.height] })()"
             )
             assert list(picture.size) == canvas
+            assert np.count_nonzero(np.array(picture.convert("RGB")).std(axis=(0, 1)) > 5) == 3
             assert len(picture.convert("RGB").getcolors(1 << 24)) > 50
         assert Network.from_toml(saved(window, "net.toml")).bands == BANDS
         import av
@@ -268,9 +321,7 @@ def test_a_second_tab_works_and_sees_the_same(window):
         try:
             window.get(server.url)
             until(lambda: js(window, "window.velocell?.store.results?.objects.length") == 3, "the second tab")
-            field = find(window, "#edges input:nth-child(3)")
-            field.clear()
-            field.send_keys("330\n")
+            fill(window, "#edges input:nth-child(3)", "330")
             until(lambda: bands(window)[250] == 1, "its result")
         finally:
             window.close()

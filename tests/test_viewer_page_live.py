@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 
 import viewer_browser
-from viewer_browser import click, drag, find, js, keys, now_us, shot, state
+from viewer_browser import click, drag, fill, find, js, keys, now_us, shot, state
 from viewer_tools import Feed, demo_recording, later, served, until
 
 from velocell.demo import BANDS
@@ -88,8 +88,7 @@ def test_a_stream_is_followed_paused_scrubbed_and_followed_again(window):
 def test_tuning_works_on_the_stream_from_then_on(window):
     with live_page(window):
         until(lambda: objects_drawn(window) >= 2, "objects in the picture")
-        # Selenium's clear() would leave the field, and the next state of the stream fill it again.
-        find(window, "#edges input:nth-child(3)").send_keys("\ue009a\ue000", "330\n")
+        fill(window, "#edges input:nth-child(3)", "330")
         until(lambda: state(window, "settings.bands.edges")[2] == 330 and state(window, "analysed.current"), "the edge")
         click(window, '[data-tab="tune"]')
         fast = "window.velocell.stage.picture.objects.filter((item) => item.band === 2).length"

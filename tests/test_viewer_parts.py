@@ -27,7 +27,7 @@ from velocell.viewer import pictures, source, wire
 from velocell.viewer.labels import Labels
 from velocell.viewer.objects import object_paths, object_table
 from velocell.viewer.settings import KNOBS, Settings, knobs
-from velocell.viewer.source import InMemory, Windowed, open_source, stored
+from velocell.viewer.source import InMemory, OnDisk, Windowed, open_source, stored
 
 
 def events(polarity=True):
@@ -157,8 +157,11 @@ def test_a_file_that_vanishes_or_is_replaced_is_told_and_can_still_be_read(in_wi
     assert same(file.window(0, 1 << 40), recording)
     write_npz(recording, tmp_path / "r.npz")
     assert "was replaced by another file" in file.check()
-    in_memory = InMemory(recording, tmp_path / "r.npz")
+    in_memory = InMemory(recording, OnDisk.now(tmp_path / "r.npz"))
     assert in_memory.check() is None
+    with (tmp_path / "r.npz").open("ab") as more:
+        more.write(b"more")
+    assert "or changed; start velocell view again" in in_memory.check()
     (tmp_path / "r.npz").unlink()
     assert "goes on with what was read of it" in in_memory.check()
 

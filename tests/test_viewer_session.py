@@ -24,6 +24,7 @@ from velocell.recording import Recording
 from velocell.simulate import Scene, random_scene, simulate
 from velocell.tracks import Tracks
 from velocell.viewer import analysis, measuring, source
+from velocell.viewer import session as session_module
 from velocell.viewer.session import Session
 from velocell.viewer.settings import Settings
 from velocell.viewer.source import InMemory, stored
@@ -117,7 +118,10 @@ def test_a_short_recording_begins_slowly_a_long_one_in_real_time():
         {"do": "seek", "t_us": "x"}, {"do": "seek"}, {"do": "set_speed", "speed": 100}, {"do": "set_speed"},
         {"do": "step", "steps": 1e400}, {"do": "loop", "on": True, "start_us": 9, "stop_us": 3}, {"do": "close"},
         {"do": "_changed"}, {"do": ["play"]}, {}, [], 7, None, {"do": "show", "mode": "?"},
-        {"do": "show", "channels": [1]}, {"do": "tune", "radius": -1}, {"do": "set_speed", "speed": None},
+        {"do": "show", "channels": [1]}, {"do": "show", "channels": [[-1, -5]]},
+        {"do": "show", "channels": [[0, 1]] * 300},
+        {"do": "tune", "edges": [True, 2]}, {"do": "tune", "region": [0, 0, float("nan"), 9]},
+        {"do": "tune", "radius": -1}, {"do": "set_speed", "speed": None},
         {"do": "show", "membrane": 77}, {"do": "show", "span_us": 0}, {"do": "jump", "id": 99},
         {"do": "mark", "id": 0, "x": 1000, "y": 0}, {"do": "play", "more": 1},
     ],
@@ -295,6 +299,18 @@ def test_curves_are_predicted_and_measured(session):
     session.tune(radius=6)
     ready(session)
     assert session.curves()["measured"] is None  # they were of another network
+
+
+def test_curves_that_cannot_be_measured_are_told_and_the_analysis_goes_on(session, monkeypatch):
+    def fails(network):
+        raise MemoryError
+
+    monkeypatch.setattr(session_module, "tuning", fails)
+    session.measure_curves()
+    until(lambda: "not enough memory" in (session.state()["error"] or ""), "the sentence")
+    session.jump(session.results()["objects"][0]["id"])
+    assert session._analysis._wanted is session.settings
+    assert session.state()["doing"] == ""
 
 
 def test_a_network_that_was_given_is_run_as_it_stands(tmp_path):

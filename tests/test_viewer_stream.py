@@ -223,8 +223,15 @@ def test_it_pauses_looks_back_and_returns():
         session.handle({"do": "follow"})
         assert session.at_us() >= 390_000
         assert session.state()["live"]["following"]
+        with pytest.raises(OptionError, match="no faster than it comes"):
+            session.handle({"do": "set_speed", "speed": 2})
+        assert session.state()["live"]["following"]
         session.handle({"do": "set_speed", "speed": 0.1})
-        assert not session.state()["live"]["following"]
+        for _ in range(3):
+            assert not session.state()["live"]["following"]
+            assert session.state()["speed"] == 0.1
+            clock.now += 0.5
+            assert 390_000 <= session.at_us() <= session.source.stop_us
         session.handle({"do": "set_speed", "speed": 10})
         clock.now += 0.01
         session.at_us()
@@ -346,15 +353,15 @@ def test_an_analysis_that_stays_behind_leaves_events_out(network, monkeypatch):
     try:
         until(lambda: made.stop_us == 499_000, "the events")
         run = live._LiveRun(made, Settings(BANDS), network, 0)
-        run.keep_up()  # it may try to catch up first
+        dropped = run.keep_up()  # it may try to catch up first
         run.step()
-        assert (run.until_us, run.dropped) == (100_000, 0)
+        assert (run.until_us, dropped) == (100_000, 0)
         monkeypatch.setattr(live, "_CATCH_UP_S", -1.0)
-        run.keep_up()
+        dropped = run.keep_up()
         run.step()
         gap_us = (499_000 - live.LAG_US // 2) // network.dt_us * network.dt_us
         assert run.until_us == gap_us
-        assert run.dropped == len(demo_recording().between(100_000, gap_us))
+        assert dropped == len(demo_recording().between(100_000, gap_us))
         while run.goes_on(0):
             run.keep_up()
             run.step()

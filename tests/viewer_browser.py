@@ -103,6 +103,11 @@ def keys(window, *pressed):
     ActionChains(window).send_keys(*pressed).perform()
 
 
+def fill(window, selector, text):
+    """Type into a field instead of what stands there, and press Enter."""
+    find(window, selector).send_keys("\ue009a\ue000", f"{text}\n")
+
+
 def drag(window, selector, start, stop, shift=False):
     """Press at `start` (px from the element's corner), move in steps, let go at `stop`."""
     from selenium.webdriver.common.action_chains import ActionChains
@@ -138,15 +143,27 @@ def bands(window):
 
 
 def pixels(window, selector="#picture"):
-    """How many pixels of a canvas stand out from its commonest colour."""
+    """How many pixels of a canvas stand out from its two commonest colours: within the frame and around it."""
     return js(
         window,
         "(() => { const c = document.querySelector(arguments[0]);"
         " const d = new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer);"
         " const n = new Map(); for (const v of d) n.set(v, (n.get(v) ?? 0) + 1);"
-        " return d.length - Math.max(...n.values()); })()",
+        " const [a, b] = [...n.values()].sort((a, b) => b - a); return d.length - a - b; })()",
         selector,
     )
+
+
+def settled(window):
+    """The pixels of the picture, once they stay."""
+    found = [-1, -2, -3]
+
+    def rests():
+        found[:] = [*found[1:], pixels(window)]
+        return len(set(found)) == 1
+
+    until(rests, "a picture that stays")
+    return found[0]
 
 
 def saved(window, name):

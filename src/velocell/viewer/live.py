@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.errors import OptionError
 from velocell.hygiene import hot_pixels, mask_pixels
 from velocell.live.loop import LAG_S
 from velocell.network import Network
@@ -52,7 +53,7 @@ class _LiveRun(Run):
 
     def __init__(self, source: Stream, settings: Settings, network: Network, start_us: int) -> None:
         super().__init__(source, settings, network, start_us)
-        self.began_us, self.dropped = start_us, 0
+        self.began_us = start_us
         self._stream, self._gap_us = source, 0
         self._in_time_s = time.monotonic()
 
@@ -72,15 +73,16 @@ class _LiveRun(Run):
         behind = self._stream.stop_us - self.until_us
         return behind > (self.settings.every_us if self._stream.growing else 0) and self.next_us() > self.until_us
 
-    def keep_up(self) -> None:
-        """Leave out what has waited too long, to be called before a step."""
+    def keep_up(self) -> int:
+        """Leave out what has waited too long, to be called before a step; how many events that are."""
         now = time.monotonic()
         if self._stream.stop_us - self.until_us < LAG_US:
             self._in_time_s = now
         elif now > self._in_time_s + _CATCH_UP_S:
             self._in_time_s = now
             self._gap_us = self._ticks(self._stream.stop_us - LAG_US // 2)
-            self.dropped += int(self._stream.count(np.array([self.until_us, self._gap_us]))[0])
+            return int(self._stream.count(np.array([self.until_us, self._gap_us]))[0])
+        return 0
 
     def _ticks(self, t_us: int) -> int:
         return t_us // self.network.dt_us * self.network.dt_us
@@ -110,7 +112,8 @@ def _joined(blocks: list[Block]) -> Block:
 
 
 class LiveAnalysis(Analysis):
-    """Runs along a stream. following: whether the cursor does; else it looks back to where `watch` says."""
+    """Runs along a stream. following: whether the cursor does; else it looks back to where `watch` says.
+    dropped: events that were left out to keep up."""
 
     _run: _LiveRun | None
     _source: Stream
@@ -151,7 +154,7 @@ class LiveAnalysis(Analysis):
             return None
         if run.goes_on(at_us):
             if self.following:
-                run.keep_up()
+                self.dropped += run.keep_up()
             self._step(run, at_us)
             return None
         if run.complete and (self.results is None or not self.results.complete):
@@ -180,8 +183,6 @@ class LiveAnalysis(Analysis):
             lead = max(LEAD_US[0], min(lead, round(lead * QUICK_EVENTS / max(events, 1))))
         network = self.network(wanted)
         network.check_size(*self._source.size)
-        if self._run is not None:
-            self.dropped += self._run.dropped
         start = max(self._source.start_us, at_us - lead)
         self._run = _LiveRun(self._source, wanted, network, start // network.dt_us * network.dt_us)
 
@@ -246,13 +247,17 @@ class LiveSession(Session):
                 if not source.growing and edge >= source.stop_us:
                     self._look_back(edge)
                     self.playing = False
+                    self._changed()
                 return edge
             self._at_us = max(self._at_us, source.start_us)
             if self.playing and source.growing and self._part is None:
-                t = self._at_us + (self._clock() - self._since_s) * 1e6 * self.speed
-                if t >= self._analysis.cursor_us():
-                    self.follow()
-                    return self._analysis.cursor_us()
+                t, edge = self._at_us + (self._clock() - self._since_s) * 1e6 * self.speed, self._analysis.cursor_us()
+                if t >= edge:
+                    if self.speed < 1:  # the stream will move away from it
+                        self._at_us, self._since_s = edge, self._clock()
+                    else:
+                        self.follow()
+                    return edge
             return max(super().at_us(), source.start_us)
 
     def follow(self) -> None:
@@ -285,7 +290,9 @@ class LiveSession(Session):
             wanted = within(speed, (SPEEDS[0], SPEEDS[-1]), "speed")
             if not self.following:
                 super().set_speed(wanted)
-            elif wanted < 1:  # slower than the stream
+            elif wanted > 1:
+                raise OptionError("a stream comes no faster than it comes; scrub back to play what is held faster")
+            elif wanted < 1:
                 self._look_back(self.at_us())
                 self.speed = wanted
                 self._changed()
@@ -307,14 +314,13 @@ class LiveSession(Session):
 
     def state(self) -> dict[str, Any]:
         analysis, source = self._analysis, self.source
-        run = analysis._run
         live = {
             "following": self.following,
             "growing": source.growing,
             "begun": source.stop_us > source.start_us,
             "newest_us": source.stop_us,
             "silent_s": round(source.silent_s, 1),
-            "dropped": analysis.dropped + (0 if run is None else run.dropped),
+            "dropped": analysis.dropped,
             "late": source.late,
             "notes": list(source.notes),
         }

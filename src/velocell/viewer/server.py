@@ -331,13 +331,14 @@ def require_server() -> None:
 
 
 def listening_socket(host: str, port: int | None) -> socket.socket:
-    """A socket bound to `port`; left out, the default one, or any other where that is taken. Raises VelocellError."""
+    """A socket listening on `port`; left out, the default one, or any other if that is taken. Raises VelocellError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for wanted in (DEFAULT_PORT, 0) if port is None else (port,):
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((host, wanted))
+            sock.listen()  # a browser that is quicker than the server waits instead of being refused
             return sock
         except (OSError, OverflowError) as error:
             sock.close()

@@ -136,7 +136,7 @@ class Session:
                 self.source.start_us if start_us is None else max(int(number(start_us, "time")), self.source.start_us)
             )
             stop = self.source.stop_us if stop_us is None else min(int(number(stop_us, "time")), self.source.stop_us)
-            if stop <= start:
+            if stop <= start and (start_us, stop_us) != (None, None):
                 raise OptionError("a part to loop over must have a length; drag over the timeline")
             self.looping = bool(on)
             self._part = None if start_us is None and stop_us is None else (start, stop)
@@ -219,7 +219,10 @@ class Session:
         def job() -> None:
             self._analysis.doing = "measuring tuning curves"
             self._changed()
-            self._measured_curves = network, describe.measured_curves(tuning(network))
+            try:
+                self._measured_curves = network, describe.measured_curves(tuning(network))
+            except Exception as error:  # the analysis itself goes on
+                self._analysis.error = failed(error)
             self._analysis.doing = ""
             self._changed()
 

@@ -202,8 +202,9 @@ def knobs() -> list[dict[str, Any]]:
 
 
 def _bands(edges: Any, names: Any, now: Bands) -> Bands:
-    if not isinstance(edges, list) or not all(isinstance(edge, int | float) for edge in edges):
+    if not isinstance(edges, list):
         raise OptionError(f"bands must be a list of speeds in px/s, got {edges!r}")
+    edges = [number(edge, "an edge of a band") for edge in edges]
     if len(edges) > MOST_BANDS + 1:
         raise OptionError(f"the page shows at most {MOST_BANDS} bands, got {len(edges) - 1}; remove an edge")
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
@@ -214,7 +215,7 @@ def _bands(edges: Any, names: Any, now: Bands) -> Bands:
 def _region(value: Any, size: tuple[int, int]) -> Region:
     if not isinstance(value, list) or len(value) != 4 or not all(isinstance(v, int | float) for v in value):
         raise OptionError(f"a region is x, y, width, height in px, got {value!r}")
-    x, y, w, h = (math.floor(v) for v in value)
+    x, y, w, h = (math.floor(number(v, "a region's edge")) for v in value)
     if w < 1 or h < 1 or x < 0 or y < 0 or x + w > size[0] or y + h > size[1]:
         raise OptionError(f"region {x},{y},{w},{h} reaches outside the {size[0]}x{size[1]} sensor; choose it within")
     return x, y, w, h

@@ -79,11 +79,38 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
+class OnDisk:
+    """A file as it stood when it was opened."""
+
+    path: Path
+    mark: tuple[int, ...]
+
+    @classmethod
+    def now(cls, path: Path) -> OnDisk:
+        return cls(path, cls._mark(path))
+
+    @staticmethod
+    def _mark(path: Path) -> tuple[int, ...]:
+        found = path.stat()
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+    def changed(self, goes_on_with: str) -> str | None:
+        """What has happened to it since, in a sentence."""
+        try:
+            same = self._mark(self.path) == self.mark
+        except OSError:
+            return f"{self.path} is no longer there; the page goes on with {goes_on_with}"
+        if same:
+            return None
+        return f"{self.path} was replaced by another file or changed; start velocell view again to see that"
+
+
+@dataclass(frozen=True)
 class InMemory:
     """A recording that was read as a whole; `file` is where from, None where it was made here."""
 
     recording: Recording
-    file: Path | None = None
+    file: OnDisk | None = None
     title: str = ""
     growing: ClassVar[bool] = False
 
@@ -122,9 +149,7 @@ class InMemory:
         return np.diff(np.searchsorted(self.recording.t_us, edges_us))
 
     def check(self) -> str | None:
-        if self.file is None or self.file.exists():
-            return None
-        return f"{self.file} is no longer there; the page goes on with what was read of it"
+        return None if self.file is None else self.file.changed("what was read of it")
 
 
 @dataclass(frozen=True)
@@ -227,20 +252,21 @@ def open_source(
     if file.is_file() and file.stat().st_size >= WINDOWED_BYTES:
         large = stored(file) if size is None and _is_stored(file) else spooled(file, size, frame_time_us)
         return large.without_hot_pixels() if mask_hot else large
+    here = OnDisk.now(file) if file.is_file() else None
     recording = formats.read(file, size=size, frame_time_us=frame_time_us)
     if not len(recording):
         raise RecordingError(f"{file} holds no events; check that it was recorded and saved in full")
     if mask_hot and len(hot := hot_pixels(recording)):
         recording = mask_pixels(recording, hot)
         recording = replace(recording, notes=(*recording.notes, f"without {len(hot)} hot pixels"))
-    return InMemory(recording, file, file.name)
+    return InMemory(recording, here, file.name)
 
 
 def stored(path: str | Path) -> Windowed:
     """An uncompressed `.npz`, read where it lies. Raises RecordingError where it cannot be read so."""
     path = Path(path)
     try:
-        file = os.open(path, os.O_RDONLY)
+        here, file = OnDisk.now(path), os.open(path, os.O_RDONLY)
     except OSError as error:
         raise RecordingError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; check the path") from None
     keeper = _Descriptor(file)
@@ -249,20 +275,15 @@ def stored(path: str | Path) -> Windowed:
     except (zipfile.BadZipFile, ValueError, KeyError, OSError, struct.error) as error:
         raise RecordingError(f"{path} cannot be read in windows ({error}); save it with velocell convert") from None
 
-    def changed() -> str | None:
-        try:
-            there, here = path.stat(), os.fstat(keeper.file)
-        except FileNotFoundError:
-            return f"{path} is no longer there; the page goes on with the file it has open"
-        if (there.st_ino, there.st_dev) != (here.st_ino, here.st_dev):
-            return f"{path} was replaced by another file; start velocell view again to see that one"
-        return None
+    def changed(keep: object = keeper) -> str | None:  # the file stays open as long as this does
+        return here.changed("the file it has open")
 
     return Windowed(path, columns, scalars, ("NumPy archive, read window by window",), changed)
 
 
 def spooled(path: Path, size: tuple[int, int] | None, frame_time_us: int) -> Windowed:
     """Any recording, decoded once into temporary files that vanish with the program. Raises RecordingError."""
+    here = OnDisk.now(path)
     recording = formats.open_recording(path, size=size, frame_time_us=frame_time_us)
     names = [name for name in _SPOOLED if name != "p" or recording.polarity]
     try:
@@ -280,9 +301,8 @@ def spooled(path: Path, size: tuple[int, int] | None, frame_time_us: int) -> Win
     columns = {name: _Column(keeper.file, 0, np.dtype(_SPOOLED[name]), events) for name, keeper in keepers.items()}
     scalars = {"width": recording.width, "height": recording.height, "start_us": start_us, "stop_us": stop_us}
 
-    def changed() -> str | None:
-        here = bool(keepers) and path.exists()  # the columns stay open as long as this does
-        return None if here else f"{path} is no longer there; the page goes on with what was read of it"
+    def changed(keep: object = keepers) -> str | None:  # the columns stay open as long as this does
+        return here.changed("what was read of it")
 
     return Windowed(path, columns, scalars, recording.notes, changed)
 

@@ -52,6 +52,8 @@ class View:
                 wanted[name] = int(within(value, TAIL_US, "tail", " us"))
             elif name == "channels" and isinstance(value, list):
                 wanted[name] = tuple((int(layer), int(channel)) for layer, channel in value)
+                if len(value) > 255 or not all(0 <= part <= 255 for pair in wanted[name] for part in pair):
+                    raise OptionError(f"there are no such channels to show: {value!r:.60}; reload the page")
             elif name == "membrane":
                 wanted[name] = None if value is None or network is None else int(number(value, "membrane"))
                 if wanted[name] is not None and network is not None:

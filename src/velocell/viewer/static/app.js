@@ -11,6 +11,7 @@ import { Wire } from "./wire.js";
 const store = { facts: null, state: null, results: null, curves: null, now: null };
 const asked = { pictures: 0, since: 0, stale: false };
 let wire;
+let met = false; // whether the program has let this page in
 
 // --- asking ---
 
@@ -44,6 +45,7 @@ const ask = {
   mark: (x, y) => send("mark", { id: marks.id(), x, y, radius: marks.radius() }),
   unmark: (values) => send("unmark", values),
   follow: () => send("follow"),
+  tell: (text) => notice(text),
 };
 
 const stage = new Stage(store, ask);
@@ -114,6 +116,7 @@ const hearers = {
 };
 
 function hear(message) {
+  met ||= message.kind !== "failed";
   if (message.kind in hearers) {
     const { kind, ...content } = message;
     hearers[kind](content);
@@ -182,7 +185,8 @@ function update() {
   $("decay-text").textContent = span(view.span_us);
   if (fresh("chips", [state.channels, view.channels, view.membrane, state.settings.region, state.settings.contrast, state.measured?.too_sparse, state.analysed?.complete, store.results?.objects.length])) chips(state);
   const busy = state.doing || (state.analysed && !state.analysed.current ? "following the settings" : "");
-  const done = state.analysed?.complete ? `${(store.results?.objects ?? []).length || "no"} objects` : state.analysed && !state.live ? "analysing" : "";
+  const objects = (store.results?.objects ?? []).length;
+  const done = state.analysed?.complete ? `${objects || "no"} object${objects === 1 ? "" : "s"}` : state.error ? "stopped" : state.analysed && !state.live ? "analysing" : "";
   $("doing").textContent = busy || done;
   $("doing").classList.toggle("busy", Boolean(busy));
   for (const name of ["error", "file"]) {
@@ -391,12 +395,10 @@ const light = matchMedia("(prefers-color-scheme: light)").matches;
 document.documentElement.dataset.theme = localStorage.getItem("velocell-theme") ?? (light ? "light" : "dark");
 wireUp();
 stateText("Connecting …");
-let met = false;
 wire = new Wire(hear, (up) => {
   asked.pictures = 0;
   asked.stale = true;
   if (up) {
-    met = true;
     for (const box of [...$("notices").children]) if (box.dataset.text?.startsWith("The connection")) box.remove();
   } else if (met) notice("The connection to velocell is lost; if the program was stopped, start it again: the page reconnects by itself.");
 });

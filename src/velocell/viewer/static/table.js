@@ -136,7 +136,7 @@ export class Table {
   drawPaths(context, width, height) {
     const { store } = this;
     const { across, down, most } = this.scale(width, height);
-    const { start_us: start, stop_us: stop } = store.facts;
+    const { start_us: start, stop_us: stop, live } = store.facts;
     context.strokeStyle = ink("line");
     context.strokeRect(LEFT + 0.5, 6.5, width - LEFT - 7, height - BOTTOM - 7);
     context.fillStyle = ink("muted");
@@ -147,7 +147,7 @@ export class Table {
     context.textAlign = "center";
     context.textBaseline = "top";
     const step = niceStep((stop - start) / 5), digits = Math.max(0, Math.ceil(-Math.log10(step / 1e6) - 1e-9));
-    for (let t = 0; t <= stop - start; t += step) context.fillText(`${seconds(t, digits)}${t === 0 ? " s" : ""}`, Math.min(across(start + t), width - 16), height - BOTTOM + 5);
+    for (let t = 0; t <= stop - start; t += step) context.fillText(`${seconds(live ? start + t - stop : t, digits)}${t === 0 ? " s" : ""}`, Math.min(across(start + t), width - 16), height - BOTTOM + 5);
     const shown = new Set(this.list().map((item) => item.id));
     for (const path of store.results?.paths ?? []) {
       if (!shown.has(path.id)) continue;

@@ -1,7 +1,7 @@
 // The timeline: event rate, activity of each band, what is analysed, the cursor; dragging scrubs.
 import { $, Board, Layer, count, faint, ink, place, seconds } from "./draw.js";
 
-const LANE = 9;
+const LANE = 9, RATE = 38; // heights: of a band, less where there are many, and at least of the event rate
 
 export class Timeline {
   /** ask: { seek(t), loop(start, stop) } */
@@ -83,12 +83,13 @@ export class Timeline {
 
   drawActivity(context, width, height) {
     const { facts, results, state } = this.store;
-    const tall = height - 16 - state.bands.length * LANE - 3;
+    const lane = Math.min(LANE, (height - 16 - RATE) / state.bands.length);
+    const tall = height - 16 - state.bands.length * lane - 3;
     context.fillStyle = ink("panel");
     context.fillRect(0, 0, width, height - 16);
     this.drawRate(context, width, tall);
     const activity = facts.activity ?? results?.activity;
-    if (activity) this.drawBands(context, width, tall + 3, activity, state.bands);
+    if (activity) this.drawBands(context, width, tall + 3, lane, activity, state.bands);
   }
 
   drawRate(context, width, tall) {
@@ -113,14 +114,14 @@ export class Timeline {
     context.fillText(`${count(most)} ev/s`, 6, 5);
   }
 
-  drawBands(context, width, top, activity, bands) {
+  drawBands(context, width, top, lane, activity, bands) {
     const most = Math.max(1, ...activity.map((row) => Math.max(...row)));
     activity.slice(0, bands.length).forEach((row, band) => {
-      const y = top + (bands.length - 1 - band) * LANE;
+      const y = top + (bands.length - 1 - band) * lane;
       for (let k = 0; k < row.length; k++) {
         if (!row[k]) continue;
         context.fillStyle = faint(bands[band].color, 0.25 + 0.75 * Math.sqrt(row[k] / most));
-        context.fillRect((k / row.length) * width, y, width / row.length + 0.4, LANE - 2);
+        context.fillRect((k / row.length) * width, y, width / row.length + 0.4, lane > 5 ? lane - 2 : lane - 1);
       }
     });
   }

@@ -5,7 +5,7 @@ const LEFT = 30, RIGHT = 8, TOP = 20, GAP = 10, BOTTOM = 30, GRIP = 7;
 const MOST_DRIVE = 2.5;
 
 export class Tuner {
-  /** ask: { tune(values) } */
+  /** ask: { tune(values), tell(text) } */
   constructor(store, ask) {
     this.store = store;
     this.ask = ask;
@@ -249,9 +249,8 @@ export class Tuner {
     slider.oninput = () => give(fromSlider(knob, slider.value / 1000));
     slider.ondblclick = () => this.ask.tune({ [knob.name]: knob.default });
     field.onchange = () => {
-      const value = Number(field.value);
-      if (field.value === "") this.update();
-      else this.ask.tune({ [knob.name]: value });
+      if (field.value === "") this.refuse(field, knob.label);
+      else this.ask.tune({ [knob.name]: Number(field.value) });
     };
     this.knobs.set(knob.name, { knob, slider, field, row, auto });
     return row;
@@ -284,12 +283,19 @@ export class Tuner {
     this.board.redraw();
   }
 
+  /** A field without a number goes back to what holds; said aloud only where something was typed. */
+  refuse(field, name) {
+    if (field.validity.badInput) this.ask.tell(`${name} must be a number; type digits only`);
+    this.update(true);
+  }
+
   edgeFields(edges, all) {
     const box = $("edges");
     if (box.querySelectorAll("input").length !== edges.length) {
       const change = () => {
-        const texts = [...box.querySelectorAll("input")].map((field) => field.value);
-        if (!texts.includes("")) this.ask.tune({ edges: texts.map(Number) });
+        const fields = [...box.querySelectorAll("input")], empty = fields.find((field) => field.value === "");
+        if (empty) this.refuse(empty, "an edge");
+        else this.ask.tune({ edges: fields.map((field) => Number(field.value)) });
       };
       const fields = edges.map((_, k) => make("input", { type: "number", step: "any", min: 0, onchange: change, "aria-label": `edge ${k} in px/s` }));
       const add = make("button", { title: "Split the widest band", onclick: () => this.split() }, "+");
