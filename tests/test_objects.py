@@ -57,3 +57,16 @@ def test_rows_come_by_object_and_time():
     assert [part.tolist() for part in rows] == [[4], [1, 3], [0, 2]]
     assert rows_by_object(Tracks.empty()) == []
     assert list(objects(Tracks.empty())) == []
+
+
+def test_all_at_once_says_what_a_loop_would():
+    rng = np.random.default_rng(3)
+    n = 400
+    values = {name: np.where(rng.random(n) < 0.2, np.nan, rng.random(n)) for name in ("speed_px_s", "radius_px")}
+    tracks = table(id=rng.integers(0, 30, n), band=rng.integers(-1, 3, n), confidence=rng.random(n), **values)
+    for item in objects(tracks):
+        mine = tracks.where(tracks.id == item.id)
+        assert item.speed_px_s == pytest.approx(np.nanmedian(mine.speed_px_s))
+        assert item.radius_px == pytest.approx(np.nanmedian(mine.radius_px))
+        assert item.confidence == pytest.approx(np.median(mine.confidence))
+        assert item.band == np.bincount(mine.band + 1).argmax() - 1

@@ -20,6 +20,7 @@ from velocell.engines import reference
 from velocell.errors import OptionError, RecordingError, VelocellError
 from velocell.formats import write_csv, write_npz
 from velocell.network import Bands
+from velocell.objects import objects
 from velocell.pipeline import detect
 from velocell.recording import Recording, time_surface
 from velocell.tracks import Tracks
@@ -320,27 +321,27 @@ def test_the_membrane_without_resets_would_be_another(found):
 def test_the_objects_are_summed_up_as_a_loop_would(found):
     _, results = found
     tracks = results.tracks()
-    for item in object_table(tracks, len(BANDS)):
+    for item in object_table(objects(tracks)):
         mine = tracks.where(tracks.id == item["id"])
         assert item["speed"] == pytest.approx(np.median(mine.speed_px_s), rel=0.01)
         assert item["radius"] == pytest.approx(np.median(mine.radius_px), abs=0.05)
         assert (item["from_us"], item["to_us"], item["rows"]) == (mine.t_us[0], mine.t_us[-1], len(mine))
         assert item["band"] == np.bincount(mine.band + 1).argmax() - 1
-    assert [item["band"] for item in sorted(object_table(tracks, 3), key=lambda item: item["speed"])] == [0, 1, 2]
+    assert [item["band"] for item in sorted(object_table(objects(tracks)), key=lambda item: item["speed"])] == [0, 1, 2]
 
 
 def test_objects_without_speeds_and_empty_tables():
-    assert object_table(Tracks.empty(), 3) == []
-    assert object_paths(Tracks.empty()) == []
+    assert object_table(objects(Tracks.empty())) == []
+    assert object_paths(Tracks.empty(), []) == []
     bare = Tracks.from_columns({"t_us": [1, 2], "id": [4, 4], "x_px": [1, 2], "y_px": [0, 0]})
-    (item,) = object_table(bare, 3)
+    (item,) = object_table(objects(bare))
     assert (item["speed"], item["band"], item["rows"]) == (None, -1, 2)
 
 
 def test_paths_are_thinned_and_keep_their_ends():
     n = 5000
     table = Tracks.from_columns({"t_us": np.arange(n), "id": np.zeros(n), "x_px": np.arange(n), "y_px": np.zeros(n)})
-    (path,) = object_paths(table)
+    (path,) = object_paths(table, objects(table))
     assert len(path["t"]) <= 240
     assert (path["t"][0], path["t"][-1], path["x"][-1]) == (0, n - 1, n - 1)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -98,18 +99,17 @@ def _network(network: Network) -> str:
 
 def _tracks(tracks: Tracks) -> str:
     names = band_names_of(tracks)
-    ids, number = np.unique(tracks.id, return_inverse=True)
-    bands = _band_of_objects(tracks, number, ids.size)
-    facts = [("objects", f"{ids.size:,}"), ("rows", f"{len(tracks):,}")]
+    found = objects(tracks)
+    counts = Counter(item.band for item in found)
+    facts = [("objects", f"{len(found):,}"), ("rows", f"{len(tracks):,}")]
     if len(tracks):
         facts.append(("time", _span(int(tracks.t_us[0]), int(tracks.t_us[-1]))))
-    for band in np.unique(bands).tolist()[:_MOST_ROWS]:
+    for band in sorted(counts)[:_MOST_ROWS]:
         speeds = tracks.speed_px_s[(tracks.band == band) & np.isfinite(tracks.speed_px_s)]
         span = f", {speeds.min():.3g} to {speeds.max():.3g} px/s" if speeds.size else ""
-        facts.append((_band_name(names, band), _count(int(np.count_nonzero(bands == band)), "object") + span))
+        facts.append((_band_name(names, band), _count(counts[band], "object") + span))
     if tracks.extra:
         facts.append(("also", ", ".join(list(tracks.extra)[:_MOST_ROWS])))
-    listed = tracks.where(number < _MOST_ROWS)
     rows = [
         (
             item.id,
@@ -119,11 +119,11 @@ def _tracks(tracks: Tracks) -> str:
             number_text(item.radius_px),
             f"{item.first_us / 1e6:.3f} to {item.last_us / 1e6:.3f}",
         )
-        for item in objects(listed)
+        for item in found[:_MOST_ROWS]
     ]
     head = ("id", "band", "speed (px/s)", "heading (deg)", "radius (px)", "time (s)")
-    table = _table(head, rows, ids.size - _MOST_ROWS, "objects")
-    return _card("Tracks", [_paths_picture(tracks, number, len(names))], facts, [table])
+    table = _table(head, rows, len(found) - _MOST_ROWS, "objects")
+    return _card("Tracks", [_paths_picture(tracks, len(names))], facts, [table])
 
 
 def _spikes(spikes: Spikes) -> str:
@@ -180,9 +180,10 @@ def _kernel_picture(weights: NDArray[np.float32], caption: str) -> str:
     return _png(picture[::step, ::step], _shown_size(width, height, 110), caption)
 
 
-def _paths_picture(tracks: Tracks, number: NDArray[np.intp], bands: int) -> str:
+def _paths_picture(tracks: Tracks, bands: int) -> str:
     """Every object's way, in the colour of its bands; of many objects the first."""
-    part = tracks.where((number < _MOST_PATHS) & np.isfinite(tracks.x_px) & np.isfinite(tracks.y_px))
+    first = np.isin(tracks.id, np.unique(tracks.id)[:_MOST_PATHS])
+    part = tracks.where(first & np.isfinite(tracks.x_px) & np.isfinite(tracks.y_px))
     width, height = _extent(tracks.meta, part)
     wide, tall = _shown_size(width, height)
     lines = []
@@ -355,12 +356,3 @@ def _band_name(names: Sequence[str], band: int) -> str:
 
 def _color(band: int, bands: int) -> str:
     return hex_color(band_color(max(band, -1), max(bands, band + 1)))
-
-
-def _band_of_objects(tracks: Tracks, number: NDArray[np.intp], count: int) -> NDArray[np.int64]:
-    """The commonest band of each of `count` objects; `number` (n,) tells to which object a row belongs."""
-    bands, which = np.unique(tracks.band, return_inverse=True)
-    if not count:
-        return np.empty(0, np.int64)
-    votes = np.bincount(number * bands.size + which, minlength=count * bands.size).reshape(count, bands.size)
-    return np.asarray(bands[votes.argmax(axis=1)], np.int64)

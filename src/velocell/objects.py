@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ class Found:
     speed_err_px_s: float
     heading_deg: float
     radius_px: float
+    confidence: float
     first_us: int
     last_us: int
     rows: int
@@ -37,34 +38,49 @@ def rows_by_object(tracks: Tracks) -> list[NDArray[np.intp]]:
     return [rows for rows in parts if rows.size]
 
 
-def objects(tracks: Tracks) -> Iterator[Found]:
-    """Object by object, ids rising."""
-    for rows in rows_by_object(tracks):
-        bands, votes = np.unique(tracks.band[rows], return_counts=True)
-        yield Found(
-            id=int(tracks.id[rows[0]]),
-            band=int(bands[votes.argmax()]),
-            speed_px_s=_median(tracks.speed_px_s[rows]),
-            speed_err_px_s=_median(tracks.speed_err_px_s[rows]),
-            heading_deg=_mean_heading(tracks.heading_deg[rows]),
-            radius_px=_median(tracks.radius_px[rows]),
-            first_us=int(tracks.t_us[rows[0]]),
-            last_us=int(tracks.t_us[rows[-1]]),
-            rows=int(rows.size),
-        )
+def objects(tracks: Tracks) -> list[Found]:
+    """Ids rising; all at once, since the viewer asks after every change for tables of 100 000 rows."""
+    ids, number, rows = np.unique(tracks.id, return_inverse=True, return_counts=True)
+    if not ids.size:
+        return []
+    order = np.argsort(number, kind="stable")
+    first = np.cumsum(rows) - rows
+    fields = zip(
+        ids,
+        _commonest(tracks.band, number, ids.size),
+        _medians(tracks.speed_px_s, number, rows),
+        _medians(tracks.speed_err_px_s, number, rows),
+        _mean_headings(tracks.heading_deg, number, ids.size),
+        _medians(tracks.radius_px, number, rows),
+        _medians(tracks.confidence, number, rows),
+        tracks.t_us[order[first]],
+        tracks.t_us[order[first + rows - 1]],
+        rows,
+        strict=True,
+    )
+    return [Found(*(value.item() for value in values)) for values in fields]
 
 
-def _median(values: NDArray[np.float64]) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if known.size else float("nan")
+def _commonest(bands: NDArray[np.integer[Any]], number: NDArray[np.intp], count: int) -> NDArray[np.integer[Any]]:
+    """Of equally common ones the slowest."""
+    values, which = np.unique(bands, return_inverse=True)
+    votes = np.bincount(number * values.size + which, minlength=count * values.size)
+    return np.asarray(values[votes.reshape(count, -1).argmax(axis=1)])
 
 
-def _mean_heading(degrees: NDArray[np.float64]) -> float:
+def _medians(values: NDArray[np.float64], number: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    known = np.bincount(number[np.isfinite(values)], minlength=rows.size)
+    ordered = values[np.lexsort((values, number))]  # NaN comes last in each group
+    first = np.cumsum(rows) - rows
+    below, above = (ordered[first + np.maximum(known - odd, 0) // 2] for odd in (1, 0))
+    return np.where(known > 0, (below + above) / 2, np.nan)
+
+
+def _mean_headings(degrees: NDArray[np.float64], number: NDArray[np.intp], count: int) -> NDArray[np.float64]:
     """Of directions, not of numbers: 359 and 1 make 0. 0 <= heading < 360; NaN without a common direction."""
-    angles = np.radians(degrees[np.isfinite(degrees)])
-    if not angles.size:
-        return float("nan")
-    across, down = np.cos(angles).mean(), np.sin(angles).mean()
-    if np.hypot(across, down) < _COMMON:
-        return float("nan")
-    return float(np.degrees(np.arctan2(down, across)) % 360 % 360)  # twice: a tiny negative angle gives 360 itself
+    known = np.isfinite(degrees)
+    angles, whose = np.radians(degrees[known]), number[known]
+    among = np.maximum(np.bincount(whose, minlength=count), 1)
+    across, down = (np.bincount(whose, part(angles), count) / among for part in (np.cos, np.sin))
+    mean = np.degrees(np.arctan2(down, across)) % 360 % 360  # twice: a tiny negative angle gives 360 itself
+    return np.where(np.hypot(across, down) < _COMMON, np.nan, mean)

@@ -133,7 +133,7 @@ def _figures(recording: Recording, found: Detection, bands: Bands) -> str:
 
 def _object_table(tracks: Tracks, bands: Bands) -> str:
     """One line for each object, the first MOST_OBJECTS in full."""
-    found = list(objects(tracks))
+    found = objects(tracks)
     if not found:
         return ""
     head = ("id", "band", "speed (px/s)", "heading (°)", "radius (px)", "first seen (s)", "last seen (s)", "rows")

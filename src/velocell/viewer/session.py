@@ -15,6 +15,7 @@ from typing import Any
 from velocell import provenance
 from velocell.errors import OptionError, VelocellError
 from velocell.network import Bands, Network
+from velocell.objects import objects
 from velocell.tuning import tuning
 from velocell.viewer import describe, export
 from velocell.viewer.analysis import Analysis, Results
@@ -290,13 +291,13 @@ class Session:
             return {}
         if self._found[0] is not results:
             tracks = results.tracks()
-            bands = len(results.settings.bands)
-            found = {
-                "objects": object_table(tracks, bands),
-                "paths": object_paths(tracks),
+            found = objects(tracks)
+            shown = {
+                "objects": object_table(found),
+                "paths": object_paths(tracks, found),
                 "activity": results.activity.tolist(),
             }
-            self._found = (results, found)
+            self._found = (results, shown)
         return self._found[1]
 
     def timeline(self) -> dict[str, Any]:
