@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.engine import machine, vga_20
 from velocell.formats import read, write_npz
 from velocell.pipeline import network_for
 from velocell.recording import Recording
@@ -53,8 +54,6 @@ def main() -> None:
     if arguments.send:
         send(**arguments.send)
         return
-    from benchmarks.engine import vga_20
-
     text = report(vga_20(1_000_000), arguments.seconds, arguments.overload_seconds)
     print(text)
     if arguments.out:
@@ -75,7 +74,7 @@ def report(recording: Recording, seconds: float, overload_s: float) -> str:
     return "\n".join(
         [
             f"Made by `python -m benchmarks.live --seconds {seconds:g}` on {os.cpu_count()} cores of "
-            f"{platform.machine()}, Python {platform.python_version()}.",
+            f"{machine()['processor']}, Python {platform.python_version()}.",
             "",
             *steady_lines(steady),
             "",
