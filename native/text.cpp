@@ -14,8 +14,8 @@ struct Cursor {
     bool number(std::int64_t& value, int most) {
         const char* first = at;
         value = 0;
-        while (at < last && is_digit(*at) && at - first <= most) value = value * 10 + (*at++ - '0');
-        return at > first && at - first <= most;
+        while (at < last && is_digit(*at) && at - first < most) value = value * 10 + (*at++ - '0');
+        return at > first && !(at < last && is_digit(*at));
     }
 
     bool signed_number(std::int64_t& value, std::int64_t bound) {

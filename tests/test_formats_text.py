@@ -90,6 +90,9 @@ class TestLayouts:
             ("id,t,x,y,p,area", [list("12345"), T, X, Y, P, [0.5] * 5]),
             ("t_us,x,y,p", [T, X, Y, P]),
             ('"t [us]","x","y","p"', [T, X, Y, P]),
+            ("t [\u00b5s],x [px],y [pixels],p", [T, X, Y, P]),
+            ("t_\u03bcs,x_px,y(px),polarity", [T, X, Y, P]),
+            ("x [us],t [px],x,y,t [s],p", [X, X, X, Y, SECONDS, P]),
             ("t_ns,x,y,p", [[1_000 * t for t in T], X, Y, P]),
             ("time(ns),x,y,p", [[1_000 * t - 500 + 999 * (k % 2) for k, t in enumerate(T)], X, Y, P]),
             ("t_s,x,y,p", [SECONDS, X, Y, P]),
@@ -100,6 +103,10 @@ class TestLayouts:
     )
     def test_header(self, path: Path, header: str, columns: list[list[object]]) -> None:
         check(read(path, f"{header}\n{rows(*columns, separator=',')}"))
+
+    def test_header_in_another_encoding(self, path: Path) -> None:
+        path.write_bytes(b"t [\xb5s],x,y,p\n" + rows(T, X, Y, P, separator=",").encode())
+        check(formats.read(path))
 
     def test_header_without_polarity(self, path: Path) -> None:
         check(read(path, f"y x t\n{rows(Y, X, T)}"), polarity=False)

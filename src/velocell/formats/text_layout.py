@@ -26,8 +26,9 @@ _NAMES = {
 _HEADER_REMEDY = "name the columns in a first line, such as t_us,x,y,p or t_s,x,y,p"
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[-+]?\d+", re.ASCII)
-# t_us, time[us], timestamp(s)
-_COLUMN_NAME = re.compile(r"([a-z]+)(?:\s*[_\[(]\s*(s|ms|us|µs|ns)[\])]?)?")
+# t_us, time [us], timestamp(s), x [px]; both letters that are read as micro
+_COLUMN_NAME = re.compile(r"([a-z]+)(?:\s*[_\[(]\s*(s|ms|us|µs|\u03bcs|ns|px|pixels?)\s*[\])]?)?")
+_MICRO = str.maketrans("µ\u03bc", "uu")
 _SIZE = re.compile(r"\bwidth\W{1,3}(\d{1,6})\b.*\bheight\W{1,3}(\d{1,6})\b", re.IGNORECASE)
 _SPAN = re.compile(r"\bstart_us (\d{1,18}) stop_us (\d{1,18})\b")
 _SAMPLE_ROWS = 5_000
@@ -172,8 +173,16 @@ def _lines(head: bytes, complete: bool) -> Iterator[tuple[int, int, str]]:
     if not complete:
         pieces.pop()
     for number, piece in enumerate(pieces, 1):
-        yield number, offset, piece.decode("latin-1").strip()
+        yield number, offset, _decoded(piece).strip()
         offset += len(piece) + 1
+
+
+def _decoded(piece: bytes) -> str:
+    """A header may say µs in either encoding."""
+    try:
+        return piece.decode()
+    except UnicodeDecodeError:
+        return piece.decode("latin-1")
 
 
 def _separator(line: str) -> str | None:
@@ -221,13 +230,14 @@ def named_columns(fields: list[str]) -> tuple[dict[str, int], int, str | None] |
     for k, field in enumerate(fields):
         match = _COLUMN_NAME.fullmatch(field.lower())
         name = _NAMES.get(match[1]) if match else None
-        if match is None or name is None or (match[2] and name != "t"):
+        unit_of = match[2].translate(_MICRO) if match and match[2] else None
+        if name is None or (unit_of is not None and (name == "t") != (unit_of in DECIMALS)):
             continue
         if name in columns:
             return None
         columns[name] = k
-        if name == "t" and match[2]:
-            unit = match[2].replace("µ", "u")
+        if name == "t":
+            unit = unit_of
     return (columns, len(fields), unit) if {"t", "x", "y"} <= columns.keys() else None
 
 
