@@ -16,7 +16,7 @@ from velocell.evaluate import Scores
 from velocell.integrity import FACTS, FAULTS
 from velocell.network import Bands
 from velocell.objects import objects
-from velocell.summary import Summary
+from velocell.summary import RATE_BIN_US, Summary
 from velocell.tracks import Tracks
 
 
@@ -107,9 +107,10 @@ def summary_table(summary: Summary) -> Table:
     table.add_row("duration", f"{seconds:.6f} s, {summary.start_us} to {summary.stop_us} us")
     if summary.first_us is not None:
         table.add_row("events from, to", f"{summary.first_us} us, {summary.last_us} us")
-    table.add_row(
-        "rate", f"{rate_text(summary.mean_rate)} on average, {rate_text(summary.peak_rate)} in the busiest 10 ms"
-    )
+    rate = f"{rate_text(summary.mean_rate)} on average"
+    if summary.stop_us - summary.start_us > RATE_BIN_US:
+        rate += f", {rate_text(summary.peak_rate)} in the busiest 10 ms"
+    table.add_row("rate", rate)
     table.add_row("rate over time", _curve(summary.rates))
     share = "none" if summary.on_share is None else f"{100 * summary.on_share:.1f} % of the events are ON"
     table.add_row("polarity", share)
