@@ -232,6 +232,7 @@ def test_encrypted(tmp_path: Path) -> None:
         ({"x": np.array([5, -1, 8])}, "1 events outside the sensor", [5, 6]),
         ({"x": np.array([5, 10, 8]), "width": 10, "height": 10}, "1 events outside the sensor", [5, 6]),
         ({"start_us": 6, "stop_us": 7}, "1 events outside the span", [5, 6, 6]),
+        ({"start_us": 5, "stop_us": 6}, "2 events outside the span", [5, 6, 6]),
     ],
 )
 def test_repaired_and_told(tmp_path: Path, changes: dict[str, Any], told: str, times: list[int]) -> None:

@@ -228,15 +228,16 @@ class TestOpenQuestions:
     def test_blocks_are_read_one_after_the_other(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         n = 4 * source.SMALLEST_BLOCK
         monkeypatch.setattr(text, "_BLOCK_BYTES", 1 << 16)
-        path.write_text(
-            "t,x,y,p\n" + rows(range(n), [3] * n, [4] * n, [0, 1] * (n // 2), separator=",") + f"{n},5,6,-1\n"
-        )
-        with pytest.raises(RecordingError, match="only 0 and 1, or only -1 and 1"):
-            formats.read(path)
-        path.write_text("t,x,y,p\n" + rows(range(n), [3] * n, [4] * n, [0, 1] * (n // 2), separator=","))
-        blocks = [len(block) for block in open_recording(path).blocks()]
-        assert sum(blocks) == n
-        assert max(blocks) <= n // 2
+        for off in (0, -1):  # at the end, with whole blocks of 1 before
+            polarity = [0] * (n // 4) + [1] * (n // 2) + [off] * (n // 4)
+            path.write_text("t,x,y,p\n" + rows(range(n), [3] * n, [4] * n, polarity, separator=","))
+            if off == 0:
+                blocks = [len(block) for block in open_recording(path).blocks()]
+                assert sum(blocks) == n
+                assert max(blocks) <= n // 2
+            else:
+                with pytest.raises(RecordingError, match="only 0 and 1, or only -1 and 1"):
+                    formats.read(path)
 
     def test_unclear_unit(self, path: Path) -> None:
         events = "0 1 2 1\n86400000001 3 4 0\n"
