@@ -20,5 +20,6 @@ void bind_udp(nb::module_& m) {
              nb::arg("bytes"))
         .def("stop", &UdpReceiver::stop, nb::call_guard<nb::gil_scoped_release>())
         .def_prop_ro("lost", &UdpReceiver::lost)
-        .def_prop_ro("overflow", &UdpReceiver::overflow);
+        .def_prop_ro("overflow", &UdpReceiver::overflow)
+        .def_prop_ro("error", &UdpReceiver::error);
 }

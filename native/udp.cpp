@@ -52,7 +52,7 @@ void UdpReceiver::run() {
     }
 }
 
-// All that waits, up to some packets; false once the socket is closed.
+// All that waits, up to some packets; false where the socket gives no more.
 bool UdpReceiver::receive() {
     std::vector<Packet> taken;
     bool open = true;
@@ -68,6 +68,7 @@ bool UdpReceiver::receive() {
         if (n < 0) {
             // A refusal that an earlier packet of the socket's owner met says nothing of what comes.
             open = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ECONNREFUSED;
+            if (!open) error_ = errno;
             break;
         }
 #if defined(SO_RXQ_OVFL)

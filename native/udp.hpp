@@ -33,6 +33,7 @@ public:
 
     std::uint64_t lost() const { return lost_; }          // by the system, where it tells
     std::uint64_t overflow() const { return overflow_; }  // that gave way here
+    int error() const { return error_; }                  // errno that ended the receiving; 0: none
 
 private:
     void run();
@@ -43,6 +44,7 @@ private:
     std::size_t most_bytes_, held_ = 0;
     std::atomic<std::uint64_t> lost_{0}, overflow_{0};
     std::atomic<bool> stopped_{false};
+    std::atomic<int> error_{0};
     std::mutex mutex_;
     std::condition_variable arrived_;
     std::deque<Packet> packets_;

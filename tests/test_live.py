@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 
 import numpy as np
 import pytest
@@ -231,14 +231,50 @@ def test_a_long_silence_is_gone_over(made):
     assert summary.events + 64 == 400
 
 
-def test_a_clock_that_went_back_ends_the_stream(made):
+def heard(sent):
+    """What comes of packets, until an error ends it, within a few seconds."""
+    stop = Event()
+    patience = Timer(5, stop.set)
+    patience.start()
     source = open_source(f"udp://127.0.0.1:{(port := free_port())}", size=(160, 120))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        for data in [*far(1_000_000_000)[:20], *far(1_000_000)]:
-            sender.sendto(data, ("127.0.0.1", port))
-    with pytest.raises(RecordingError, match="clock went back by"):
-        for _ in source.blocks(Event()):
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for data in sent:
+                sender.sendto(data, ("127.0.0.1", port))
+        for _ in source.blocks(stop):
             pass
+    finally:
+        patience.cancel()
+        source.close()
+
+
+def test_a_clock_that_went_back_ends_the_stream():
+    with pytest.raises(RecordingError, match="clock went back by"):
+        heard([*far(1_000_000_000)[:20], *far(1_000_000)])
+
+
+def test_times_ahead_and_one_behind_do_not_end_the_stream(made):
+    near, ahead = far(1_000_000_000), far(2_000_000_000)
+    summary, _ = listen(made, [*near[:20], *ahead[:60], *far(1_000_000)[:30], *near[20:40]])
+    assert summary.events == 40
+    assert "90 with a time far off" in str(summary)
+
+
+@pytest.mark.parametrize(("first", "words"), [(True, "come without times.* came with"), (False, "come with times")])
+def test_packets_of_the_other_kind_end_the_stream(first, words):
+    timed, untimed = far(1_000_000), [(1 << 31 | 5).to_bytes(4, "little")] * 200
+    one, other = (timed, untimed) if first else (untimed, timed)
+    with pytest.raises(RecordingError, match=words):
+        heard([one[0], *other])
+
+
+def test_a_socket_that_fails_is_told():
+    source = open_source(f"udp://localhost:{free_port()}", size=(160, 120))
+    assert source._socket.family == socket.AF_INET
+    source._socket.close()
+    source._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)  # gives no packets
+    with pytest.raises(RecordingError, match="gives no more packets"):
+        list(source.blocks(Event()))
     source.close()
 
 

@@ -6,7 +6,7 @@ import gc
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Annotated, Any
@@ -63,31 +63,24 @@ def live(
         check_output(Path(out), (".jsonl",), "rows")
         check_distinct([Path(out)], [Path(source.removeprefix("replay:"))])
     settings = Settings(
-        wanted.bands,
-        wanted.radius,
-        wanted.contrast,
-        wanted.dt_us,
-        wanted.network,
-        every_us,
-        polarity,
-        engine,
-        wanted.templates[0] if wanted.templates else None,
-        mask_hot,
+        bands=wanted.bands,
+        radius=wanted.radius,
+        contrast=wanted.contrast,
+        dt_us=wanted.dt_us,
+        network=wanted.network,
+        every_us=every_us,
+        polarity=polarity,
+        engine=engine,
+        template=wanted.templates[0] if wanted.templates else None,
+        mask_hot=mask_hot,
     )
     read_size = None if size is None else parse_size(size)
     events = open_source(
         source, size=read_size, frame_time_us=parse_time_us(frame_time), speed=speed, every_us=every_us
     )
-    output = None
-    try:
-        output = open_output(out, append=append, say=say)
-        with _stopping() as stop:
-            summary = run(events, settings, output, stop, say)
-            interrupted = stop.is_set()
-    finally:
-        events.close()
-        if output is not None:
-            output.close()
+    with closing(events), closing(open_output(out, append=append, say=say)) as output, _stopping() as stop:
+        summary = run(events, settings, output, stop, say)
+        interrupted = stop.is_set()
     say(f"{source}: {summary}")
     if interrupted:
         raise KeyboardInterrupt
@@ -95,7 +88,7 @@ def live(
 
 @contextmanager
 def _stopping() -> Iterator[Event]:
-    """An event that Ctrl-C and SIGTERM set, so that the work ends between two steps; a second Ctrl-C breaks it off."""
+    """An event that Ctrl-C and SIGTERM set, so that the work ends between two steps; a second one breaks it off."""
     stop = Event()
 
     def on_signal(number: int, frame: Any) -> None:

@@ -20,11 +20,15 @@ def parse_address(text: str, scheme: Literal["udp", "tcp"] = "udp") -> tuple[str
 
 
 def resolved(host: str, port: int) -> tuple[int, Any]:
-    """Family and address for a socket. Raises OptionError for an unknown host."""
+    """Family and address for a socket; of a name that has both, IPv4's, which most senders use.
+
+    Raises OptionError for an unknown host.
+    """
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError):
         raise _unknown(host) from None
+    family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
     return family, address
 
 

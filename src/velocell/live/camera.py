@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from velocell.errors import OptionError, RecordingError
+from velocell.errors import OptionError, RecordingError, VelocellError
 from velocell.formats.aedat4_write import dv_processing
 from velocell.formats.source import Events
 from velocell.formats.wording import bare
@@ -32,11 +32,14 @@ class Camera:
 
     def __init__(self, text: str, size: tuple[int, int] | None):
         dv = dv_processing("reading a camera")
-        found = _chosen(dv.io.camera.discover(), text.removeprefix("camera:"))
-        name = f"camera:{_name(found)}"
+        name = text
         try:
+            found = _chosen(dv.io.camera.discover(), text.removeprefix("camera:"))
+            name = f"camera:{_name(found)}"
             self._capture = dv.io.camera.open(found)
             stated = self._capture.getEventResolution()
+        except VelocellError:
+            raise
         except Exception as error:  # RuntimeError, IndexError and others; the text is the library's own
             raise RecordingError(
                 f"cannot open {name}: {_reason(error)}; check its cable, the permission to use it, and that no "

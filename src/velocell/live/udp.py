@@ -5,6 +5,7 @@ The thread is the C++ core's: one of Python's would wait for the lock at each pa
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ _BLOCK_BYTES = 1 << 22  # taken at once: what overload leaves out is decoded fir
 _GATHER_S = 0.0005  # work per packet would cost more than work per event
 _RECEIVE_BUFFER = 1 << 23
 _FAR_US = 10_000_000  # a time this far from the newest is astray,
-_AGREED = 64  # unless so many packets in a row are
+_AGREED = 64  # unless so many packets in a row are, the same way
 _SO_RXQ_OVFL = 40  # Linux: each packet comes with the count of those the system dropped
 
 
@@ -65,7 +66,7 @@ class Udp:
         self._receiver: Any = None
         self._timed: bool | None = None
         self._newest_us: int | None = None
-        self._far = self._astray = self._packets = 0
+        self._far = self._astray = self._packets = self._unlike = 0
         # Arrival in us since 1970, of a clock that never steps.
         self._epoch_s = time.time() - time.monotonic()
 
@@ -75,6 +76,9 @@ class Udp:
         self._receiver = receiver = UdpReceiver(self._socket.fileno(), _HELD_BYTES)
         while not stop.is_set():
             if not receiver.wait(POLL_S):
+                if receiver.error:
+                    reason = os.strerror(receiver.error).lower()
+                    raise RecordingError(f"{self.name} gives no more packets: {reason}; start live again")
                 if self._timed is False:
                     now = int((time.monotonic() + self._epoch_s - POLL_S) * 1e6)
                     yield Recording.from_arrays([], [], [], width=self.size[0], height=self.size[1], start_us=now)
@@ -92,8 +96,7 @@ class Udp:
         if self._timed is None:
             self._timed = next((kind for _, data in packets if (kind := spif.has_times(data)) is not None), None)
             self.meta = {"time": "of the sender" if self._timed else "of arrival"}
-        good = [(at, data) for at, data in packets if spif.has_times(data) is self._timed is not None]
-        self._integrity.fault("damaged", len(packets) - len(good))
+        good = self._alike(packets)
         usual = self._in_step([data for _, data in good])
         times = [self._times(at, data) for at, data in good] if usual is None else usual
         events = spif.decode(
@@ -102,6 +105,24 @@ class Udp:
         if len(events.x):
             t_us = np.concatenate(times)
             yield from as_blocks(Events(t_us, events.x, events.y, events.p), self.size, self._integrity)
+
+    def _alike(self, packets: list[tuple[float, bytes]]) -> list[tuple[float, bytes]]:
+        """Those with times, or those without, as the first packet was; many others in a row end the stream."""
+        good = []
+        for at, data in packets:
+            kind = spif.has_times(data)
+            if kind is not None and kind is self._timed:
+                good.append((at, data))
+                self._unlike = 0
+            else:
+                self._unlike += kind is not None
+        self._integrity.fault("damaged", len(packets) - len(good))
+        if self._unlike > _AGREED:
+            before, now = ("with", "without") if self._timed else ("without", "with")
+            raise RecordingError(
+                f"{self.name}: events come {now} times, the first ones came {before} them; start live again"
+            )
+        return good
 
     def _in_step(self, packets: list[bytes]) -> list[NDArray[np.int64]] | None:
         """Times of each packet's events, taken together since that is faster; None where one is far off."""
@@ -123,12 +144,14 @@ class Udp:
             return np.full(len(data) // 4, int((arrived_s + self._epoch_s) * 1e6), np.int64)
         t = spif.unwrapped(spif.decode(data, True).t_us, self._newest_us)
         ahead_us = 0 if self._newest_us is None else int(t[0]) - self._newest_us
-        self._far = self._far + 1 if abs(ahead_us) > _FAR_US else 0
-        if self._far > _AGREED and ahead_us < 0:
+        way = 0 if abs(ahead_us) <= _FAR_US else 1 if ahead_us > 0 else -1
+        self._far = self._far + way if self._far * way > 0 else way
+        if self._far < -_AGREED:
             raise RecordingError(f"{self.name}: the sender's clock went back by {-ahead_us} us; start live again")
-        if 0 < self._far <= _AGREED:
+        if way and self._far <= _AGREED:
             self._astray += 1
             return t[:0]
+        self._far = 0
         self._newest_us = max(int(t.max()), self._newest_us or 0)
         return t
 
