@@ -91,7 +91,7 @@ class TestLayouts:
             ("t_us,x,y,p", [T, X, Y, P]),
             ('"t [us]","x","y","p"', [T, X, Y, P]),
             ("t [\u00b5s],x [px],y [pixels],p", [T, X, Y, P]),
-            ("t_\u03bcs,x_px,y(px),polarity", [T, X, Y, P]),
+            ("t_\u03bcs,x (px),y(px),polarity", [T, X, Y, P]),
             ("x [us],t [px],x,y,t [s],p", [X, X, X, Y, SECONDS, P]),
             ("t_ns,x,y,p", [[1_000 * t for t in T], X, Y, P]),
             ("time(ns),x,y,p", [[1_000 * t - 500 + 999 * (k % 2) for k, t in enumerate(T)], X, Y, P]),

@@ -19,7 +19,7 @@ from velocell import pipeline
 from velocell.cli.app import app
 from velocell.errors import RecordingError
 from velocell.formats import read, write_dat, write_evt2, write_evt3, write_npz
-from velocell.live import Settings, open_output, open_source, run, spif
+from velocell.live import Settings, loop, open_output, open_source, run, spif
 from velocell.live.loop import LAG_S
 from velocell.network import Bands, Network
 from velocell.recording import Recording
@@ -336,7 +336,8 @@ def test_overload_sheds_whole_ticks_and_says_so(made):
 # --- calibration on the way -----------------------------------------------------------------------------------
 
 
-def test_the_first_second_is_measured_and_the_network_replaced(tmp_path):
+def test_the_first_second_is_measured_and_the_network_replaced(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "Replay", Event)  # of a stream nothing is known ahead
     item = SceneObject(id=0, x_px=15, y_px=30, speed_px_s=200, bounce=True)
     recording = simulate(Scene(80, 60, 1_600_000, seed=2, noise_hz=0.2, objects=(item,)))[0]
     write_npz(recording, tmp_path / "rec.npz")

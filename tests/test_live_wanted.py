@@ -83,6 +83,7 @@ def test_hot_pixels_are_masked_once_they_are_known(hot, tmp_path, monkeypatch, c
         return calibrate(probe, *arguments, **more)
 
     monkeypatch.setattr(loop, "networks_for", networks_for)
+    monkeypatch.setattr(loop, "Replay", Recording)  # of a stream nothing is known ahead
     out, options = tmp_path / "out.jsonl", [*BANDS, "--contrast", contrast, "--speed", "max"]
     told = call("live", f"replay:{folder / 'rec.npz'}", *options, "-o", out).stderr
     since_us = int(re.search(r"from (\d+) us on 1 hot pixels are masked", told)[1])
@@ -95,6 +96,20 @@ def test_hot_pixels_are_masked_once_they_are_known(hot, tmp_path, monkeypatch, c
     assert not any(((probe.x == HOT[0]) & (probe.y == HOT[1])).any() for probe in probes)
     assert Tracks.read(out).meta["settings"]["mask_hot"] is True
     assert Tracks.read(out).t_us.max() > 1_500_000
+
+
+@pytest.mark.parametrize("more", [[], ["--radius", "5"], ["--polarity", "on"], ["--no-mask-hot"]])
+def test_a_replay_gives_the_rows_of_detect(hot, tmp_path, more):
+    folder, _ = hot
+    live, detect = tmp_path / "live.jsonl", tmp_path / "detect.jsonl"
+    told = call("live", f"replay:{folder / 'rec.npz'}", *BANDS, *more, "--speed", "max", "-o", live).stderr
+    call("detect", folder / "rec.npz", *BANDS, *more, "-o", detect)
+    found, expected = Tracks.read(live), Tracks.read(detect)
+    assert len(expected) > (1 if "on" in more else 100)
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), name)
+    assert ("1 hot pixels masked" in told) == ("--no-mask-hot" not in more)
+    assert found.meta["settings"]["contrast"] == "measured on the first second"
 
 
 def test_hot_pixels_stay_where_that_is_asked_for(hot, tmp_path):

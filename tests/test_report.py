@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import sys
 from dataclasses import replace
 
 import av
@@ -43,7 +44,10 @@ def made(recording, tmp_path_factory):
     """A folder in which the command has written a table and its report."""
     here = tmp_path_factory.mktemp("report")
     write_npz(recording, here / "rec.npz")
-    ok("detect", here / "rec.npz", "--bands", EDGES, "-o", here / "t.csv", "--report", here / "out.html")
+    words = ["detect", here / "rec.npz", "--bands", EDGES, "-o", here / "t.csv", "--report", here / "out.html"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["velocell", *map(str, words)])
+        ok(*words)
     return here
 
 
@@ -119,7 +123,7 @@ def test_settings_network_version_and_notes_are_told(made):
     assert f"velocell {version()}" in page.text
     assert "|every_us|5000|" in page.text
     assert "|mask_hot|yes|" in page.text
-    assert "velocell " in page.source.split("<pre>")[1]
+    assert page.source.split("<pre>")[1].startswith(f"velocell detect {made}/rec.npz --bands {EDGES} -o {made}/t.csv ")
     assert "slow 16 to 62, medium 62 to 177, fast 177 to 500 px/s" in page.text
     assert "events per pixel and edge crossing, measured" in page.text
     assert "NumPy archive" in page.source.split("Notes on the file")[1].split("</ul>")[0]

@@ -18,6 +18,7 @@ _HOT_EVENTS = 20
 _HOT_TIMES = 10
 NEVER_US = np.iinfo(np.int64).max // 2
 _COUNTABLE = 8  # pixels per event
+_COUNTED_PIXELS = 1 << 24  # of larger sensors only the pixels with events are kept
 _AT_ONCE = 1 << 20  # events
 _AROUND = [(dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dx or dy]
 
@@ -98,8 +99,11 @@ def hot_pixels(recording: Recording) -> NDArray[np.int64]:
 
     Rows (x, y), shape (k, 2), sorted by y and x.
     """
-    hot = hot_among(*pixel_counts(recording), recording.width)
-    return np.column_stack((hot % recording.width, hot // recording.width))
+    return _places(hot_among(*pixel_counts(recording), recording.width), recording.width)
+
+
+def _places(pixel: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+    return np.column_stack((pixel % width, pixel // width))
 
 
 def mask_pixels(recording: Recording, pixels: ArrayLike) -> Recording:
@@ -128,6 +132,34 @@ def pixel_counts(recording: Recording) -> tuple[NDArray[np.int64], NDArray[np.in
         counts += np.bincount(numbers, minlength=counts.size)
     pixel = np.flatnonzero(counts)
     return pixel, counts[pixel]
+
+
+class PixelCounts:
+    """`pixel_counts` of a recording that comes in blocks."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._width = width
+        self._dense = np.zeros(width * height, np.int64) if width * height <= _COUNTED_PIXELS else None
+        self._pixel = self._count = np.zeros(0, np.int64)
+
+    def add(self, block: Recording) -> None:
+        if self._dense is not None:
+            np.add.at(self._dense, block.y.astype(np.int32) * np.int32(block.width) + block.x, 1)
+            return
+        pixel, count = pixel_counts(block)
+        self._pixel, place = np.unique(np.concatenate([self._pixel, pixel]), return_inverse=True)
+        self._count = np.bincount(place, np.concatenate([self._count, count])).astype(np.int64)
+
+    def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pixels with events, sorted, and their events."""
+        if self._dense is None:
+            return self._pixel, self._count
+        pixel = np.flatnonzero(self._dense)
+        return pixel, self._dense[pixel]
+
+    def hot(self) -> NDArray[np.int64]:
+        """As `hot_pixels`."""
+        return _places(hot_among(*self.counts(), self._width), self._width)
 
 
 def hot_among(pixel: NDArray[np.int64], count: NDArray[np.int64], width: int) -> NDArray[np.int64]:

@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.formats import Source
-from velocell.hygiene import hot_among, pixel_counts
+from velocell.hygiene import PixelCounts, hot_among
 from velocell.integrity import Integrity
 from velocell.recording import Recording
 
 RATE_BIN_US = 10_000
 GAP_US = 100_000  # silence of this length between two events is reported
 MOST_RATES = 64
-_COUNTED_PIXELS = 1 << 24  # of larger sensors only the pixels with events are kept
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class _Tally:
         self.last_us: int | None = None
         self.bin, self.in_bin = -1, 0
         self.rates = _Rates()
-        self.pixels = _Pixels(width, height)
+        self.pixels = PixelCounts(width, height)
         self.polarity = True
 
     def add_all(self, blocks: Iterable[Recording]) -> None:
@@ -184,26 +183,3 @@ class _Rates:
         lengths = np.clip(duration_us - self.bin_us * np.arange(MOST_RATES), 0, self.bin_us)
         used = lengths > 0
         return tuple((self.events[used] * 1e6 / lengths[used]).tolist())
-
-
-class _Pixels:
-    """Events by number of the pixel, added up."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self._dense = np.zeros(width * height, np.int64) if width * height <= _COUNTED_PIXELS else None
-        self._pixel = self._count = np.zeros(0, np.int64)
-
-    def add(self, block: Recording) -> None:
-        if self._dense is not None:
-            np.add.at(self._dense, block.y.astype(np.int32) * np.int32(block.width) + block.x, 1)
-            return
-        pixel, count = pixel_counts(block)
-        self._pixel, place = np.unique(np.concatenate([self._pixel, pixel]), return_inverse=True)
-        self._count = np.bincount(place, np.concatenate([self._count, count])).astype(np.int64)
-
-    def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Pixels with events, sorted, and their events."""
-        if self._dense is None:
-            return self._pixel, self._count
-        pixel = np.flatnonzero(self._dense)
-        return pixel, self._dense[pixel]

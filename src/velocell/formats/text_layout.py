@@ -233,6 +233,8 @@ def named_columns(fields: list[str]) -> tuple[dict[str, int], int, str | None] |
         unit_of = match[2].translate(_MICRO) if match and match[2] else None
         if name is None or (unit_of is not None and (name == "t") != (unit_of in DECIMALS)):
             continue
+        if unit_of not in (None, *DECIMALS) and "_" in field:
+            continue  # x_px is a table of tracks'
         if name in columns:
             return None
         columns[name] = k

@@ -21,7 +21,7 @@ from velocell.errors import OptionError
 from velocell.formats.source import joined
 from velocell.live.blocks import pieces
 from velocell.live.outputs import Output
-from velocell.live.sources import Source
+from velocell.live.sources import Replay, Source
 from velocell.network import Bands, Network
 from velocell.pipeline import BLOCK_US, NOT_MEASURED, PROBE_US, networks_for
 from velocell.recording import Polarity, Recording
@@ -30,6 +30,7 @@ from velocell.spikes import Spikes
 
 LAG_S = 0.1  # packets that waited longer mean overload
 _PROBE_EVENTS = 1 << 22
+_TOO_SPARSE = "warning: too sparse to measure contrast and radius, so both stay assumed; or give --contrast"
 
 Say = Callable[[str], object]
 
@@ -111,7 +112,9 @@ class _Loop:
         self._assumed = settings.network is None and settings.contrast is None
         self._first_id = 0
         self._told: dict[str, Any] | None = None
-        if settings.network is not None:
+        if isinstance(source, Replay) and (self._assumed or settings.mask_hot):
+            self._know(*source.known(PROBE_US))
+        elif settings.network is not None:
             self._use(as_networks(settings.network))
         else:
             # Of no events nothing can be measured, so this is what is assumed.
@@ -119,8 +122,25 @@ class _Loop:
             self._use(self._calibrated(Recording.from_arrays([], [], [], width=width, height=height)))
             if self._assumed:
                 say("calibrated for the usual share of edge crossings until the first second is measured")
-        if self._assumed or settings.mask_hot:
+        if self._assumed or (settings.mask_hot and not isinstance(source, Replay)):
             self._probe = []
+
+    def _know(self, hot: NDArray[np.int64], first: Recording) -> None:
+        """Of a file, all that `detect` would measure on it; so both give the same rows."""
+        settings = self._settings
+        if settings.mask_hot:
+            self._hot = hot
+            self.summary.hot_pixels = len(hot)
+        if settings.network is not None:
+            self._use(as_networks(settings.network))
+            return
+        if settings.polarity in ("on", "off"):
+            first = first.with_polarity(settings.polarity)
+        networks = self._calibrated(hygiene.mask_pixels(first, self._hot))
+        if networks[0].origin["n"] == NOT_MEASURED:
+            self._say(_TOO_SPARSE)
+        self._assumed = False
+        self._use(networks)
 
     def feed(self, block: Recording) -> None:
         """Take a block, and run the ticks that it completes as far as a reporting instant is among them."""
@@ -215,12 +235,17 @@ class _Loop:
                 "every_us": settings.every_us,
                 "polarity": settings.polarity,
                 "engine": settings.engine,
-                "contrast": "measured on the first second, assumed until then" if self._assumed else settings.contrast,
+                "contrast": self._contrast_told(),
                 "template": None if settings.template is None else settings.template.name,
                 "mask_hot": settings.mask_hot,
             },
             **provenance.of_networks(networks),
         }
+
+    def _contrast_told(self) -> float | str | None:
+        if self._settings.network is not None or self._settings.contrast is not None:
+            return self._settings.contrast
+        return "measured on the first second" + (", assumed until then" if self._assumed else "")
 
     def _calibrated(self, recording: Recording) -> tuple[Network, ...]:
         s = self._settings
@@ -257,7 +282,7 @@ class _Loop:
         if networks is None:
             return
         if networks[0].origin["n"] == NOT_MEASURED:
-            self._say("warning: too sparse to measure contrast and radius, so both stay assumed; or give --contrast")
+            self._say(_TOO_SPARSE)
             return
         # A network starts where a tick of its own does.
         self._use(networks)

@@ -23,10 +23,12 @@ from threading import Event
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from velocell.errors import OptionError, RecordingError
 from velocell.formats import dat, open_recording, prophesee, prophesee_header
 from velocell.formats.source import Events
+from velocell.hygiene import PixelCounts
 from velocell.integrity import Integrity
 from velocell.live.blocks import POLL_S, as_blocks, pieces
 from velocell.live.camera import Camera
@@ -103,6 +105,15 @@ class Replay:
         self.name, self.size = f"replay:{path}", (self._file.width, self._file.height)
         self.meta: dict[str, Any] = {"time": "of the recording"}
         self.stop_us: int | None = None
+
+    def known(self, span_us: int) -> tuple[NDArray[np.int64], Recording]:
+        """Of a file all is there before it is played: its hot pixels (k, 2), and its first `span_us`."""
+        counts = PixelCounts(*self.size)
+        for block in self._file.blocks():
+            if len(block):
+                counts.add(block)
+        start_us = self._file.start_us
+        return counts.hot(), self._file.read(start_us, start_us + span_us)
 
     def blocks(self, stop: Event) -> Iterator[Recording]:
         for block in self._file.blocks():
