@@ -130,6 +130,12 @@ def test_a_network_shows_its_kernels_thresholds_and_bands(found):
     assert (blue > red + 20)[weights < -0.2].all()
 
 
+def test_a_detection_shows_its_tracks_and_its_network(found):
+    html = found._repr_html_()
+    assert html == html_of(found.tracks) + html_of(found.network)
+    Parsed(html)
+
+
 def test_tracks_list_objects_and_draw_their_ways(found):
     page = Parsed(html_of(found.tracks))
     assert "objects|3" in page.text

@@ -54,6 +54,9 @@ class Detection:
         """The network used; of several, the one for the smallest radius."""
         return self.networks[0]
 
+    def _repr_html_(self) -> str:
+        return self.tracks._repr_html_() + self.network._repr_html_()
+
 
 def detect(
     recording: Recording,
