@@ -384,6 +384,16 @@ def test_pages_are_told_what_was_left_out(monkeypatch):
         assert session.state()["live"]["notes"] == ["7 packets lost by the system", "0 events late, left out"]
 
 
+def test_a_stream_that_is_never_caught_up_with_is_measured_all_the_same(monkeypatch):
+    monkeypatch.setattr(live._LiveRun, "goes_on", lambda run, at_us: True)
+    monkeypatch.setattr(live._LiveRun, "keep_up", lambda run: 1)
+    monkeypatch.setattr(live.LiveAnalysis, "_step", lambda analysis, run, at_us: time.sleep(0.01))
+    with streamed() as (feed, session):
+        for k in range(3):
+            feed.give(later(demo_recording(), k * 500_000))
+        until(lambda: session._analysis._looked, "the look for hot pixels")
+
+
 def test_at_its_end_the_stream_can_still_be_looked_at(tmp_path):
     with streamed() as (feed, session):
         feed.give(demo_recording())

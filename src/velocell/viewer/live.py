@@ -153,14 +153,15 @@ class LiveAnalysis(Analysis):
             self._begin(wanted, at_us)
             return None
         if run.goes_on(at_us):
-            if self.following:
-                self.dropped += run.keep_up()
+            behind = run.keep_up() if self.following else 0
+            self.dropped += behind
             self._step(run, at_us)
+            if behind:
+                self._measure(wanted)  # an idle moment may never come
             return None
         if run.complete and (self.results is None or not self.results.complete):
             self._publish(run)
-        if self._source.stop_us - self._source.start_us >= PROBE_US:
-            self._measure(wanted)
+        self._measure(wanted)
         return _TELL_S
 
     def _newest(self) -> Recording:
@@ -205,6 +206,8 @@ class LiveAnalysis(Analysis):
 
     def _measure(self, wanted: Settings) -> None:
         """On the newest second: once its hot pixels; contrast and radius once the settings rest, in the background."""
+        if self._source.stop_us - self._source.start_us < PROBE_US:
+            return
         if wanted.mask_hot and not self._looked:
             self._looked = True
             self._source.hot = hot_pixels(self._newest())
