@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-CORE := CMakeLists.txt pyproject.toml $(wildcard native/*)
+CORE := CMakeLists.txt pyproject.toml $(wildcard native/*/*)
 
 .PHONY: help demo test lint types unit bench docs sanitize clean
 

@@ -8,9 +8,9 @@
 #include <chrono>
 #include <limits>
 
-#include "archive.hpp"
-#include "engine.hpp"
-#include "fault.hpp"
+#include "engine/archive.hpp"
+#include "engine/engine.hpp"
+#include "engine/fault.hpp"
 
 namespace nb = nanobind;
 

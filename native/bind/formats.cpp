@@ -10,11 +10,11 @@
 #include <utility>
 #include <vector>
 
-#include "dat.hpp"
-#include "encode.hpp"
-#include "event_stream.hpp"
-#include "evt.hpp"
-#include "text.hpp"
+#include "formats/dat.hpp"
+#include "formats/encode.hpp"
+#include "formats/event_stream.hpp"
+#include "formats/evt.hpp"
+#include "formats/text.hpp"
 
 namespace nb = nanobind;
 

@@ -6,15 +6,11 @@ namespace nb = nanobind;
 void bind_engine(nb::module_& m);
 void bind_formats(nb::module_& m);
 void bind_udp(nb::module_& m);
-#if defined(VELOCELL_TRACKER)
 void bind_tracker(nb::module_& m);
-#endif
 
 NB_MODULE(_native, m) {
     bind_engine(m);
     bind_formats(m);
     bind_udp(m);
-#if defined(VELOCELL_TRACKER)
     bind_tracker(m);
-#endif
 }

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "tracker.hpp"
+#include "tracker/tracker.hpp"
 
 namespace nb = nanobind;
 

@@ -1,7 +1,7 @@
 // Python's view of the receiver.
 #include <nanobind/nanobind.h>
 
-#include "udp.hpp"
+#include "live/udp.hpp"
 
 namespace nb = nanobind;
 using velocell::UdpReceiver;
