@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from velocell.data.recording import Recording
 from velocell.errors import VelocellError
-from velocell.evaluate import Scores, evaluate
 from velocell.pipeline import detect
-from velocell.recording import Recording
+from velocell.results.evaluate import evaluate
+from velocell.results.scores import Scores
 from velocell.simulate import Flicker, Scene, SceneObject, random_scene, simulate
 
 FIRST_SEED = 70_000

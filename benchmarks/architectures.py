@@ -22,19 +22,22 @@ from benchmarks.band_edges import realised_table, spikes_per_px
 from benchmarks.connectivities import GROUPS, OURS, Connectivity
 from benchmarks.differences import DIFFERENCES, Difference
 from velocell import engines
-from velocell.calibrate import RING_WIDTH_PX, choose_dt_us
-from velocell.colors import band_color, hex_color
-from velocell.evaluate import Scores, evaluate
-from velocell.kernels import circular_kernel
-from velocell.network import Bands
-from velocell.passages import LEAD_PX, TRAVEL_PX, Lanes
-from velocell.pipeline import detect, network_for
-from velocell.plots import save_figure
-from velocell.recording import Recording
+from velocell.calibration.formulas import choose_dt_us
+from velocell.calibration.measure import network_for
+from velocell.calibration.recipe import RING_WIDTH_PX
+from velocell.data.bands import Bands
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
+from velocell.data.tracks import Tracks
+from velocell.network.kernels import circular_kernel
+from velocell.pictures.colors import band_color, hex_color
+from velocell.pictures.figures.style import save_figure
+from velocell.pipeline import detect
+from velocell.results.evaluate import evaluate
+from velocell.results.scores import Scores
 from velocell.simulate import random_scene, simulate
-from velocell.spikes import Spikes
-from velocell.tracks import Tracks
-from velocell.tuning import assumed_crossings, realised_edges
+from velocell.studies.passages import LEAD_PX, TRAVEL_PX, Lanes
+from velocell.studies.tuning import realised_edges
 
 Floats = NDArray[np.float64]
 
@@ -240,7 +243,7 @@ def _crowd(edges: tuple[float, ...], contrast: float, seed: int) -> Crowd:
     )  # fmt: skip
     recording, truth = simulate(scene)
     network = network_for(recording, edges, RADIUS)
-    share, radius = assumed_crossings(network), network.radius_px
+    share, radius = network.origin.crossings, network.radius_px
     assert share is not None
     assert radius is not None
     return Crowd(recording, truth, edges, share, radius)

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell import engines
-from velocell.calibrate import calibrate
+from velocell.calibration.formulas import calibrate
+from velocell.calibration.measure import network_for
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
 from velocell.network import Network
-from velocell.passages import LEAD_PX, TRAVEL_PX, Lanes
-from velocell.pipeline import network_for
-from velocell.recording import Recording
-from velocell.spikes import Spikes
-from velocell.tuning import assumed_crossings, realised_edges
+from velocell.studies.passages import LEAD_PX, TRAVEL_PX, Lanes
+from velocell.studies.tuning import realised_edges
 
 Floats = NDArray[np.float64]
 
@@ -88,7 +88,7 @@ def _measured(radius: float, contrast: float, seed: int) -> Network:
     """A network for an unknown contrast: the share of crossings is measured on disks within the bands, the radius
     is the one asked for."""
     lanes = Lanes.plan(np.geomspace(1.2 * BANDS[0], 0.9 * BANDS[-1], 12), radius, (0.0,), seed)
-    share = assumed_crossings(network_for(lanes.record(contrast, 0.0, NOISE_HZ, seed), BANDS, radius))
+    share = network_for(lanes.record(contrast, 0.0, NOISE_HZ, seed), BANDS, radius).origin.crossings
     assert share is not None
     return calibrate(BANDS, radius, crossing_share=share)
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from velocell.architectures import with_inhibition, with_selection, with_smoothing
-from velocell.calibrate import Recipe, calibrate, psi
+from velocell.calibration.formulas import calibrate
+from velocell.calibration.peaks import psi
+from velocell.calibration.recipe import Recipe
 from velocell.network import Layer, Network
-from velocell.neurons import LIFBox
+from velocell.network.architectures import with_inhibition, with_selection, with_smoothing
+from velocell.network.neurons import LIFBox
 
 OURS = "all faster (ours)"
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from velocell import formats
-from velocell.recording import Recording
+from velocell.data.recording import Recording
 
 SIZE = (640, 480)
 SPAN_US = 5_000_000

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.calibrate import passage_density
-from velocell.kernels import anchor
-from velocell.passages import Lanes
-from velocell.recording import Recording
+from velocell.calibration.peaks import passage_density
+from velocell.data.recording import Recording
+from velocell.network.kernels import anchor
+from velocell.studies.passages import Lanes
 
 Floats = NDArray[np.float64]
 

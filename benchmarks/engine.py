@@ -27,18 +27,18 @@ import numpy as np
 
 from benchmarks.engine_plot import plot_curves
 from velocell import __version__
-from velocell.architectures import with_selection
-from velocell.calibrate import calibrate
-from velocell.detect import Detector
+from velocell.calibration.formulas import calibrate
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
 from velocell.engines import native
-from velocell.evaluate import evaluate
-from velocell.kernels import circular_kernel
 from velocell.network import Layer, Network
-from velocell.neurons import LIFBox
-from velocell.plots import save_figure
-from velocell.recording import Recording
+from velocell.network.architectures import with_selection
+from velocell.network.kernels import circular_kernel
+from velocell.network.neurons import LIFBox
+from velocell.pictures.figures.style import save_figure
+from velocell.results.evaluate import evaluate
 from velocell.simulate import random_scene, simulate
-from velocell.tracks import Tracks
+from velocell.tracking.detector import Detector
 
 BANDS = (20.0, 93.0, 430.0, 2000.0)
 SEED = 11

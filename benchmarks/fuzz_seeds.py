@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from velocell import formats
-from velocell.recording import Recording
+from velocell.data.recording import Recording
 
 WIDTH, HEIGHT = 320, 240
 

@@ -22,12 +22,12 @@ from pathlib import Path
 import av
 import numpy as np
 
+from velocell.calibration.measure import network_for
+from velocell.data.spikes import Spikes
+from velocell.data.tracks import Tracks
 from velocell.formats import write_npz
 from velocell.live import open_output
-from velocell.pipeline import network_for
 from velocell.simulate import random_scene, simulate
-from velocell.spikes import Spikes
-from velocell.tracks import Tracks
 
 BANDS = (20.0, 93.0, 430.0, 2000.0)
 EVERY_US = 5_000

@@ -31,10 +31,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.engine import machine, vga_20
+from velocell.calibration.measure import network_for
+from velocell.data.recording import Recording
+from velocell.data.tables import COLUMNS
+from velocell.data.tracks import Tracks
 from velocell.formats import read, write_npz
-from velocell.pipeline import network_for
-from velocell.recording import Recording
-from velocell.tracks import COLUMNS, Tracks
 
 BANDS = (20.0, 93.0, 430.0, 2000.0)
 EVERY_US = 1_000

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.tracks import Tracks
 from velocell.errors import TableError
-from velocell.evaluate import SETTLE_US, START_TRAVEL_PX
-from velocell.tracks import Tracks
+from velocell.results.evaluate import SETTLE_US, START_TRAVEL_PX
 
 Floats = NDArray[np.float64]
 METRICS = ("recall", "precision", "idf1", "mota", "num_switches", "num_fragmentations")

@@ -17,11 +17,11 @@ import numpy as np
 
 from benchmarks.mot import Floats, Paired, pair, travelled
 from velocell.cli.values import sought
+from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
-from velocell.evaluate import band_of
 from velocell.pipeline import detect
+from velocell.results.evaluate import band_of
 from velocell.simulate import Scene, SceneObject, random_scene, simulate
-from velocell.tracks import Tracks
 
 FIRST_SEED = 95_000
 BANDS = "40,160,640,1800"

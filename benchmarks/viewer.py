@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.engine import BANDS, SEED, Row, hd_300, machine, show, vga_20
+from velocell.data.recording import Recording
 from velocell.formats import write_npz
-from velocell.recording import Recording
 from velocell.simulate import random_scene, simulate
 
 _DRAG = """

@@ -6,25 +6,18 @@ Each is one call; FOLDER is docs/images/gallery if not given.
 import sys
 from pathlib import Path
 
-from velocell.evaluate import evaluate
-from velocell.network import Bands
+from velocell.data.bands import Bands
+from velocell.pictures.figures.neurons import plot_kernel, plot_receptive_fields, plot_traces
+from velocell.pictures.figures.scores import plot_confusion, plot_speeds
+from velocell.pictures.figures.spikes import plot_raster, plot_responses
+from velocell.pictures.figures.style import save_figure
+from velocell.pictures.figures.tracks import plot_overview, plot_xt
+from velocell.pictures.figures.tuning import plot_tuning, plot_tuning_layers
 from velocell.pipeline import detect
-from velocell.plots import (
-    plot_confusion,
-    plot_kernel,
-    plot_overview,
-    plot_raster,
-    plot_responses,
-    plot_speeds,
-    plot_tuning,
-    plot_tuning_layers,
-    plot_xt,
-    save_figure,
-)
-from velocell.plots_network import plot_receptive_fields, plot_traces
-from velocell.receptive import membrane_traces
+from velocell.results.evaluate import evaluate
 from velocell.simulate import notebook_scene, random_scene, simulate
-from velocell.tuning import tuning
+from velocell.studies.membranes import membrane_traces
+from velocell.studies.tuning import tuning
 
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "docs" / "images" / "gallery"
 folder.mkdir(parents=True, exist_ok=True)

@@ -2,12 +2,13 @@
 
 import sys
 
+from velocell.data.bands import Bands
 from velocell.formats import read
-from velocell.network import Bands
+from velocell.pictures.figures.style import save_figure
+from velocell.pictures.figures.tracks import plot_overview
+from velocell.pictures.video.clip import write_overlay
 from velocell.pipeline import detect
-from velocell.plots import plot_overview, save_figure
 from velocell.simulate import notebook_scene, simulate
-from velocell.video import write_overlay
 
 # A recording is a table of events. Without one of your own, simulate three disks on 50 x 50 pixels.
 recording = read(sys.argv[1]) if len(sys.argv) > 1 else simulate(notebook_scene())[0]

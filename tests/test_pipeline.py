@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 
 from velocell import engines
-from velocell.calibrate import calibrate
+from velocell.calibration.formulas import calibrate
+from velocell.data.recording import Recording
+from velocell.data.tables import COLUMNS
+from velocell.data.tracks import Tracks
 from velocell.errors import CalibrationError, EngineError, NetworkError, OptionError, RecordingError
-from velocell.evaluate import Scores, evaluate
-from velocell.pipeline import BLOCK_US, Detection, detect, follow
-from velocell.recording import Recording
+from velocell.pipeline import detect
+from velocell.results.evaluate import evaluate
+from velocell.results.scores import Scores
 from velocell.simulate import Flicker, Scene, SceneObject, random_scene, simulate
-from velocell.tracks import COLUMNS, Tracks
+from velocell.tracking.detection import Detection
+from velocell.tracking.online import BLOCK_US, follow
 
 OCTAVES = (20.0, 80.0, 320.0, 1280.0)  # two octaves a band
 EDGES = (60.0, 240.0, 960.0)

@@ -3,22 +3,26 @@
 The data flow: file -> Recording -> engine -> Spikes -> Detector -> Tracks. `pipeline.py` tells it on one page.
 """
 
-from velocell.calibrate import Recipe, calibrate
+from velocell.calibration.formulas import calibrate
+from velocell.calibration.recipe import Recipe
+from velocell.data.bands import Bands
+from velocell.data.meta import version
+from velocell.data.recording import Recording, time_surface
+from velocell.data.spikes import Spikes
+from velocell.data.tracks import Tracks
 from velocell.engines import run
 from velocell.errors import VelocellError
-from velocell.evaluate import Scores, evaluate
 from velocell.formats import open_recording, read
-from velocell.frames import events_to_frames, superimpose
-from velocell.kernels import centre_surround_kernel, circular_kernel, disk_kernel, template_kernel
-from velocell.network import Bands, Layer, Network, TrailFilter
-from velocell.neurons import LIFBox
-from velocell.pipeline import Detection, detect
-from velocell.provenance import version
-from velocell.recording import Recording, time_surface
+from velocell.network import Layer, Network, TrailFilter
+from velocell.network.kernels import centre_surround_kernel, circular_kernel, disk_kernel, template_kernel
+from velocell.network.neurons import LIFBox
+from velocell.pictures.video.clip import animate, animate_frames
+from velocell.pictures.video.frames import events_to_frames, superimpose
+from velocell.pipeline import detect
+from velocell.results.evaluate import evaluate
+from velocell.results.scores import Scores
 from velocell.simulate import Scene, SceneObject, notebook_scene, random_scene, simulate
-from velocell.spikes import Spikes
-from velocell.tracks import Tracks
-from velocell.video import animate, animate_frames
+from velocell.tracking.detection import Detection
 
 __version__ = version()
 

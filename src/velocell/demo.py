@@ -6,14 +6,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from velocell import pipeline, provenance
+from velocell import pipeline
+from velocell.data.bands import Bands
+from velocell.data.meta import version
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
-from velocell.evaluate import Scores, evaluate
 from velocell.formats import write_npz
-from velocell.network import Bands
-from velocell.recording import Recording
+from velocell.results.evaluate import evaluate
+from velocell.results.scores import Scores
 from velocell.simulate import notebook_scene, simulate
-from velocell.tracks import Tracks
 
 BANDS = Bands((16.0, 62.0, 177.0, 500.0))
 RADIUS_PX = 5.0
@@ -38,8 +40,9 @@ def run_demo(folder: str | Path, *, engine: str = "native") -> Demo:
 
     The folder is made if need be. Raises VelocellError where that is not possible.
     """
-    from velocell.plots import plot_overview, save_figure
-    from velocell.video import write_overlay
+    from velocell.pictures.figures.style import save_figure
+    from velocell.pictures.figures.tracks import plot_overview
+    from velocell.pictures.video.clip import write_overlay
 
     place = Path(folder)
     try:
@@ -50,7 +53,7 @@ def run_demo(folder: str | Path, *, engine: str = "native") -> Demo:
     scene = notebook_scene()
     recording, truth = simulate(scene)
     detection = pipeline.detect(recording, BANDS, RADIUS_PX, engine=engine)
-    made = {"velocell": provenance.version(), "command": "demo"}
+    made = {"velocell": version(), "command": "demo"}
     tracks = replace(
         detection.tracks,
         meta={**made, "scene": scene.to_dict(), **detection.tracks.meta},

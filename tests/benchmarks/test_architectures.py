@@ -10,10 +10,10 @@ from benchmarks.architectures import OCTAVES, OURS, Answers
 from benchmarks.band_edges import spikes_per_px
 from benchmarks.connectivities import GROUPS
 from benchmarks.differences import DIFFERENCES, Difference
-from velocell.calibrate import calibrate
-from velocell.kernels import circular_kernel
-from velocell.passages import LEAD_PX, TRAVEL_PX, Lanes
-from velocell.spikes import Spikes
+from velocell.calibration.formulas import calibrate
+from velocell.data.spikes import Spikes
+from velocell.network.kernels import circular_kernel
+from velocell.studies.passages import LEAD_PX, TRAVEL_PX, Lanes
 
 WANTED = {wanted.name: wanted for group in GROUPS.values() for wanted in group}
 SPEEDS = np.geomspace(25, 1100, 60)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks import killed, live
+from velocell.calibration.measure import network_for
+from velocell.data.tracks import Tracks
 from velocell.formats import write_npz
-from velocell.pipeline import network_for
 from velocell.simulate import Scene, SceneObject, simulate
-from velocell.tracks import Tracks
 
 
 @pytest.fixture(scope="module")

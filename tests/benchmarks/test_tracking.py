@@ -9,9 +9,9 @@ pytest.importorskip("motmetrics", reason="motmetrics is not installed")
 
 from benchmarks.mot import pair, travelled
 from benchmarks.tracking import CASES, figures, firsts
+from velocell.data.tracks import Tracks
 from velocell.errors import TableError
 from velocell.simulate import simulate
-from velocell.tracks import Tracks
 
 EVERY = 5_000
 SPEED = 400.0

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import SHARED
 from typer.testing import CliRunner
 
-from velocell import fitting, labels
-from velocell.calibrate import calibrate
+from velocell.calibration import fitting
+from velocell.calibration import labelled as labels
+from velocell.calibration.fitting import fit
+from velocell.calibration.formulas import calibrate
+from velocell.calibration.measure import network_for
 from velocell.cli.app import app
+from velocell.data.bands import Bands
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
 from velocell.errors import TableError
-from velocell.evaluate import Scores, evaluate
-from velocell.fitting import fit
 from velocell.formats import read, write_npz
-from velocell.network import Bands, Network
-from velocell.pipeline import detect, network_for
-from velocell.recording import Recording
+from velocell.network import Network
+from velocell.pipeline import detect
+from velocell.results.evaluate import evaluate
+from velocell.results.scores import Scores
 from velocell.simulate import Scene, SceneObject, notebook_scene, random_scene, simulate
-from velocell.tracks import Tracks
 
 EDGES = (42.0, 85.0, 170.0, 340.0, 680.0)
 BANDS = Bands(EDGES)
 EVERY_US = 10_000
-CIRCLES = Path(__file__).parents[2] / "shared" / "data" / "2404_circle.dat"
+CIRCLES = SHARED / "2404_circle.dat"
 
 
 def made(seed: int = 301, contrast: float = 3.0) -> tuple[Recording, Tracks]:

@@ -10,19 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from velocell import engines
-from velocell.calibrate import (
-    CROSSING_SHARE,
-    MAX_DT_US,
-    Recipe,
-    calibrate,
-    choose_dt_us,
-    passage_density,
-    psi,
-)
+from velocell.calibration.formulas import CROSSING_SHARE, MAX_DT_US, calibrate, choose_dt_us
+from velocell.calibration.peaks import passage_density, psi
+from velocell.calibration.recipe import Recipe
+from velocell.data.bands import Bands
+from velocell.data.recording import Recording
 from velocell.errors import CalibrationError, NetworkError
-from velocell.kernels import centre_surround_kernel, circular_kernel, disk_kernel
-from velocell.network import Bands, Network
-from velocell.recording import Recording
+from velocell.network import Network
+from velocell.network.kernels import centre_surround_kernel, circular_kernel, disk_kernel
 from velocell.simulate import Scene, SceneObject, simulate
 
 EDGES = (60.0, 240.0, 960.0)

@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 from benchmarks.fuzz_seeds import Seed, all_seeds
 from velocell import formats
 from velocell.cli.app import app
+from velocell.data.recording import Recording
 from velocell.formats import source
-from velocell.recording import Recording
 
 SEEDS = [seed for seed in all_seeds()[0] if seed.pack is None]
 MAIN = "from velocell.cli import main; main()"

@@ -15,31 +15,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from commands import call, ok
+from places import SHARED
 
-from velocell import pipeline, provenance
-from velocell.cli.app import app
+from velocell import pipeline
+from velocell.data.meta import version
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
+from velocell.data.tracks import Tracks
 from velocell.formats import read, write_npz
 from velocell.network import Network
-from velocell.recording import Recording
 from velocell.simulate import Flicker, Scene, SceneObject, notebook_scene, simulate
-from velocell.spikes import Spikes
-from velocell.tracks import Tracks
 
 BANDS = "16,62,177,500"
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 MAIN = "from velocell.cli import main; main()"
-
-
-def call(*arguments):
-    """Run a command in this process; the result has exit_code, stdout, stderr."""
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def ok(*arguments):
-    result = call(*arguments)
-    assert result.exit_code == 0, result.stderr or result.exception
-    return result
 
 
 def shell(*arguments, code=MAIN, **kwargs):
@@ -102,7 +91,7 @@ def test_detect_gives_the_same_table_as_the_library(made, tracks):
 
 def test_a_table_tells_where_it_came_from(made, tracks):
     meta = Tracks.read(tracks).meta
-    assert meta["velocell"] == provenance.version()
+    assert meta["velocell"] == version()
     assert meta["settings"]["every_us"] == 5_000
     assert meta["settings"]["engine"] == "native"
     (source,) = meta["inputs"]
@@ -181,7 +170,7 @@ def test_a_network_replaces_the_calibration(made, here):
     assert (network.dt_us, network.radius_px, network.bands.names) == (500, 4.5, ("any",))
     assert network.trail_filter is not None
     assert not network.trail_filter.flips
-    assert network.origin["velocell"] == provenance.version()
+    assert network.origin["velocell"] == version()
     ok("detect", made / "rec.npz", "--network", "net.toml", "-o", "t.csv")
     found = Tracks.read("t.csv")
     assert set(found.band.tolist()) <= {-1, 0}
@@ -459,7 +448,7 @@ def test_a_file_name_with_a_line_break_stays_on_one_line(here):
 
 
 def test_version_help_and_completion():
-    for arguments, expected in ([["--version"], f"velocell {provenance.version()}\n"], [["--help"], "detect"]):
+    for arguments, expected in ([["--version"], f"velocell {version()}\n"], [["--help"], "detect"]):
         process = shell(*arguments)
         out, err = process.communicate()
         assert (process.returncode, err) == (0, "")
@@ -469,7 +458,7 @@ def test_version_help_and_completion():
 
 
 def test_help_loads_nothing_heavy():
-    heavy = "matplotlib av scipy torch PIL pyarrow rich.progress velocell._native velocell.plots"
+    heavy = "matplotlib av scipy torch PIL pyarrow rich.progress velocell._native velocell.pictures.figures.tracks"
     check = f"import sys, velocell.cli.app; print([m for m in {heavy.split()} if m in sys.modules])"
     assert shell(code=check).communicate()[0] == "[]\n"
     # The check can fail.

@@ -10,12 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from velocell.cli.app import app
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
+from velocell.filters.hot_pixels import hot_pixels, mask_pixels
+from velocell.filters.lens import Camera
 from velocell.formats import write_npz
-from velocell.hygiene import hot_pixels, mask_pixels
-from velocell.lens import Camera
-from velocell.recording import Recording
 from velocell.simulate import Scene, SceneObject, notebook_scene, simulate
-from velocell.tracks import Tracks
 
 BANDS = "60,240,960"
 LENS = [-0.25, 0.05, 0.0, 0.0]

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import SHARED
 from strategies import EPOCH_US, assert_same_recording, recordings
 from typer.testing import CliRunner, Result
 
 from velocell import formats
 from velocell.cli.app import app
+from velocell.data.recording import Recording
 from velocell.errors import OptionError, RecordingError
+from velocell.filters.reshape import cut_out, downsample, flip
 from velocell.formats import read, write_csv, write_evt2, write_npz
-from velocell.recording import Recording
-from velocell.reshape import cut_out, downsample, flip
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 CORE = (".npz", ".csv", ".raw", ".dat")
 
 

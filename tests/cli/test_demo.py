@@ -8,10 +8,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from velocell.cli.app import app
+from velocell.data.tracks import Tracks
 from velocell.demo import BANDS
-from velocell.evaluate import evaluate
 from velocell.formats import read
-from velocell.tracks import Tracks
+from velocell.results.evaluate import evaluate
 
 
 @pytest.fixture(scope="module")

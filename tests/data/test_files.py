@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from velocell import files, formats
+from velocell import formats
+from velocell.data import files
+from velocell.data.files import replacing
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
+from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
-from velocell.files import replacing
-from velocell.recording import Recording
-from velocell.spikes import Spikes
-from velocell.tracks import Tracks
 
 
 @pytest.fixture

@@ -10,19 +10,18 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from places import SHARED
 from strategies import recordings
 from typer.testing import CliRunner
 
 from velocell.cli.app import app
+from velocell.data.integrity import FACTS, FAULTS, Integrity
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError
+from velocell.filters.hot_pixels import hot_pixels
 from velocell.formats import open_recording, write_dat, write_evt3, write_npz
 from velocell.formats import source as sources
-from velocell.hygiene import hot_pixels
-from velocell.integrity import FACTS, FAULTS, Integrity
-from velocell.recording import Recording
-from velocell.summary import MOST_RATES, summarise
-
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+from velocell.studies.summary import MOST_RATES, summarise
 
 
 def told(*arguments: object) -> Any:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from strategies import EPOCH_US, assert_same_recording, recordings
 
-from velocell import recording as module
+from velocell.data import checks
+from velocell.data.recording import Recording, time_surface
 from velocell.errors import RecordingError
-from velocell.recording import Recording, time_surface
 
-BLOCK = module._BLOCK
+BLOCK = checks._BLOCK
 
 
 def counted(recording: Recording, dt_us: int) -> Counter[tuple[int, ...]]:

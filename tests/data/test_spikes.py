@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import EPOCH_US, spikes
 
+from velocell.data.spikes import Spikes
 from velocell.errors import TableError
-from velocell.spikes import Spikes
 
 FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 FIELDS = ("t_us", "x", "y", "channel", "layer")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from velocell.data.units import format_time, parse_numbers, parse_region, parse_size, parse_time_us
 from velocell.errors import OptionError
-from velocell.units import format_time, parse_numbers, parse_region, parse_size, parse_time_us
 
 
 @pytest.mark.parametrize(

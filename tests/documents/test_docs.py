@@ -10,12 +10,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+from places import ROOT
 
 import velocell
 from docs import examples, reference
 from docs.examples import Wrong
 
-ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = {page.name: page for page in examples.pages()}
 

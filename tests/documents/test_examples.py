@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import runpy
 import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
+from places import ROOT
 
+from velocell.data.tracks import Tracks
 from velocell.formats import write_npz
 from velocell.simulate import notebook_scene, simulate
-from velocell.tracks import Tracks
 
-GALLERY = Path(__file__).parents[1] / "examples" / "gallery.py"
-QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart.py"
+GALLERY = ROOT / "examples" / "gallery.py"
+QUICKSTART = ROOT / "examples" / "quickstart.py"
 
 
 @pytest.fixture
@@ -70,5 +70,5 @@ def test_the_gallery_is_made_by_one_command(tmp_path, monkeypatch, capsys):
         with Image.open(path) as picture:
             colors = picture.convert("RGB").getcolors(1 << 22)
         assert len(colors) > 20, f"{path.name} is blank"
-    shown = Path(__file__).parents[1] / "docs" / "images" / "gallery"
+    shown = ROOT / "docs" / "images" / "gallery"
     assert [path.name for path in made] == sorted(path.name for path in shown.iterdir())

@@ -12,13 +12,13 @@ from typing import Any
 from urllib.error import URLError
 
 import pytest
+from places import ROOT
 
 pytest.importorskip("torch", reason="the extra 'norse' is not installed")
 nbformat = pytest.importorskip("nbformat", reason="the test tools of the notebook are not installed")
 # Before a notebook cell imports Norse itself: this one keeps its warnings of deprecated parts of torch quiet.
 import velocell.engines.norse  # noqa: E402, F401
 
-ROOT = Path(__file__).parents[1]
 COURSE_FILE = ROOT.parent / "shared" / "data" / "2404_circle.dat"
 
 

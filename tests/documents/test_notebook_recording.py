@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from places import SHARED
 
 from velocell import engines, formats
-from velocell.calibrate import calibrate
-from velocell.evaluate import Scores, evaluate
+from velocell.calibration.formulas import calibrate
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
 from velocell.network import Network
-from velocell.pipeline import Detection, detect
-from velocell.recording import Recording
-from velocell.tracks import Tracks
+from velocell.pipeline import detect
+from velocell.results.evaluate import evaluate
+from velocell.results.scores import Scores
+from velocell.tracking.detection import Detection
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = SHARED
 RECORDING, TRUTH = DATA / "2404_circle.dat", DATA / "2404_circle.truth.csv"
 EDGES = (16.0, 62.0, 177.0, 500.0)
 ROWS = (9.5, 24.5, 39.5)  # of the slow, the medium and the fast disk

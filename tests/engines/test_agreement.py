@@ -9,12 +9,12 @@ import pytest
 from agreement import assert_agree, assert_same
 
 from velocell import engines
-from velocell.calibrate import calibrate
+from velocell.calibration.formulas import calibrate
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
 from velocell.network import Layer, Network
-from velocell.neurons import LIFBox
-from velocell.recording import Recording
+from velocell.network.neurons import LIFBox
 from velocell.simulate import notebook_scene, simulate
-from velocell.spikes import Spikes
 
 NAMES = ("t_us", "x", "y", "channel", "layer")
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,24 +18,25 @@ import pytest
 from agreement import assert_agree, assert_same
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import SHARED
 from strategies_network import cases, exact_cases, wide_cases
 
 from velocell import engines
-from velocell.calibrate import calibrate
+from velocell.calibration.formulas import calibrate
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
 from velocell.errors import EngineError, NetworkError, RecordingError
 from velocell.formats import read
-from velocell.kernels import circular_kernel
 from velocell.network import Layer, Network, TrailFilter
-from velocell.neurons import LIFBox
-from velocell.recording import Recording
+from velocell.network.kernels import circular_kernel
+from velocell.network.neurons import LIFBox
 from velocell.simulate import notebook_scene, random_scene, simulate
-from velocell.spikes import Spikes
 
 _native = pytest.importorskip("velocell._native", reason="the C++ core is not built (pip install .)")
 
 from velocell.engines import native  # noqa: E402
 
-COURSE_FILE = Path(__file__).parents[2] / "shared" / "data" / "2404_circle.dat"
+COURSE_FILE = SHARED / "2404_circle.dat"
 BANDS = (16.0, 62.0, 177.0, 500.0)
 
 

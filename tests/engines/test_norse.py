@@ -7,32 +7,32 @@ import sys
 import warnings
 from copy import deepcopy
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 from agreement import assert_agree, assert_same
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import SHARED
 from strategies_network import cases, exact_cases
 
 torch = pytest.importorskip("torch", reason="the extra 'norse' is not installed")
 
 from velocell import engines  # noqa: E402
-from velocell.architectures import parallel_channels, with_smoothing  # noqa: E402
-from velocell.calibrate import calibrate  # noqa: E402
+from velocell.calibration.formulas import calibrate  # noqa: E402
+from velocell.data.recording import Recording  # noqa: E402
+from velocell.data.spikes import Spikes  # noqa: E402
 from velocell.engines import norse, stream  # noqa: E402
 from velocell.engines.norse import SpikingNetwork  # noqa: E402
 from velocell.errors import EngineError, NetworkError, RecordingError  # noqa: E402
 from velocell.formats import read  # noqa: E402
-from velocell.kernels import circular_kernel  # noqa: E402
 from velocell.network import Layer, Network, TrailFilter  # noqa: E402
-from velocell.neurons import LIFBox  # noqa: E402
-from velocell.recording import Recording  # noqa: E402
+from velocell.network.architectures import parallel_channels, with_smoothing  # noqa: E402
+from velocell.network.kernels import circular_kernel  # noqa: E402
+from velocell.network.neurons import LIFBox  # noqa: E402
 from velocell.simulate import notebook_scene, simulate  # noqa: E402
-from velocell.spikes import Spikes  # noqa: E402
 
-COURSE_FILE = Path(__file__).parents[2] / "shared" / "data" / "2404_circle.dat"
+COURSE_FILE = SHARED / "2404_circle.dat"
 BANDS = (16.0, 62.0, 177.0, 500.0)
 
 

@@ -13,13 +13,13 @@ from scipy.ndimage import correlate as ndimage_correlate
 from strategies_network import exact_cases
 
 from velocell import engines
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
 from velocell.engines import reference, stream
 from velocell.errors import EngineError, NetworkError, RecordingError
-from velocell.kernels import circular_kernel
 from velocell.network import Layer, Network, TrailFilter
-from velocell.neurons import LIFBox
-from velocell.recording import Recording
-from velocell.spikes import Spikes
+from velocell.network.kernels import circular_kernel
+from velocell.network.neurons import LIFBox
 
 DT_US = 1_000
 HALF = 500.0  # 1/s: a = 1/2 in a tick of 1 ms, exact in float32

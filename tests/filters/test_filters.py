@@ -12,19 +12,14 @@ from typer.testing import CliRunner
 
 from velocell import pipeline
 from velocell.cli.app import app
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, RecordingError
+from velocell.filters.camera_motion import camera_motion, is_moving_camera
+from velocell.filters.hot_pixels import hot_pixels, mask_pixels
+from velocell.filters.noise import background_activity_filter, refractory_filter
 from velocell.formats import write_npz
-from velocell.hygiene import (
-    background_activity_filter,
-    camera_motion,
-    hot_pixels,
-    is_moving_camera,
-    mask_pixels,
-    refractory_filter,
-)
-from velocell.recording import Recording
 from velocell.simulate import Scene, SceneObject, random_scene, simulate
-from velocell.tracks import Tracks
 
 WIDTH, HEIGHT = 5, 4
 BANDS = (60.0, 240.0, 960.0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from velocell.data.recording import Recording
 from velocell.errors import OptionError
-from velocell.lens import Camera, undistort
-from velocell.recording import Recording
+from velocell.filters.lens import Camera, undistort
 
 cv2 = pytest.importorskip("cv2", reason="opencv-python-headless is not installed")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from velocell.data.recording import Recording
 from velocell.errors import OptionError, RecordingError
-from velocell.recording import Recording
-from velocell.regions import crop_to, read_pixels
+from velocell.filters.regions import crop_to, read_pixels
 
 WIDTH, HEIGHT = 12, 9
 

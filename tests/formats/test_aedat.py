@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from places import SHARED
 from strategies import read_or_refused
 
 from velocell import formats
 from velocell.errors import RecordingError
 
-SHORT = Path(__file__).parents[2] / "shared" / "data" / "dvs128_short.aedat"
+SHORT = SHARED / "dvs128_short.aedat"
 FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 Stamped = list[tuple[int, int, int, int]]
 
@@ -118,7 +119,7 @@ def test_the_clock_wraps_also_between_pieces(tmp_path: Path, monkeypatch: pytest
     path = aedat2(tmp_path / "a", [dvs128(t, 1, 2, 1) for t in stamps])
     expected = [2**32 - 5, 2**32 + 3, 2**32 + 9, 2**33 - 1, 2**33, 2**33]
     for n in (1, 2, 4, 100):
-        monkeypatch.setattr("velocell.formats.aedat2._READ_ENTRIES", n)
+        monkeypatch.setattr("velocell.formats.aedat.aedat2._READ_ENTRIES", n)
         source = formats.open_recording(path)
         assert source.read().t_us.tolist() == expected
         assert source.integrity.facts == {"wraps": 2}

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from places import SHARED
 from strategies import read_or_refused
 
 from velocell import formats
 from velocell.errors import RecordingError
 
-PLANE = Path(__file__).parents[2] / "shared" / "data" / "plane_circle.es"
+PLANE = SHARED / "plane_circle.es"
 FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 Stamped = list[tuple[int, int, int, int]]
 

@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 from strategies import EPOCH_US, assert_same_recording, recordings
 
 from velocell import formats
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError, VelocellError
-from velocell.formats import hdf5, hdf5_guard
-from velocell.formats.hdf5_write import write_hdf5
-from velocell.recording import Recording
+from velocell.formats.hdf5 import guard as hdf5_guard
+from velocell.formats.hdf5 import read as hdf5
+from velocell.formats.hdf5.write import write_hdf5
 
 h5py = pytest.importorskip("h5py", reason="the extra 'hdf5' is not installed")
 FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)

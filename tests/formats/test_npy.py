@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from places import SHARED
 from strategies import assert_same_recording, read_or_refused
 
 from velocell import formats
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError
-from velocell.formats import nmnist, npy
-from velocell.recording import Recording
+from velocell.formats import nmnist
+from velocell.formats.arrays import npy
 
-DIGIT = Path(__file__).parents[2] / "shared" / "data" / "nmnist.bin"
+DIGIT = SHARED / "nmnist.bin"
 FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 
 

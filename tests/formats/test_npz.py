@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from strategies import EPOCH_US, assert_same_recording, read_or_refused, recordings
 
 from velocell import formats
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError, VelocellError
-from velocell.formats import archive
-from velocell.recording import Recording
+from velocell.formats.arrays import archive
 
 EVENTS: dict[str, Any] = {"t": np.array([5, 6, 6]), "x": np.array([1, 2, 3]), "y": np.array([4, 0, 0])}
 # One folder serves all examples of a test.

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from places import SHARED
 from strategies import EPOCH_US, assert_same_recording, read_or_refused, recordings
 
 from velocell import _native, formats
+from velocell.data.integrity import FACTS, FAULTS
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError, VelocellError
 from velocell.formats import open_recording, read, write_dat, write_evt2, write_evt3
-from velocell.integrity import FACTS, FAULTS
-from velocell.recording import Recording
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 # One folder serves all examples of a test; a busy machine may be slow.
 FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 WRITERS = {"evt2": write_evt2, "evt3": write_evt3, "dat": write_dat}

@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from places import SHARED
 from strategies import assert_same_recording, read_or_refused
 
 from velocell import _native, formats
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError
-from velocell.formats import bag_files, unpack
-from velocell.recording import Recording
+from velocell.formats import unpack
+from velocell.formats.ros import records as bag_files
 
-BAG = Path(__file__).parents[2] / "shared" / "data" / "ros1_evt3.bag"
+BAG = SHARED / "ros1_evt3.bag"
 FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 ROS1 = ["none", "bz2", "lz4"]
 ROS2 = ["sqlite", "sqlite-message", "mcap", "mcap-zstd"]

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import SHARED
 from strategies import assert_same_recording
 
 from velocell import formats
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError
-from velocell.recording import Recording
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 RECORDING = Recording.from_arrays([5, 9, 9], [1, 2, 3], [4, 5, 6], [0, 1, 1], width=20, height=10)
 
 
@@ -126,7 +126,7 @@ def test_read_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     # pickletools only describes pickles, but it imports pickle for its opcodes.
     __import__("pickletools")
-    monkeypatch.delitem(sys.modules, "velocell.formats.torch_pickle", raising=False)
+    monkeypatch.delitem(sys.modules, "velocell.formats.arrays.pickle", raising=False)
     monkeypatch.setattr(builtins, "__import__", watched)
     assert len(formats.read(path)) == 25_948
 

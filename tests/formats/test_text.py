@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from strategies import EPOCH_US, assert_same_recording, read_or_refused, recordings
 
 from velocell import formats
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError, VelocellError
-from velocell.formats import open_recording, source, text, text_layout
-from velocell.recording import Recording
+from velocell.formats import open_recording, source
+from velocell.formats.text import layout as text_layout
+from velocell.formats.text import text
 
 FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 # Headers and an event, and what stands in lines under them: numbers in all ways, what separates them, and trash.

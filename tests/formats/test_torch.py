@@ -19,13 +19,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from places import SHARED
 from strategies import read_or_refused
 
 from velocell import formats
 from velocell.errors import RecordingError
-from velocell.formats import torch_pickle
+from velocell.formats.arrays import pickle as torch_pickle
 
-NOTEBOOK = Path(__file__).parents[2] / "shared" / "data" / "2404_circle.dat"
+NOTEBOOK = SHARED / "2404_circle.dat"
 FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 SHAPES = st.tuples(st.integers(0, 5), st.integers(1, 4), st.integers(1, 4)) | st.tuples(
     st.integers(0, 4), st.just(2), st.integers(1, 3), st.integers(1, 4)
@@ -327,7 +328,7 @@ class TestRefused:
         description = dense("0", n, (n, 1, 1), (1, 1, 1), kind="ByteStorage")
         save(path, description, {"0": bytes(n)}, compression=zipfile.ZIP_DEFLATED)
         assert len(formats.read(path)) == 0
-        monkeypatch.setattr("velocell.formats.archive.MAX_PACKED_BYTES", n - 1)
+        monkeypatch.setattr("velocell.formats.arrays.archive.MAX_PACKED_BYTES", n - 1)
         refused(path, r"'cam/data/0' would unpack to")
 
     def test_long_description(self, path: Path) -> None:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell import engines
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
 from velocell.engines import reference
 from velocell.network import Layer, Network
-from velocell.recording import Recording
-from velocell.spikes import Spikes
 
 # How near to the threshold a neuron may be told differently, relative to the largest of v_th and the
 # voltages of its channel. Rounding errors of one tick are about 1e-7; they add up over a memory.

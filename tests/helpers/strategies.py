@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from velocell import formats
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
+from velocell.data.tracks import Tracks
 from velocell.errors import RecordingError
-from velocell.recording import Recording
-from velocell.spikes import Spikes
-from velocell.tracks import Tracks
 
 # Microseconds since 1970, in the year 2027: larger than a float of 32 bits or a careless double can hold.
 EPOCH_US = 1_800_000_000_123_457

@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import recordings
 
+from velocell.data.recording import Recording
 from velocell.network import Layer, Network, TrailFilter
-from velocell.neurons import LIFBox
-from velocell.recording import Recording
+from velocell.network.neurons import LIFBox
 
 DT_US = (500, 1_000, 2_000)
 _TICKS = 11  # a span that starts within a tick touches one more

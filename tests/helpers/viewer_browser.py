@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT
 from viewer_tools import served, until
 
-SCREENS = Path(__file__).parents[1] / "build" / "screens"
+SCREENS = ROOT / "build" / "screens"
 CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from velocell.demo import BANDS
 from velocell.simulate import notebook_scene, simulate
-from velocell.viewer.live import LiveSession
+from velocell.viewer.following import LiveSession
 from velocell.viewer.server import Stage, build_app
 from velocell.viewer.session import Session
 from velocell.viewer.settings import Settings

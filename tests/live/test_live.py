@@ -16,15 +16,18 @@ import pytest
 from typer.testing import CliRunner
 
 from velocell import pipeline
+from velocell.calibration.measure import network_for
 from velocell.cli.app import app
+from velocell.data.bands import Bands
+from velocell.data.recording import Recording
+from velocell.data.tables import COLUMNS
+from velocell.data.tracks import Tracks
 from velocell.errors import RecordingError
 from velocell.formats import read, write_dat, write_evt2, write_evt3, write_npz
 from velocell.live import Settings, loop, open_output, open_source, run, spif
 from velocell.live.loop import LAG_S
-from velocell.network import Bands, Network
-from velocell.recording import Recording
+from velocell.network import Network
 from velocell.simulate import Scene, SceneObject, simulate
-from velocell.tracks import COLUMNS, Tracks
 
 BANDS = Bands((60.0, 240.0, 960.0))
 MAIN = "from velocell.cli import main; main()"
@@ -46,7 +49,7 @@ def made(tmp_path_factory):
     item = SceneObject(id=0, x_px=10, y_px=60, speed_px_s=400)
     recording = simulate(Scene(160, 120, 350_000, seed=1, noise_hz=0.2, objects=(item,)))[0]
     write_npz(recording, folder / "rec.npz")
-    network = pipeline.network_for(recording, BANDS, 5.0)
+    network = network_for(recording, BANDS, 5.0)
     network.to_toml(folder / "net.toml")
     pipeline.detect(recording, network=network).tracks.write(folder / "expected.jsonl")
     return folder
@@ -119,7 +122,7 @@ def test_a_replay_gives_the_rows_of_detect(made, expected, tmp_path, speed):
 
 def test_rows_come_at_other_intervals_too(made, tmp_path):
     recording = read(made / "rec.npz")
-    network = pipeline.network_for(recording, BANDS, 5.0, dt_us=500)
+    network = network_for(recording, BANDS, 5.0, dt_us=500)
     network.to_toml(tmp_path / "net.toml")
     for every_us in (1_000, 20_000):
         table = pipeline.detect(recording, network=network, every_us=every_us).tracks
@@ -314,7 +317,7 @@ class Slow:
 
 def test_overload_sheds_whole_ticks_and_says_so(made):
     recording = read(made / "rec.npz")
-    network = pipeline.network_for(recording, BANDS, 5.0, dt_us=1_000)
+    network = network_for(recording, BANDS, 5.0, dt_us=1_000)
     settings = Settings(BANDS, 5.0, network=network)
     runs = {}
     for overload in ((), (5, 6)):

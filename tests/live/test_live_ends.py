@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from velocell import pipeline
+from velocell.calibration.measure import network_for
+from velocell.data.bands import Bands
+from velocell.data.recording import Recording
+from velocell.data.tables import COLUMNS
 from velocell.live import Settings, run
-from velocell.network import Bands
-from velocell.recording import Recording
 from velocell.simulate import Scene, SceneObject, simulate
-from velocell.tracks import COLUMNS
 
 BANDS = Bands((60.0, 240.0, 960.0))
 EVERY_US = 100  # many instants in a tick
@@ -51,7 +52,7 @@ def scene():
     """A disk that is in the picture from the start to the very end, and the network for it (ticks of 1 ms)."""
     item = SceneObject(id=0, x_px=10, y_px=20, speed_px_s=400, contrast=3.0)
     recording = simulate(Scene(100, 40, 160_000, seed=1, noise_hz=0.2, objects=(item,)))[0]
-    return recording, pipeline.network_for(recording, BANDS, 5.0, dt_us=1_000)
+    return recording, network_for(recording, BANDS, 5.0, dt_us=1_000)
 
 
 def with_an_event(recording, t_us):

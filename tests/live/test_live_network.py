@@ -19,16 +19,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_formats_aedat4 import EVENTS, LATER, aedat4_file, packet, samples, table, triples, xml
+from aedat4_files import EVENTS, LATER, aedat4_file, packet, samples, table, triples, xml
 
 from velocell import pipeline
+from velocell.calibration.measure import network_for
+from velocell.data.bands import Bands
+from velocell.data.recording import Recording
+from velocell.data.tables import COLUMNS
+from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, RecordingError, VelocellError
 from velocell.formats import write_npz
 from velocell.live import Settings, Source, Summary, arrivals, camera, loop, open_output, open_source, run, tcp
-from velocell.network import Bands, Network
-from velocell.recording import Recording
+from velocell.network import Network
 from velocell.simulate import Scene, SceneObject, simulate
-from velocell.tracks import COLUMNS, Tracks
 
 BANDS = Bands((60.0, 240.0, 960.0))
 MAIN = "from velocell.cli import main; main()"
@@ -43,7 +46,7 @@ def recording() -> Recording:
 
 @pytest.fixture(scope="module")
 def network(recording: Recording) -> Network:
-    return pipeline.network_for(recording, BANDS, 5.0)
+    return network_for(recording, BANDS, 5.0)
 
 
 @pytest.fixture(autouse=True)

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from velocell import pipeline
+from velocell.calibration.measure import network_for
 from velocell.cli.app import app
+from velocell.data.bands import Bands
+from velocell.data.tables import COLUMNS
+from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, TableError, VelocellError
 from velocell.formats import write_npz
 from velocell.live import open_output
-from velocell.network import Bands
 from velocell.simulate import Scene, SceneObject, simulate
-from velocell.tracks import COLUMNS, Tracks
 
 META = {"velocell": "0", "command": "live"}
 BANDS = Bands((60.0, 240.0, 960.0))
@@ -208,7 +209,7 @@ def test_the_command_goes_on_with_its_own_output(tmp_path):
     item = SceneObject(id=0, x_px=10, y_px=30, speed_px_s=400)
     recording = simulate(Scene(80, 60, 150_000, seed=1, noise_hz=0.2, objects=(item,)))[0]
     write_npz(recording, tmp_path / "rec.npz")
-    pipeline.network_for(recording, BANDS, 5.0).to_toml(tmp_path / "net.toml")
+    network_for(recording, BANDS, 5.0).to_toml(tmp_path / "net.toml")
     out = tmp_path / "out.jsonl"
     command = ["live", f"replay:{tmp_path / 'rec.npz'}", "--network", str(tmp_path / "net.toml"), "--speed", "max"]
     assert CliRunner().invoke(app, [*command, "-o", str(out)]).exit_code == 0

@@ -9,11 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from velocell.cli.app import app
+from velocell.data.recording import Recording
+from velocell.data.tables import COLUMNS
+from velocell.data.tracks import Tracks
 from velocell.formats import write_npz
 from velocell.live import loop
-from velocell.recording import Recording
 from velocell.simulate import Scene, SceneObject, simulate
-from velocell.tracks import COLUMNS, Tracks
 
 BANDS = ["--bands", "60,240,960"]
 HOT = (70, 50)

@@ -7,18 +7,25 @@ import math
 import numpy as np
 import pytest
 
-from velocell import architectures, engines
-from velocell.architectures import parallel_channels, selective_layer, with_inhibition, with_selection, with_smoothing
-from velocell.calibrate import Recipe, calibrate
+from velocell import engines
+from velocell.calibration.formulas import calibrate
+from velocell.calibration.recipe import Recipe
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
+from velocell.data.tracks import Tracks
 from velocell.errors import NetworkError
-from velocell.evaluate import evaluate
-from velocell.kernels import centre_surround_kernel, circular_kernel, disk_kernel
-from velocell.network import Network
-from velocell.neurons import LIFBox
-from velocell.recording import Recording
+from velocell.network import Network, architectures
+from velocell.network.architectures import (
+    parallel_channels,
+    selective_layer,
+    with_inhibition,
+    with_selection,
+    with_smoothing,
+)
+from velocell.network.kernels import centre_surround_kernel, circular_kernel, disk_kernel
+from velocell.network.neurons import LIFBox
+from velocell.results.evaluate import evaluate
 from velocell.simulate import notebook_scene, simulate
-from velocell.spikes import Spikes
-from velocell.tracks import Tracks
 
 DT_US = 1_000
 SLOW, FAST = 0, 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.signal import correlate2d
 
 from velocell.errors import NetworkError
-from velocell.kernels import (
+from velocell.network.kernels import (
     anchor,
     centre_offset,
     centre_surround_kernel,

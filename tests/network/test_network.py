@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from velocell.calibrate import calibrate
+from velocell.calibration.formulas import calibrate
+from velocell.data.bands import Bands
 from velocell.errors import NetworkError, VelocellError
-from velocell.kernels import centre_surround_kernel, circular_kernel
-from velocell.network import Bands, Layer, Network, TrailFilter
-from velocell.neurons import LIFBox
+from velocell.network import Layer, Network, TrailFilter
+from velocell.network.kernels import centre_surround_kernel, circular_kernel
+from velocell.network.neurons import LIFBox
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from velocell.errors import NetworkError
-from velocell.neurons import LIFBox
+from velocell.network.neurons import LIFBox
 
 
 def test_scalars_and_arrays_are_broadcast_to_one_value_per_channel():

@@ -9,16 +9,16 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from velocell.calibrate import passage_density, psi
+from velocell.calibration.peaks import passage_density, psi
 from velocell.cli.app import app
+from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
-from velocell.evaluate import evaluate
 from velocell.formats import write_npz
-from velocell.kernels import circular_kernel
+from velocell.network.kernels import circular_kernel
+from velocell.network.template import ANGLES, Template
 from velocell.pipeline import detect, detect_shapes
-from velocell.shapes import ANGLES, Template
+from velocell.results.evaluate import evaluate
 from velocell.simulate import Scene, SceneObject, simulate
-from velocell.tracks import Tracks
 
 BANDS = (40.0, 160.0, 640.0, 1800.0)
 

@@ -8,61 +8,23 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import av
 import nbformat
 import numpy as np
 import pytest
 from nbclient import NotebookClient
-from PIL import Image
+from pages import EVIL, Parsed
 
 from velocell import Bands, Layer, LIFBox, Network, Recording, Spikes, Tracks
-from velocell.colors import band_color, hex_color
+from velocell.data.html import shown
+from velocell.data.meta import band_names_of
 from velocell.demo import BANDS
-from velocell.display import html_of
 from velocell.errors import VelocellError
+from velocell.pictures.colors import band_color, hex_color
+from velocell.pictures.video.clip import CLIP_BYTES, CLIP_S, animate
 from velocell.pipeline import detect
 from velocell.simulate import notebook_scene, simulate
-from velocell.video import CLIP_BYTES, CLIP_S, animate, band_names_of
-
-EVIL = "<script>alert('x')</script>&\"'.raw"
-VOID = {"img", "source", "rect", "circle", "polyline", "meta", "br", "input", "link", "hr"}
-
-
-class Parsed(HTMLParser):
-    """Tags are closed in order; text and attributes as a browser reads them."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.tags, self.words, self.attributes = [], [], [], []
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value) for name, value in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value) for name, value in attrs]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    @property
-    def text(self):
-        return "|".join(self.words)
-
-    def pictures(self):
-        sources = [value for tag, name, value in self.attributes if (tag, name) == ("img", "src")]
-        assert all(source.startswith("data:image/png;base64,") for source in sources)
-        return [np.asarray(Image.open(io.BytesIO(base64.b64decode(s.partition(",")[2])))) for s in sources]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +42,7 @@ def test_a_recording_tells_its_facts_and_shows_where_its_events_are():
     small = Recording.from_arrays(
         t_us, [3, 3, 3, 3, 7], [1, 1, 1, 1, 2], [1, 1, 1, 0, 0], width=8, height=4, source=EVIL, notes=("by name",)
     )
-    page = Parsed(html_of(small))
+    page = Parsed(shown(small))
     assert "events|5" in page.text
     assert "8 x 4 px" in page.text
     assert "60% ON" in page.text
@@ -99,7 +61,7 @@ def test_a_recording_tells_its_facts_and_shows_where_its_events_are():
 
 def test_a_busy_pixel_outshines_a_quiet_one():
     x = np.repeat([1, 3, 5, 7, 9, 11], [100, 100, 100, 100, 100, 1])
-    [picture] = Parsed(html_of(Recording.from_arrays(np.arange(501), x, x * 0, width=40, height=40))).pictures()
+    [picture] = Parsed(shown(Recording.from_arrays(np.arange(501), x, x * 0, width=40, height=40))).pictures()
     rise = picture[0].astype(int).sum(axis=-1) - picture[0, 0].astype(int).sum()
     assert rise[11] > 0
     assert rise[1] > 20 * rise[11]
@@ -107,14 +69,14 @@ def test_a_busy_pixel_outshines_a_quiet_one():
 
 def test_the_picture_of_a_large_sensor_stays_small():
     x = np.array([0, 65_535], np.uint16)
-    page = Parsed(html_of(Recording.from_arrays([0, 1], x, x[::-1] // 2, width=65_536, height=32_768)))
+    page = Parsed(shown(Recording.from_arrays([0, 1], x, x[::-1] // 2, width=65_536, height=32_768)))
     [picture] = page.pictures()
     assert max(picture.shape) <= 240
     assert "polarity|none" in page.text
 
 
 def test_a_network_shows_its_kernels_thresholds_and_bands(found):
-    page = Parsed(html_of(found.network))
+    page = Parsed(shown(found.network))
     assert "slow 16 to 62, medium 62 to 177, fast 177 to 500 px/s" in page.text
     assert "1ms" in page.text
     for layer in found.network.layers:
@@ -132,12 +94,12 @@ def test_a_network_shows_its_kernels_thresholds_and_bands(found):
 
 def test_a_detection_shows_its_tracks_and_its_network(found):
     html = found._repr_html_()
-    assert html == html_of(found.tracks) + html_of(found.network)
+    assert html == shown(found.tracks) + shown(found.network)
     Parsed(html)
 
 
 def test_tracks_list_objects_and_draw_their_ways(found):
-    page = Parsed(html_of(found.tracks))
+    page = Parsed(shown(found.tracks))
     assert "objects|3" in page.text
     assert "rows|284" in page.text
     for name in BANDS.names:
@@ -149,7 +111,7 @@ def test_tracks_list_objects_and_draw_their_ways(found):
 
 
 def test_spikes_are_counted_by_layer_and_channel(found):
-    page = Parsed(html_of(found.spikes))
+    page = Parsed(shown(found.spikes))
     for layer, channel in {(0, 3), (1, 0), (1, 2)}:
         count = np.count_nonzero((found.spikes.layer == layer) & (found.spikes.channel == channel))
         assert count
@@ -179,11 +141,11 @@ def test_names_of_bands_and_columns_are_text():
         {"t_us": [0], "id": [0], "x_px": [1], "y_px": [1], "band": [0], EVIL: [1]},
         {"network": {"bands": {"names": [EVIL], "edges_px_s": [1, 2]}}},
     )
-    page = Parsed(html_of(table))
+    page = Parsed(shown(table))
     assert page.text.count(EVIL) == 3
     assert "script" not in page.tags
     bands = Bands((1, 2), (EVIL,))
-    page = Parsed(html_of(Network(1000, (Layer.from_arrays(np.ones((1, 1, 1, 1)), LIFBox(100, 1)),), bands=bands)))
+    page = Parsed(shown(Network(1000, (Layer.from_arrays(np.ones((1, 1, 1, 1)), LIFBox(100, 1)),), bands=bands)))
     assert "script" not in page.tags
 
 
@@ -199,14 +161,14 @@ def test_whatever_the_size_the_html_is_small():
     layer = Layer.from_arrays(rng.random((200, 1, 41, 41)), LIFBox(np.full(200, 100), 1))
     notes = Recording.from_arrays([0], [0], [0], notes=tuple("x" * 10_000 for _ in range(1_000)))
     for value in (tracks, spikes, Network(1000, (layer,)), notes):
-        html = html_of(value)
+        html = shown(value)
         assert len(html) < 300_000
         assert "more" in Parsed(html).text
 
 
 def test_other_things_have_no_picture():
     with pytest.raises(TypeError, match="int has no picture"):
-        html_of(3)
+        shown(3)
 
 
 def decoded(html):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from velocell.colors import BACKGROUND, OUTSIDE, band_color, hex_color, mix
 from velocell.errors import VelocellError
+from velocell.pictures.colors import BACKGROUND, OUTSIDE, band_color, hex_color, mix
 
 # Machado, Oliveira and Fernandes 2009, severity 1.0: how linear RGB looks to those who lack one cone.
 VISION = {

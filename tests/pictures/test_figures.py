@@ -9,24 +9,18 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Circle
 from PIL import Image
 
-from velocell.colors import band_color, hex_color
+from velocell.data.bands import Bands
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
+from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
-from velocell.network import Bands
-from velocell.plots import (
-    plot_confusion,
-    plot_kernel,
-    plot_membrane,
-    plot_overview,
-    plot_raster,
-    plot_responses,
-    plot_speeds,
-    plot_tuning,
-    plot_xt,
-    save_figure,
-)
-from velocell.recording import Recording
-from velocell.spikes import Spikes
-from velocell.tracks import Tracks
+from velocell.pictures.colors import band_color, hex_color
+from velocell.pictures.figures.neurons import plot_kernel, plot_membrane
+from velocell.pictures.figures.scores import plot_confusion, plot_speeds
+from velocell.pictures.figures.spikes import plot_raster, plot_responses
+from velocell.pictures.figures.style import save_figure
+from velocell.pictures.figures.tracks import plot_overview, plot_xt
+from velocell.pictures.figures.tuning import plot_tuning
 
 NAMES = ("slow", "medium", "fast")
 BANDS = Bands((16, 62, 177, 500), NAMES)
@@ -279,7 +273,7 @@ def test_speeds_are_counted_by_band_and_no_bin_crosses_an_edge():
 
 
 def test_confusion_takes_the_scores_of_an_evaluation(tracks):
-    from velocell.evaluate import evaluate
+    from velocell.results.evaluate import evaluate
 
     scores = evaluate(tracks, tracks, BANDS.edges)
     [axes] = plot_confusion(scores, NAMES).axes

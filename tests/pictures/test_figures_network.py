@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from velocell import Bands, Layer, LIFBox, Network, Recording
-from velocell.calibrate import calibrate
+from velocell.calibration.formulas import calibrate
 from velocell.engines import reference, run
 from velocell.errors import NetworkError, RecordingError
-from velocell.figures import INK, SMALL_PT
-from velocell.plots_network import composed_field, edge_field, plot_receptive_fields, plot_traces
-from velocell.receptive import membrane_traces
+from velocell.pictures.figures.neurons import composed_field, edge_field, plot_receptive_fields, plot_traces
+from velocell.pictures.figures.style import INK, SMALL_PT
 from velocell.simulate import notebook_scene, simulate
+from velocell.studies.membranes import membrane_traces
 
 BANDS = Bands((16, 62, 177, 500))
 

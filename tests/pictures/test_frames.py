@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from velocell.colors import band_color
+from velocell.data.recording import Recording
 from velocell.errors import VelocellError
-from velocell.frames import events_to_frames, magnify, superimpose
-from velocell.recording import Recording
+from velocell.pictures.colors import band_color
+from velocell.pictures.video.frames import events_to_frames, magnify, superimpose
 
 
 def test_counts_become_grey_with_the_largest_at_255():

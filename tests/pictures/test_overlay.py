@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from velocell.colors import BACKGROUND, EVENT, OFF, ON, OUTSIDE, band_color
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
+from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
-from velocell.overlay import overlay_length, render_tracks
-from velocell.painting import Painter
-from velocell.recording import Recording
-from velocell.spikes import Spikes
-from velocell.tracks import Tracks
+from velocell.pictures.colors import BACKGROUND, EVENT, OFF, ON, OUTSIDE, band_color
+from velocell.pictures.video.overlay import overlay_length, render_tracks
+from velocell.pictures.video.painter import Painter
 
 NAMES = ("slow", "medium", "fast")
 SCALE = 16

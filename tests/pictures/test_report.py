@@ -11,20 +11,21 @@ from dataclasses import replace
 import av
 import numpy as np
 import pytest
+from commands import call, ok
+from pages import EVIL, VOID, Parsed
 from PIL import Image
-from test_cli import call, ok
-from test_display import EVIL, VOID, Parsed
 from viewer_browser import browser, window  # noqa: F401 (fixtures)
 
 from velocell import Recording, Spikes, Tracks
+from velocell.data.meta import version
 from velocell.demo import BANDS
 from velocell.errors import VelocellError
 from velocell.formats import write_npz
-from velocell.objects import objects
-from velocell.pipeline import Detection, detect
-from velocell.provenance import version
-from velocell.report import MOST_OBJECTS, write_report
+from velocell.pictures.report import MOST_OBJECTS, write_report
+from velocell.pipeline import detect
+from velocell.results.objects import objects
 from velocell.simulate import notebook_scene, simulate
+from velocell.tracking.detection import Detection
 
 EDGES = "16,62,177,500"
 

@@ -15,12 +15,13 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from velocell.colors import BACKGROUND, band_color
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
-from velocell.overlay import overlay_length
-from velocell.recording import Recording
-from velocell.tracks import Tracks
-from velocell.video import animate_frames, write_overlay, write_video
+from velocell.pictures.colors import BACKGROUND, band_color
+from velocell.pictures.video.clip import animate_frames, write_overlay
+from velocell.pictures.video.encode import write_video
+from velocell.pictures.video.overlay import overlay_length
 
 SIZE = (90, 60)
 RED, BLUE = band_color(2, 3), band_color(0, 3)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from velocell.counting import Line, count, crossings
+from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
-from velocell.tracks import Tracks
+from velocell.results.counting import Line, count, crossings
 
 UPRIGHT = Line(50, 0, 50, 100)  # walked down the screen: its right is where x < 50
 

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from velocell.data.spikes import Spikes
+from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, TableError
-from velocell.evaluate import Scores, evaluate
+from velocell.results.evaluate import evaluate
+from velocell.results.scores import Scores
 from velocell.simulate import notebook_scene, random_scene, simulate
-from velocell.spikes import Spikes
-from velocell.tracks import Tracks
 
 EDGES = (16.0, 62.0, 177.0, 500.0)
 

@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from velocell.cli.app import app
+from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, TableError
-from velocell.exports import frames_of, write_coco, write_mot
+from velocell.results.exports import frames_of, write_coco, write_mot
 from velocell.simulate import Scene, SceneObject, simulate
-from velocell.tracks import Tracks
 
 T0 = 10**15 + 1_000
 BANDS = {"edges_px_s": [1, 2, 3], "names": ["lo", "hi"]}

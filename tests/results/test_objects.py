@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from velocell.objects import objects, rows_by_object
-from velocell.tracks import Tracks
+from velocell.data.tracks import Tracks
+from velocell.results.objects import objects, rows_by_object
 
 
 def table(**columns):

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
-from velocell.geometry import COLUMNS_MM, Plane, with_real_units
-from velocell.tracks import Tracks
+from velocell.results.plane import COLUMNS_MM, Plane, with_real_units
 
 SIZE = (640, 480)
 # A camera 2 m above the plane, 30 degrees down: its pose and lens, as textbooks have them.

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
 from velocell.errors import SceneError
-from velocell.recording import Recording
 from velocell.simulate import Flicker, Scene, SceneObject, notebook_scene, random_scene, simulate
-from velocell.tracks import Tracks
 
 Floats = NDArray[np.float64]
 

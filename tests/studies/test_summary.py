@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from velocell.recording import Recording
-from velocell.summary import summarise
+from velocell.data.recording import Recording
+from velocell.studies.summary import summarise
 
 WIDTH, HEIGHT = 7, 5
 

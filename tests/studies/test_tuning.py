@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from velocell import passages
-from velocell.calibrate import calibrate
+from velocell.calibration.formulas import calibrate
 from velocell.cli.app import app
 from velocell.engines import reference, stream
 from velocell.errors import NetworkError, OptionError, VelocellError
 from velocell.simulate import Scene, SceneObject, simulate
-from velocell.tuning import assumed_crossings, predicted_peaks, tuning
+from velocell.studies import passages
+from velocell.studies.tuning import predicted_peaks, tuning
 
 EDGES = (50, 100, 200, 400)
-module = sys.modules["velocell.tuning"]  # the package may export its function under the same name
+module = sys.modules["velocell.studies.tuning"]  # the package may export its function under the same name
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +109,8 @@ def test_same_seed_same_tuning_and_headings_take_turns(network):
 def test_contrast_is_the_networks_own_unless_given(network):
     assert module._events(calibrate(EDGES, 5, contrast=6), None) == (6, 0)
     assert module._events(network, None) == (3, 0)
-    assert assumed_crossings(calibrate(EDGES, 5, crossing_share=0.6)) == 0.6
-    assert assumed_crossings(replace(network, origin={})) is None
+    assert calibrate(EDGES, 5, crossing_share=0.6).origin.crossings == 0.6
+    assert replace(network, origin={}).origin.crossings is None
     events, loss = module._events(calibrate(EDGES, 5, crossing_share=0.6), 2)
     assert (events, 1 - loss**2) == (2, pytest.approx(0.6))
 
@@ -129,7 +129,7 @@ def test_files_hold_what_was_found(found, tmp_path):
 
 
 def test_figure_shows_prediction_and_measurement(found):
-    from velocell.plots import plot_tuning_layers
+    from velocell.pictures.figures.tuning import plot_tuning_layers
 
     layer, final = plot_tuning_layers(found).axes
     for axes, predicted, measured in (

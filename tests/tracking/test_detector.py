@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from velocell.calibrate import calibrate
-from velocell.detect import Detector
+from velocell.calibration.formulas import calibrate
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
+from velocell.data.tables import COLUMNS
+from velocell.data.tracks import Tracks
 from velocell.engines import native
 from velocell.errors import NetworkError, RecordingError
-from velocell.evaluate import evaluate
 from velocell.network import Network
-from velocell.recording import Recording
+from velocell.results.evaluate import evaluate
 from velocell.simulate import Scene, SceneObject, random_scene, simulate
-from velocell.spikes import Spikes
-from velocell.tracks import COLUMNS, Tracks
+from velocell.tracking.detector import Detector
 
 EDGES = (20.0, 80.0, 320.0, 1280.0)
 RADIUS = 5.0

@@ -7,13 +7,14 @@ import itertools
 import numpy as np
 import pytest
 
-from velocell.calibrate import bank_radii, bank_recipe, calibrate
-from velocell.detect import Detector
+from velocell.calibration.formulas import calibrate
+from velocell.calibration.recipe import bank_radii, bank_recipe
+from velocell.data.spikes import Spikes
 from velocell.errors import CalibrationError, NetworkError
-from velocell.evaluate import evaluate
 from velocell.pipeline import detect
+from velocell.results.evaluate import evaluate
 from velocell.simulate import random_scene, simulate
-from velocell.spikes import Spikes
+from velocell.tracking.detector import Detector
 
 BANDS = (40.0, 160.0, 640.0, 1800.0)
 

@@ -29,12 +29,12 @@ from viewer_browser import (
 )
 from viewer_tools import demo_recording, served, until
 
+from velocell.data.tracks import Tracks
 from velocell.demo import BANDS
 from velocell.errors import RecordingError
 from velocell.formats import write_npz
 from velocell.network import Network
 from velocell.simulate import Scene, random_scene, simulate
-from velocell.tracks import Tracks
 from velocell.viewer.settings import Settings
 from velocell.viewer.source import InMemory, open_source
 

@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from viewer_tools import demo_recording, opened, ready, unpacked
 
 from velocell import engines
-from velocell.calibrate import calibrate
+from velocell.calibration.formulas import calibrate
+from velocell.data.bands import Bands
+from velocell.data.recording import Recording, time_surface
+from velocell.data.tracks import Tracks
 from velocell.demo import BANDS
 from velocell.engines import reference
 from velocell.errors import OptionError, RecordingError, VelocellError
 from velocell.formats import write_csv, write_npz
-from velocell.network import Bands
-from velocell.objects import objects
 from velocell.pipeline import detect
-from velocell.recording import Recording, time_surface
-from velocell.tracks import Tracks
+from velocell.results.objects import objects
 from velocell.viewer import pictures, source, wire
-from velocell.viewer.labels import Labels
-from velocell.viewer.objects import object_paths, object_table
+from velocell.viewer.marks import Labels
+from velocell.viewer.object_table import object_paths, object_table
 from velocell.viewer.settings import KNOBS, Settings, knobs
 from velocell.viewer.source import InMemory, OnDisk, Windowed, open_source, stored
 
@@ -487,7 +487,7 @@ def test_marks_that_cannot_be_are_refused(x, id_, radius):
 
 def test_labels_of_the_true_path_score_as_truth(tmp_path):
     """Marks on a disk that does not turn make a table that the detection matches."""
-    from velocell.evaluate import evaluate
+    from velocell.results.evaluate import evaluate
 
     recording = demo_recording().between(20_000, 120_000).crop(0, 35, 50, 15)
     found = detect(recording, BANDS, 5.0)

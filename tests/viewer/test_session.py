@@ -14,15 +14,16 @@ import pytest
 from typer.testing import CliRunner
 from viewer_tools import demo_recording, opened, ready, unpacked, until
 
+from velocell.calibration.measure import network_for
 from velocell.cli.app import app
+from velocell.data.bands import Bands
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
 from velocell.demo import BANDS
 from velocell.errors import OptionError, RecordingError, VelocellError
 from velocell.formats import write_npz
-from velocell.network import Bands, Network
-from velocell.pipeline import network_for
-from velocell.recording import Recording
+from velocell.network import Network
 from velocell.simulate import Scene, random_scene, simulate
-from velocell.tracks import Tracks
 from velocell.viewer import analysis, measuring, source
 from velocell.viewer import session as session_module
 from velocell.viewer.session import Session

@@ -12,22 +12,24 @@ from hypothesis import strategies as st
 from viewer_tools import Feed, demo_recording, later, unpacked, until
 
 from velocell import pipeline
-from velocell.calibrate import CROSSING_SHARE
+from velocell.calibration.formulas import CROSSING_SHARE
+from velocell.calibration.measure import network_for
+from velocell.data.recording import Recording
+from velocell.data.tables import COLUMNS
+from velocell.data.tracks import Tracks
 from velocell.demo import BANDS
 from velocell.errors import OptionError, RecordingError
 from velocell.network import Network
-from velocell.recording import Recording
-from velocell.tracks import COLUMNS, Tracks
-from velocell.tuning import assumed_crossings
-from velocell.viewer import live, stream
-from velocell.viewer.live import LiveSession
+from velocell.viewer import following as live
+from velocell.viewer import stream
+from velocell.viewer.following import LiveSession
 from velocell.viewer.settings import Settings
 from velocell.viewer.stream import Stream
 
 
 @pytest.fixture(scope="module")
 def network():
-    return pipeline.network_for(demo_recording(), BANDS, 5.0)
+    return network_for(demo_recording(), BANDS, 5.0)
 
 
 @contextmanager
@@ -312,7 +314,7 @@ def test_contrast_is_measured_on_the_newest_second():
             *(np.concatenate([getattr(later(demo_recording(), t), name) for t in (0, 500_000)])
               for name in ("t_us", "x", "y", "p")), width=50, height=50,
         )  # fmt: skip
-        expected = assumed_crossings(pipeline.network_for(probe, BANDS, 5.0))
+        expected = network_for(probe, BANDS, 5.0).origin.crossings
         assert expected != CROSSING_SHARE
         assert session.state()["measured"]["share"] == pytest.approx(expected, rel=0.05)
 

@@ -19,20 +19,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell import labels
-from velocell.calibrate import calibrate, psi
+from velocell.calibration import labelled as labels
+from velocell.calibration.formulas import calibrate
+from velocell.calibration.labelled import Stretches
+from velocell.calibration.measure import network_for
+from velocell.calibration.peaks import psi
+from velocell.data.arrays import Floats
+from velocell.data.bands import Bands
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
 from velocell.errors import TableError
-from velocell.evaluate import Scores, evaluate
-from velocell.labels import Stretches
-from velocell.network import Bands, Layer, Network
-from velocell.neurons import LIFBox
-from velocell.pipeline import detect, network_for
-from velocell.recording import Recording
-from velocell.tracks import Tracks
+from velocell.network import Layer, Network
+from velocell.network.neurons import LIFBox
+from velocell.network.origin import Labelled
+from velocell.pipeline import detect
+from velocell.results.evaluate import evaluate
+from velocell.results.scores import Scores
 
-Floats = NDArray[np.float64]
-
-_FIGURES = ("recall", "precision", "band_accuracy")
 _TRIES = 4  # corrections of the thresholds, each a pass over the labelled part
 _FEWEST_CROSSINGS = 0.05  # per edge crossing; what gives fewer is no labelled object
 _OCTAVES = 0.7  # objects so far from an edge count little for it
@@ -83,13 +86,17 @@ def fit(
         tried = trials.of(_scaled(best.network, factors**step), best.edges * (edges / best.edges) ** step)
         step = step if tried.figure > best.figure else step / 2
         best = _better(best, tried)
-    origin = dict(best.network.origin)
-    origin["labels"] = f"{np.unique(truth.id).size} objects, {cut.path.size} stretches of {labels.STRETCH_PX:g} px"
-    origin["stated_radius_px"] = radius
-    kept = "kept as the recording alone gives it: " if best is before else ""
-    origin["on_labels"] = kept + ", ".join(
-        f"{name.replace('_', ' ')} {getattr(before.scores, name):.4f} to {getattr(best.scores, name):.4f}"
-        for name in _FIGURES
+    origin = replace(
+        best.network.origin,
+        stated_radius_px=radius,
+        labelled=Labelled(
+            objects=int(np.unique(truth.id).size),
+            stretches=int(cut.path.size),
+            stretch_px=labels.STRETCH_PX,
+            before=before.figures,
+            after=best.figures,
+            kept=best is before,
+        ),
     )
     return Fitted(replace(best.network, origin=origin), before.scores, best.scores)
 
@@ -104,9 +111,12 @@ class _Trial:
     told: NDArray[np.intp]
 
     @property
+    def figures(self) -> tuple[float, float, float]:
+        return self.scores.recall, self.scores.precision, self.scores.band_accuracy
+
+    @property
     def figure(self) -> float:
-        parts = (getattr(self.scores, name) for name in _FIGURES)
-        return math.prod(0.0 if math.isnan(part) else part for part in parts)
+        return math.prod(0.0 if math.isnan(part) else part for part in self.figures)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,11 +166,7 @@ def _measured(
         polarity=recording.p is not None,
         crossing_share=middle,
     )
-    origin = {
-        **network.origin,
-        "radius": "where the events around the labelled paths lie",
-        "n": "events per edge crossing around the labelled paths",
-    }
+    origin = replace(network.origin, radius_from_labels=True, basis="labels")
     return _scaled(replace(network, origin=origin), n / middle)
 
 
@@ -219,9 +225,6 @@ def _scaled(network: Network, factors: Floats) -> Network:
     first, old = network.layers[0], network.layers[0].neurons
     neurons = LIFBox(old.tau_mem_inv, old.v_th * factors, old.v_leak, old.v_reset * factors)
     layers = (Layer.from_arrays(first.kernel, neurons, first.groups), *network.layers[1:])
-    total = factors * np.array(network.origin.get("edge_factors", np.ones(factors.size)))
-    origin = {**network.origin, "edge_factors": [round(float(factor), 4) for factor in total]}
-    origin["v_th"] = (
-        f"{network.origin['v_th'].split('; ')[0]}; times edge_factors, by which labelled objects fall into their bands"
-    )
+    total = factors * np.array(network.origin.edge_factors or np.ones(factors.size))
+    origin = replace(network.origin, edge_factors=tuple(round(float(factor), 4) for factor in total))
     return replace(network, layers=layers, origin=origin)

@@ -16,154 +16,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from velocell.architectures import selective_layer
+from velocell.calibration.peaks import psi
+from velocell.calibration.recipe import RING_WIDTH_PX, Recipe
+from velocell.data.arrays import Floats
+from velocell.data.bands import Bands
 from velocell.errors import CalibrationError
-from velocell.kernels import centre_surround_kernel, circular_kernel, disk_kernel
-from velocell.network import Bands, Layer, Network, TrailFilter
-from velocell.neurons import LIFBox
-from velocell.shapes import Template
+from velocell.network import Layer, Network, TrailFilter
+from velocell.network.architectures import selective_layer
+from velocell.network.kernels import centre_surround_kernel, circular_kernel, disk_kernel
+from velocell.network.neurons import LIFBox
+from velocell.network.origin import Origin
+from velocell.network.template import Template
 
-Floats = NDArray[np.float64]
-
-RING_WIDTH_PX = 2.0
 MAX_DT_US = 1_000
 _SEPARABLE = 2.5 / 0.85  # standard deviations, in terms of speed: such bands were still answered in simulated passages
 CROSSING_SHARE = 0.85  # of all edge crossings that arrive through the trail filter, until measured
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The free choices of a calibration; the defaults were studied in benchmarks/architectures.
-
-    ring_width_px W, inside, outside: the kernel. memory: tau of an edge channel, in units of Lc / v_c with
-    Lc = pi W / 2. Thresholds take the factor margin + (margin_peaks / (sqrt(R) (1 + v dt / W)) + margin_blur) / n
-    + margin_px / R, since a potential of few events has peaks above its mean, which a long tick
-    averages, and since few events show an edge blurred; behind a trail filter times margin_trail.
-    trail_px: travel for which a pixel must have been silent, at the channel's own edge. hold: memory of
-    layer 2, in Lc / v of the next edge. reset, refractory: where layer 1 and layer 2 restart after a
-    spike, in thresholds; low, so that one passage is one answer and the number of spikes hardly grows
-    with speed within a band.
-    centre_px: radius of layer 2's centre; surround: its weight out to R. veto, veto_reach:
-    weight and reach (in R) of the inhibition by faster channels.
-    """
-
-    ring_width_px: float = RING_WIDTH_PX
-    inside: float = -0.5
-    outside: float = 0.0
-    memory: float = 0.3
-    margin: float = 0.98
-    margin_peaks: float = 0.574
-    margin_blur: float = -0.16
-    margin_px: float = -0.35
-    margin_trail: float = 1.045
-    trail_px: float = 3.0
-    reset: float = -3.0
-    hold: float = 0.4
-    refractory: float = -10.0
-    centre_px: float = 1.6
-    surround: float = -0.15
-    veto: float = -3.0
-    veto_reach: float = 2.0
-
-
-_BANK_STEP = 1.15
-_BANK_WIDTH_PX, _BANK_WIDTH = 2.0, 0.4  # px, of the radius: disks between two radii stay on the ring
-
-
-def bank_radii(smallest: float, largest: float) -> tuple[float, ...]:
-    """Radii (px) of the networks that together answer to all disks from `smallest` to `largest`."""
-    if not (math.isfinite(largest) and 0 < smallest < largest):
-        raise CalibrationError(
-            f"a range of radii runs from a smaller to a larger one above 0 px, got {smallest:g}:{largest:g}"
-        )
-    steps = max(1, math.ceil(math.log(largest / smallest) / math.log(_BANK_STEP)))
-    return tuple(float(radius) for radius in np.geomspace(smallest, largest, steps + 1))
-
-
-def bank_recipe(radius: float) -> Recipe:
-    """For one of several radii at once: its ring must not answer to the edge of a larger disk."""
-    width = max(_BANK_WIDTH_PX, _BANK_WIDTH * radius)
-    # A disk between two radii answers a little less; the thresholds meet in the middle.
-    return Recipe(ring_width_px=width, outside=-0.6, margin=0.91)
-
-
-def passage_density(kernel: ArrayLike, radius: float, *, step: float = 0.1) -> tuple[Floats, Floats]:
-    """(x, rho): kernel-weighted events per px of travel of a disk's edge against the offset x (px)
-    of the disk's centre from the kernel's, averaged over directions and sub-pixel positions.
-
-    kernel: (..., h, w), only its last two axes are used. Both arrays have shape (n,). A pixel at
-    distance b from the path meets the edge where the centre is sqrt(R^2 - b^2) before and behind it.
-    """
-    weights = np.asarray(kernel, np.float64)
-    weights = weights.reshape(-1, *weights.shape[-2:])[0]
-    x, rho = _density(weights.shape, weights.tobytes(), radius, step)
-    return x.copy(), rho.copy()
-
-
-# Detection and calibration take turns, with the same kernels: one for each of a range of radii.
-@lru_cache(maxsize=64)
-def _density(shape: tuple[int, int], data: bytes, radius: float, step: float) -> tuple[Floats, Floats]:
-    weights = np.frombuffer(data).reshape(shape)
-    h, w = shape
-    reach = math.hypot(h, w) / 2 + radius + 1
-    x = np.arange(-reach, reach + step, step)
-    row, column = np.nonzero(weights)
-    weight = weights[row, column]
-    px, py = column - (w - 1) / 2, row - (h - 1) / 2
-    rho = np.zeros_like(x)
-    headings = (np.arange(48) + 0.5) / 48 * np.pi
-    sideways = (np.arange(8) + 0.5) / 8 - 0.5
-    for heading in headings:
-        along, beside = px * np.cos(heading) + py * np.sin(heading), py * np.cos(heading) - px * np.sin(heading)
-        for shift in sideways:
-            met = np.abs(beside - shift) < radius
-            half = np.sqrt(radius**2 - (beside[met] - shift) ** 2)
-            for at in (along[met] - half, along[met] + half):
-                rho += np.bincount(np.rint((at + reach) / step).astype(int), weight[met], x.size)
-    return x, rho / (headings.size * sideways.size * step)
-
-
-def psi(kernel: ArrayLike, radius: float | Template, memory_px: ArrayLike, tick_px: ArrayLike = 0.0) -> Floats:
-    """Psi(L) for each memory length L = v tau (px): shape of `memory_px`. Unit: events per px of travel.
-
-    radius: of a disk, or the template that passes. tick_px: travel v dt within a tick, fitting `memory_px`.
-    Events of one tick count alike and potentials exist at its end only, so that a long tick lowers the
-    peak; 0 is the limit of short ticks.
-    """
-    step = 0.1
-    if isinstance(radius, Template):  # each heading has a peak of its own
-        x, densities = radius.passage_densities(kernel, step=step)
-    else:
-        x, rho = passage_density(kernel, radius, step=step)
-        densities = rho[None]
-    lengths, ticks = np.broadcast_arrays(np.asarray(memory_px, np.float64), np.asarray(tick_px, np.float64))
-    peaks = [
-        float(np.mean([_peak(x, rho, length, tick, step) for rho in densities]))
-        for length, tick in zip(lengths.ravel(), ticks.ravel(), strict=True)
-    ]
-    return np.array(peaks).reshape(lengths.shape)
-
-
-def _peak(x: Floats, rho: Floats, length: float, tick: float, step: float) -> float:
-    # A first-order low-pass along the path, exact for rho constant within a step: how much of the
-    # whole weight lies within each distance.
-    distance = np.arange(x.size + 1) * step
-    if tick < step:
-        within = -np.expm1(-distance / length)
-        return float(np.convolve(rho, np.diff(within))[: x.size].max())
-    keep = math.exp(-tick / length)
-    age = np.floor(distance / tick)
-    within = 1 - keep**age * (1 - (1 - keep) * (distance / tick - age))
-    v = np.convolve(rho, np.diff(within))[: x.size]
-    # The mean over where in a tick the passage falls.
-    starts = x[0] + tick * (np.arange(8) + 0.5) / 8
-    return float(np.mean([np.interp(np.arange(start, x[-1], tick), x, v).max() for start in starts]))
 
 
 def choose_dt_us(fastest_px_s: float, ring_width_px: float = RING_WIDTH_PX) -> int:
@@ -216,13 +86,15 @@ def calibrate(
     neurons = LIFBox(a / (dt * 1e-6), v_th, v_reset=recipe.reset * v_th)
     first = Layer.from_arrays(kernel, neurons, len(edges) if contrast is None else 1)
     trail = None if contrast is not None else TrailFilter(_silence_us(edges, radius, polarity, recipe), polarity)
-    origin = {
-        "bands": "as asked",
-        "dt_us": "as asked" if dt_us else f"the fastest edge moves at most {recipe.ring_width_px / 2:g} px in it",
-        "tau_mem_inv": f"{recipe.memory:g} of the time in which an edge at its speed crosses {corner_px:.3g} px",
-        "v_th": f"{margin[0]:.3g} to {margin[-1]:.3g} n dt v Psi(v tau) with n = {count:g} events per edge crossing",
-        "n": "as asked" if contrast is not None else "share of edge crossings that pass the trail filter",
-    }
+    origin = Origin(
+        crossings=float(count),
+        basis="assumed" if contrast is None else "given",
+        margin=(float(margin[0]), float(margin[-1])),
+        memory=recipe.memory,
+        corner_px=corner_px,
+        ring_width_px=recipe.ring_width_px,
+        dt_given=bool(dt_us),
+    )
     return Network(dt, (first, _selective_layer(edges, dt, radius, recipe)), trail, wanted, float(radius), origin)
 
 

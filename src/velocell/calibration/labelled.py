@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.arrays import Floats
+from velocell.data.bands import Bands
+from velocell.data.history import pixel_history
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
+from velocell.data.tracks import Tracks
 from velocell.errors import TableError
-from velocell.hygiene import pixel_history
-from velocell.network import Bands
-from velocell.recording import Recording
-from velocell.spikes import Spikes
-from velocell.tracks import Tracks
-
-Floats = NDArray[np.float64]
 
 STRETCH_PX = 8.0  # the travel over which a detection takes its votes
 _LEAD_PX = 4.0  # travel before anything can answer

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from velocell.cli import convert, detect, live, tools, tuning, view
+from velocell.cli import calibrate, convert, demo, detect, evaluate, export, info, live, simulate, tuning, view
 from velocell.cli.guard import guarded, show_tracebacks
 
 app = typer.Typer(
@@ -16,7 +16,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from velocell.provenance import version
+        from velocell.data.meta import version
 
         print(f"velocell {version()}")
         raise typer.Exit()
@@ -34,15 +34,15 @@ def _main(
 
 
 for command in (
-    tools.demo,
-    tools.info,
+    demo.demo,
+    info.info,
     detect.detect,
     live.live,
     convert.convert,
-    tools.simulate,
-    tools.evaluate,
-    tools.calibrate,
-    tools.export,
+    simulate.simulate,
+    evaluate.evaluate,
+    calibrate.calibrate,
+    export.export,
     tuning.tuning,
     view.view,
 ):

@@ -9,16 +9,17 @@ from typing import Annotated
 
 import typer
 
-from velocell import formats, reshape
+from velocell import formats
 from velocell.cli import options as o
 from velocell.cli.guard import say
 from velocell.cli.outputs import check_distinct, check_output
 from velocell.cli.progress import working
-from velocell.cli.values import open_events
+from velocell.cli.reading import open_events
+from velocell.data.recording import Recording
+from velocell.data.units import format_time, parse_region, parse_time_us
 from velocell.errors import OptionError, RecordingError
+from velocell.filters import reshape
 from velocell.formats import Source
-from velocell.recording import Recording
-from velocell.units import format_time, parse_region, parse_time_us
 
 _EVT = {"2": formats.write_evt2, "3": formats.write_evt3}
 

@@ -14,22 +14,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from velocell import engines, hygiene, pipeline, provenance
+from velocell import engines, filters, pipeline
 from velocell.cli import options as o
 from velocell.cli.guard import say
 from velocell.cli.outputs import TABLES, check_distinct, check_output
-from velocell.cli.part import Part
 from velocell.cli.progress import detection_progress, speed_text, working
 from velocell.cli.values import Sought, sought
-from velocell.counting import Crossing, Line, count, crossings
+from velocell.data.files import replacing
+from velocell.data.meta import version
+from velocell.data.recording import Recording
+from velocell.data.tables import COLUMNS
+from velocell.data.tracks import Tracks
+from velocell.data.units import parse_region, parse_time_us
 from velocell.errors import OptionError
-from velocell.files import replacing
-from velocell.geometry import Plane, with_real_units
-from velocell.lens import Camera
-from velocell.recording import Recording
-from velocell.regions import read_pixels
-from velocell.tracks import COLUMNS, Tracks
-from velocell.units import parse_region, parse_time_us
+from velocell.filters.chain import Part
+from velocell.filters.lens import Camera
+from velocell.filters.regions import read_pixels
+from velocell.results.counting import Crossing, Line, count, crossings
+from velocell.results.plane import Plane, with_real_units
+from velocell.tracking.detection import Detection
 
 
 def detect(
@@ -178,8 +181,8 @@ class _Job:
 def _detect_one(job: _Job, file: Path) -> tuple[Tracks, list[Crossing]]:
     """Run one file, write its video and spikes; the table comes back, and who crossed a line."""
     from velocell.cli.show import crossed_text, found_text
-    from velocell.overlay import overlay_length
-    from velocell.video import automatic_slow_motion, write_overlay
+    from velocell.pictures.video.clip import automatic_slow_motion, write_overlay
+    from velocell.pictures.video.overlay import overlay_length
 
     recording = job.part.read(file)
     wanted = job.wanted
@@ -228,9 +231,9 @@ def _detect_one(job: _Job, file: Path) -> tuple[Tracks, list[Crossing]]:
     return tracks, crossed
 
 
-def _warn(file: Path, recording: Recording, detection: pipeline.Detection) -> None:
+def _warn(file: Path, recording: Recording, detection: Detection) -> None:
     """Say why the table may not be what it looks like."""
-    if hygiene.is_moving_camera(recording):
+    if filters.is_moving_camera(recording):
         say(
             f"warning: {file}: most of the sensor is active, as where the camera moves or noise is high; "
             "use a camera that stands still, or --denoise"
@@ -244,7 +247,7 @@ def _warn(file: Path, recording: Recording, detection: pipeline.Detection) -> No
 
 def _write_table(job: _Job, tables: list[Tracks]) -> None:
     meta = {
-        "velocell": provenance.version(),
+        "velocell": version(),
         "command": "detect",
         "settings": job.settings(),
         "inputs": [table.meta for table in tables],
@@ -265,9 +268,9 @@ def _write_table(job: _Job, tables: list[Tracks]) -> None:
         say(f"{len(whole)} rows in {job.out}")
 
 
-def _write_report(job: _Job, path: Path, detection: pipeline.Detection, recording: Recording) -> None:
+def _write_report(job: _Job, path: Path, detection: Detection, recording: Recording) -> None:
     """The page; tuning curves are measured with disks, so that a network for other shapes gets none."""
-    from velocell.report import write_report
+    from velocell.pictures.report import write_report
 
     with working(f"writing {path}"):
         write_report(

@@ -17,8 +17,8 @@ from velocell.cli import options as o
 from velocell.cli.guard import say
 from velocell.cli.outputs import check_distinct, check_output
 from velocell.cli.values import sought
+from velocell.data.units import parse_size, parse_time_us
 from velocell.errors import OptionError
-from velocell.units import parse_size, parse_time_us
 
 _SWITCH_S = 0.0005  # the first second is measured beside the rest, which must not wait for it
 

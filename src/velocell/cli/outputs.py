@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from velocell.data.tables import require_parquet
 from velocell.errors import OptionError
-from velocell.tracks import require_parquet
 
 TABLES = (".csv", ".jsonl", ".parquet")
 

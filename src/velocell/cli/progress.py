@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from velocell.recording import Recording
+from velocell.data.recording import Recording
 
 
 @contextmanager

@@ -11,13 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from velocell.cli.progress import rate_text
-from velocell.counting import DIRECTIONS, Crossing
-from velocell.evaluate import Scores
-from velocell.integrity import FACTS, FAULTS
-from velocell.network import Bands
-from velocell.objects import objects
-from velocell.summary import RATE_BIN_US, Summary
-from velocell.tracks import Tracks
+from velocell.data.bands import Bands
+from velocell.data.integrity import FACTS, FAULTS
+from velocell.data.tracks import Tracks
+from velocell.results.counting import DIRECTIONS, Crossing
+from velocell.results.objects import objects
+from velocell.results.scores import Scores
+from velocell.studies.summary import RATE_BIN_US, Summary
 
 
 def found_text(tracks: Tracks, bands: Bands) -> str:

@@ -29,8 +29,8 @@ def tuning(
     engine: o.Engine = "native",
 ) -> None:
     """Measure on simulated disks how a network answers each speed, beside what the formulas predict."""
-    from velocell.tuning import SUFFIXES
-    from velocell.tuning import tuning as measure
+    from velocell.studies.tuning import SUFFIXES
+    from velocell.studies.tuning import tuning as measure
 
     check_output(out, SUFFIXES, "a tuning")
     check_distinct([out], [network])

@@ -15,8 +15,8 @@ import typer
 from velocell.cli import options as o
 from velocell.cli.guard import say
 from velocell.cli.values import Sought, sought
+from velocell.data.units import parse_size, parse_time_us
 from velocell.errors import OptionError, RecordingError, VelocellError
-from velocell.units import parse_size, parse_time_us
 
 if TYPE_CHECKING:
     from velocell.viewer.session import Session
@@ -112,7 +112,7 @@ def _opening(
     def opened(on_change: Callable[[], None]) -> Session:
         if _is_live(file):
             from velocell import live
-            from velocell.viewer.live import LiveSession
+            from velocell.viewer.following import LiveSession
             from velocell.viewer.stream import Stream
 
             stream = Stream(live.open_source(file, size=size, frame_time_us=frame_time_us))

@@ -1,28 +1,22 @@
-"""How values show themselves in a notebook: the one way from data to pictures.
+"""How values show themselves in a notebook, without knowing how they are drawn.
 
-Imports go from pictures to data. A notebook asks the data itself to be shown, so this looks the pictures
-up by name, and only when asked.
+Imports go from pictures to data; so data offers two functions here, and `pictures/cards.py` and
+`pictures/video/clip.py` register what draws each type when `velocell` is imported.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from velocell.recording import Recording
-    from velocell.video import Clip
+from functools import singledispatch
+from typing import Any
 
 
-def shown(value: object) -> str:
-    """HTML of a Recording, Network, Tracks or Spikes (`display.html_of`)."""
-    display: Any = importlib.import_module("velocell.display")
-    html: str = display.html_of(value)
-    return html
+@singledispatch
+def shown(value: Any) -> str:
+    """HTML of a Recording, Network, Tracks or Spikes. Raises TypeError for a type that nothing draws."""
+    raise TypeError(f"nothing draws a {type(value).__name__}")
 
 
-def animated(recording: Recording, *arguments: Any, **settings: Any) -> Clip:
-    """`video.animate`."""
-    video: Any = importlib.import_module("velocell.video")
-    clip: Clip = video.animate(recording, *arguments, **settings)
-    return clip
+@singledispatch
+def animated(value: Any, *arguments: Any, **settings: Any) -> Any:
+    """A Recording as a clip; further arguments are those of `velocell.animate`. Raises TypeError for other types."""
+    raise TypeError(f"nothing animates a {type(value).__name__}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-from velocell.network import Network
-from velocell.recording import Recording
+from velocell.data.bands import default_band_names
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
+from velocell.data.tracks import Tracks
 
 
 def version() -> str:
@@ -16,17 +17,6 @@ def version() -> str:
         return metadata.version("velocell")
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-def of_detection(recording: Recording, networks: Sequence[Network]) -> dict[str, Any]:
-    """What a table of tracks was made from."""
-    return {"recording": of_recording(recording), **of_networks(networks)}
-
-
-def of_networks(networks: Sequence[Network]) -> dict[str, Any]:
-    """The network, and the radii where there are several for one detection."""
-    made: dict[str, Any] = {"network": of_network(networks[0])}
-    return made if len(networks) == 1 else {**made, "radii_px": [network.radius_px for network in networks]}
 
 
 def of_recording(recording: Recording) -> dict[str, Any]:
@@ -42,12 +32,22 @@ def of_recording(recording: Recording) -> dict[str, Any]:
     }
 
 
-def of_network(network: Network) -> dict[str, Any]:
-    """What a network looks for and where its numbers came from; the network itself has a TOML form."""
-    bands = network.bands
-    return {
-        "dt_us": network.dt_us,
-        "radius_px": network.radius_px,
-        "bands": None if bands is None else {"edges_px_s": list(bands.edges), "names": list(bands.names)},
-        "origin": network.origin,
-    }
+def band_names_of(tracks: Tracks | None, spikes: Spikes | None = None) -> tuple[str, ...]:
+    """The bands' names as the table knows them, otherwise as many as are in use, by number."""
+    told = {} if tracks is None else tracks.meta
+    for source in (told, *_listed(told.get("inputs"))):
+        bands = _named(_named(source, "network"), "bands")
+        if names := _listed(_named(bands, "names")):
+            return tuple(str(name) for name in names)
+    highest = -1 if tracks is None else int(tracks.band.max(initial=-1))
+    highest = highest if spikes is None else max(highest, int(spikes.channel.max(initial=-1)))
+    return default_band_names(highest + 1)
+
+
+def _named(value: Any, name: str) -> Any:
+    """Of a table that anybody may have written."""
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from velocell.data.checks import as_polarity, check_coordinates, check_frames, check_times, event_counts, whole_numbers
+from velocell.data.html import animated, shown
 from velocell.errors import RecordingError
-from velocell.showing import animated, shown
 
 if TYPE_CHECKING:
-    from velocell.spikes import Spikes
-    from velocell.tracks import Tracks
-    from velocell.video import Clip
+    from velocell.data.spikes import Spikes
+    from velocell.data.tracks import Tracks
+    from velocell.pictures.video.clip import Clip
 
 Polarity = Literal["both", "on", "off", "merge"]
 
 MAX_SENSOR_PX = 65_536
 _DENSE_LIMIT_BYTES = 8 << 30
-_COUNT_LIMIT = 1 << 28
 _LATEST_US = 1 << 62
-_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,14 +73,14 @@ class Recording:
         back, events outside the sensor or outside [start_us, stop_us).
         """
         where = f" in {source}" if source else ""
-        t = _numbers(t_us, "t", where)
-        xs, ys = _numbers(x, "x", where), _numbers(y, "y", where)
+        t = whole_numbers(t_us, "t", where)
+        xs, ys = whole_numbers(x, "x", where), whole_numbers(y, "y", where)
         if not t.shape == xs.shape == ys.shape:
             raise RecordingError(
                 f"t, x and y{where} must have one entry per event, got lengths {t.size}, {xs.size} and {ys.size}"
             )
         t = t.astype(np.int64, copy=False)
-        _check_times(t, where)
+        check_times(t, where)
         if width is None or height is None:
             width, height = (max(int(values.max()) + 1, 1) if values.size else 1 for values in (xs, ys))
             inferred = f"sensor size {width}x{height} inferred from the largest coordinates; give --size to set it"
@@ -92,7 +91,7 @@ class Recording:
                 "check the coordinates or give the true size with --size"
             )
         for name, values, bound in (("x", xs, width), ("y", ys, height)):
-            _check_coordinates(values, name, bound, f"{where} lie outside the {width}x{height} sensor")
+            check_coordinates(values, name, bound, f"{where} lie outside the {width}x{height} sensor")
         start = (int(t[0]) if t.size else 0) if start_us is None else int(start_us)
         stop = (int(t[-1]) + 1 if t.size else start) if stop_us is None else int(stop_us)
         if start > stop or (t.size and (start > t[0] or stop <= t[-1])):
@@ -101,7 +100,7 @@ class Recording:
             t,
             xs.astype(np.uint16, copy=False),
             ys.astype(np.uint16, copy=False),
-            None if p is None else _as_polarity(p, t.size, where),
+            None if p is None else as_polarity(p, t.size, where),
             int(width),
             int(height),
             start,
@@ -180,7 +179,8 @@ class Recording:
 
     def animate(self, tracks: Tracks | None = None, spikes: Spikes | None = None, **settings: Any) -> Clip:
         """A video that plays in a notebook; settings: of `velocell.animate`. Raises VelocellError."""
-        return animated(self, tracks, spikes, **settings)
+        clip: Clip = animated(self, tracks, spikes, **settings)
+        return clip
 
     def to_dense(self, dt_us: int = 1_000, *, binary: bool = False) -> NDArray[np.float32]:
         """Event counts per tick and pixel: float32 of shape (T, H, W), or (T, 2, H, W) with polarity
@@ -216,7 +216,7 @@ class Recording:
         NumPy arrays and dense CPU torch tensors.
         """
         dense = np.asarray(frames)
-        _check_frames(dense.shape, source)
+        check_frames(dense.shape, source)
         index = np.nonzero(dense)
         return Recording.from_counts(index, dense[index], dense.shape, dt_us, start_us=start_us, source=source)
 
@@ -236,7 +236,7 @@ class Recording:
         The entries come in any order; several for one pixel and frame add up.
         """
         where = f" in {source}" if source else ""
-        _check_frames(shape, source)
+        check_frames(shape, source)
         stop_us = start_us + shape[0] * dt_us
         if dt_us < 1 or abs(start_us) > _LATEST_US or stop_us > _LATEST_US:
             raise RecordingError(
@@ -248,7 +248,7 @@ class Recording:
                 raise RecordingError(
                     f"indices{where} leave the shape {shape} in dimension {axis}; save the tensor again"
                 )
-        repeats = _event_counts(counts, where)
+        repeats = event_counts(counts, where)
         if repeats.size and not (repeats == 1).all():
             index = [np.repeat(positions, repeats) for positions in index]
         if np.any(index[0][1:] < index[0][:-1]):
@@ -285,97 +285,3 @@ def time_surface(recording: Recording, tau_us: float, at_us: int) -> NDArray[np.
     np.maximum.at(last_us, (plane, part.y, part.x), part.t_us.astype(np.float64))
     surface = np.exp((last_us - at_us) / tau_us).astype(np.float32)
     return surface[0] if recording.p is None else surface
-
-
-def _check_frames(shape: tuple[int, ...], source: str) -> None:
-    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] != 2):
-        where = f" in {source}" if source else ""
-        raise RecordingError(f"frames{where} must have shape (T, H, W) or (T, 2, H, W), got {shape}; reshape them")
-
-
-def _event_counts(counts: NDArray[Any], where: str) -> NDArray[np.int64]:
-    numbers = counts.dtype.kind in "iubf" and bool(np.isfinite(counts).all())
-    if not numbers or (counts < 0).any() or (counts != np.floor(counts)).any():
-        raise RecordingError(f"frames{where} must hold event counts: whole numbers, none below 0; convert them first")
-    total = float(counts.sum(dtype=np.float64))
-    if total > _COUNT_LIMIT:
-        raise RecordingError(
-            f"frames{where} hold {total:.3g} events, more than {_COUNT_LIMIT}; the values must be event counts, "
-            "not brightness"
-        )
-    return counts.astype(np.int64)
-
-
-def _blocks(n: int) -> Iterator[slice]:
-    """Checks go block by block: whole-size temporaries would double the memory of a large recording."""
-    return (slice(first, first + _BLOCK) for first in range(0, n, _BLOCK))
-
-
-def _numbers(values: ArrayLike, name: str, where: str) -> NDArray[Any]:
-    """`values` as a one-dimensional array of whole numbers, of whatever type they have."""
-    array = np.asarray(values)
-    if array.ndim != 1:
-        raise RecordingError(f"{name}{where} must be one-dimensional, got shape {array.shape}")
-    if not array.size:
-        return array.astype(np.int64)
-    if array.dtype.kind in "iub":
-        return array
-    if array.dtype.kind != "f":
-        raise RecordingError(f"{name}{where} must be numbers, got {array.dtype}; save integers")
-    for block in _blocks(array.size):
-        part = array[block]
-        # A comparison with NaN is false, so NaN is refused too.
-        if not ((part == np.floor(part)) & (np.abs(part) <= 2**53)).all():
-            raise RecordingError(f"{name}{where} must be whole numbers (times in microseconds); round or rescale them")
-    return array
-
-
-def _check_times(t: NDArray[np.int64], where: str) -> None:
-    if t.size and t[0] < 0:
-        raise RecordingError(
-            f"the first time{where} is {t[0]} us; times must not be negative, so add an offset to all of them"
-        )
-    count, first = 0, 0
-    for block in _blocks(t.size - 1):
-        back = t[1:][block] < t[:-1][block]
-        if count == 0 and back.any():
-            first = block.start + int(np.argmax(back)) + 1
-        count += int(np.count_nonzero(back))
-    if count:
-        raise RecordingError(
-            f"times{where} go back at {count} of {t.size} events, first at number {first} "
-            f"({t[first - 1]} -> {t[first]} us); sort the events by time"
-        )
-
-
-def _check_coordinates(values: NDArray[Any], name: str, bound: int, problem: str) -> None:
-    count, first = 0, 0
-    for block in _blocks(values.size):
-        part = values[block]
-        outside = (part < 0) | (part >= bound)
-        if count == 0 and outside.any():
-            first = block.start + int(np.argmax(outside))
-        count += int(np.count_nonzero(outside))
-    if count:
-        raise RecordingError(
-            f"{count} of {values.size} events{problem}, the first is number {first} with {name} = {values[first]}; "
-            "give the true size with --size"
-        )
-
-
-def _as_polarity(p: ArrayLike, n: int, where: str) -> NDArray[np.bool_]:
-    array = np.asarray(p)
-    if array.shape != (n,):
-        raise RecordingError(f"p{where} must have one entry per event, got shape {array.shape} for {n} events")
-    if array.dtype == np.bool_:
-        return array
-    found = np.zeros(3, np.bool_)
-    for block in _blocks(n):
-        part = array[block]
-        seen = [np.asarray(part == value) for value in (-1, 0, 1)]
-        if not np.logical_or.reduce(seen).all():
-            raise RecordingError(f"p{where} must hold only 0 and 1, or only -1 and 1; convert it first")
-        found |= [bool(one.any()) for one in seen]
-    if found[0] and found[1]:
-        raise RecordingError(f"p{where} holds -1 and 0; which is OFF cannot be told, use 0 and 1, or -1 and 1")
-    return array.view(np.bool_) if array.dtype == np.uint8 else np.asarray(array == 1)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.files import ARCHIVE_DAMAGE, replacing
+from velocell.data.html import shown
 from velocell.errors import TableError
-from velocell.files import ARCHIVE_DAMAGE, replacing
-from velocell.showing import shown
 
 
 @dataclass(frozen=True, eq=False)

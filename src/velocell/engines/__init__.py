@@ -16,10 +16,10 @@ from __future__ import annotations
 import importlib
 from typing import Any, Protocol, cast
 
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
 from velocell.errors import EngineError, RecordingError
 from velocell.network import Network
-from velocell.recording import Recording
-from velocell.spikes import Spikes
 
 
 class Engine(Protocol):

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
 from velocell.engines import check_stream
 from velocell.errors import EngineError, NetworkError, RecordingError
 from velocell.network import Network
-from velocell.recording import Recording
-from velocell.spikes import Spikes
 
 MAX_SPIKES = 1 << 25
 """Spikes one step may report (800 MB of arrays) unless `init` is told otherwise."""

@@ -16,12 +16,12 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
 from velocell.engines import stream
 from velocell.errors import EngineError, NetworkError
-from velocell.kernels import anchor
 from velocell.network import Layer, Network
-from velocell.recording import Recording
-from velocell.spikes import Spikes
+from velocell.network.kernels import anchor
 
 try:
     import torch

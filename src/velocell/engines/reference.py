@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
 from velocell.engines import stream
-from velocell.kernels import anchor
 from velocell.network import Layer, Network
-from velocell.neurons import LIFBox
-from velocell.recording import Recording
-from velocell.spikes import Spikes
+from velocell.network.kernels import anchor
+from velocell.network.neurons import LIFBox
 
 copy = deepcopy
 

@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.recording import Recording
 from velocell.engines import check_stream
 from velocell.errors import RecordingError
 from velocell.network import Network
-from velocell.recording import Recording
 
 _NEVER = np.iinfo(np.int64).min // 2
 

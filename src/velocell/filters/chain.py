@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell import hygiene
-from velocell.cli.values import read_events
+from velocell import filters
+from velocell.cli.reading import read_events
+from velocell.data.recording import Recording
+from velocell.data.units import format_time
 from velocell.errors import RecordingError
-from velocell.lens import Camera, undistort
-from velocell.recording import Recording
-from velocell.regions import Region, crop_to
-from velocell.units import format_time
+from velocell.filters.lens import Camera, undistort
+from velocell.filters.regions import Region, crop_to
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,15 @@ class Part:
         # Ignored pixels first: they could hide a hot one among their neighbours.
         if len(self.ignore):
             recording = _without(recording, self.ignore, "ignored")
-        if self.mask_hot and len(hot := hygiene.hot_pixels(recording)):
+        if self.mask_hot and len(hot := filters.hot_pixels(recording)):
             recording = _without(recording, hot, "hot")
         steps: list[tuple[str, Callable[[Recording], Recording]]] = []
         if (dead_us := self.refractory_us) is not None:
             name = f"refractory filter of {format_time(dead_us)}"
-            steps.append((name, lambda events: hygiene.refractory_filter(events, dead_us)))
+            steps.append((name, lambda events: filters.refractory_filter(events, dead_us)))
         if (window_us := self.denoise_us) is not None:
             name = f"background-activity filter of {format_time(window_us)}"
-            steps.append((name, lambda events: hygiene.background_activity_filter(events, window_us)))
+            steps.append((name, lambda events: filters.background_activity_filter(events, window_us)))
         for name, step in steps:
             recording = _noted(step(recording), recording, name)
         return recording
@@ -93,7 +93,7 @@ class Part:
 
 
 def _without(recording: Recording, pixels: NDArray[np.int64], kind: str) -> Recording:
-    return _noted(hygiene.mask_pixels(recording, pixels), recording, f"without {len(pixels)} {kind} pixels")
+    return _noted(filters.mask_pixels(recording, pixels), recording, f"without {len(pixels)} {kind} pixels")
 
 
 def _noted(left: Recording, before: Recording, name: str) -> Recording:

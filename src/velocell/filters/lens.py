@@ -24,10 +24,9 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from velocell.data.arrays import Floats
+from velocell.data.recording import Recording
 from velocell.errors import OptionError
-from velocell.recording import Recording
-
-Floats = NDArray[np.float64]
 
 _STEPS = 50
 _SOLVED_PX = 1e-3

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.recording import Recording
 from velocell.errors import OptionError
-from velocell.recording import Recording
 
 Region = tuple[int, int, int, int]
 

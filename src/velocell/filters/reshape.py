@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from velocell.data.recording import Recording
 from velocell.errors import OptionError
-from velocell.recording import Recording
 
 Axes = Literal["x", "y", "xy"]
 

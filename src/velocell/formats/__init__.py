@@ -11,29 +11,24 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
+from velocell.data.blocks import joined
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError
-from velocell.formats import (
-    aedat2,
-    aedat4,
-    aedat31,
-    dat,
-    event_stream,
-    hdf5,
-    nmnist,
-    npy,
-    npz,
-    prophesee,
-    rosbag,
-    text,
-    torch_tensor,
-)
-from velocell.formats.aedat4_write import write_aedat4
-from velocell.formats.hdf5_write import write_hdf5
-from velocell.formats.npz import write_npz
-from velocell.formats.prophesee_write import write_dat, write_evt2, write_evt3
-from velocell.formats.source import Opened, Source, joined, telling
-from velocell.formats.text import write_csv
-from velocell.recording import Recording
+from velocell.formats import event_stream, nmnist
+from velocell.formats.aedat import aedat2, aedat4, aedat31
+from velocell.formats.aedat.write import write_aedat4
+from velocell.formats.arrays import npy, npz
+from velocell.formats.arrays import torch as torch_tensor
+from velocell.formats.arrays.npz import write_npz
+from velocell.formats.hdf5 import read as hdf5
+from velocell.formats.hdf5.write import write_hdf5
+from velocell.formats.prophesee import dat
+from velocell.formats.prophesee import raw as prophesee
+from velocell.formats.prophesee.write import write_dat, write_evt2, write_evt3
+from velocell.formats.ros import events as rosbag
+from velocell.formats.source import Opened, Source, telling
+from velocell.formats.text import text
+from velocell.formats.text.text import write_csv
 
 __all__ = [
     "FORMATS",

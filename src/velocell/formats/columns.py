@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.blocks import Events
 from velocell.errors import RecordingError
-from velocell.formats.source import Events
-from velocell.formats.text_layout import DECIMALS, inferred_unit, named_columns
+from velocell.formats.text.layout import DECIMALS, inferred_unit, named_columns
 
 _PLURALS = {"xs": "x", "ys": "y", "ps": "p", "polarities": "p"}
 _LATEST = float(1 << 62)

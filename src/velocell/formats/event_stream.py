@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from velocell.data.blocks import Events
+from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
-from velocell.formats.source import Events, Opened
-from velocell.integrity import Integrity
+from velocell.formats.source import Opened
 
 NAME = "Event Stream (.es) with DVS or ATIS events"
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.formats.source import Events, Opened
-from velocell.integrity import Integrity
+from velocell.data.blocks import Events
+from velocell.data.integrity import Integrity
+from velocell.formats.source import Opened
 
 NAME = "N-MNIST binary"
 

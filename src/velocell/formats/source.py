@@ -17,31 +17,22 @@ A format whose files are small and cannot be read in part returns `whole(recordi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.blocks import Events, in_order, join_events, joined, on_sensor, take
+from velocell.data.integrity import Integrity
+from velocell.data.recording import MAX_SENSOR_PX, Recording
 from velocell.errors import RecordingError
-from velocell.integrity import Integrity
-from velocell.recording import MAX_SENSOR_PX, Recording
 
 SMALLEST_BLOCK = 1 << 15  # events; shorter blocks are joined, so that work per block does not count
 LARGEST_BLOCK = 1 << 19  # longer ones are cut
-
-
-class Events(NamedTuple):
-    """Decoded events, not yet checked. Arrays (n,): t_us int64, x and y unsigned or signed integers, p bool."""
-
-    t_us: NDArray[np.int64]
-    x: NDArray[np.integer[Any]]
-    y: NDArray[np.integer[Any]]
-    p: NDArray[np.bool_] | None
 
 
 # Called with an Integrity to count in and a time before which events are not needed (None: all are);
@@ -260,15 +251,6 @@ class Source:
         return width, height
 
 
-def on_sensor(events: Events, width: int, height: int) -> NDArray[np.bool_] | None:
-    """Which events lie on the sensor; None where all do."""
-    x, y = events.x, events.y
-    if all(v.max() < side and (v.dtype.kind == "u" or v.min() >= 0) for v, side in ((x, width), (y, height))):
-        return None
-    inside: NDArray[np.bool_] = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    return inside
-
-
 def _outside(t_us: NDArray[np.int64], start_us: int, stop_us: int) -> int:
     if start_us <= t_us.min() and t_us.max() < stop_us:
         return 0
@@ -292,40 +274,6 @@ def sized_blocks(blocks: Iterator[Events]) -> Iterator[Events]:
 def _pieces(events: Events) -> Iterator[Events]:
     for first in range(0, len(events.t_us), LARGEST_BLOCK):
         yield take(events, slice(first, first + LARGEST_BLOCK))
-
-
-def in_order(events: Events) -> Events:
-    """By time; events of one time keep their order."""
-    return take(events, np.argsort(events.t_us, kind="stable"))
-
-
-def take(events: Events, which: Any) -> Events:
-    """The events that an index, a mask or a slice selects."""
-    p = None if events.p is None else events.p[which]
-    return Events(events.t_us[which], events.x[which], events.y[which], p)
-
-
-def join_events(blocks: list[Events]) -> Events:
-    """One after the other."""
-    if len(blocks) == 1:
-        return blocks[0]
-    t, x, y = (np.concatenate([block[k] for block in blocks]) for k in range(3))
-    p = None if blocks[0].p is None else np.concatenate([block.p for block in blocks if block.p is not None])
-    return Events(t, x, y, p)
-
-
-def joined(blocks: Sequence[Recording]) -> Recording:
-    """Consecutive blocks, at least one, as one Recording over the span of all."""
-    t, x, y, p = join_events([Events(block.t_us, block.x, block.y, block.p) for block in blocks])
-    return replace(
-        blocks[0],
-        t_us=t,
-        x=x.astype(np.uint16, copy=False),
-        y=y.astype(np.uint16, copy=False),
-        p=p,
-        stop_us=blocks[-1].stop_us,
-        notes=blocks[-1].notes,
-    )
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from velocell.formats.source import Events, in_order, on_sensor, take
-from velocell.integrity import Integrity
-from velocell.recording import Recording
+from velocell.data.blocks import Events, in_order, on_sensor, take
+from velocell.data.integrity import Integrity
+from velocell.data.recording import Recording
 
 POLL_S = 0.05  # a stop is noticed within this time
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from velocell.data.blocks import Events
+from velocell.data.integrity import Integrity
+from velocell.data.recording import Recording
 from velocell.errors import OptionError, RecordingError, VelocellError
-from velocell.formats.aedat4_write import dv_processing
-from velocell.formats.source import Events
+from velocell.formats.aedat.write import dv_processing
 from velocell.formats.wording import bare
-from velocell.integrity import Integrity
 from velocell.live.arrivals import Arrivals
 from velocell.live.blocks import as_blocks
-from velocell.recording import Recording
 
 _MOST_EVENTS = 1 << 22
 _POLL_S = 0.0005  # the camera is asked, it does not call

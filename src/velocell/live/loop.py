@@ -15,18 +15,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell import engines, hygiene, provenance
-from velocell.detect import Detector, as_networks
+from velocell import engines, filters
+from velocell.calibration.measure import PROBE_US, networks_for
+from velocell.data.bands import Bands
+from velocell.data.blocks import joined
+from velocell.data.meta import version
+from velocell.data.recording import Polarity, Recording
+from velocell.data.spikes import Spikes
 from velocell.errors import OptionError
-from velocell.formats.source import joined
 from velocell.live.blocks import pieces
 from velocell.live.outputs import Output
 from velocell.live.sources import Replay, Source
-from velocell.network import Bands, Network
-from velocell.pipeline import BLOCK_US, NOT_MEASURED, PROBE_US, networks_for
-from velocell.recording import Polarity, Recording
-from velocell.shapes import Template
-from velocell.spikes import Spikes
+from velocell.network import Network
+from velocell.network.origin import of_networks
+from velocell.network.template import Template
+from velocell.tracking.detector import Detector, as_networks
+from velocell.tracking.online import BLOCK_US
 
 LAG_S = 0.1  # packets that waited longer mean overload
 _PROBE_EVENTS = 1 << 22
@@ -136,8 +140,8 @@ class _Loop:
             return
         if settings.polarity in ("on", "off"):
             first = first.with_polarity(settings.polarity)
-        networks = self._calibrated(hygiene.mask_pixels(first, self._hot))
-        if networks[0].origin["n"] == NOT_MEASURED:
+        networks = self._calibrated(filters.mask_pixels(first, self._hot))
+        if networks[0].origin.too_sparse:
             self._say(_TOO_SPARSE)
         self._assumed = False
         self._use(networks)
@@ -189,7 +193,7 @@ class _Loop:
         """Run the ticks before `until_us` and write the rows of all instants up to `report_us`."""
         ready, self._pending = self._cut(until_us)
         if len(self._hot):
-            before, ready = len(ready), hygiene.mask_pixels(ready, self._hot)
+            before, ready = len(ready), filters.mask_pixels(ready, self._hot)
             self.summary.hot_events += before - len(ready)
         answers = []
         for i, network in enumerate(self._networks):
@@ -226,7 +230,7 @@ class _Loop:
     def _meta(self) -> dict[str, Any]:
         settings, networks = self._settings, self._networks
         return {
-            "velocell": provenance.version(),
+            "velocell": version(),
             "command": "live",
             "source": self._source.name,
             "size": list(self._source.size),
@@ -239,7 +243,7 @@ class _Loop:
                 "template": None if settings.template is None else settings.template.name,
                 "mask_hot": settings.mask_hot,
             },
-            **provenance.of_networks(networks),
+            **of_networks(networks),
         }
 
     def _contrast_told(self) -> float | str | None:
@@ -262,8 +266,8 @@ class _Loop:
 
     def _measure(self, probe: Recording) -> tuple[NDArray[np.int64], tuple[Network, ...] | None]:
         """The hot pixels, and the networks for what the others show where they are not given."""
-        hot = hygiene.hot_pixels(probe) if self._settings.mask_hot else self._hot
-        return hot, self._calibrated(hygiene.mask_pixels(probe, hot)) if self._assumed else None
+        hot = filters.hot_pixels(probe) if self._settings.mask_hot else self._hot
+        return hot, self._calibrated(filters.mask_pixels(probe, hot)) if self._assumed else None
 
     def _calibrate(self) -> None:
         """Once the first second is there, measure it; once that is done, go on with what it gives."""
@@ -281,7 +285,7 @@ class _Loop:
             self._say(f"from {self._next_us} us on {len(self._hot)} hot pixels are masked, found in the first second")
         if networks is None:
             return
-        if networks[0].origin["n"] == NOT_MEASURED:
+        if networks[0].origin.too_sparse:
             self._say(_TOO_SPARSE)
             return
         # A network starts where a tick of its own does.

@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from velocell.data.files import replacing
+from velocell.data.tables import COLUMNS
+from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
-from velocell.files import replacing
 from velocell.live.address import parse_address, resolved
-from velocell.tracks import COLUMNS, Tracks
 
 Say = Callable[[str], object]
 

@@ -25,16 +25,19 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.blocks import Events
+from velocell.data.integrity import Integrity
+from velocell.data.recording import Recording
 from velocell.errors import OptionError, RecordingError
-from velocell.formats import dat, open_recording, prophesee, prophesee_header
-from velocell.formats.source import Events
-from velocell.hygiene import PixelCounts
-from velocell.integrity import Integrity
+from velocell.filters.hot_pixels import PixelCounts
+from velocell.formats import open_recording
+from velocell.formats.prophesee import dat
+from velocell.formats.prophesee import header as prophesee_header
+from velocell.formats.prophesee import raw as prophesee
 from velocell.live.blocks import POLL_S, as_blocks, pieces
 from velocell.live.camera import Camera
 from velocell.live.tcp import Tcp
 from velocell.live.udp import Udp
-from velocell.recording import Recording
 
 _READ_BYTES = 1 << 18
 _HEADER_BYTES = 1 << 16

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.formats.source import Events
+from velocell.data.blocks import Events
 
 _NO_TIME = 1 << 31
 

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from velocell.data.integrity import Integrity
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError
-from velocell.formats import aedat4
+from velocell.formats.aedat import aedat4
 from velocell.formats.unpack import MAX_BYTES, unpacker
-from velocell.integrity import Integrity
 from velocell.live.address import connected
 from velocell.live.arrivals import Arrivals
 from velocell.live.blocks import POLL_S, as_blocks
-from velocell.recording import Recording
 
 _PATIENCE_S = 5.0  # for the connection, and for its header, which a writer sends at once
 _MOST_BYTES = 1 << 26

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.blocks import Events
+from velocell.data.integrity import Integrity
+from velocell.data.recording import Recording
 from velocell.errors import OptionError, RecordingError
-from velocell.formats.source import Events
-from velocell.integrity import Integrity
 from velocell.live import spif
 from velocell.live.address import parse_address, resolved
 from velocell.live.blocks import POLL_S, as_blocks
-from velocell.recording import Recording
 
 _HELD_BYTES = 1 << 25  # of packets that wait; the oldest give way
 _BLOCK_BYTES = 1 << 22  # taken at once: what overload leaves out is decoded first, and needs memory for that

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from velocell.errors import NetworkError
-from velocell.kernels import centre_surround_kernel, disk_kernel
-from velocell.network import Layer, Network
-from velocell.neurons import LIFBox
+from velocell.network.kernels import centre_surround_kernel, disk_kernel
+from velocell.network.network import Layer, Network
+from velocell.network.neurons import LIFBox
 
 VETO = -3.0  # weight of one faster spike against one of the channel's own; 10 changes little
 SURROUND = -0.15

@@ -22,10 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from velocell.data.bands import Bands
+from velocell.data.files import replacing
+from velocell.data.html import shown
 from velocell.errors import NetworkError
-from velocell.files import replacing
-from velocell.neurons import LIFBox
-from velocell.showing import shown
+from velocell.network.neurons import LIFBox
+from velocell.network.origin import Origin
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -107,53 +109,13 @@ class TrailFilter:
             raise NetworkError(f"a trail filter needs times of at least 0 us, one per channel, got {self.silence_us}")
 
 
-@dataclass(frozen=True)
-class Bands:
-    """Speed bands: N+1 edges in px/s make N bands, the slowest is band 0."""
-
-    edges: tuple[float, ...]
-    names: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        edges = tuple(float(edge) for edge in self.edges)
-        object.__setattr__(self, "edges", edges)
-        if len(edges) < 2 or not all(np.isfinite(edges)) or edges[0] <= 0 or any(np.diff(edges) <= 0):
-            raise NetworkError(
-                "bands must be at least two increasing speeds above 0 px/s, got "
-                + (", ".join(f"{edge:g}" for edge in edges) or "none")
-            )
-        names = tuple(self.names) or default_band_names(len(edges) - 1)
-        object.__setattr__(self, "names", names)
-        if len(names) != len(edges) - 1 or len(set(names)) != len(names):
-            raise NetworkError(f"{len(edges) - 1} bands need as many different names, got {', '.join(names)}")
-
-    def __len__(self) -> int:
-        return len(self.edges) - 1
-
-    def of_speed(self, speed_px_s: ArrayLike) -> NDArray[np.int32]:
-        """Band of each speed, -1 outside all of them (and for NaN)."""
-        speed = np.asarray(speed_px_s, np.float64)
-        band = np.searchsorted(self.edges, speed, side="right") - 1
-        return np.where((band >= 0) & (band < len(self)) & (speed == speed), band, -1).astype(np.int32)
-
-    def name(self, band: int) -> str:
-        return self.names[band] if 0 <= band < len(self) else "outside"
-
-
-def default_band_names(count: int) -> tuple[str, ...]:
-    """Names of bands that nobody named."""
-    return {1: ("band 0",), 2: ("slow", "fast"), 3: ("slow", "medium", "fast")}.get(
-        count, tuple(f"band {i}" for i in range(count))
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class Network:
     """Layers run one after the other in every tick of `dt_us` microseconds.
 
     trail_filter: where given, layer 0 sees one input map per channel of the filter.
     bands: the speeds that the final channels stand for. radius_px: of the disks looked for.
-    origin: what each number came from, in words; travels with the TOML.
+    origin: where each number came from (`Origin`, or names and values); travels with the TOML.
     """
 
     dt_us: int
@@ -161,9 +123,11 @@ class Network:
     trail_filter: TrailFilter | None = None
     bands: Bands | None = None
     radius_px: float | None = None
-    origin: dict[str, Any] = field(default_factory=dict)
+    origin: Origin = field(default_factory=Origin)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.origin, Origin):
+            object.__setattr__(self, "origin", Origin.of(self.origin))
         if self.dt_us < 1:
             raise NetworkError(f"dt must be at least 1 us, got {self.dt_us}")
         if not self.layers:
@@ -235,7 +199,7 @@ class Network:
         if self.trail_filter is not None:
             data["trail_filter"] = {"silence_us": list(self.trail_filter.silence_us), "flips": self.trail_filter.flips}
         if self.origin:
-            data["origin"] = self.origin
+            data["origin"] = dict(self.origin)
         kernels: dict[str, list[str]] = {}
         data["layers"] = [_layer_to_dict(layer, kernels) for layer in self.layers]
         data["kernels"] = kernels
@@ -297,7 +261,7 @@ def _from_dict(data: dict[str, Any]) -> Network:
         trail_filter=None if trail is None else _trail_filter(trail),
         bands=None if bands is None else _bands(bands),
         radius_px=data.get("radius_px"),
-        origin=data.get("origin", {}),
+        origin=Origin.of(data.get("origin", {})),
     )
 
 

@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from velocell.data.arrays import Floats
 from velocell.errors import OptionError
-
-Floats = NDArray[np.float64]
 
 ANGLES = 360
 _FINE = 4  # samples per px

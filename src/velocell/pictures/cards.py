@@ -16,21 +16,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.colors import BACKGROUND, EVENT, OFF, ON, Color, band_color, hex_color
-from velocell.network import Bands, Network
-from velocell.objects import objects, rows_by_object
-from velocell.recording import Recording
-from velocell.spikes import Spikes
-from velocell.tracks import Tracks
-from velocell.units import format_time
-from velocell.video import band_names_of
+from velocell.data.html import shown
+from velocell.data.meta import band_names_of
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
+from velocell.data.tracks import Tracks
+from velocell.data.units import format_time
+from velocell.network import Network
+from velocell.pictures.colors import BACKGROUND, EVENT, OFF, ON, Color, band_color, hex_color
+from velocell.pictures.words import (
+    MOST_ROWS,
+    band_name,
+    bands_text,
+    count_text,
+    degrees_text,
+    number_text,
+    span_text,
+    with_error,
+)
+from velocell.results.objects import objects, rows_by_object
 
 _SIDE_PX = 240
 _RASTER_PX = (140, 75)
 _RASTER_SCALE = 2
 _SEEN = 1_000_000  # more events or spikes are thinned for the picture, evenly
 _RATE_BINS = 60
-_MOST_ROWS = 12
 _MOST_NOTES = 6
 _MOST_PATHS = 150
 _POINTS_EACH = 40
@@ -39,28 +49,16 @@ _POSITIVE: Color = (239, 191, 58)
 _NEGATIVE: Color = (63, 127, 224)
 
 
-def html_of(value: object) -> str:
-    """HTML of a Recording, Network, Tracks or Spikes."""
-    if isinstance(value, Recording):
-        return _recording(value)
-    if isinstance(value, Network):
-        return _network(value)
-    if isinstance(value, Tracks):
-        return _tracks(value)
-    if isinstance(value, Spikes):
-        return _spikes(value)
-    raise TypeError(f"{type(value).__name__} has no picture")
-
-
 # --- the four kinds -----------------------------------------------------------------------------------
 
 
-def _recording(recording: Recording) -> str:
+@shown.register
+def _(recording: Recording) -> str:
     n, seconds = len(recording), recording.duration_us / 1e6
     facts = [
         ("events", f"{n:,}"),
         ("sensor", f"{recording.width} x {recording.height} px"),
-        ("time", _span(recording.start_us, recording.stop_us)),
+        ("time", span_text(recording.start_us, recording.stop_us)),
         ("rate", f"{number_text(n / seconds)} events/s" if seconds else "-"),
         ("polarity", "none" if recording.p is None else f"{np.count_nonzero(recording.p) / max(n, 1):.0%} ON"),
     ]
@@ -72,14 +70,15 @@ def _recording(recording: Recording) -> str:
     return _card("Recording", [_events_picture(recording)], facts, [_rates(recording)])
 
 
-def _network(network: Network) -> str:
+@shown.register
+def _(network: Network) -> str:
     facts = [("tick", format_time(network.dt_us))]
     if network.bands is not None:
-        facts.append(("bands", _bands_text(network.bands)))
+        facts.append(("bands", bands_text(network.bands)))
     if network.radius_px is not None:
         facts.append(("radius", f"{network.radius_px:.4g} px"))
     if network.trail_filter is not None:
-        silences = ", ".join(f"{us / 1e3:.3g}" for us in network.trail_filter.silence_us[:_MOST_ROWS])
+        silences = ", ".join(f"{us / 1e3:.3g}" for us in network.trail_filter.silence_us[:MOST_ROWS])
         flips = " or another polarity" if network.trail_filter.flips else ""
         facts.append(("trail filter", f"{silences} ms of silence{flips}"))
     head = ("layer", "channel", "kernel (px)", "time constant (ms)", "threshold")
@@ -88,58 +87,60 @@ def _network(network: Network) -> str:
     for number, layer in enumerate(network.layers):
         height, width = layer.kernel.shape[2:]
         for channel in range(layer.channels):
-            if len(rows) <= _MOST_ROWS:
+            if len(rows) <= MOST_ROWS:
                 tau, v_th = layer.neurons.tau_us[channel] / 1e3, layer.neurons.v_th[channel]
                 rows.append((number, channel, f"{width} x {height}", f"{tau:.3g}", f"{v_th:.4g}"))
         if len(pictures) < 4:
             pictures += [_kernel_picture(kernel, f"layer {number}") for kernel in _different(layer.kernel, 2)]
-    more = sum(layer.channels for layer in network.layers) - _MOST_ROWS
-    return _card("Network", pictures[:4], facts, [_table(head, rows[:_MOST_ROWS], more, "channels")])
+    more = sum(layer.channels for layer in network.layers) - MOST_ROWS
+    return _card("Network", pictures[:4], facts, [_table(head, rows[:MOST_ROWS], more, "channels")])
 
 
-def _tracks(tracks: Tracks) -> str:
+@shown.register
+def _(tracks: Tracks) -> str:
     names = band_names_of(tracks)
     found = objects(tracks)
     counts = Counter(item.band for item in found)
     facts = [("objects", f"{len(found):,}"), ("rows", f"{len(tracks):,}")]
     if len(tracks):
-        facts.append(("time", _span(int(tracks.t_us[0]), int(tracks.t_us[-1]))))
-    for band in sorted(counts)[:_MOST_ROWS]:
+        facts.append(("time", span_text(int(tracks.t_us[0]), int(tracks.t_us[-1]))))
+    for band in sorted(counts)[:MOST_ROWS]:
         speeds = tracks.speed_px_s[(tracks.band == band) & np.isfinite(tracks.speed_px_s)]
         span = f", {speeds.min():.3g} to {speeds.max():.3g} px/s" if speeds.size else ""
-        facts.append((_band_name(names, band), _count(counts[band], "object") + span))
+        facts.append((band_name(names, band), count_text(counts[band], "object") + span))
     if tracks.extra:
-        facts.append(("also", ", ".join(list(tracks.extra)[:_MOST_ROWS])))
+        facts.append(("also", ", ".join(list(tracks.extra)[:MOST_ROWS])))
     rows = [
         (
             item.id,
-            _band_name(names, item.band),
+            band_name(names, item.band),
             with_error(item.speed_px_s, item.speed_err_px_s),
-            _degrees(item.heading_deg),
+            degrees_text(item.heading_deg),
             number_text(item.radius_px),
             f"{item.first_us / 1e6:.3f} to {item.last_us / 1e6:.3f}",
         )
-        for item in found[:_MOST_ROWS]
+        for item in found[:MOST_ROWS]
     ]
     head = ("id", "band", "speed (px/s)", "heading (deg)", "radius (px)", "time (s)")
-    table = _table(head, rows, len(found) - _MOST_ROWS, "objects")
+    table = _table(head, rows, len(found) - MOST_ROWS, "objects")
     return _card("Tracks", [_paths_picture(tracks, len(names))], facts, [table])
 
 
-def _spikes(spikes: Spikes) -> str:
+@shown.register
+def _(spikes: Spikes) -> str:
     facts = [("spikes", f"{len(spikes):,}")]
     if len(spikes):
-        facts.append(("time", _span(int(spikes.t_us[0]), int(spikes.t_us[-1]))))
+        facts.append(("time", span_text(int(spikes.t_us[0]), int(spikes.t_us[-1]))))
     if spikes.layers:
         facts.append(("layers", str(spikes.layers)))
     if spikes.radius_px is not None:
-        facts.append(("radii", ", ".join(f"{r:.3g}" for r in np.unique(spikes.radius_px)[:_MOST_ROWS]) + " px"))
+        facts.append(("radii", ", ".join(f"{r:.3g}" for r in np.unique(spikes.radius_px)[:MOST_ROWS]) + " px"))
     pairs, counts = np.unique(spikes.layer.astype(np.int64) << 32 | spikes.channel.astype(np.int64), return_counts=True)
     rows = [
         (pair >> 32, pair & 0xFFFFFFFF, f"{count:,}")
-        for pair, count in zip(pairs[:_MOST_ROWS].tolist(), counts[:_MOST_ROWS].tolist(), strict=True)
+        for pair, count in zip(pairs[:MOST_ROWS].tolist(), counts[:MOST_ROWS].tolist(), strict=True)
     ]
-    table = _table(("layer", "channel", "spikes"), rows, pairs.size - _MOST_ROWS, "channels")
+    table = _table(("layer", "channel", "spikes"), rows, pairs.size - MOST_ROWS, "channels")
     return _card("Spikes", [_raster_picture(spikes)], facts, [table])
 
 
@@ -310,48 +311,6 @@ def _text(value: object) -> str:
     words = str(value)
     words = words if len(words) <= _MOST_CHARACTERS else f"{words[: _MOST_CHARACTERS - 1]}…"
     return html.escape(words)
-
-
-def number_text(value: float) -> str:
-    """Three digits, with thousands: 12,300."""
-    if not np.isfinite(value):
-        return "-"
-    return f"{float(f'{value:.3g}'):,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _span(start_us: int, stop_us: int) -> str:
-    """Times that count from 1970 have more digits than `:g` keeps."""
-    start, stop = (f"{us / 1e6:.6f}".rstrip("0").rstrip(".") for us in (start_us, stop_us))
-    return f"{start} s to {stop} s ({(stop_us - start_us) / 1e6:g} s)"
-
-
-def _degrees(heading: float) -> str:
-    return f"{round(heading) % 360}" if np.isfinite(heading) else "-"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
-def with_error(value: float, error: float) -> str:
-    """`31.3 ± 0.1`."""
-    if not np.isfinite(value):
-        return "-"
-    return f"{value:.1f} ± {error:.1f}" if np.isfinite(error) else f"{value:.1f}"
-
-
-def _bands_text(bands: Bands) -> str:
-    """`slow 16-62, fast 62-177 px/s`."""
-    parts = [
-        f"{name} {low:g} to {high:g}"
-        for name, low, high in zip(bands.names, bands.edges, bands.edges[1:], strict=False)
-    ]
-    listed = ", ".join(parts[:_MOST_ROWS])
-    return f"{listed} px/s" if len(parts) <= _MOST_ROWS else f"{listed}, and {len(parts) - _MOST_ROWS} more"
-
-
-def _band_name(names: Sequence[str], band: int) -> str:
-    return "outside all bands" if band < 0 else names[band] if band < len(names) else f"band {band}"
 
 
 def _color(band: int, bands: int) -> str:

@@ -18,22 +18,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from velocell import provenance
-from velocell.colors import band_color, hex_color
-from velocell.display import html_of, number_text, with_error
-from velocell.files import replacing
-from velocell.network import Bands
-from velocell.objects import Found, objects
-from velocell.plots import plot_overview, plot_speeds, plot_tuning_layers, plot_xt
-from velocell.recording import Recording
-from velocell.tracks import Tracks
-from velocell.tuning import tuning
-from velocell.video import animate, player
+from velocell.data.bands import Bands
+from velocell.data.files import replacing
+from velocell.data.html import shown
+from velocell.data.meta import version
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
+from velocell.pictures.colors import band_color, hex_color
+from velocell.pictures.figures.scores import plot_speeds
+from velocell.pictures.figures.tracks import plot_overview, plot_xt
+from velocell.pictures.figures.tuning import plot_tuning_layers
+from velocell.pictures.video.clip import animate, player
+from velocell.pictures.words import number_text, with_error
+from velocell.results.objects import Found, objects
+from velocell.studies.tuning import tuning
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from velocell.pipeline import Detection
+    from velocell.tracking.detection import Detection
 
 MOST_OBJECTS = 500
 _CLIP_FROM_PX = 480  # a smaller picture is magnified
@@ -71,7 +74,7 @@ def write_report(
         _network(found, curves=curves),
         _section(
             "Recording",
-            html_of(replace(recording, notes=())),
+            shown(replace(recording, notes=())),
             _list("Notes on the file and what was done to it", recording.notes),
         ),
         _section("Settings", _facts((name, _value(value)) for name, value in (settings or {}).items())),
@@ -164,7 +167,7 @@ def _object_row(item: Found, bands: Bands) -> str:
 
 def _network(found: Detection, *, curves: bool) -> str:
     network = found.network
-    parts = [html_of(network)]
+    parts = [shown(network)]
     if len(found.networks) > 1:
         radii = ", ".join(f"{item.radius_px:.3g}" for item in found.networks)
         parts.append(
@@ -183,7 +186,7 @@ def _network(found: Detection, *, curves: bool) -> str:
 
 
 def _origin(command: str, recording: Recording) -> str:
-    facts = [("version", f"velocell {provenance.version()}"), ("recording", recording.source or "in memory")]
+    facts = [("version", f"velocell {version()}"), ("recording", recording.source or "in memory")]
     code = f"<pre>{escape(command)}</pre>" if command else ""
     return _section("Made by", _facts(facts), code)
 

@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.arrays import Floats
+from velocell.data.tracks import Tracks
+from velocell.data.units import parse_numbers
 from velocell.errors import OptionError
-from velocell.tracks import Tracks
-from velocell.units import parse_numbers
 
 MARGIN_PX = 1.0
 DIRECTIONS = ("to_right", "to_left")
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

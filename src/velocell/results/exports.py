@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.files import replacing
+from velocell.data.tables import COLUMNS
+from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, TableError
-from velocell.files import replacing
-from velocell.tracks import COLUMNS, Tracks
-
-Floats = NDArray[np.float64]
 
 SUFFIXES = (".txt", ".json")
 _AWAY = 3  # reporting intervals without a row: nothing is interpolated in between

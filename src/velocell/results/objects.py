@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.tracks import Tracks
+from velocell.data.tracks import Tracks
 
 _COMMON = 0.8  # length of the mean of all directions: 1 on a straight way, 0 to and fro
 

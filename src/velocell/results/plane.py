@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from velocell.data.arrays import Floats
+from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
-from velocell.tracks import Tracks
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-Floats = NDArray[np.float64]
 
 COLUMNS_MM = ("x_mm", "y_mm", "speed_mm_s")
 _SINGULAR = 1e-10  # of the determinant, rows and columns of length 1

@@ -22,11 +22,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.arrays import Floats
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
 from velocell.errors import SceneError
-from velocell.recording import Recording
-from velocell.simulate.paths import Floats, Segments, segments, truth
+from velocell.simulate.paths import Segments, segments, truth
 from velocell.simulate.scene import Flicker, Scene, SceneObject
-from velocell.tracks import Tracks
 
 _BLOCK_PIXELS = 1 << 20
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.arrays import Floats
+from velocell.data.tracks import Tracks
 from velocell.simulate.scene import Scene, SceneObject, centre_box
-from velocell.tracks import Tracks
-
-Floats = NDArray[np.float64]
 
 # Largest distance between an orbit and the chords that stand for it.
 _SAG_PX = 0.01

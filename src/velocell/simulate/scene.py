@@ -12,9 +12,9 @@ from typing import Any
 
 import tomli_w
 
+from velocell.data.files import replacing
+from velocell.data.recording import MAX_SENSOR_PX
 from velocell.errors import SceneError
-from velocell.files import replacing
-from velocell.recording import MAX_SENSOR_PX
 
 if sys.version_info >= (3, 11):
     import tomllib

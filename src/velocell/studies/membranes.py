@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.recording import Recording
 from velocell.engines import reference, run
 from velocell.errors import NetworkError, RecordingError
+from velocell.filters.reshape import cut_out
 from velocell.network import Network
-from velocell.recording import Recording
-from velocell.reshape import cut_out
 
 Neuron = tuple[int, int, int]
 """channel, x, y."""

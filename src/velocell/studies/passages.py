@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.hygiene import pixel_history
-from velocell.kernels import anchor
+from velocell.data.arrays import Floats
+from velocell.data.history import pixel_history
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
 from velocell.network import Network
-from velocell.recording import Recording
+from velocell.network.kernels import anchor
 from velocell.simulate import Scene, SceneObject, simulate
-from velocell.spikes import Spikes
-
-Floats = NDArray[np.float64]
 
 PASSES = 2  # per speed
 VOTES = 2  # spikes; a lone one is no answer

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.integrity import Integrity
+from velocell.data.recording import Recording
+from velocell.filters.hot_pixels import PixelCounts, hot_among
 from velocell.formats import Source
-from velocell.hygiene import PixelCounts, hot_among
-from velocell.integrity import Integrity
-from velocell.recording import Recording
 
 RATE_BIN_US = 10_000
 GAP_US = 100_000  # silence of this length between two events is reported

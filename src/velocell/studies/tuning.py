@@ -11,23 +11,23 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from velocell import engines
-from velocell.calibrate import answer_width, psi
+from velocell.calibration.formulas import answer_width
+from velocell.calibration.peaks import psi
+from velocell.data.arrays import Floats
+from velocell.data.bands import Bands
+from velocell.data.files import replacing
 from velocell.errors import NetworkError, OptionError
-from velocell.files import replacing
-from velocell.network import Bands, Network
-from velocell.passages import Lanes
-
-Floats = NDArray[np.float64]
+from velocell.network import Network
+from velocell.studies.passages import Lanes
 
 SUFFIXES = (".png", ".csv", ".json")
 _PER_OCTAVE = 12
@@ -97,7 +97,8 @@ class Tuning:
         if suffix not in SUFFIXES:
             raise OptionError(f"cannot write a tuning to '{path}': the suffix must be {' or '.join(SUFFIXES)}")
         if suffix == ".png":
-            from velocell.plots import plot_tuning_layers, save_figure
+            from velocell.pictures.figures.style import save_figure
+            from velocell.pictures.figures.tuning import plot_tuning_layers
 
             save_figure(plot_tuning_layers(self), path)
             return
@@ -201,7 +202,7 @@ def predicted_shares(network: Network, peaks: ArrayLike, radius: float) -> Float
     """
     neurons = network.layers[0].neurons
     filtered = network.trail_filter is not None
-    count = 1.0 if filtered else assumed_crossings(network) or 1.0
+    count = 1.0 if filtered else network.origin.crossings or 1.0
     mean = (0.244 / math.sqrt(radius) - 0.027) / count - (0.03 if filtered else 0.048)
     width = answer_width(radius, None if filtered else count)
     shift = np.zeros(neurons.channels)
@@ -218,12 +219,6 @@ def predicted_shares(network: Network, peaks: ArrayLike, radius: float) -> Float
 def _normal(z: Floats) -> Floats:
     """Distribution function of the normal distribution."""
     return np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in z.ravel()]).reshape(z.shape)
-
-
-def assumed_crossings(network: Network) -> float | None:
-    """Events per edge crossing that the thresholds were made for, as `calibrate` noted; None if unknown."""
-    found = re.search(r"\bn = ([0-9.]+(?:e[+-]?[0-9]+)?)", str(network.origin.get("v_th", "")))
-    return float(found.group(1)) if found else None
 
 
 def _subject(network: Network, radius: float | None) -> tuple[Bands, float]:
@@ -249,7 +244,7 @@ def _speeds(speeds: ArrayLike | None, bands: Bands) -> Floats:
 
 def _events(network: Network, contrast: float | None) -> tuple[float, float]:
     """(events per edge crossing, share of them that is lost)."""
-    assumed = assumed_crossings(network)
+    assumed = network.origin.crossings
     fallback = _CONTRAST if assumed is None or network.trail_filter is not None else assumed
     events = fallback if contrast is None else contrast
     if not (math.isfinite(events) and events > 0):

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
 from velocell.errors import NetworkError, RecordingError
-from velocell.kernels import centre_offset
 from velocell.network import Network
-from velocell.recording import Recording
-from velocell.shapes import Template
-from velocell.spikes import Spikes
+from velocell.network.kernels import centre_offset
+from velocell.network.template import Template
 
 
 def as_networks(network: Network | Sequence[Network]) -> tuple[Network, ...]:

@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell import engines
-from velocell.detect import Detector
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
+from velocell.data.tables import COLUMNS
+from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
 from velocell.network import Network
-from velocell.pipeline import BLOCK_US
-from velocell.recording import Recording
-from velocell.spikes import Spikes
-from velocell.tracks import COLUMNS, Tracks
+from velocell.tracking.detector import Detector
+from velocell.tracking.online import BLOCK_US
 from velocell.viewer.measuring import Measured, Measuring, key_of, measurable, measure, seen, unmeasured
 from velocell.viewer.settings import Settings
 from velocell.viewer.source import Source

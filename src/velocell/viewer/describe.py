@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell import provenance
-from velocell.colors import EVENT, OFF, ON, OUTSIDE, band_color, hex_color
-from velocell.network import Bands, Network
-from velocell.tuning import Tuning, assumed_crossings, predicted_peaks
+from velocell.data.bands import Bands
+from velocell.data.meta import version
+from velocell.network import Network
+from velocell.pictures.colors import EVENT, OFF, ON, OUTSIDE, band_color, hex_color
+from velocell.studies.tuning import Tuning, predicted_peaks
 from velocell.viewer.analysis import Results, bin_edges
 from velocell.viewer.measuring import Measured
 from velocell.viewer.pictures import plain
@@ -44,7 +45,7 @@ def activity(results: Results, edges_us: NDArray[np.int64]) -> list[list[int]]:
 def facts(source: Source, speeds: tuple[float, ...]) -> dict[str, Any]:
     """What does not change: the recording, its event rate, what can be tuned, the colours of events."""
     return {
-        "version": provenance.version(),
+        "version": version(),
         "file": source.name,
         "title": source.title,
         "size": list(source.size),
@@ -117,7 +118,7 @@ def predicted_curves(network: Network) -> dict[str, Any]:
     assert network.radius_px is not None
     edges = network.bands.edges
     speeds = np.geomspace(edges[0] / _CURVE_REACH, edges[-1] * _CURVE_REACH, _CURVE_POINTS)
-    peaks = predicted_peaks(network, speeds, network.radius_px, assumed_crossings(network) or 1.0)
+    peaks = predicted_peaks(network, speeds, network.radius_px, network.origin.crossings or 1.0)
     drive = peaks / network.layers[0].neurons.v_th[:, None]
     return {"speeds": np.round(speeds, 3).tolist(), "drive": np.round(drive, 4).tolist()}
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from velocell import provenance
+from velocell.data.meta import version
+from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
 from velocell.network import Network
-from velocell.tracks import Tracks
+from velocell.network.origin import of_network
 from velocell.viewer.analysis import Results
 from velocell.viewer.settings import Settings
 from velocell.viewer.source import Source
@@ -45,7 +46,7 @@ def table_bytes(tracks: Tracks, kind: str) -> bytes:
 
 def clip(source: Source, results: Results, kind: str, start_us: int, stop_us: int, speed: float) -> bytes:
     """Tracks and spikes over the events of [start, stop), as a video played at `speed`. Raises VelocellError."""
-    from velocell.video import write_overlay
+    from velocell.pictures.video.clip import write_overlay
 
     if kind not in _CLIPS:
         raise OptionError(f"a clip is saved as {' or '.join(_CLIPS)}, not {kind}")
@@ -72,10 +73,10 @@ def clip(source: Source, results: Results, kind: str, start_us: int, stop_us: in
 
 def network_toml(network: Network, settings: Settings, source: Source) -> bytes:
     """The network, for velocell detect --network."""
-    made = {"velocell": provenance.version(), "settings": _without_none(settings.to_dict()), "recording": source.name}
+    made = {"velocell": version(), "settings": _without_none(settings.to_dict()), "recording": source.name}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.toml"
-        replace(network, origin={**network.origin, **made}).to_toml(path)
+        replace(network, origin=replace(network.origin, more={**network.origin.more, **made})).to_toml(path)
         return path.read_bytes()
 
 
@@ -97,10 +98,10 @@ def _meta(source: Source, results: Results) -> dict[str, Any]:
         "notes": list(source.notes),
     }
     return {
-        "velocell": provenance.version(),
+        "velocell": version(),
         "command": "view",
         "settings": results.settings.to_dict(),
-        "inputs": [{"recording": recording, "network": provenance.of_network(results.network)}],
+        "inputs": [{"recording": recording, "network": of_network(results.network)}],
     }
 
 

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.calibration.measure import PROBE_US
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
+from velocell.data.tables import COLUMNS
 from velocell.errors import OptionError
-from velocell.hygiene import hot_pixels, mask_pixels
+from velocell.filters.hot_pixels import hot_pixels, mask_pixels
 from velocell.live.loop import LAG_S
 from velocell.network import Network
-from velocell.pipeline import BLOCK_US, PROBE_US
-from velocell.recording import Recording
-from velocell.spikes import Spikes
-from velocell.tracks import COLUMNS
+from velocell.tracking.online import BLOCK_US
 from velocell.viewer import describe
 from velocell.viewer.analysis import (
     LEAD_US,

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from velocell.data.bands import Bands
+from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
-from velocell.network import Bands
-from velocell.tracks import Tracks
 
 MOST_MARKS = 20_000
 

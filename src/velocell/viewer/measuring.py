@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from velocell.calibrate import CROSSING_SHARE
+from velocell.calibration.formulas import CROSSING_SHARE
+from velocell.calibration.measure import PROBE_US, network_for
+from velocell.data.recording import Recording
 from velocell.network import Network
-from velocell.pipeline import NOT_MEASURED, PROBE_US, network_for
-from velocell.recording import Recording
-from velocell.tuning import assumed_crossings
 from velocell.viewer.settings import Settings
 from velocell.viewer.source import Source
 
@@ -60,8 +59,8 @@ def measure(source: Source, settings: Settings) -> Measured:
     """On the recording's first second, as the command line does it. Raises VelocellError."""
     probe = seen(source.window(source.start_us, source.start_us + PROBE_US), settings)
     network = network_for(probe, settings.bands, settings.radius, dt_us=settings.dt_us)
-    share, radius = assumed_crossings(network), network.radius_px
-    sparse = network.origin.get("n") == NOT_MEASURED
+    share, radius = network.origin.crossings, network.radius_px
+    sparse = network.origin.too_sparse
     stated = settings.radius
     return Measured(key_of(settings), share or CROSSING_SHARE, stated, radius or stated, sparse)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from velocell.objects import Found, rows_by_object
-from velocell.tracks import Tracks
+from velocell.data.tracks import Tracks
+from velocell.results.objects import Found, rows_by_object
 from velocell.viewer.pictures import plain
 
 MOST_OBJECTS = 2_000

@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
 from velocell.errors import NetworkError
-from velocell.kernels import anchor
 from velocell.network import Network
-from velocell.passages import passed_events
-from velocell.recording import Recording
-from velocell.spikes import Spikes
+from velocell.network.kernels import anchor
+from velocell.studies.passages import passed_events
 from velocell.viewer.analysis import Results
 
 Mode = Literal["surface", "accumulate"]

@@ -12,15 +12,16 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
-from velocell import provenance
+from velocell.data.bands import Bands
+from velocell.data.meta import version
 from velocell.errors import OptionError, VelocellError
-from velocell.network import Bands, Network
-from velocell.objects import objects
-from velocell.tuning import tuning
+from velocell.network import Network
+from velocell.results.objects import objects
+from velocell.studies.tuning import tuning
 from velocell.viewer import describe, export
 from velocell.viewer.analysis import Analysis, Results
-from velocell.viewer.labels import Labels
-from velocell.viewer.objects import object_paths, object_table
+from velocell.viewer.marks import Labels
+from velocell.viewer.object_table import object_paths, object_table
 from velocell.viewer.settings import Settings, number, within
 from velocell.viewer.source import Source
 from velocell.viewer.view import View, paint
@@ -320,7 +321,7 @@ class Session:
         if what == "network":
             return export.network_toml(self._analysis.network(self.settings), self.settings, self.source)
         if what == "labels":
-            meta = {"velocell": provenance.version(), "command": "view", "labels": self.source.name}
+            meta = {"velocell": version(), "command": "view", "labels": self.source.name}
             return export.table_bytes(self.labels.tracks(self.settings.bands, self.settings.every_us, meta), kind)
         if results is None:
             raise OptionError("nothing is found yet; wait for the first results")

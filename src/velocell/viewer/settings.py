@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from velocell.calibrate import CROSSING_SHARE, Recipe, calibrate
+from velocell.calibration.formulas import CROSSING_SHARE, calibrate
+from velocell.calibration.recipe import Recipe
+from velocell.data.bands import Bands
+from velocell.data.recording import Polarity
+from velocell.data.units import format_time
 from velocell.errors import OptionError
-from velocell.network import Bands, Network
-from velocell.neurons import LIFBox
-from velocell.recording import Polarity
-from velocell.units import format_time
+from velocell.network import Network
+from velocell.network.neurons import LIFBox
 
 Region = tuple[int, int, int, int]
 
@@ -188,7 +190,7 @@ def _with_thresholds(network: Network, factor: float) -> Network:
     first, *rest = network.layers
     old = first.neurons
     neurons = LIFBox(old.tau_mem_inv, factor * old.v_th, old.v_leak, factor * old.v_reset)
-    origin = {**network.origin, "v_th": f"{factor:g} times {network.origin['v_th']}"}
+    origin = replace(network.origin, threshold_factor=factor * network.origin.threshold_factor)
     return replace(network, layers=(replace(first, neurons=neurons), *rest), origin=origin)
 
 

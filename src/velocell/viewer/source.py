@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell import formats
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError
-from velocell.hygiene import hot_pixels, mask_pixels
-from velocell.recording import Recording
+from velocell.filters.hot_pixels import hot_pixels, mask_pixels
 
 WINDOWED_BYTES = 256 << 20
 """Files from this size on are read in windows."""

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell import live
+from velocell.data.blocks import joined
+from velocell.data.recording import Recording
 from velocell.errors import VelocellError
-from velocell.formats.source import joined
-from velocell.hygiene import mask_pixels
-from velocell.pipeline import BLOCK_US
-from velocell.recording import Recording
+from velocell.filters.hot_pixels import mask_pixels
+from velocell.tracking.online import BLOCK_US
 
 HOLD_US = 30_000_000
 """So much of the stream is held,"""

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.spikes import Spikes
 from velocell.errors import OptionError
 from velocell.network import Network
-from velocell.spikes import Spikes
 from velocell.viewer import pictures, wire
 from velocell.viewer.analysis import Results
 from velocell.viewer.measuring import seen

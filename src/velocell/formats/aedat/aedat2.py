@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.blocks import Events
+from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
-from velocell.formats.source import Events, Opened
+from velocell.formats.source import Opened
 from velocell.formats.wording import shown
-from velocell.integrity import Integrity
 
 NAME = "AEDAT 2.0 of DVS128 and DAVIS cameras"
 

@@ -13,10 +13,11 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from velocell.data.blocks import Events
+from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
-from velocell.formats.source import LARGEST_BLOCK, Events, Opened
+from velocell.formats.source import LARGEST_BLOCK, Opened
 from velocell.formats.wording import bare, shown
-from velocell.integrity import Integrity
 
 NAME = "AEDAT 3.1"
 

@@ -20,11 +20,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.blocks import Events
+from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
-from velocell.formats.source import LARGEST_BLOCK, Events, Opened
+from velocell.formats.source import LARGEST_BLOCK, Opened
 from velocell.formats.unpack import MAX_BYTES, Oversized, Unpack, unpacker
 from velocell.formats.wording import bare
-from velocell.integrity import Integrity
 
 NAME = "AEDAT4"
 

@@ -11,10 +11,10 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from velocell.data.files import replacing
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError, VelocellError
-from velocell.files import replacing
-from velocell.formats.aedat4 import camera_name, is_closed
-from velocell.recording import Recording
+from velocell.formats.aedat.aedat4 import camera_name, is_closed
 
 Compression = Literal["lz4", "zstd", "none"]
 

@@ -15,8 +15,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.files import ARCHIVE_DAMAGE
 from velocell.errors import RecordingError
-from velocell.files import ARCHIVE_DAMAGE
 from velocell.formats.wording import bare, shown
 
 MAX_PACKED_BYTES = 4 << 30

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.blocks import Events
+from velocell.data.files import ARCHIVE_DAMAGE
+from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
-from velocell.files import ARCHIVE_DAMAGE
 from velocell.formats import columns
-from velocell.formats.archive import array_header
-from velocell.formats.source import Events, Opened
-from velocell.formats.text_layout import inferred_columns
+from velocell.formats.arrays.archive import array_header
+from velocell.formats.source import Opened
+from velocell.formats.text.layout import inferred_columns
 from velocell.formats.wording import bare
-from velocell.integrity import Integrity
 
 NAME = "NumPy .npy with fields or columns t, x, y and optional p"
 

@@ -15,14 +15,15 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.blocks import Events
+from velocell.data.files import replacing
+from velocell.data.integrity import Integrity
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError
-from velocell.files import replacing
 from velocell.formats import columns
-from velocell.formats.archive import array_header, check_packed_size, is_zip, member_names, opened, read_bytes
-from velocell.formats.source import Events, Opened
+from velocell.formats.arrays.archive import array_header, check_packed_size, is_zip, member_names, opened, read_bytes
+from velocell.formats.source import Opened
 from velocell.formats.wording import bare
-from velocell.integrity import Integrity
-from velocell.recording import Recording
 
 NAME = "NumPy .npz with arrays t (us), x, y and optional p"
 

@@ -13,11 +13,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError
-from velocell.formats.archive import check_packed_size, is_zip, member_names, opened, read_bytes
+from velocell.formats.arrays.archive import check_packed_size, is_zip, member_names, opened, read_bytes
 from velocell.formats.source import Opened, whole
 from velocell.formats.wording import bare, shown
-from velocell.recording import Recording
 
 NAME = "torch tensor of event counts, (T, H, W) or (T, 2, H, W)"
 
@@ -123,7 +123,7 @@ class _Reader:
 
     def tensor(self) -> _Dense | _Sparse:
         # Only this format needs pickletools.
-        from velocell.formats import torch_pickle
+        from velocell.formats.arrays import pickle as torch_pickle
 
         member = self.archive.getinfo(f"{self.prefix}data.pkl")
         if member.file_size > torch_pickle.MAX_PICKLE_BYTES:

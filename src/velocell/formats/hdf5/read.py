@@ -21,14 +21,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.blocks import Events
+from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats import columns
 from velocell.formats.columns import Unit
-from velocell.formats.hdf5_guard import check_chunks, chunk_bytes, rehearsed
-from velocell.formats.source import Events, Opened
-from velocell.formats.text_layout import inferred_columns
+from velocell.formats.hdf5.guard import check_chunks, chunk_bytes, rehearsed
+from velocell.formats.source import Opened
+from velocell.formats.text.layout import inferred_columns
 from velocell.formats.wording import bare
-from velocell.integrity import Integrity
 
 NAME = "HDF5 with events (DSEC, MVSEC, Metavision and alike)"
 

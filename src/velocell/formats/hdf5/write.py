@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.files import replacing
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError
-from velocell.files import replacing
-from velocell.recording import Recording
 
 _CHUNK = 1 << 17
 _DAY_MS = 86_400_000

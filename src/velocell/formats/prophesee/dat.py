@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from velocell.data.blocks import Events
+from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
-from velocell.formats import prophesee_header
-from velocell.formats.prophesee_header import Header, parse_geometry
-from velocell.formats.source import Events, Opened
+from velocell.formats.prophesee import header as prophesee_header
+from velocell.formats.prophesee.header import Header, parse_geometry
+from velocell.formats.source import Opened
 from velocell.formats.wording import shown
-from velocell.integrity import Integrity
 
 NAME = "Prophesee DAT, version 1 and 2"
 

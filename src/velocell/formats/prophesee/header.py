@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from velocell.data.blocks import Events
+from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
-from velocell.formats.source import Events
 from velocell.formats.wording import shown
-from velocell.integrity import Integrity
 
 _MAX_HEADER_BYTES = 1 << 16
 _READ_BYTES = 1 << 18

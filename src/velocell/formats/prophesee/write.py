@@ -13,10 +13,10 @@ from typing import IO
 
 import numpy as np
 
+from velocell.data.files import replacing
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError
-from velocell.files import replacing
-from velocell.formats.prophesee_header import BASE, NO_POLARITY, SPAN
-from velocell.recording import Recording
+from velocell.formats.prophesee.header import BASE, NO_POLARITY, SPAN
 
 _YEAR_US = 1 << 45  # a longer gap would need more words than events do
 

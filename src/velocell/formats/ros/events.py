@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
+from velocell.data.blocks import Events
+from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
-from velocell.formats import bag_files
-from velocell.formats.bag_files import Message, messages
-from velocell.formats.prophesee_header import Tally
-from velocell.formats.source import Events, Opened
+from velocell.formats.prophesee.header import Tally
+from velocell.formats.ros import records as bag_files
+from velocell.formats.ros.records import Message, messages
+from velocell.formats.source import Opened
 from velocell.formats.wording import bare
-from velocell.integrity import Integrity
 
 NAME = "ROS 1 and 2 bags and MCAP with event_camera_msgs or dvs_msgs"
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import IO, NamedTuple
 from urllib.parse import quote
 
+from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats.unpack import MAX_BYTES, Oversized, Unpack, unpacker
 from velocell.formats.wording import bare
-from velocell.integrity import Integrity
 
 ROS1, MCAP, SQLITE = b"#ROSBAG V2.0\n", b"\x89MCAP0\r\n", b"SQLite format 3\x00"
 _CDR, _ROS1 = "cdr", "ros1"

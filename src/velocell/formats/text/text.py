@@ -17,14 +17,15 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.blocks import Events
+from velocell.data.files import replacing
+from velocell.data.integrity import Integrity
+from velocell.data.recording import Recording
 from velocell.errors import RecordingError
-from velocell.files import replacing
 from velocell.formats import columns
-from velocell.formats.source import Events, Opened
-from velocell.formats.text_layout import DECIMALS, Layout, find_layout, is_number, split
+from velocell.formats.source import Opened
+from velocell.formats.text.layout import DECIMALS, Layout, find_layout, is_number, split
 from velocell.formats.wording import shown
-from velocell.integrity import Integrity
-from velocell.recording import Recording
 
 NAME = "CSV or text with t, x, y and optional p"
 

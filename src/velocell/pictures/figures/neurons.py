@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
-from velocell.errors import NetworkError
-from velocell.figures import (
+from velocell.data.arrays import Floats
+from velocell.errors import NetworkError, VelocellError
+from velocell.network import Network
+from velocell.pictures.figures.style import (
     COLUMN_IN,
     INK,
     LABEL_PT,
     PAGE_IN,
     SMALL_PT,
+    band_hex,
     channel_hex,
     clock_origin_us,
     dress,
@@ -22,16 +25,19 @@ from velocell.figures import (
     legend,
     time_label,
 )
-from velocell.network import Network
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
     from matplotlib.image import AxesImage
 
-    from velocell.receptive import Traces
+    from velocell.studies.membranes import Traces
 
-Floats = NDArray[np.float64]
 
 _MEMORIES = 3.0  # time constants that a field is shown back
 _FIELD_ROWS = 120
@@ -179,3 +185,44 @@ def _bar(figure: SubFigure, image: AxesImage, panels: list[Axes], *, shrink: flo
     bar = figure.colorbar(image, ax=panels, ticks=[-1, 0, 1], pad=0.01, aspect=25 * shrink, shrink=shrink)
     dress(bar.ax)
     bar.set_label("weight (of the largest)")
+
+
+def plot_kernel(kernel: ArrayLike) -> Figure:
+    """Weights (h, w), or a Conv2d weight (out, in, h, w) as one panel per pair of channels."""
+    weights = np.asarray(kernel, dtype=np.float64)
+    weights = weights[None, None] if weights.ndim == 2 else weights
+    if weights.ndim != 4 or not weights.size:
+        raise VelocellError(f"a kernel must have shape (h, w) or (out, in, h, w), got {weights.shape}")
+    rows, columns = weights.shape[:2]
+    figure, panels = grid(rows, columns, (1.5 * columns + 0.7, 1.4 * rows + 0.3))
+    limit = float(np.abs(weights).max()) or 1.0
+    for row in range(rows):
+        for column in range(columns):
+            axes = panels[row][column]
+            image = axes.imshow(weights[row, column], cmap="RdBu_r", vmin=-limit, vmax=limit)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[["top", "right"]].set_visible(True)
+            if rows * columns > 1:
+                axes.set_title(f"{column} $\\rightarrow$ {row}", fontsize=SMALL_PT)
+    bar = figure.colorbar(image, ax=[axes for line in panels for axes in line], shrink=0.8)
+    dress(bar.ax)
+    bar.set_label("weight")
+    return figure
+
+
+def plot_membrane(t_us: ArrayLike, v: ArrayLike, *, v_th: float, spikes_us: ArrayLike = ()) -> Figure:
+    """A neuron's voltage (n,) against time (n,) in microseconds, its threshold and its spikes."""
+    times, voltage = np.asarray(t_us, dtype=np.int64), np.asarray(v, dtype=np.float64)
+    origin_us = clock_origin_us(times)
+    time_s = (times - origin_us) / 1e6
+    if time_s.shape != voltage.shape or voltage.ndim != 1:
+        raise VelocellError(f"times and voltages must have the same length, got {time_s.shape} and {voltage.shape}")
+    figure, [[axes]] = grid(1, 1, (COLUMN_IN, 1.8))
+    axes.plot(time_s, voltage, color=band_hex(0, 3), lw=1, label="membrane voltage")
+    axes.axhline(v_th, color=INK, lw=1, ls="--", label="threshold")
+    spike_s = (np.asarray(spikes_us) - origin_us) / 1e6
+    axes.plot(spike_s, np.full(spike_s.shape, v_th), ls="", marker="v", ms=3.5, color=band_hex(2, 3), label="spikes")
+    axes.set_xlabel(time_label(origin_us))
+    axes.set_ylabel("v")
+    legend(axes, above=True, ncols=3)
+    return figure

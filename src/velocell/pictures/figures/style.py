@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.colors import band_color, hex_color
+from velocell.data.bands import Bands
+from velocell.data.files import replacing
 from velocell.errors import VelocellError
-from velocell.files import replacing
-from velocell.network import Bands
+from velocell.pictures.colors import band_color, hex_color
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

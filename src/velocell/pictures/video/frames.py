@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.colors import Color, band_color
 from velocell.errors import VelocellError
+from velocell.pictures.colors import Color, band_color
 
 Frames = NDArray[np.uint8]
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.colors import BACKGROUND, EVENT, OFF, ON, OUTSIDE, Color, band_color
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
+from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
-from velocell.painting import Painter
-from velocell.recording import Recording
-from velocell.spikes import Spikes
-from velocell.tracks import Tracks
+from velocell.pictures.colors import BACKGROUND, EVENT, OFF, ON, OUTSIDE, Color, band_color
+from velocell.pictures.video.painter import Painter
 
 # A tail reaches back over this much video, so that its length shows the speed, and not further
 # than this many radii, so that fast objects in real time do not fill the picture.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.colors import BACKGROUND, TEXT, Color, mix
+from velocell.pictures.colors import BACKGROUND, TEXT, Color, mix
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -1,4 +1,4 @@
-"""What the input filters do to a noisy recording: `python -m benchmarks.hygiene [--seeds 5] [--out docs/hygiene.md]`.
+"""What the input filters do to a noisy recording: `python -m benchmarks.filters [--seeds 5] [--out docs/filters.md]`.
 
 First the filters: six disks, noise of 3 Hz/px, 20 hot pixels at 2 kHz. The same scene without noise and hot pixels
 tells which events are signal. Every row is the mean over the seeds; nothing but bands and radius is given. Then what
@@ -16,12 +16,12 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell import hygiene
-from velocell.evaluate import evaluate
+from velocell import filters
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
 from velocell.pipeline import detect
-from velocell.recording import Recording
+from velocell.results.evaluate import evaluate
 from velocell.simulate import Scene, SceneObject, random_scene, simulate
-from velocell.tracks import Tracks
 
 FIRST_SEED = 80_000
 EDGES = (20.0, 80.0, 320.0, 1280.0)
@@ -31,15 +31,15 @@ Filter = Callable[[Recording], Recording]
 
 
 def masked(recording: Recording) -> Recording:
-    return hygiene.mask_pixels(recording, hygiene.hot_pixels(recording))
+    return filters.mask_pixels(recording, filters.hot_pixels(recording))
 
 
 def refractory(dead_us: int) -> Filter:
-    return lambda recording: hygiene.refractory_filter(recording, dead_us)
+    return lambda recording: filters.refractory_filter(recording, dead_us)
 
 
 def background(window_us: int) -> Filter:
-    return lambda recording: hygiene.background_activity_filter(recording, window_us)
+    return lambda recording: filters.background_activity_filter(recording, window_us)
 
 
 CASES: list[tuple[str, tuple[Filter, ...]]] = [
@@ -64,17 +64,17 @@ def main() -> None:
     lines = [
         "# Input filters on a noisy recording",
         "",
-        f"Made by `python -m benchmarks.hygiene --seeds {arguments.seeds}`: 320x240, six disks of R = {RADIUS:g} px at "
+        f"Made by `python -m benchmarks.filters --seeds {arguments.seeds}`: 320x240, six disks of R = {RADIUS:g} px at "
         "22 to 1150 px/s, noise 3 Hz/px, 20 hot pixels at 2 kHz. Events, signal, the rest: the share that is left.",
         "",
     ]
     for contrast in (1.0, 3.0):
         scenes = [_scene(FIRST_SEED + seed, contrast) for seed in range(arguments.seeds)]
         lines += [f"## Contrast {contrast:g}", "", f"| {columns} |", "|---" * (columns.count("|") + 1) + "|"]
-        for name, filters in CASES:
-            rows = np.array([_row(*scene, filters) for scene in scenes])
+        for name, applied in CASES:
+            rows = np.array([_row(*scene, applied) for scene in scenes])
             left, speed, scores = rows[:, :3].mean(axis=0), np.median(rows[:, 3]), rows[:, 4:].mean(axis=0)
-            cells = [f"{100 * share:.1f} %" for share in left] + [f"{speed:.1f}" if filters else ""]
+            cells = [f"{100 * share:.1f} %" for share in left] + [f"{speed:.1f}" if applied else ""]
             cells += [f"{score:.3f}" for score in (*scores, rows[:, -1].min())]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
         lines.append("")

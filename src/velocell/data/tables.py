@@ -1,0 +1,151 @@
+"""The schema of a table of tracks, and its files: CSV, JSON Lines, Parquet."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from velocell.errors import TableError
+
+# name -> (dtype, value where it is missing). Floats are missing as NaN; -1 is "outside all bands".
+COLUMNS: dict[str, tuple[type[np.generic], float]] = {
+    "t_us": (np.int64, 0),
+    "id": (np.int32, -1),
+    "x_px": (np.float64, np.nan),
+    "y_px": (np.float64, np.nan),
+    "band": (np.int32, -1),
+    "speed_px_s": (np.float64, np.nan),
+    "speed_err_px_s": (np.float64, np.nan),
+    "heading_deg": (np.float64, np.nan),
+    "radius_px": (np.float64, np.nan),
+    "confidence": (np.float64, np.nan),
+}
+ROWS_AT_ONCE = 20_000
+REQUIRED = ("t_us", "id", "x_px", "y_px")
+_DIGITS = {
+    "x_px": 3,
+    "y_px": 3,
+    "speed_px_s": 3,
+    "speed_err_px_s": 3,
+    "heading_deg": 2,
+    "radius_px": 3,
+    "confidence": 3,
+    "x_mm": 3,
+    "y_mm": 3,
+    "speed_mm_s": 3,
+}
+
+
+def require_parquet(path: str | Path) -> None:
+    """Raise TableError where the extra that reads and writes Parquet is not installed."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise TableError(f"{path} needs pyarrow; install it with: pip install 'velocell[parquet]'")
+
+
+def converted(name: str, values: NDArray[Any], dtype: type[np.generic], missing: float) -> NDArray[Any]:
+    """`values` as the column's type; what an integer column cannot hold is refused, not wrapped."""
+    if not issubclass(dtype, np.integer) or values.size == 0:
+        return values.astype(dtype)
+    if values.dtype.kind == "f":
+        if name not in REQUIRED:
+            values = np.where(np.isnan(values), missing, values)
+        if not (values == np.floor(values)).all():
+            raise TableError(f"column '{name}' must hold whole numbers; round them")
+    limits = np.iinfo(dtype)
+    if values.min() < limits.min or values.max() > limits.max:
+        raise TableError(f"column '{name}' holds numbers beyond {limits.max}; use smaller ones")
+    return values.astype(dtype)
+
+
+def as_text(name: str, values: NDArray[Any]) -> list[str]:
+    if values.dtype.kind != "f":
+        return [str(value) for value in values.tolist()]
+    digits = _DIGITS.get(name, 6)
+    return ["" if value != value else f"{value:.{digits}f}" for value in values.tolist()]
+
+
+def as_json(name: str, values: NDArray[Any]) -> list[str]:
+    if values.dtype.kind in "iu":
+        return [str(value) for value in values.tolist()]
+    if values.dtype.kind != "f":
+        return [json.dumps(value) for value in values.tolist()]
+    digits = _DIGITS.get(name, 6)
+    if np.isinf(values).any():
+        return ["null" if value != value else json.dumps(round(value, digits)) for value in values.tolist()]
+    return ["null" if value != value else repr(round(value, digits)) for value in values.tolist()]
+
+
+def _column(name: str, texts: list[Any]) -> NDArray[Any]:
+    missing = COLUMNS.get(name, (np.float64, np.nan))[1]
+    try:
+        return np.array([missing if text in ("", None) else float(text) for text in texts], dtype=np.float64)
+    except (TypeError, ValueError):
+        if name in COLUMNS:
+            raise
+        return np.array(["" if text is None else str(text) for text in texts])
+
+
+def _times(texts: list[Any]) -> NDArray[np.int64]:
+    # int64 does not fit in a double: camera clocks in microseconds since 1970 would round.
+    times = [int(text) for text in texts]
+    if any(isinstance(text, float) and text != time for text, time in zip(texts, times, strict=True)):
+        raise TableError("column 't_us' must hold whole numbers; round them")
+    return np.array(times, dtype=np.int64)
+
+
+def read_csv(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
+    # Spreadsheets begin UTF-8 with a mark.
+    rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+    if not rows:
+        raise TableError("the table is empty, without a header line")
+    header, body = rows[0], [row for row in rows[1:] if row]
+    if len(set(header)) != len(header):
+        raise TableError(f"the header names a column twice: {', '.join(header)}")
+    for number, row in enumerate(body, start=2):
+        if len(row) != len(header):
+            raise TableError(f"row {number} has {len(row)} fields where the header has {len(header)}")
+    side = Path(f"{path}.meta.json")
+    meta = json.loads(side.read_text(encoding="utf-8")) if side.is_file() else {}
+    texts = {name: [row[i] for row in body] for i, name in enumerate(header)}
+    return {n: _times(v) if n == "t_us" else _column(n, v) for n, v in texts.items()}, meta
+
+
+def read_jsonl(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
+    *whole, last = path.read_bytes().split(b"\n")
+    rows = [json.loads(line) for line in whole if line.strip()]
+    notes = []
+    try:
+        rows += [json.loads(last)] if last.strip() else []
+    except ValueError:
+        # Only `velocell live` adds to a file line by line; any other table is damaged.
+        first = rows[0]["meta"] if rows and "meta" in rows[0] else {}
+        if "command" not in first or first["command"] != "live":
+            raise
+        notes = [f"the last line was torn and left out ({len(last)} bytes): its writer was stopped"]
+        warnings.warn(f"{path}: {notes[0]}", stacklevel=3)
+    if not rows:
+        raise TableError("the table is empty, without even a line of meta data")
+    metas = [row["meta"] for row in rows if "meta" in row]
+    rows = [row for row in rows if "meta" not in row]
+    meta = {**metas[0]} if metas else {}
+    meta |= {name: more for name, more in (("appended", metas[1:]), ("notes", notes)) if more}
+    names = list(rows[0]) if rows else list(COLUMNS)
+    texts = {name: [row[name] for row in rows] for name in names}
+    return {n: _times(v) if n == "t_us" else _column(n, v) for n, v in texts.items()}, meta
+
+
+def read_parquet(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
+    require_parquet(path)
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    meta = json.loads((table.schema.metadata or {}).get(b"velocell", b"{}"))
+    return {name: table[name].to_numpy() for name in table.column_names}, meta

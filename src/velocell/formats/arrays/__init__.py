@@ -1,0 +1,1 @@
+"""NumPy's and torch's files: .npz, .npy, saved tensors."""

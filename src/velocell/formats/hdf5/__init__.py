@@ -1,0 +1,1 @@
+"""HDF5 in the layouts that are in use: reading, guarded, and writing."""

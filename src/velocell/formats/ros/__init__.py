@@ -1,0 +1,1 @@
+"""ROS bags of version 1 and 2."""

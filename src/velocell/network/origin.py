@@ -1,0 +1,231 @@
+"""`Origin`: where a network's numbers come from, as values; they become words only when they are written.
+
+Nothing reads the words: what a program needs of them (`crossings`, `too_sparse`, ...) is a field. Files hold
+both, the words for a reader and the values in a table `facts` of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from velocell.data.meta import of_recording
+from velocell.data.recording import Recording
+from velocell.errors import NetworkError
+
+if TYPE_CHECKING:
+    from velocell.network.network import Network
+
+Basis = Literal["given", "assumed", "too_sparse", "measured", "labels"]
+
+_CROSSINGS = {
+    "given": "as asked",
+    "assumed": "share of edge crossings that pass the trail filter",
+    "too_sparse": "assumed: nothing was followed from which to measure the share of edge crossings",
+    "labels": "events per edge crossing around the labelled paths",
+}
+_WORDS = ("bands", "dt_us", "tau_mem_inv", "v_th", "n", "contrast", "radius", "stated_radius_px", "edge_factors",
+          "labels", "on_labels")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A value measured on several objects: median, quartiles, how many objects."""
+
+    median: float
+    low: float
+    high: float
+    objects: int
+
+    def __str__(self) -> str:
+        return f"{self.median:.3g} ({self.low:.3g} to {self.high:.3g}, the quartiles of {self.objects} objects)"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An adjustment to labelled objects: how much was labelled, and scores (recall, precision, band accuracy) on it
+    before and after. kept: the network is what the recording alone gives."""
+
+    objects: int
+    stretches: int
+    stretch_px: float
+    before: tuple[float, float, float]
+    after: tuple[float, float, float]
+    kept: bool
+
+
+@dataclass(frozen=True)
+class Origin(Mapping[str, Any]):
+    """Where a network's numbers come from. A value that is not known is None, as all are for a network made by hand.
+
+    crossings: n, the events per edge crossing that the thresholds were made for; basis: where n comes from.
+    margin: factors of the lowest and the highest edge's threshold over the mean peak. memory: time constants, in units
+    of the time in which an edge crosses corner_px. ring_width_px: of the kernel. dt_given: the tick was asked for.
+    share, contrast: events per edge crossing behind and before the trail filter, as measured. stated_radius_px: where
+    another radius was measured, and radius_from_labels: on labelled paths. threshold_factor: on all thresholds, by
+    hand; edge_factors: on each, by labels. labelled: how the labels were met. more: whatever else is to be kept,
+    by name, such as version and settings.
+
+    It is also a mapping, from names to words and plain values, as files hold it.
+    """
+
+    crossings: float | None = None
+    basis: Basis | None = None
+    margin: tuple[float, float] | None = None
+    memory: float | None = None
+    corner_px: float | None = None
+    ring_width_px: float | None = None
+    dt_given: bool = False
+    share: Spread | None = None
+    contrast: Spread | None = None
+    stated_radius_px: float | None = None
+    radius_from_labels: bool = False
+    threshold_factor: float = 1.0
+    edge_factors: tuple[float, ...] = ()
+    labelled: Labelled | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def too_sparse(self) -> bool:
+        """Whether contrast and radius should have been measured, but nothing could be followed for long enough."""
+        return self.basis == "too_sparse"
+
+    def __getitem__(self, name: str) -> Any:
+        return self._entries()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries())
+
+    def __len__(self) -> int:
+        return len(self._entries())
+
+    def _entries(self) -> dict[str, Any]:
+        return {**self._words(), **self._facts(), **self.more}
+
+    def _words(self) -> dict[str, Any]:
+        if self.margin is None:
+            return {}
+        words: dict[str, Any] = {
+            "bands": "as asked",
+            "dt_us": "as asked" if self.dt_given else f"the fastest edge moves at most {self._half_ring():g} px in it",
+            "tau_mem_inv": f"{self.memory:g} of the time in which an edge at its speed crosses {self.corner_px:.3g} px",
+            "v_th": self._threshold(*self.margin),
+            "n": self._crossings_text(),
+        }
+        if self.contrast is not None:
+            words["contrast"] = (
+                f"events per pixel and edge crossing, measured: {self.contrast}; the trail filter makes it irrelevant"
+            )
+        if self.radius_from_labels:
+            words["radius"] = "where the events around the labelled paths lie"
+        if self.stated_radius_px is not None:
+            words["stated_radius_px"] = self.stated_radius_px
+        if self.edge_factors:
+            words["edge_factors"] = list(self.edge_factors)
+        return {**words, **({} if self.labelled is None else _labelled_words(self.labelled))}
+
+    def _half_ring(self) -> float:
+        return (self.ring_width_px or 0.0) / 2
+
+    def _threshold(self, low: float, high: float) -> str:
+        text = f"{low:.3g} to {high:.3g} n dt v Psi(v tau)"
+        if not self.edge_factors:
+            text += f" with n = {self.crossings:g} events per edge crossing"
+        else:
+            text += (
+                f" with n = {self.crossings:g} events per edge crossing; times edge_factors, by which labelled objects "
+                "fall into their bands"
+            )
+        return text if self.threshold_factor == 1 else f"{self.threshold_factor:g} times {text}"
+
+    def _crossings_text(self) -> str:
+        if self.basis == "measured":
+            return f"share of edge crossings that pass the trail filter, measured: {self.share}"
+        return _CROSSINGS[self.basis or "assumed"]
+
+    def _facts(self) -> dict[str, Any]:
+        """What differs from an unknown origin, as TOML and JSON hold it."""
+        facts = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name != "more" and value != f.default:
+                facts[f.name] = _plain(value)
+        return {"facts": facts} if facts else {}
+
+    @staticmethod
+    def of(entries: Mapping[str, Any]) -> Origin:
+        """The inverse of the mapping. Without a table `facts`, as in a file of another program, all entries
+        become `more`. Raises NetworkError for facts that do not fit."""
+        facts = entries.get("facts")
+        if facts is None:
+            return Origin(more=dict(entries))
+        if not isinstance(facts, Mapping):
+            raise NetworkError("the facts of an origin must be a table")
+        known = {f.name for f in fields(Origin)} - {"more"}
+        unknown = sorted(set(facts) - known)
+        if unknown:
+            raise NetworkError(
+                f"the origin states '{unknown[0]}', which is unknown; known are {', '.join(sorted(known))}"
+            )
+        more = {name: value for name, value in entries.items() if name not in (*_WORDS, "facts")}
+        return Origin(**{name: _typed(name, value) for name, value in facts.items()}, more=more)
+
+
+def _labelled_words(found: Labelled) -> dict[str, Any]:
+    kept = "kept as the recording alone gives it: " if found.kept else ""
+    names = ("recall", "precision", "band accuracy")
+    figures = zip(names, found.before, found.after, strict=True)
+    return {
+        "labels": f"{found.objects} objects, {found.stretches} stretches of {found.stretch_px:g} px",
+        "on_labels": kept + ", ".join(f"{name} {before:.4f} to {after:.4f}" for name, before, after in figures),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Spread | Labelled):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _typed(name: str, value: Any) -> Any:
+    """A fact from a file. Raises NetworkError."""
+    kinds: dict[str, Any] = {"share": Spread, "contrast": Spread, "labelled": Labelled}
+    try:
+        if name in kinds:
+            return kinds[name](**{key: tuple(v) if isinstance(v, list) else v for key, v in value.items()})
+        if name in ("margin", "edge_factors"):
+            return tuple(float(v) for v in value)
+        if name in ("dt_given", "radius_from_labels"):
+            fits = isinstance(value, bool)
+        elif name == "basis":
+            fits = value in get_args(Basis)
+        else:
+            fits = isinstance(value, int | float) and not isinstance(value, bool)
+    except (TypeError, ValueError, AttributeError):
+        fits = False
+    if not fits:
+        raise NetworkError(f"the origin's '{name}' cannot be {value!r}")
+    return value
+
+
+def of_network(network: Network) -> dict[str, Any]:
+    """What a network looks for and where its numbers came from; the network itself has a TOML form."""
+    bands = network.bands
+    return {
+        "dt_us": network.dt_us,
+        "radius_px": network.radius_px,
+        "bands": None if bands is None else {"edges_px_s": list(bands.edges), "names": list(bands.names)},
+        "origin": dict(network.origin),
+    }
+
+
+def of_networks(networks: Sequence[Network]) -> dict[str, Any]:
+    """The network, and the radii where there are several for one detection."""
+    made: dict[str, Any] = {"network": of_network(networks[0])}
+    return made if len(networks) == 1 else {**made, "radii_px": [network.radius_px for network in networks]}
+
+
+def of_detection(recording: Recording, networks: Sequence[Network]) -> dict[str, Any]:
+    """What a table of tracks was made from."""
+    return {"recording": of_recording(recording), **of_networks(networks)}

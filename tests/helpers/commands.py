@@ -1,0 +1,18 @@
+"""The command line, called from a test."""
+
+from __future__ import annotations
+
+from typer.testing import CliRunner
+
+from velocell.cli.app import app
+
+
+def call(*arguments):
+    """Run a command in this process; the result has exit_code, stdout, stderr."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def ok(*arguments):
+    result = call(*arguments)
+    assert result.exit_code == 0, result.stderr or result.exception
+    return result
