@@ -1,8 +1,12 @@
 """Velocell: where is each disk-like object in an event camera's view, and how fast does it move?
 
-The data flow: file -> Recording -> engine -> Spikes -> Detector -> Tracks. `pipeline.py` tells it on one page.
+The data flow: file -> Recording -> filters -> engine -> Spikes -> tracking -> Tracks. `pipeline.py` tells it on
+one page; each folder is a room of the house, and imports those above it only (`tests/house/test_imports.py`).
 """
 
+from types import ModuleType
+
+from velocell import _moved
 from velocell.calibration.formulas import calibrate
 from velocell.calibration.recipe import Recipe
 from velocell.data.bands import Bands
@@ -13,9 +17,10 @@ from velocell.data.tracks import Tracks
 from velocell.engines import run
 from velocell.errors import VelocellError
 from velocell.formats import open_recording, read
-from velocell.network import Layer, Network, TrailFilter
 from velocell.network.kernels import centre_surround_kernel, circular_kernel, disk_kernel, template_kernel
+from velocell.network.network import Layer, Network, TrailFilter
 from velocell.network.neurons import LIFBox
+from velocell.pictures import cards as _cards  # noqa: F401 (data shows itself in a notebook once it is imported)
 from velocell.pictures.video.clip import animate, animate_frames
 from velocell.pictures.video.frames import events_to_frames, superimpose
 from velocell.pipeline import detect
@@ -60,3 +65,9 @@ __all__ = [
     "template_kernel",
     "time_surface",
 ]
+
+_moved.install()
+
+
+def __getattr__(name: str) -> ModuleType:
+    return _moved.stand_in(name)
