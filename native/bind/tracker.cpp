@@ -2,11 +2,14 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -66,23 +69,48 @@ nb::dict step(velocell::Tracker& tracker, Column<std::int64_t> t, Column<std::ui
     return columns_of(rows);
 }
 
+// All rules by name, no more and no less.
+velocell::Rules rules_of(const nb::dict& values) {
+    velocell::Rules rules{};
+    for (const velocell::NamedRule& rule : velocell::kRules) {
+        if (!values.contains(rule.name)) throw std::invalid_argument(std::string("a rule is missing: ") + rule.name);
+        rules.*rule.value = nb::cast<double>(values[rule.name]);
+    }
+    for (const auto& item : values) {
+        const auto name = nb::cast<std::string>(item.first);
+        const auto same = [&name](const velocell::NamedRule& rule) { return name == rule.name; };
+        if (std::none_of(std::begin(velocell::kRules), std::end(velocell::kRules), same))
+            throw std::invalid_argument("an unknown rule: " + name);
+    }
+    return rules;
+}
+
 }  // namespace
 
 void bind_tracker(nb::module_& m) {
+    nb::class_<velocell::Rules>(m, "Rules")
+        .def("__init__", [](velocell::Rules* self, const nb::dict& values) { new (self) velocell::Rules(rules_of(values)); },
+             nb::arg("values"))
+        .def_static("names", [] {
+            std::vector<std::string> names;
+            for (const velocell::NamedRule& rule : velocell::kRules) names.emplace_back(rule.name);
+            return names;
+        })
+        .def("wide_gate", &velocell::Rules::wide_gate, nb::arg("radius"));
     nb::class_<velocell::Tracker>(m, "Tracker")
         .def(
             "__init__",
-            [](velocell::Tracker* self, int width, int height, std::int64_t every_us, std::int64_t dt_us,
-               std::vector<double> radii, std::vector<double> edges, std::vector<double> outline, double crossings,
+            [](velocell::Tracker* self, const velocell::Rules& rules, int width, int height, std::int64_t every_us,
+               std::int64_t dt_us, std::vector<double> radii, std::vector<double> edges, std::vector<double> outline, double crossings,
                double offset) {
                 if (width < 1 || height < 1 || every_us < 1 || dt_us < 1 || radii.empty() ||
                     !(*std::min_element(radii.begin(), radii.end()) > 0) || edges.size() < 2)
                     throw std::invalid_argument("a tracker needs a sensor, positive times and radii, and two edges");
                 new (self) velocell::Tracker(
-                    velocell::TrackerConfig{width, height, every_us, dt_us, std::move(radii), std::move(edges), std::move(outline),
-                                            crossings, offset});
+                    velocell::TrackerConfig{width, height, every_us, dt_us, offset},
+                    velocell::Model{rules, std::move(radii), std::move(edges), std::move(outline), crossings});
             },
-            nb::kw_only(), nb::arg("width"), nb::arg("height"), nb::arg("every_us"), nb::arg("dt_us"),
+            nb::kw_only(), nb::arg("rules"), nb::arg("width"), nb::arg("height"), nb::arg("every_us"), nb::arg("dt_us"),
             nb::arg("radii"), nb::arg("edges"),
             nb::arg("outline") = std::vector<double>(), nb::arg("crossings") = 1.0, nb::arg("offset"))
         .def("step", &step, nb::arg("t_us"), nb::arg("x"), nb::arg("y"), nb::arg("p").none(), nb::arg("spike_t_us"),

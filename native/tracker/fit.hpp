@@ -25,6 +25,8 @@ struct Fit {
     double speed_sigma(double variance) const;
 };
 
+constexpr double kDiskAlong = 2.0 / 3;  // share of cos^2 to the path over the events on a disk's ring
+
 // How the events lie around the fit, over the last few px: a disk has them on both sides of its
 // path's normal, most ahead and behind, few at the flanks, none inside.
 struct Shape {
@@ -33,7 +35,7 @@ struct Shape {
     void add(double x, double y, double w);
     void fade(double keep);
     double imbalance() const;                    // 0: as many on each side, 1: all on one
-    double along(double vx, double vy) const;    // share of cos^2 to the path: 2/3 for a disk
+    double along(double vx, double vy) const;    // share of cos^2 to the path
     double filling(double uniform) const;        // 0: hollow, 1: as dense inside as on the ring
 };
 

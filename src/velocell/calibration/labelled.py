@@ -20,14 +20,13 @@ from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
 from velocell.data.tracks import Tracks
 from velocell.errors import TableError
+from velocell.tracking.rules import ANSWER_SPIKES, DEFAULTS
 
-STRETCH_PX = 8.0  # the travel over which a detection takes its votes
+STRETCH_PX = DEFAULTS.vote_memory_px  # the travel over which a detection takes its votes
 _LEAD_PX = 4.0  # travel before anything can answer
-_SILENT_PX = 3.0  # as the tracker counts edge crossings
 _PAUSE = 10  # rows further apart than so many usual intervals: the object was away
 _BIN_PX = 0.25
 _FEWEST_EVENTS = 30
-_VOTES = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +182,7 @@ def measured_radius(around: list[Surroundings], paths: list[Path], expected: flo
 def crossing_shares(cut: Stretches, around: list[Surroundings], radius: float, *, every: bool) -> Floats:
     """(n,): edge crossings seen on each stretch, of the 4 R per px of travel. every: count all their events,
     and not the first of each crossing only."""
-    gate = min(max(3.5, 0.25 * radius), 0.7 * radius)
+    gate = DEFAULTS.wide_gate(radius)
     found = np.zeros(cut.path.size)
     for number, events in enumerate(around):
         mine = np.flatnonzero(cut.path == number)
@@ -191,7 +190,7 @@ def crossing_shares(cut: Stretches, around: list[Surroundings], radius: float, *
         use = (np.abs(events.away - radius) < gate) & (piece >= 0) & (piece < mine.size)
         speed = cut.speed[mine][piece[use]]
         if not every:
-            use[use] = events.flipped[use] | (events.silent_us[use] * 1e-6 * speed >= _SILENT_PX)
+            use[use] = events.flipped[use] | (events.silent_us[use] * 1e-6 * speed >= DEFAULTS.silence_px)
         found[mine] = np.bincount(piece[use], minlength=mine.size) / (4 * radius * STRETCH_PX)
     return found
 
@@ -203,9 +202,9 @@ def told_bands(cut: Stretches, spikes: Spikes, bands: int, radius: float) -> NDA
     """
     final, first = (_votes(cut, part, bands + 1, radius) for part in (spikes.final(), spikes.of_layer(0)))
     final[:, bands] = 0
-    heard = first >= _VOTES
+    heard = first >= ANSWER_SPIKES
     fastest = np.where(heard.any(axis=1), bands - heard[:, ::-1].argmax(axis=1), -1)
-    return np.where(final.max(axis=1) >= _VOTES, final.argmax(axis=1), fastest)
+    return np.where(final.max(axis=1) >= ANSWER_SPIKES, final.argmax(axis=1), fastest)
 
 
 def _votes(cut: Stretches, spikes: Spikes, channels: int, radius: float) -> NDArray[np.int64]:

@@ -17,10 +17,10 @@ from velocell.data.spikes import Spikes
 from velocell.network import Network
 from velocell.network.kernels import anchor
 from velocell.simulate import Scene, SceneObject, simulate
+from velocell.tracking.rules import ANSWER_SPIKES, DEFAULTS
 
 PASSES = 2  # per speed
-VOTES = 2  # spikes; a lone one is no answer
-STRETCH_PX = 8.0  # the travel over which a detection takes its votes
+STRETCH_PX = DEFAULTS.vote_memory_px  # the travel over which a detection takes its votes
 STRETCHES = 6
 LEAD_PX = 16.0  # travel before the network has settled
 TRAVEL_PX = LEAD_PX + STRETCH_PX * STRETCHES
@@ -98,7 +98,7 @@ class Lanes:
         use = (stretch >= 0) & (stretch < STRETCHES)
         votes = np.zeros((self.speeds.size, STRETCHES, bands))
         np.add.at(votes, (lane[use], stretch[use], channel[use]), 1)
-        won = (votes == votes.max(axis=2, keepdims=True)) & (votes >= VOTES)
+        won = (votes == votes.max(axis=2, keepdims=True)) & (votes >= ANSWER_SPIKES)
         won = won / np.maximum(won.sum(axis=2, keepdims=True), 1)
         total = np.zeros((self.number[-1] + 1, bands))
         np.add.at(total, self.number, won.mean(axis=1))

@@ -2,7 +2,7 @@
 
 The final layer's spikes say where a disk is and in which band it moves; raw events around them
 say to a fraction of a pixel where it is and, along its path, how fast. The work per event is in
-the C++ core (`native/tracker.hpp`).
+the C++ core (`native/tracker/`), by the rules of `tracking/rules.py`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from velocell.errors import NetworkError, RecordingError
 from velocell.network import Network
 from velocell.network.kernels import centre_offset
 from velocell.network.template import Template
+from velocell.tracking.rules import DEFAULTS, Rules
 
 
 def as_networks(network: Network | Sequence[Network]) -> tuple[Network, ...]:
@@ -32,6 +33,7 @@ class Detector:
     Feed it consecutive parts of a recording with the spikes of the same time. A row at time t
     uses only events and spikes before t. Several networks look for disks of several radii, with the same
     bands; their spikes say for which (`Spikes.for_radius`). template: the shape to follow, if not a disk.
+    rules: thresholds and memories; `Rules(coast_px=8)` keeps an object without events twice as long.
     """
 
     def __init__(
@@ -40,7 +42,9 @@ class Detector:
         size: tuple[int, int],
         every_us: int = 5_000,
         template: Template | None = None,
+        rules: Rules = DEFAULTS,
     ) -> None:
+        from velocell._native import Rules as NativeRules
         from velocell._native import Tracker
 
         networks = sorted(as_networks(network), key=lambda item: item.radius_px or 0.0)
@@ -54,6 +58,7 @@ class Detector:
         self._radii = np.array(radii)
         self._size = size
         self._tracker = Tracker(
+            rules=NativeRules(rules.to_dict()),
             width=size[0],
             height=size[1],
             every_us=every_us,
@@ -97,6 +102,6 @@ class Detector:
         return np.asarray(nearest, np.int32)
 
     def passages(self) -> NDArray[np.float64]:
-        """What the objects that were followed for 5 px tell of the recording, shape (n, 3): the share
+        """What the objects that were followed for `Rules.measure_px` tell of the recording, shape (n, 3): the share
         of their edge crossings that was seen, their radius in px, events per edge crossing."""
         return np.array(self._tracker.passages(), np.float64).reshape(-1, 3)

@@ -1,0 +1,82 @@
+#include "lifecycle.hpp"
+
+#include <algorithm>
+
+namespace velocell {
+
+namespace {
+
+// An object has moved, with spikes all the way and edge events both ahead and behind.
+bool confirmed_now(const Track& track, double quiet_px, const Model& model) {
+    const Rules& rules = model.rules;
+    const double moved = length(track.fast.x - track.birth_x, track.fast.y - track.birth_y);
+    if (!track.settled || track.spikes < rules.confirm_spikes || quiet_px > rules.confirm_quiet_px ||
+        moved < rules.confirm_travel_px)
+        return false;
+    if (track.slow.speed() < rules.min_speed_edges * model.edges.front() || !track.keeps_pace(model)) return false;
+    if (track.spike_weight > 0 && length(track.spike_dx, track.spike_dy) >
+                                      rules.confirm_offset_radii * track.nominal * track.spike_weight)
+        return false;
+    if (track.seen < rules.min_event_density * track.expected || track.seen > rules.max_event_density * track.expected)
+        return false;
+    return track.disk_like(model, 1.0);
+}
+
+// A new track that grew where an older one was just lost is the same object.
+void confirm(Track& track, const Rules& rules, std::vector<Track>& tracks, std::int32_t& next_id) {
+    Track* lost = nullptr;
+    double nearest = rules.inherit_radii * track.nominal;
+    for (Track& other : tracks) {
+        if (other.id < 0 || other.dead || other.support(rules) > rules.lost_support) continue;
+        const double d = length(other.fast.x - track.fast.x, other.fast.y - track.fast.y);
+        if (d < nearest) {
+            nearest = d;
+            lost = &other;
+        }
+    }
+    if (lost == nullptr) {
+        track.id = next_id++;
+        return;
+    }
+    track.id = lost->id;
+    track.crossings += lost->crossings;
+    track.crossed_px += lost->crossed_px;
+    track.ring_events += lost->ring_events;
+    lost->id = -1;
+    lost->dead = true;
+}
+
+}  // namespace
+
+void look_at(Track& track, std::int64_t t, int width, int height, const Model& model, std::vector<Track>& tracks,
+             std::int32_t& next_id) {
+    const Rules& rules = model.rules;
+    const double silent_px = seconds(track.last_event_us, t) * track.pace(model);
+    // Where two objects cross, a faster one silences the neurons of a slower one for a while.
+    const double quiet_px = seconds(std::max(track.last_spike_us, track.crowded_until_us), t) * track.pace(model);
+    const bool outside =
+        track.fast.x < 0 || track.fast.y < 0 || track.fast.x > width - 1 || track.fast.y > height - 1;
+    if (track.id < 0) {
+        if (quiet_px > rules.tentative_quiet_px || outside) track.dead = true;
+        else if (confirmed_now(track, quiet_px, model)) confirm(track, rules, tracks, next_id);
+        return;
+    }
+    const bool unsupported = track.support(rules) < rules.min_support;
+    const double patience = track.misfit_px > 0 ? rules.misfit_quiet_px : rules.quiet_px;
+    track.dead = outside || silent_px > rules.coast_px || quiet_px > patience ||
+                 (unsupported && quiet_px > rules.unsupported_quiet_px) ||
+                 track.misfit_px > rules.misfit_px + track.nominal;
+}
+
+bool is_double(const Track& first, const Track& second, const Rules& rules) {
+    const bool older = (first.id >= 0) != (second.id >= 0) ? first.id >= 0 : first.birth_us < second.birth_us;
+    if (!older) return false;
+    const double distance = length(first.fast.x - second.fast.x, first.fast.y - second.fast.y);
+    if (distance > rules.double_radii * std::min(first.radius, second.radius)) return false;
+    const double apart = length(first.slow.vx - second.slow.vx, first.slow.vy - second.slow.vy);
+    const bool crossing =
+        second.id >= 0 && second.travel > rules.long_memory_px && apart > rules.crossing_speed * first.slow.speed();
+    return !crossing;
+}
+
+}  // namespace velocell

@@ -1,0 +1,22 @@
+// Births and deaths: when a new track is taken for an object, and when one is given up.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "track.hpp"
+
+namespace velocell {
+
+// Give a new track that has earned it an id, mark it as dead where it has gone. It must stand at t.
+// tracks: all of them; next_id: counts up with every new object.
+void look_at(Track& track, std::int64_t t, int width, int height, const Model& model, std::vector<Track>& tracks,
+             std::int32_t& next_id);
+
+// Two tracks on one disk, of which the first stays.
+bool is_double(const Track& first, const Track& second, const Rules& rules);
+
+// Whether it travelled far enough to tell of the recording.
+inline bool is_measured(const Track& track, const Rules& rules) { return track.crossed_px > rules.measure_px; }
+
+}  // namespace velocell

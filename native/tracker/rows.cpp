@@ -1,0 +1,63 @@
+#include "rows.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+namespace velocell {
+
+namespace {
+
+// One sigma, px/s. lag: rad by which the heading of the long fit is behind, on a curved path.
+double speed_error(const Track& track, double lag, const Rules& rules) {
+    // The events of one crossing come one after the other, evenly, so that they err less together than
+    // independent ones would; fitted to simulated tracks of contrast 1 to 10.
+    const double each =
+        track.crossings > 0 ? std::clamp(track.ring_events / track.crossings, 1.0, rules.max_error_events) : 1.0;
+    const double evenness = rules.error_factor * std::pow(each, rules.error_exponent);
+    const double bent = track.slow.speed() * lag * lag * rules.bend_error;  // a bend shortens the way
+    return length(evenness * track.slow.speed_sigma(track.variance()), bent);
+}
+
+// 0 to 1: support, agreement of the votes, and of the speed with the band.
+double confidence(const Track& track, int band, const Model& model) {
+    const Rules& rules = model.rules;
+    double sum = 0;
+    for (const double vote : track.votes) sum += vote;
+    const double speed = track.slow.speed();
+    const bool agrees = band >= 0 && speed > (1 - rules.band_tolerance) * model.edges[band] &&
+                        speed < (1 + rules.band_tolerance) * model.edges[band + 1];
+    const double support = std::min(1.0, track.support(rules));
+    const double unanimity = band >= 0 ? track.votes[band] / sum : 0.0;
+    return std::clamp(support * unanimity * (agrees ? 1.0 : rules.off_band_confidence), 0.0, 1.0);
+}
+
+Row row_of(const Track& track, std::int64_t t, const Model& model) {
+    const Rules& rules = model.rules;
+    const int band = track.band(rules);
+    const double lag = track.bend * rules.long_memory_px / (rules.long_memory_px - rules.short_memory_px);
+    double heading = (std::atan2(track.slow.vy, track.slow.vx) + lag) * 180 / kPi;
+    heading -= 360 * std::floor(heading / 360);
+    return {t,
+            track.id,
+            band,
+            track.fast.x,
+            track.fast.y,
+            track.slow.speed(),
+            speed_error(track, lag, rules),
+            heading,
+            track.radius,
+            confidence(track, band, model)};
+}
+
+}  // namespace
+
+void report(const std::vector<Track>& tracks, std::int64_t t, const Model& model, std::vector<Row>& rows) {
+    const auto first = static_cast<std::ptrdiff_t>(rows.size());
+    for (const Track& track : tracks)
+        if (track.id >= 0 && track.support(model.rules) > model.rules.row_support && track.keeps_pace(model))
+            rows.push_back(row_of(track, t, model));
+    std::sort(rows.begin() + first, rows.end(), [](const Row& a, const Row& b) { return a.id < b.id; });
+}
+
+}  // namespace velocell

@@ -1,0 +1,138 @@
+// The rules of the tracker by name. What each means, its value, unit and limits: src/velocell/tracking/rules.py.
+#pragma once
+
+#include <algorithm>
+
+namespace velocell {
+
+// A new rule is a line here, one in rules.py, and where it is used.
+#define VELOCELL_TRACKER_RULES(RULE) \
+    /* memories */                   \
+    RULE(long_memory_px)             \
+    RULE(short_memory_px)            \
+    RULE(turn_memory_px)             \
+    RULE(shape_memory_px)            \
+    RULE(vote_memory_px)             \
+    RULE(min_vote_memory_px)         \
+    RULE(vote_memory_growth)         \
+    RULE(support_memory_px)          \
+    RULE(usual_memory_px)            \
+    RULE(spike_memory_px)            \
+    /* fits */                       \
+    RULE(refit_px)                   \
+    RULE(refit_events)               \
+    RULE(max_step_px)                \
+    RULE(max_speed_edges)            \
+    RULE(min_pace_edges)             \
+    RULE(settle_events)              \
+    RULE(birth_sigma_px)             \
+    RULE(restart_sigma_px)           \
+    RULE(restart_pace)               \
+    RULE(scatter_prior_px2)          \
+    RULE(scatter_prior_events)       \
+    RULE(radius_prior_px)            \
+    RULE(min_radius)                 \
+    RULE(max_radius)                 \
+    RULE(resize)                     \
+    /* gates */                      \
+    RULE(narrow_gate_px)             \
+    RULE(narrow_gate_radii)          \
+    RULE(wide_gate_px)               \
+    RULE(wide_gate_radii)            \
+    RULE(max_wide_gate_radii)        \
+    RULE(centre_px)                  \
+    RULE(unclear_px)                 \
+    RULE(crowded_px)                 \
+    RULE(shared_event)               \
+    RULE(reach_px)                   \
+    RULE(reach_radii)                \
+    RULE(smaller_ring_radii)         \
+    RULE(size_vote_radii)            \
+    RULE(grid_margin_px)             \
+    RULE(grid_spare_px)              \
+    /* turns */                      \
+    RULE(turn_shift_px)              \
+    RULE(turn_sigmas)                \
+    RULE(turn_prior_events)          \
+    RULE(turn_lag_px)                \
+    RULE(split_px)                   \
+    RULE(split_radii)                \
+    RULE(relocate_spikes)            \
+    RULE(relocate_px)                \
+    RULE(relocate_radii)             \
+    /* shape */                      \
+    RULE(inside_radii)               \
+    RULE(max_imbalance)              \
+    RULE(max_filling)                \
+    RULE(along_below)                \
+    RULE(along_above)                \
+    RULE(misfit_slack)               \
+    /* births */                     \
+    RULE(confirm_spikes)             \
+    RULE(confirm_quiet_px)           \
+    RULE(confirm_travel_px)          \
+    RULE(confirm_offset_radii)       \
+    RULE(min_event_density)          \
+    RULE(max_event_density)          \
+    RULE(min_speed_edges)            \
+    RULE(lost_support)               \
+    RULE(recapture_radii)            \
+    RULE(inherit_radii)              \
+    RULE(max_tracks)                 \
+    /* deaths */                     \
+    RULE(upkeep_px)                  \
+    RULE(coast_px)                   \
+    RULE(tentative_quiet_px)         \
+    RULE(quiet_px)                   \
+    RULE(misfit_quiet_px)            \
+    RULE(unsupported_quiet_px)       \
+    RULE(min_support)                \
+    RULE(misfit_px)                  \
+    RULE(double_radii)               \
+    RULE(crossing_speed)             \
+    /* rows */                       \
+    RULE(row_support)                \
+    RULE(support_min_events)         \
+    RULE(min_votes)                  \
+    RULE(band_tolerance)             \
+    RULE(off_band_confidence)        \
+    RULE(error_factor)               \
+    RULE(error_exponent)             \
+    RULE(max_error_events)           \
+    RULE(bend_error)                 \
+    /* measuring */                  \
+    RULE(silence_px)                 \
+    RULE(measure_support)            \
+    RULE(measure_px)
+
+struct Rules {
+#define VELOCELL_RULE(name) double name;
+    VELOCELL_TRACKER_RULES(VELOCELL_RULE)
+#undef VELOCELL_RULE
+
+    // px from the ring of an object of this radius within which an event belongs to the long fit,
+    double narrow_gate(double radius) const { return std::min(narrow_gate_px, narrow_gate_radii * radius); }
+
+    // to the short fit and so to the object,
+    double wide_gate(double radius) const {
+        return std::min(std::max(wide_gate_px, wide_gate_radii * radius), max_wide_gate_radii * radius);
+    }
+
+    // px from its centre within which a spike belongs to it.
+    double reach(double radius) const { return std::max(reach_px, reach_radii * radius); }
+};
+
+struct NamedRule {
+    const char* name;
+    double Rules::*value;
+};
+
+inline constexpr NamedRule kRules[] = {
+#define VELOCELL_RULE(name) {#name, &Rules::name},
+    VELOCELL_TRACKER_RULES(VELOCELL_RULE)
+#undef VELOCELL_RULE
+};
+
+#undef VELOCELL_TRACKER_RULES
+
+}  // namespace velocell

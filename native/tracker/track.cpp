@@ -1,0 +1,240 @@
+#include "track.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace velocell {
+
+Track::Track(const Spike& first, const Model& model)
+    : nominal(first.radius),
+      radius(first.radius),
+      votes(model.edges.size() - 1, 0.0),
+      birth_x(first.x),
+      birth_y(first.y),
+      birth_us(first.t_us),
+      last_spike_us(first.t_us),
+      last_event_us(first.t_us),
+      scatter(model.rules.scatter_prior_px2 * model.rules.scatter_prior_events),
+      scatter_weight(model.rules.scatter_prior_events) {
+    votes[first.channel] = 1;
+    fast.reset(first.t_us, first.x, first.y, model.rules.birth_sigma_px, model.edges[first.channel + 1]);
+    slow = fast;
+}
+
+int Track::band(const Rules& rules) const {
+    const auto best = std::max_element(votes.begin(), votes.end());
+    return *best > rules.min_votes ? static_cast<int>(best - votes.begin()) : -1;
+}
+
+// A fit that lost its disk may stand still; the neurons' answer tells how fast the disk must be going at least.
+double Track::pace(const Model& model) const {
+    return std::max({slow.speed(), pace_floor, model.rules.min_pace_edges * model.lower_edge(band(model.rules))});
+}
+
+// Whatever the neurons take for a moving disk must move; what flickers in its place does not.
+bool Track::keeps_pace(const Model& model) const {
+    if (pace_floor > 0) return true;  // after a turn the speed must be seen anew
+    return slow.speed() > model.rules.min_speed_edges * model.lower_edge(band(model.rules));
+}
+
+bool Track::disk_like(const Model& model, double slack) const {
+    if (!model.outline.empty()) return true;  // the neurons and the number of events must do
+    const Rules& rules = model.rules;
+    const double along = shape.along(slow.vx, slow.vy);
+    // Inside against ring, for events that are everywhere; 16/15 gates is the integral of the biweight.
+    const double uniform =
+        rules.inside_radii * rules.inside_radii * nominal / (2 * rules.wide_gate(nominal) * 16 / 15);
+    return shape.imbalance() < rules.max_imbalance * slack && shape.filling(uniform) < rules.max_filling * slack &&
+           along > kDiskAlong - rules.along_below * slack && along < kDiskAlong + rules.along_above * slack;
+}
+
+Passage Track::passage(const Model& model) const {
+    const double pixels = 4 * radius * model.crossings * crossed_px;
+    return {crossings / pixels, radius, ring_events / pixels};
+}
+
+bool Track::take(std::int64_t t, int x, int y, std::int64_t silent_us, bool flipped, const Model& model) {
+    const Rules& rules = model.rules;
+    add(fast, t, x, y, rules.wide_gate(nominal), model);
+    add(slow, t, x, y, rules.narrow_gate(nominal), model);
+    last_event_us = t;
+    const double v = slow.speed();
+    if (id >= 0 && support(rules) > rules.measure_support) {  // else the disk has gone and noise would count
+        ring_events += 1;
+        crossings += flipped || static_cast<double>(silent_us) * 1e-6 * v >= rules.silence_px;
+        crossed_px += std::exchange(coasted_px, 0.0);
+    }
+    return fast.count >= rules.refit_events || seconds(fast.t_us, t) * v > rules.refit_px;
+}
+
+void Track::add(Fit& fit, std::int64_t t, int x, int y, double gate, const Model& model) {
+    const double s = seconds(fit.t_us, t);
+    const double dx = x - (fit.x + fit.vx * s), dy = y - (fit.y + fit.vy * s);
+    const double d = std::sqrt(dx * dx + dy * dy);
+    if (d < model.rules.centre_px) return;
+    // The outline's normal (that of a disk points from its centre), and how far outside it the event is.
+    const Edge edge = model.edge_towards(dx, dy);
+    const double tilt = edge.slope * radius / d, norm = std::sqrt(1 + tilt * tilt);
+    const double ux = (dx + tilt * dy) / (d * norm), uy = (dy - tilt * dx) / (d * norm);
+    const double residual = (d - radius * edge.distance) / norm;
+    const double u = residual / gate;
+    if (u * u >= 1) return;
+    const double weight = (1 - u * u) * (1 - u * u);  // Tukey's biweight
+    fit.add(s, ux, uy, residual, weight);
+    if (&fit != &fast) return;
+    shift_info[0] += ux * ux;
+    shift_info[1] += ux * uy;
+    shift_info[2] += uy * uy;
+    shift_x += residual * ux;
+    shift_y += residual * uy;
+    seen += weight;
+    seen_long += weight;
+    radius_sum += weight * d / edge.distance;
+    radius_weight += weight;
+    scatter += weight * residual * residual;
+    scatter_weight += weight;
+    shape.add(ux, uy, weight);
+}
+
+void Track::share(std::int64_t t, const Model& model) {
+    crowded_until_us = t + static_cast<std::int64_t>(1e6 * model.rules.crowded_px / pace(model));
+    last_event_us = t;
+    seen += model.rules.shared_event;
+}
+
+void Track::answer(const Spike& spike, double dx, double dy, const Model& model) {
+    ++spikes;
+    // A neuron for another size takes an object for faster or slower than it is.
+    const double misfit = model.radii.size() > 1 ? (spike.radius / radius - 1) / model.rules.size_vote_radii : 0;
+    votes[spike.channel] += std::exp(-misfit * misfit);
+    last_spike_us = spike.t_us;
+    spike_weight += 1;
+    spike_dx += dx;
+    spike_dy += dy;
+}
+
+double Track::move(std::int64_t t, const Model& model) {
+    const Rules& rules = model.rules;
+    const double s = seconds(fast.t_us, t), max_speed = model.max_speed();
+    const auto moved = fast.advance(t, rules.short_memory_px, max_speed);
+    shift_x -= shift_info[0] * moved[0] + shift_info[1] * moved[1];
+    shift_y -= shift_info[1] * moved[0] + shift_info[2] * moved[1];
+    slow.advance(t, rules.long_memory_px, max_speed);
+    const double px = std::min(pace(model) * s, rules.max_step_px);
+    travel += px;
+    if (!settled && seen_long > rules.settle_events) {
+        // A spike is placed to a pixel or two only; movement counts from where the events lie.
+        settled = true;
+        birth_x = fast.x;
+        birth_y = fast.y;
+    }
+    if (travel > pace_until) pace_floor = 0;
+    return px;
+}
+
+// What is summed over some way fades with it.
+void Track::fade(std::int64_t t, double px, const Model& model) {
+    const Rules& rules = model.rules;
+    const double perimeter = 4 * radius * model.crossings;  // edge pixels crossed per px of travel
+    const double keep = std::exp(-px / rules.support_memory_px), keep_long = std::exp(-px / rules.usual_memory_px);
+    seen *= keep;
+    expected = keep * expected + perimeter * px;
+    seen_long *= keep_long;
+    expected_long = keep_long * expected_long + perimeter * px;
+    if (crowded_until_us <= t) {
+        const bool fits = disk_like(model, rules.misfit_slack) && keeps_pace(model);
+        misfit_px = fits ? std::max(0.0, misfit_px - px) : misfit_px + px;
+    }
+    shape.fade(std::exp(-px / rules.shape_memory_px));
+    if (id >= 0) coasted_px += px;
+    // What appears gives many events at once and seems fast: the first votes are soon forgotten.
+    const double vote_memory =
+        std::clamp(rules.vote_memory_growth * travel, rules.min_vote_memory_px, rules.vote_memory_px);
+    const double keep_vote = std::exp(-px / vote_memory);
+    for (double& vote : votes) vote *= keep_vote;
+    const double keep_spikes = std::exp(-px / rules.spike_memory_px);
+    spike_weight *= keep_spikes;
+    spike_dx *= keep_spikes;
+    spike_dy *= keep_spikes;
+    scatter *= keep_long;
+    scatter_weight *= keep_long;
+    radius_sum *= keep_long;
+    radius_weight *= keep_long;
+}
+
+// The true radius may differ from the stated one and is followed within limits. Among several sizes the first
+// spike may have come from a neighbour of the right one: then the stated radius gives way.
+bool Track::measure(const Model& model) {
+    const Rules& rules = model.rules;
+    const double prior = rules.radius_prior_px * (4 * radius * model.crossings);
+    const double measured = (radius_sum + prior * nominal) / (radius_weight + prior);
+    radius = std::clamp(measured, rules.min_radius * nominal, rules.max_radius * nominal);
+    const bool another = model.radii.size() > 1 && std::abs(radius - nominal) > rules.resize * nominal;
+    if (!another) return false;
+    nominal = std::clamp(radius, rules.min_radius * model.radii.front(), rules.max_radius * model.radii.back());
+    return true;
+}
+
+// Where the events or the spikes say that the fits are wrong, they begin anew.
+void Track::correct(std::int64_t t, double px, const Model& model) {
+    const Rules& rules = model.rules;
+    // After a turn the long memory is wrong: take the short one.
+    const double apart = length(slow.x - fast.x, slow.y - fast.y);
+    if (apart > std::max(rules.split_px, rules.split_radii * radius)) slow = fast;
+    const bool crowded = crowded_until_us > t;
+    if (!crowded && !turned(t, model) && spike_weight > rules.relocate_spikes) relocate(t, model);
+    // On a curved path both fits lag, by about twice their memories; their difference tells how much.
+    const double cross = slow.vx * fast.vy - slow.vy * fast.vx;
+    const double dot = slow.vx * fast.vx + slow.vy * fast.vy;
+    const double keep_bend = std::exp(-px / rules.long_memory_px);
+    bend = keep_bend * bend + (1 - keep_bend) * std::atan2(cross, dot);
+    const double keep_shift = std::exp(-px / rules.turn_memory_px);
+    shift_x *= keep_shift;
+    shift_y *= keep_shift;
+    for (double& info : shift_info) info *= keep_shift;
+}
+
+// The newest events lie to one side of where the fit expects them: the disk has turned.
+bool Track::turned(std::int64_t t, const Model& model) {
+    const Rules& rules = model.rules;
+    const auto& m = shift_info;
+    const double prior = rules.turn_prior_events;  // of no shift
+    const double a = m[0] + prior, c = m[2] + prior, det = a * c - m[1] * m[1];
+    const double dx = (c * shift_x - m[1] * shift_y) / det;
+    const double dy = (a * shift_y - m[1] * shift_x) / det;
+    const double shift = length(dx, dy);
+    const double sigma = std::sqrt(variance() * 2 / (m[0] + m[2] + prior));
+    if (shift < std::max(rules.turn_shift_px, rules.turn_sigmas * sigma)) return false;
+    // Whatever turns an object mostly leaves its speed as it is. Then the change of velocity, which
+    // has the direction of the shift, is a reflection. The events averaged are a little old.
+    const double along = (slow.vx * dx + slow.vy * dy) / shift;
+    const double vx = slow.vx - std::min(0.0, 2 * along) * dx / shift;
+    const double vy = slow.vy - std::min(0.0, 2 * along) * dy / shift;
+    const double lag = slow.speed() > 0 ? rules.turn_lag_px * std::max(0.0, -2 * along) / slow.speed() / shift : 0;
+    restart(t, fast.x + dx * (1 + lag), fast.y + dy * (1 + lag), vx, vy, model);
+    return true;
+}
+
+// Spikes that keep coming from beside the fit show that it lost the disk: begin again at the spikes.
+void Track::relocate(std::int64_t t, const Model& model) {
+    const double dx = spike_dx / spike_weight, dy = spike_dy / spike_weight;
+    if (length(dx, dy) < std::max(model.rules.relocate_px, model.rules.relocate_radii * radius)) return;
+    restart(t, fast.x + dx, fast.y + dy, 0, 0, model);
+}
+
+// Keep the object but forget its path: where it goes from here must be seen anew.
+void Track::restart(std::int64_t t, double x, double y, double vx, double vy, const Model& model) {
+    const Rules& rules = model.rules;
+    pace_floor = std::max(rules.restart_pace * slow.speed(), pace_floor);
+    pace_until = travel + rules.long_memory_px;
+    const double sigma_v = std::max(pace_floor, model.edges.front());
+    fast.reset(t, x, y, rules.restart_sigma_px, sigma_v, vx, vy);
+    slow = fast;
+    bend = 0;
+    spike_weight = spike_dx = spike_dy = 0;
+    shift_info = {};
+    shift_x = shift_y = 0;
+}
+
+}  // namespace velocell

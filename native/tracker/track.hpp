@@ -1,0 +1,89 @@
+// Track: what is known of one object, and how it is followed from its events and spikes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "fit.hpp"
+#include "grid.hpp"
+#include "model.hpp"
+
+namespace velocell {
+
+struct Spike {
+    std::int64_t t_us;  // when it is known
+    double x, y;
+    int channel;
+    double radius;  // px, of the disks it stands for
+};
+
+// What a followed object tells about the recording: share of its edge crossings seen, radius (px),
+// events per edge crossing.
+struct Passage {
+    double crossing_share, radius, contrast;
+};
+
+struct Track {
+    std::int32_t id = -1;  // -1 until confirmed
+    Fit slow, fast;        // long and short memory
+    double nominal, radius;  // px: stated (or settled on), measured
+    double radius_sum = 0, radius_weight = 0;
+    std::vector<double> votes;
+    double birth_x, birth_y;
+    std::int64_t birth_us, last_spike_us, last_event_us;
+    std::int64_t crowded_until_us = 0;  // its ring crosses that of another object: hold on to the path
+    int spikes = 1;
+    double spike_dx = 0, spike_dy = 0, spike_weight = 0;  // spikes against the fit
+    double seen = 0, expected = 0;                        // ring events against px of travel, short
+    double seen_long = 0, expected_long = 0;              // the same over a longer way
+    // For the contrast estimate: edge crossings, travel up to the last of them, travel since, events.
+    double crossings = 0, crossed_px = 0, coasted_px = 0, ring_events = 0;
+    std::array<double, 3> shift_info{};                   // shift of the events against the fast fit,
+    double shift_x = 0, shift_y = 0;                      // over the last fraction of a px: turns
+    Shape shape;
+    double bend = 0;       // rad by which the short memory's heading is ahead of the long one's
+    double misfit_px = 0;  // travel for which the shape was not a disk's
+    double scatter, scatter_weight;  // squared distance of the events from the ring, px^2
+    double travel = 0;
+    double pace_floor = 0, pace_until = 0;  // after a restart: the speed before it, for a while
+    Place place;
+    bool settled = false, dead = false;
+
+    Track(const Spike& first, const Model& model);
+
+    // --- what is known of it ---
+    int band(const Rules& rules) const;     // most voted, -1 without votes
+    double pace(const Model& model) const;  // px/s by which memory fades and support is judged
+    bool keeps_pace(const Model& model) const;
+    double support(const Rules& rules) const;  // ring events lately, against its usual number per px of travel
+    bool disk_like(const Model& model, double slack) const;
+    double variance() const { return scatter / scatter_weight; }  // px^2, of an event across the ring
+    Passage passage(const Model& model) const;
+
+    // --- events and spikes ---
+    // An event on its ring alone. silent_us: since the pixel's last; flipped: of other polarity than that. True
+    // where it is time to advance.
+    bool take(std::int64_t t, int x, int y, std::int64_t silent_us, bool flipped, const Model& model);
+    void share(std::int64_t t, const Model& model);  // an event on its ring and on another's
+    void answer(const Spike& spike, double dx, double dy, const Model& model);  // (dx, dy): from the fit
+
+    // --- following it: one after the other ---
+    double move(std::int64_t t, const Model& model);  // solve both fits and go to t; px of travel
+    void fade(std::int64_t t, double px, const Model& model);
+    bool measure(const Model& model);  // the radius; true where the stated one gave way to it
+    void correct(std::int64_t t, double px, const Model& model);
+    void restart(std::int64_t t, double x, double y, double vx, double vy, const Model& model);
+
+  private:
+    void add(Fit& fit, std::int64_t t, int x, int y, double gate, const Model& model);
+    bool turned(std::int64_t t, const Model& model);
+    void relocate(std::int64_t t, const Model& model);
+};
+
+inline double Track::support(const Rules& rules) const {
+    if (expected < rules.support_min_events || seen_long <= 0) return 1.0;
+    return seen / expected * expected_long / seen_long;
+}
+
+}  // namespace velocell

@@ -1,0 +1,407 @@
+"""The rules of the tracker: every threshold and memory, with its value, unit, meaning and limits.
+
+This is the only place that has them. The C++ core (`native/tracker/rules.hpp`) lists the names alone and is given
+the values, so that a new rule is a field here, a name there, and the line that uses it. The formulas that several
+rules make (`Rules.wide_gate`) are written in the core and asked for from here.
+
+Most lengths are pixels of travel and not times: an object ten times as fast is followed by the same rules.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from functools import partial
+from typing import Any
+
+from velocell.errors import OptionError
+
+UNITS = {
+    "px": "_px",
+    "px^2": "_px2",
+    "radii": "_radii",
+    "edges": "_edges",
+    "sigmas": "_sigmas",
+    "events": "_events",
+    "spikes": "_spikes",
+    "tracks": "_tracks",
+    "": "",
+}
+"""Units of rules and how the names of such rules end. radii: of the object; edges: of the band edge."""
+
+ANSWER_SPIKES = 2
+"""Spikes of a channel over `vote_memory_px` of travel that count as an answer, where answers are counted: a lone one
+is none. The tracker has no such limit, it weighs all votes."""
+
+
+def _rule(default: float, unit: str, least: float, most: float, doc: str, *, group: str) -> Any:
+    """A field of `Rules`. unit: of `UNITS`. least, most: limits, both allowed. doc: one sentence."""
+    return field(
+        default=default,
+        metadata={"group": group, "unit": unit, "least": least, "most": most, "doc": " ".join(doc.split())},
+    )
+
+
+_memory = partial(_rule, group="memories")
+_fit = partial(_rule, group="fits")
+_gate = partial(_rule, group="gates")
+_turn = partial(_rule, group="turns")
+_shape = partial(_rule, group="shape")
+_birth = partial(_rule, group="births")
+_death = partial(_rule, group="deaths")
+_row = partial(_rule, group="rows")
+_measure = partial(_rule, group="measuring")
+
+# The first must be less than the second, whatever their own limits allow.
+_INCREASING = (("short_memory_px", "long_memory_px"), ("min_event_density", "max_event_density"))
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Thresholds and memories of the tracker; `dataclasses.fields` gives each with group, unit, limits and meaning.
+
+    A memory is the travel (px) after which a weight has fallen to 1/e. A track is tentative until it is confirmed:
+    only then does it get an id and rows. Support is the number of events on its ring lately, as a share of its usual
+    number per px of travel. Raises OptionError where a value is no finite number or beyond its limits.
+    """
+
+    # --- memories: how soon what is known of an object fades ---
+    long_memory_px: float = _memory(
+        8.0,
+        "px",
+        0.5,
+        1000,
+        "Memory of the long fit, which gives speed and heading; a restart counts as over after it.",
+    )
+    short_memory_px: float = _memory(
+        3.5,
+        "px",
+        0.2,
+        999,
+        "Memory of the short fit, which gives the position and decides which events are the object's.",
+    )
+    turn_memory_px: float = _memory(
+        0.7, "px", 0.05, 100, "Memory of the shift of the newest events against the fit, which shows a turn."
+    )
+    shape_memory_px: float = _memory(4.0, "px", 0.2, 1000, "Memory of how the events lie around the object.")
+    vote_memory_px: float = _memory(8.0, "px", 1, 1000, "Memory of the spikes' votes for a band, at most.")
+    min_vote_memory_px: float = _memory(0.5, "px", 0.05, 1, "Memory of the votes of an object that has just appeared.")
+    vote_memory_growth: float = _memory(
+        0.5, "", 0, 10, "By how much the memory of the votes grows per px of travel, until vote_memory_px."
+    )
+    support_memory_px: float = _memory(2.0, "px", 0.1, 1000, "Memory of the number of events lately.")
+    usual_memory_px: float = _memory(
+        20.0,
+        "px",
+        1,
+        10_000,
+        "Memory of the usual number of events, of their scatter across the ring and of the radius.",
+    )
+    spike_memory_px: float = _memory(1.0, "px", 0.05, 100, "Memory of where the spikes lie against the fit.")
+
+    # --- fits: when they are solved, and what they start from ---
+    refit_px: float = _fit(0.4, "px", 0.01, 10, "Travel after which the fits are solved again.")
+    refit_events: int = _fit(
+        8, "events", 1, 10_000, "Events after which the fits are solved again, if they come first."
+    )
+    max_step_px: float = _fit(4.0, "px", 0.5, 100, "Travel that one step counts at most, as after a silence.")
+    max_speed_edges: float = _fit(2.0, "edges", 1, 100, "Fastest speed of a fit, as a multiple of the fastest edge.")
+    min_pace_edges: float = _fit(
+        0.7, "edges", 0, 10, "Slowest speed at which memories fade, as a multiple of the lower edge of its band."
+    )
+    settle_events: float = _fit(
+        8.0,
+        "events",
+        0,
+        1000,
+        "Events after which a fit has left the pixel of its first spike and its movement counts.",
+    )
+    birth_sigma_px: float = _fit(1.0, "px", 0.05, 50, "How far off the position of a first spike may be, one sigma.")
+    restart_sigma_px: float = _fit(0.7, "px", 0.05, 50, "How far off the position after a restart may be, one sigma.")
+    restart_pace: float = _fit(
+        0.7, "", 0, 1, "Share of the speed before a restart at which memories fade at least until it is over."
+    )
+    scatter_prior_px2: float = _fit(
+        0.075, "px^2", 0.0001, 100, "Variance of the events across the ring that is assumed at first."
+    )
+    scatter_prior_events: float = _fit(
+        4.0, "events", 0.01, 1000, "Events that the assumed variance across the ring weighs as much as."
+    )
+    radius_prior_px: float = _fit(
+        2.0, "px", 0.01, 1000, "Travel whose edge crossings, all seen, weigh as much as the stated radius."
+    )
+    min_radius: float = _fit(0.8, "", 0.2, 1, "Smallest radius that is followed, as a share of the stated one.")
+    max_radius: float = _fit(1.2, "", 1, 5, "Largest radius that is followed, as a multiple of the stated one.")
+    resize: float = _fit(
+        0.08,
+        "",
+        0.001,
+        1,
+        "Share by which a measured radius differs when it becomes the stated one, among several sizes.",
+    )
+
+    # --- gates: which events and spikes belong to an object ---
+    narrow_gate_px: float = _gate(
+        2.0, "px", 0.1, 50, "Largest distance from the ring within which an event enters the long fit."
+    )
+    narrow_gate_radii: float = _gate(
+        0.5, "radii", 0.02, 1, "narrow_gate_px in radii of the object; the smaller of the two holds."
+    )
+    wide_gate_px: float = _gate(3.5, "px", 0.1, 50, "Distance from the ring within which an event is the object's.")
+    wide_gate_radii: float = _gate(
+        0.25, "radii", 0, 1, "wide_gate_px in radii of the object; the larger of the two holds."
+    )
+    max_wide_gate_radii: float = _gate(0.7, "radii", 0.05, 1, "Distance that the wide gate never exceeds.")
+    centre_px: float = _gate(
+        0.5, "px", 0.001, 10, "Events nearer to the centre than this give no direction and enter no fit."
+    )
+    unclear_px: float = _gate(
+        1.0,
+        "px",
+        0,
+        50,
+        "An event that is nearer to one ring than to another by less than this is of both and fits neither.",
+    )
+    crowded_px: float = _gate(
+        3.0, "px", 0, 100, "Travel after an unclear event for which a path is held and no turn is seen."
+    )
+    shared_event: float = _gate(0.5, "", 0, 1, "What an unclear event counts for the support of either object.")
+    reach_px: float = _gate(2.5, "px", 0.1, 50, "Distance from the centre within which a spike is the object's.")
+    reach_radii: float = _gate(0.8, "radii", 0, 2, "reach_px in radii of the object; the larger of the two holds.")
+    smaller_ring_radii: float = _gate(
+        0.75, "radii", 0, 1, "Spikes for a smaller radius than this see parts of an object only and are left out."
+    )
+    size_vote_radii: float = _gate(
+        0.1, "radii", 0.001, 100, "Spikes for a radius that is off by so many radii vote with a weight of 1/e."
+    )
+    grid_margin_px: float = _gate(
+        2.0, "px", 0.01, 100, "Way after which an object is entered in the grid of cells anew."
+    )
+    grid_spare_px: float = _gate(
+        2.0, "px", 0, 100, "Distance beyond gate and margin at which cells still list an object."
+    )
+
+    # --- turns: when a fit begins anew ---
+    turn_shift_px: float = _turn(
+        0.5, "px", 0.01, 50, "Shift of the newest events against the fit from which on it is a turn."
+    )
+    turn_sigmas: float = _turn(
+        4.0, "sigmas", 0, 100, "Shift that a turn must have as well, in standard errors of the shift."
+    )
+    turn_prior_events: float = _turn(
+        1.0, "events", 0.01, 1000, "Events that the assumption of no shift weighs as much as."
+    )
+    turn_lag_px: float = _turn(0.5, "px", 0, 10, "Travel since a turn when it is seen, on average.")
+    split_px: float = _turn(
+        1.0, "px", 0.01, 100, "Distance between the two fits beyond which the long one begins anew from the short one."
+    )
+    split_radii: float = _turn(0.2, "radii", 0, 10, "split_px in radii of the object; the larger of the two holds.")
+    relocate_spikes: float = _turn(
+        2.0, "spikes", 0, 1000, "Spikes, less those that have faded, beyond which they can show that a fit is lost."
+    )
+    relocate_px: float = _turn(
+        1.5,
+        "px",
+        0.01,
+        100,
+        "Distance of the spikes from the fit, on average, from which on it is lost and restarts at them.",
+    )
+    relocate_radii: float = _turn(
+        0.45, "radii", 0, 10, "relocate_px in radii of the object; the larger of the two holds."
+    )
+
+    # --- shape: is it a disk? ---
+    inside_radii: float = _shape(0.5, "radii", 0.05, 0.95, "Events nearer to the centre than this lie inside.")
+    max_imbalance: float = _shape(
+        0.33, "", 0, 2, "Imbalance of the events around the centre that a disk stays below, 0 to 1."
+    )
+    max_filling: float = _shape(
+        0.36, "", 0, 100, "Density of events inside that a disk stays below, as a share of the density on the ring."
+    )
+    along_below: float = _shape(
+        0.17, "", 0, 1, "By how much the share of events ahead and behind may be less than a disk's two thirds."
+    )
+    along_above: float = _shape(
+        0.15, "", 0, 1, "By how much the share of events ahead and behind may be more than a disk's two thirds."
+    )
+    misfit_slack: float = _shape(
+        1.6, "", 0.01, 100, "Factor of the four limits of the shape for an object that is being followed."
+    )
+
+    # --- births: when a track is confirmed, and found again ---
+    confirm_spikes: int = _birth(5, "spikes", 1, 10_000, "Spikes a tentative track needs to be confirmed.")
+    confirm_quiet_px: float = _birth(
+        1.5, "px", 0.01, 100, "Travel since its last spike up to which a tentative track is confirmed."
+    )
+    confirm_travel_px: float = _birth(
+        1.2, "px", 0, 1000, "Distance from its start that a tentative track must have gone."
+    )
+    confirm_offset_radii: float = _birth(
+        0.5, "radii", 0, 10, "How far the spikes of a tentative track may lie from its fit on average."
+    )
+    min_event_density: float = _birth(
+        0.35, "", 0, 100, "Events per edge crossing that a tentative track needs; fewer are noise."
+    )
+    max_event_density: float = _birth(
+        16.0, "", 0.01, 10_000, "Events per edge crossing that a tentative track may have; more are flicker."
+    )
+    min_speed_edges: float = _birth(
+        0.5,
+        "edges",
+        0,
+        1,
+        "Slowest speed of a moving object and of its rows, as a multiple of the lower edge of its band.",
+    )
+    lost_support: float = _birth(0.6, "", 0, 1, "Support below which an object may have been lost.")
+    recapture_radii: float = _birth(
+        2.0, "radii", 0, 10, "A spike within so many radii of a lost object finds it again."
+    )
+    inherit_radii: float = _birth(
+        2.5, "radii", 0, 100, "A track that is confirmed within so many radii of a lost object takes over its id."
+    )
+    max_tracks: int = _birth(16_384, "tracks", 1, 100_000, "Tracks at one time; further spikes start none.")
+
+    # --- deaths: when a track is given up ---
+    upkeep_px: float = _death(
+        4.0, "px", 0.01, 100, "Travel at the fastest edge between two looks at births and deaths."
+    )
+    coast_px: float = _death(4.0, "px", 0, 1000, "Travel without an event for which an object is kept.")
+    tentative_quiet_px: float = _death(
+        3.0, "px", 0, 1000, "Travel without a spike for which a tentative track is kept."
+    )
+    quiet_px: float = _death(10.0, "px", 0, 1000, "Travel without a spike for which an object is kept.")
+    misfit_quiet_px: float = _death(
+        6.0, "px", 0, 1000, "Travel without a spike for which an object is kept whose shape is no disk's."
+    )
+    unsupported_quiet_px: float = _death(
+        4.0, "px", 0, 1000, "Travel without a spike for which an object is kept whose support is below min_support."
+    )
+    min_support: float = _death(0.2, "", 0, 1, "Support below which an object is unsupported.")
+    misfit_px: float = _death(
+        4.0, "px", 0, 1000, "Travel, beside one radius, for which an object may have no disk's shape or be too slow."
+    )
+    double_radii: float = _death(
+        0.6, "radii", 0, 2, "Distance within which two tracks are one object, of which the older one is kept."
+    )
+    crossing_speed: float = _death(
+        0.3,
+        "",
+        0,
+        10,
+        "Difference of two velocities, over the speed of the older track, beyond which its object and another cross.",
+    )
+
+    # --- rows: what is reported of an object ---
+    row_support: float = _row(0.55, "", 0, 1, "Support that an object needs to have a row.")
+    support_min_events: float = _row(
+        1.0, "events", 0, 1000, "Edge crossings that must be expected lately before support says anything."
+    )
+    min_votes: float = _row(0.05, "", 0, 100, "Votes, less those that have faded, beyond which a track has a band.")
+    band_tolerance: float = _row(
+        0.1, "", 0, 0.9, "Share of an edge by which a measured speed may lie outside its band and still agree with it."
+    )
+    off_band_confidence: float = _row(0.5, "", 0, 1, "Factor of the confidence where speed and band do not agree.")
+    error_factor: float = _row(
+        0.52, "", 0.01, 100, "Error of a speed over that of independent events, at one event per edge crossing."
+    )
+    error_exponent: float = _row(
+        -0.4, "", -2, 2, "Power of the events per edge crossing with which the error of a speed changes."
+    )
+    max_error_events: float = _row(
+        20.0, "events", 1, 10_000, "Events per edge crossing that the error of a speed takes into account at most."
+    )
+    bend_error: float = _row(
+        0.0625,
+        "",
+        0,
+        10,
+        "Error of a speed on a curved path, as a share of it, per squared radian of the heading's lag.",
+    )
+
+    # --- measuring: what objects tell of the recording ---
+    silence_px: float = _measure(
+        3.0, "px", 0, 100, "Travel for which a pixel was silent where its next event is a new edge crossing."
+    )
+    measure_support: float = _measure(0.5, "", 0, 1, "Support above which events and edge crossings are counted.")
+    measure_px: float = _measure(5.0, "px", 0, 1000, "Travel after which an object tells of contrast and radius.")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = _checked(item.name, getattr(self, item.name), type(item.default), **_limits(item.metadata))
+            object.__setattr__(self, item.name, value)
+        for less, more in _INCREASING:
+            if getattr(self, less) >= getattr(self, more):
+                raise OptionError(
+                    f"rule {less} is {getattr(self, less):g} and {more} {getattr(self, more):g}; "
+                    f"{less} must be the smaller one"
+                )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Rules:
+        """Rules by name, the others as usual. Raises OptionError for a name that is no rule's, and for a bad value."""
+        return replace(cls(), **{_known(name): value for name, value in values.items()})
+
+    def to_dict(self) -> dict[str, float]:
+        """All rules by name."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    @classmethod
+    def parse(cls, texts: str | Sequence[str]) -> Rules:
+        """Rules from texts such as "coast_px=6", or several in one, "coast_px=6,confirm_spikes=8"; the others as usual.
+
+        Raises OptionError for a text of another form, a rule given twice, and as `from_dict`.
+        """
+        found: dict[str, float] = {}
+        for name, value in _pairs([texts] if isinstance(texts, str) else texts):
+            if name in found:
+                raise OptionError(f"rule {name} is given twice; give it once")
+            found[name] = value
+        return cls.from_dict(found)
+
+    def wide_gate(self, radius_px: float) -> float:
+        """px from the ring of an object of this radius within which an event is the object's."""
+        from velocell._native import Rules as NativeRules
+
+        return float(NativeRules(self.to_dict()).wide_gate(radius_px))
+
+
+def _limits(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: metadata[name] for name in ("unit", "least", "most")}
+
+
+def _known(name: str) -> str:
+    """The name, if it is a rule's."""
+    names = [item.name for item in fields(Rules)]
+    if name not in names:
+        closest = get_close_matches(str(name), names, 1, cutoff=0)[0]
+        raise OptionError(f"there is no rule {name!r}; the closest name is {closest}")
+    return name
+
+
+def _checked(name: str, value: Any, kind: type, *, unit: str, least: float, most: float) -> float:
+    """The value as a rule of this kind, int or float."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise OptionError(f"rule {name} is {value!r}; it must be a finite number")
+    unit = f" {unit}" if unit else ""
+    if not least <= value <= most:
+        raise OptionError(f"rule {name} is {value:g}{unit}; it must be {least:g} to {most:g}{unit}")
+    if kind is int and value != int(value):
+        raise OptionError(f"rule {name} is {value:g}{unit}; it must be a whole number")
+    return kind(value)
+
+
+def _pairs(texts: Iterable[str]) -> Iterable[tuple[str, float]]:
+    for text in (part for whole in texts for part in whole.split(",")):
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise OptionError(f"rule {text!r} is not of the form NAME=VALUE; write it as coast_px=6")
+        try:
+            yield _known(name), float(value)
+        except ValueError:
+            raise OptionError(f"rule {name} is {value!r}; it must be a finite number") from None
+
+
+DEFAULTS = Rules()
