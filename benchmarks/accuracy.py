@@ -80,7 +80,7 @@ def _wide_rows() -> list[Case]:
     return [
         (f"R = {radius}, contrast {contrast}{', polarity dropped' if blind else ''}",
          lambda seed, r=radius, c=contrast: _wide(seed, r, c), WIDE, radius,
-         (lambda recording: recording.with_polarity("merge")) if blind else _same)
+         (lambda recording: recording.with_polarity("drop")) if blind else _same)
         for radius in (4, 8, 12) for contrast in (1, 3, 10) for blind in (False, True)
     ]  # fmt: skip
 

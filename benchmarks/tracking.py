@@ -16,7 +16,7 @@ from time import perf_counter
 import numpy as np
 
 from benchmarks.mot import Floats, Paired, pair, travelled
-from velocell.cli.values import sought
+from velocell.cli.options import sought
 from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
 from velocell.pipeline import detect

@@ -236,7 +236,7 @@ def prepare(folder: Path) -> None:
     recording, truth = simulate(notebook_scene())
     for suffix in (".npz", ".raw", ".csv"):
         WRITERS[suffix]([recording], folder / f"recording{suffix}")
-    counts = torch.from_numpy(recording.with_polarity("merge").to_dense())
+    counts = torch.from_numpy(recording.with_polarity("drop").to_dense())
     torch.save(counts.to_sparse(), folder / "2404_circle.dat")
     truth.write(folder / "truth.csv")
     truth.write(folder / "labels.csv")

@@ -34,7 +34,7 @@ def scored(radius: float, contrast: float, seed: int, *, polarity: bool, noise_h
     )  # fmt: skip
     recording, truth = simulate(scene)
     if not polarity:
-        recording = recording.with_polarity("merge")
+        recording = recording.with_polarity("drop")
     found = detect(recording, OCTAVES, radius)
     return evaluate(found.tracks, truth, OCTAVES, spikes=found.spikes)
 
@@ -105,7 +105,7 @@ OTHER: dict[str, Callable[[int], Scene]] = {
 
 def rows_of(scene: Scene, *, polarity: bool) -> int:
     recording = simulate(scene)[0]
-    return len(detect(recording if polarity else recording.with_polarity("merge"), EDGES, 5.0).tracks)
+    return len(detect(recording if polarity else recording.with_polarity("drop"), EDGES, 5.0).tracks)
 
 
 @pytest.mark.parametrize("polarity", [True, False])
@@ -140,7 +140,7 @@ def test_flicker_gives_almost_no_rows():
     rows = []
     for seed in range(9_610, 9_613):
         recording = flickering(seed)
-        for seen in (recording, recording.with_polarity("merge")):
+        for seen in (recording, recording.with_polarity("drop")):
             rows.append(len(detect(seen, EDGES, 5.0).tracks))
     # Eight patches of 5 to 60 Hz in each, 119 instants; most tables are empty.
     assert np.median(rows) <= 2, rows

@@ -1,7 +1,7 @@
-"""Import paths of before there were packages: they still work, and a DeprecationWarning names the new one.
+"""Import paths of before there were packages: they still work, with a DeprecationWarning that names the new one.
 
 A stand-in for each old module waits in `sys.modules`. An import hook would not do: for `velocell.calibrate`,
-`velocell.detect` and `velocell.evaluate` Python would put the module it found in the place of the function of that name.
+`velocell.detect` and `velocell.evaluate` Python would put the module that it found in place of the function.
 """
 
 from __future__ import annotations

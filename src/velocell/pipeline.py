@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from velocell.calibration.measure import networks_for
+from velocell.calibration.measure import network_for, networks_for
+from velocell.calibration.search import Search
 from velocell.data.bands import Bands
 from velocell.data.recording import Polarity, Recording
 from velocell.data.spikes import Spikes
-from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
-from velocell.errors import OptionError, RecordingError
+from velocell.errors import RecordingError
 from velocell.network import Network
 from velocell.network.origin import of_detection
 from velocell.network.template import Template
-from velocell.tracking.detection import Detection
-from velocell.tracking.detector import as_networks
-from velocell.tracking.online import EVERY_US, follow
+from velocell.tracking.detection import Detection, detection
+from velocell.tracking.online import EVERY_US
+from velocell.tracking.rules import DEFAULTS, Rules
+
+__all__ = ["Detection", "detect", "detect_shapes", "find", "network_for", "networks_for"]
 
 
 def detect(
@@ -34,6 +37,7 @@ def detect(
     template: Template | None = None,
     network: Network | Sequence[Network] | None = None,
     engine: str = "native",
+    rules: Rules = DEFAULTS,
     keep_spikes: bool = True,
     on_block: Callable[[Recording], object] | None = None,
 ) -> Detection:
@@ -44,58 +48,71 @@ def detect(
 
     Left out, `contrast` is taken from the recording. `polarity`: `merge` and `both` feed all events to
     the network, whose trail filter, where the recording has polarity, uses it to tell two edges
-    apart; `on` and `off` select; `recording.with_polarity("merge")` drops it altogether. A given
-    `network` replaces the calibration.
-    `on_block` is called with each part of the recording that is done, for a progress bar.
+    apart; `on` and `off` select; `drop` forgets it. A given `network` replaces the calibration. rules: the
+    tracker's thresholds and memories, by name. keep_spikes: hand the spikes of all layers on. on_block: called with
+    each part of the recording that is done, for a progress bar.
     Raises VelocellError for values or recordings from which nothing can follow.
     """
-    if every_us < 1:
-        raise OptionError(f"the reporting interval must be at least 1 us, got {every_us}")
-    # One input map sees both polarities; a trail filter still uses them to tell two edges apart.
-    seen = recording if polarity in ("merge", "both") else recording.with_polarity(polarity)
-    if not len(seen):
-        raise RecordingError(f"{recording.source or 'the recording'} has no events; there is nothing to detect in it")
-    too_sparse = False
-    if network is None:
-        if bands is None:
-            raise OptionError("detection needs speed bands or a network; give --bands or --network")
-        network = networks_for(seen, bands, radius, contrast=contrast, dt_us=dt_us, template=template, engine=engine)
-        too_sparse = network[0].origin.too_sparse
-    networks = as_networks(network)
-    rows: list[dict[str, Any]] = []
-    spikes: list[Spikes] = []
-    for found, answered in follow(
-        networks, seen, every_us=every_us, template=template, engine=engine, on_block=on_block
-    ):
-        rows.append(found)
-        if keep_spikes:
-            spikes.append(answered)
-    columns = {name: np.concatenate([part.pop(name) for part in rows]) for name in COLUMNS}
-    tracks = Tracks.from_columns(columns, of_detection(recording, networks))
-    return Detection(tracks, Spikes.concatenate(spikes), networks, too_sparse)
+    search = Search.of(
+        bands,
+        radius,
+        contrast=contrast,
+        dt_us=dt_us,
+        every_us=every_us,
+        polarity=polarity,
+        template=template,
+        network=network,
+        engine=engine,
+        rules=rules,
+    )
+    return _find_one(recording, search, keep_spikes, on_block)
+
+
+def find(
+    recording: Recording,
+    search: Search,
+    *,
+    keep_spikes: bool = True,
+    on_block: Callable[[Recording], object] | None = None,
+) -> Detection:
+    """`detect` for a `Search`. Of several templates one after the other is looked for; the tracks' extra column `name`
+    says which, ids go on from one to the next, and where two are alike an object may be followed as both."""
+    found = [_find_one(recording, one, keep_spikes, on_block) for one in search.each()]
+    return _joined(recording, search.templates, found) if search.templates else found[0]
 
 
 def detect_shapes(
     recording: Recording, bands: Bands | Sequence[float], templates: Sequence[Template], **settings: Any
 ) -> Detection:
-    """Look for several shapes, one after the other; the tracks' extra column `name` tells which.
+    """`find` for several shapes in the `bands` (px/s). settings: of `detect`, by name."""
+    progress = {name: settings.pop(name) for name in ("keep_spikes", "on_block") if name in settings}
+    return find(recording, Search(Search.of(bands).bands, templates=tuple(templates), **settings), **progress)
 
-    settings: of `detect`. Ids go on from shape to shape. Where two templates are alike, an object may be
-    followed as both.
-    """
-    found = [detect(recording, bands, template=template, **settings) for template in templates]
+
+def _find_one(
+    recording: Recording, search: Search, keep_spikes: bool, on_block: Callable[[Recording], object] | None
+) -> Detection:
+    seen = search.seen(recording)
+    if not len(seen):
+        raise RecordingError(f"{recording.source or 'the recording'} has no events; there is nothing to detect in it")
+    networks = search.networks or networks_for(seen, search)
+    found = detection(search.online(networks, seen.size), seen, keep_spikes=keep_spikes, on_block=on_block)
+    tracks = replace(found.tracks, meta=of_detection(recording, networks))
+    return replace(found, tracks=tracks, too_sparse=search.measures and networks[0].origin.too_sparse)
+
+
+def _joined(recording: Recording, templates: Sequence[Template], found: Sequence[Detection]) -> Detection:
     columns = []
     first = 0
-    for template, detection in zip(templates, found, strict=True):
-        tracks = detection.tracks
-        names = np.full(len(tracks), template.name)
-        columns.append({**tracks.columns(), "id": tracks.id + first, "name": names})
-        first += int(tracks.id.max(initial=-1)) + 1
+    for template, part in zip(templates, found, strict=True):
+        names = np.full(len(part.tracks), template.name)
+        columns.append({**part.tracks.columns(), "id": part.tracks.id + first, "name": names})
+        first += int(part.tracks.id.max(initial=-1)) + 1
     joined = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
-    networks = tuple(network for detection in found for network in detection.networks)
+    networks = tuple(network for part in found for network in part.networks)
     return Detection(
         Tracks.from_columns(joined, of_detection(recording, networks)),
-        Spikes.concatenate([detection.spikes for detection in found]),
+        Spikes.concatenate([part.spikes for part in found]),
         networks,
-        any(detection.too_sparse for detection in found),
+        any(part.too_sparse for part in found),
     )

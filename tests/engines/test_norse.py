@@ -83,7 +83,7 @@ def exact(inputs: int = 1, *, trail: bool = False) -> Network:
 def test_forward_and_engine_give_what_the_reference_gives(scene, network):
     seen = scene.between(200_000, 212_000)
     if network.layers[0].in_channels == 1:
-        seen = seen.with_polarity("merge")
+        seen = seen.with_polarity("drop")
     expected = engines.run(network, seen, engine="reference")
     assert min(len(expected.of_layer(0)), len(expected.of_layer(1))) > 30
     assert engines.run(network, seen, engine="norse").same_as(expected)
@@ -94,7 +94,7 @@ def test_forward_and_engine_give_what_the_reference_gives(scene, network):
 
 def test_forward_returns_one_response_per_final_channel(scene):
     network = calibrate(BANDS, 5.0, contrast=6.0)
-    dense = torch.from_numpy(scene.with_polarity("merge").to_dense()[:80])
+    dense = torch.from_numpy(scene.with_polarity("drop").to_dense()[:80])
     module = SpikingNetwork(network)
     with torch.no_grad():
         responses = module(dense)
@@ -110,7 +110,7 @@ def test_forward_returns_one_response_per_final_channel(scene):
 
 def test_forward_starts_afresh_every_time(scene):
     network = calibrate(BANDS, 5.0, contrast=6.0)
-    dense = torch.from_numpy(scene.with_polarity("merge").to_dense()[:60])
+    dense = torch.from_numpy(scene.with_polarity("drop").to_dense()[:60])
     module = SpikingNetwork(network)
     with torch.no_grad():
         assert all(torch.equal(a, b) for a, b in zip(module(dense), module(dense), strict=True))
@@ -119,7 +119,7 @@ def test_forward_starts_afresh_every_time(scene):
 @pytest.mark.parametrize("form", [torch.Tensor.to_sparse, torch.Tensor.int, torch.Tensor.double])
 def test_frames_come_in_any_form_of_torch(scene, form):
     network = parallel_channels(circular_kernel(5.0), LIFBox([20.0, 80.0], [1.0, 4.0]), 1_000)
-    dense = torch.from_numpy(scene.with_polarity("merge").to_dense()[:40])
+    dense = torch.from_numpy(scene.with_polarity("drop").to_dense()[:40])
     module = SpikingNetwork(network)
     with torch.no_grad():
         expected, given = module(dense), module(form(dense))
@@ -148,7 +148,7 @@ def test_even_kernels_lie_where_the_reference_puts_them(sides):
 
 def test_gradients_reach_every_kernel_and_the_frames(scene):
     network = calibrate(BANDS, 5.0, contrast=6.0)
-    dense = torch.from_numpy(scene.with_polarity("merge").to_dense()[:60]).requires_grad_()
+    dense = torch.from_numpy(scene.with_polarity("drop").to_dense()[:60]).requires_grad_()
     module = SpikingNetwork(network)
     sum(response.sum() for response in module(dense)).backward()
     gradients = {name: parameter.grad for name, parameter in module.named_parameters()}

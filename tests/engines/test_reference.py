@@ -246,7 +246,7 @@ def test_off_and_on_events_are_two_input_maps():
     spikes = engines.run(network, recording, engine="reference")
     assert [(s[2], s[4]) for s in as_list(spikes)] == [(0, 1), (1, 3)], "OFF is map 0, ON is map 1"
     with pytest.raises(RecordingError, match="sees polarity but the recording has none"):
-        engines.run(network, recording.with_polarity("merge"), engine="reference")
+        engines.run(network, recording.with_polarity("drop"), engine="reference")
 
 
 def test_a_trail_filter_that_flips_needs_polarity():

@@ -1,8 +1,8 @@
 """Imports go one way, and `import velocell` loads NumPy and nothing heavier.
 
 A part of the list below imports parts that stand before it, and itself without going round in a circle;
-imports inside functions count, imports for type checking do not. There is no exception. `import_module`, which would get
-round this, stands in `engines` and in the table of moved names only.
+imports inside functions count, imports for type checking do not. There is no exception. `import_module`,
+which would get round this, stands in `engines` and in the table of moved names only.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import velocell
 SOURCE = Path(velocell.__file__).parent
 
 # From the data up. A part is a package or a module of that name.
-PARTS = (
-    "errors data formats filters network simulate results engines tracking calibration pipeline studies pictures "
-    "_moved __init__ demo live viewer cli"
-).split()
+PARTS = [
+    "errors", "data", "formats", "filters", "network", "simulate", "results", "engines", "tracking", "calibration",
+    "pipeline", "studies", "pictures", "_moved", "__init__", "demo", "live", "viewer", "cli",
+]  # fmt: skip
 BY_NAME = {"engines", "_moved"}  # may look modules up by name
 
 # Third-party modules that may be loaded by importing a module, beside NumPy and TOML.
@@ -97,11 +97,12 @@ def place_of(module: str) -> int:
 
 def wrong_ways(edges: dict[str, set[str]]) -> list[str]:
     """Imports from a part to one that stands behind it."""
+    places = {module: place_of(module) for module in edges}
     return [
         f"{module} imports {other}"
         for module, others in edges.items()
         for other in sorted(others)
-        if place_of(other) > place_of(module)
+        if places[other] > places[module]
     ]
 
 
@@ -109,8 +110,10 @@ def lookups_by_name(source: Path) -> list[str]:
     """Modules that import others by a name that nobody can follow, and may not."""
     found = []
     for name, tree in modules(source).items():
-        called = {node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "") for node in ast.walk(tree)}
-        if name.split(".")[0] not in BY_NAME and called & {"import_module", "__import__"}:
+        named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        named |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        named |= {node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
+        if name.split(".")[0] not in BY_NAME and named & {"import_module", "__import__"}:
             found.append(name)
     return found
 

@@ -56,7 +56,7 @@ def twice(*places: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 def test_parallel_channels_do_not_know_of_each_other():
-    recording = simulate(notebook_scene())[0].with_polarity("merge").between(stop_us=100_000)
+    recording = simulate(notebook_scene())[0].with_polarity("drop").between(stop_us=100_000)
     kernel, rates, thresholds = circular_kernel(5.0), [20.0, 80.0, 250.0], [1.0, 4.0, 9.0]
     together = engines.run(parallel_channels(kernel, LIFBox(rates, thresholds), DT_US), recording, engine="reference")
     for channel, (rate, threshold) in enumerate(zip(rates, thresholds, strict=True)):
@@ -143,7 +143,7 @@ def test_the_second_layer_of_a_calibration_is_a_selective_layer():
 
 def measured_truth() -> tuple[Recording, Tracks]:
     recording, truth = simulate(notebook_scene())
-    return recording.with_polarity("merge"), truth
+    return recording.with_polarity("drop"), truth
 
 
 def purity(network: Network, recording: Recording, truth: Tracks, edges: tuple[float, ...]) -> tuple[float, ...]:

@@ -32,9 +32,10 @@ from velocell.errors import TableError
 from velocell.network import Layer, Network
 from velocell.network.neurons import LIFBox
 from velocell.network.origin import Labelled
-from velocell.pipeline import detect
 from velocell.results.evaluate import evaluate
 from velocell.results.scores import Scores
+from velocell.tracking.detection import detection
+from velocell.tracking.online import Online
 
 _TRIES = 4  # corrections of the thresholds, each a pass over the labelled part
 _FEWEST_CROSSINGS = 0.05  # per edge crossing; what gives fewer is no labelled object
@@ -127,7 +128,7 @@ class _Trials:
     engine: str
 
     def of(self, network: Network, edges: Floats) -> _Trial:
-        found = detect(self.recording, network=network, engine=self.engine)
+        found = detection(Online(network, self.recording.size, engine=self.engine), self.recording)
         assert network.bands is not None
         assert network.radius_px is not None
         scores = evaluate(found.tracks, self.truth, network.bands.edges)

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from velocell.calibration.formulas import CROSSING_SHARE, calibrate, choose_dt_us
 from velocell.calibration.recipe import bank_radii, bank_recipe
+from velocell.calibration.search import Search
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
 from velocell.network import Network
 from velocell.network.origin import Spread
-from velocell.network.template import Template
-from velocell.tracking.detector import Detector
 from velocell.tracking.online import EVERY_US, respond
 
 PROBE_US = 1_000_000  # the share of edge crossings is measured on this much of the recording
@@ -38,83 +37,62 @@ def network_for(
     dt_us: int | None = None,
     engine: str = "native",
 ) -> Network:
+    """Calibrate for disks of one radius; without a contrast, measure it and the radius (`networks_for`)."""
+    return networks_for(recording, Search.of(bands, radius, contrast=contrast, dt_us=dt_us, engine=engine))[0]
+
+
+def networks_for(recording: Recording, search: Search) -> tuple[Network, ...]:
     """Calibrate; without a contrast, measure on the first second which share of the edge crossings
     arrives, and the radius, which may be stated up to a fifth wrong.
 
-    Thresholds are proportional to that share and depend on the radius, and both can be read from
-    any object that is followed. So detection and calibration take turns until they agree.
+    One network for a radius or a template; those for all sizes in a range, calibrated together. Thresholds are
+    proportional to that share and depend on the radius, and both can be read from any object that is
+    followed. So detection and calibration take turns until they agree. recording: what the search sees of it.
+    Raises CalibrationError (or NetworkError) for values from which no network follows.
     """
-    wanted = bands if isinstance(bands, Bands) else Bands(tuple(bands))
+    assert search.bands is not None  # a search without networks has them
+    bands, given = search.bands, {"dt_us": search.dt_us, "contrast": search.contrast}
+    several = search.template is not None or isinstance(search.radius, tuple)
+    if several and search.dt_us is None:
+        # All in the same ticks: what suits the narrowest ring suits the others.
+        given["dt_us"] = choose_dt_us(bands.edges[-1])
 
-    def calibrated(share: float, true_radius: float) -> tuple[Network, ...]:
-        seen = recording.p is not None
-        return (calibrate(wanted, true_radius, contrast=contrast, dt_us=dt_us, polarity=seen, crossing_share=share),)
+    def calibrated(share: float, measured_px: float) -> tuple[Network, ...]:
+        more: dict[str, Any] = {**given, "polarity": recording.p is not None, "crossing_share": share}
+        if search.template is not None:
+            return (calibrate(bands, template=search.template, **more),)
+        if isinstance(search.radius, tuple):
+            return tuple(calibrate(bands, r, recipe=bank_recipe(r), **more) for r in bank_radii(*search.radius))
+        return (calibrate(bands, measured_px, recipe=search.recipe, **more),)
 
-    (stated,) = calibrated(CROSSING_SHARE, radius)
-    stated.check_size(*recording.size)
-    if contrast is not None:
-        return stated
-    for factor in _RADIUS_FACTORS:  # the others only where the stated radius finds nothing
-        settled = _settled(calibrated, recording, engine, radius=radius * factor)
-        if settled is not None:
-            return _with(settled[0], stated_radius_px=radius)
-    return _assumed(stated)
-
-
-def networks_for(
-    recording: Recording,
-    bands: Bands | Sequence[float],
-    radius: float | tuple[float, float],
-    *,
-    contrast: float | None = None,
-    dt_us: int | None = None,
-    template: Template | None = None,
-    engine: str = "native",
-) -> tuple[Network, ...]:
-    """The network for a radius (`network_for`) or a template, or those for all sizes in a range, calibrated
-    together. Raises CalibrationError for a range that is none.
-    """
-    if template is None and not isinstance(radius, tuple):
-        return (network_for(recording, bands, radius, contrast=contrast, dt_us=dt_us, engine=engine),)
-    wanted = bands if isinstance(bands, Bands) else Bands(tuple(bands))
-    # All in the same ticks: what suits the narrowest ring suits the others.
-    dt = choose_dt_us(wanted.edges[-1]) if dt_us is None else dt_us
-
-    def calibrated(share: float, _: float) -> tuple[Network, ...]:
-        given: dict[str, Any] = {"contrast": contrast, "dt_us": dt, "polarity": recording.p is not None}
-        if not isinstance(radius, tuple):
-            return (calibrate(wanted, crossing_share=share, template=template, **given),)
-        return tuple(
-            calibrate(wanted, one, crossing_share=share, recipe=bank_recipe(one), **given)
-            for one in bank_radii(*radius)
-        )
-
-    stated = calibrated(CROSSING_SHARE, 0)
+    stated = calibrated(CROSSING_SHARE, 0.0 if isinstance(search.radius, tuple) else search.radius)
     stated[-1].check_size(*recording.size)
-    if contrast is not None:
+    if search.contrast is not None:
         return stated
-    return _settled(calibrated, recording, engine, template=template) or tuple(map(_assumed, stated))
+    if several:
+        return _settled(calibrated, recording, search, 0.0) or tuple(map(_assumed, stated))
+    for factor in _RADIUS_FACTORS:  # the others only where the stated radius finds nothing
+        settled = _settled(calibrated, recording, search, search.one_radius() * factor)
+        if settled is not None:
+            return (_with(settled[0], stated_radius_px=search.radius),)
+    return (_assumed(stated[0]),)
 
 
 def _settled(
-    calibrated: Callable[[float, float], tuple[Network, ...]],
-    recording: Recording,
-    engine: str,
-    *,
-    radius: float = 0,
-    template: Template | None = None,
+    calibrated: Callable[[float, float], tuple[Network, ...]], recording: Recording, search: Search, radius: float
 ) -> tuple[Network, ...] | None:
     """The networks that agree with what they measure themselves on the first second; None where they follow
     nothing.
 
-    calibrated: makes them from a share of edge crossings and, where one is given here, a radius.
+    calibrated: makes them from a share of edge crossings and a radius. radius: where to start, 0 where it is not
+    measured.
     """
     probe = recording.between(stop_us=recording.start_us + PROBE_US)
     share, smallest, largest = CROSSING_SHARE, radius / _RADIUS_LIMIT, radius * _RADIUS_LIMIT
     networks = None
     for _ in range(_PROBES):
         trial = calibrated(share, radius)
-        passages = _passages(trial, probe, engine, template)
+        passages = _passages(trial, probe, search)
         if not len(passages):
             break
         networks = tuple(_measured(network, passages) for network in trial)
@@ -148,12 +126,10 @@ def _with(network: Network, **origin: Any) -> Network:
     return replace(network, origin=replace(network.origin, **origin))
 
 
-def _passages(
-    network: Network | Sequence[Network], recording: Recording, engine: str, template: Template | None
-) -> NDArray[np.float64]:
-    detector = Detector(network, recording.size, EVERY_US, template)
-    for block, spikes in respond(network, recording, engine):
-        detector.step(block, spikes, block.stop_us)
-        if len(detector.passages()) >= _ENOUGH:
+def _passages(networks: Sequence[Network], recording: Recording, search: Search) -> NDArray[np.float64]:
+    online = replace(search, every_us=EVERY_US).online(networks, recording.size)
+    for block, spikes in respond(online, recording):
+        online.locate(block, spikes, block.stop_us)
+        if len(online.detector.passages()) >= _ENOUGH:
             break
-    return detector.passages()
+    return online.detector.passages()

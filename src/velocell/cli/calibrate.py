@@ -1,4 +1,4 @@
-"""`velocell info`, `simulate`, `evaluate`, `calibrate`, `export` and `demo`."""
+"""`velocell calibrate`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from velocell.cli.guard import say
 from velocell.cli.outputs import check_distinct, check_output
 from velocell.cli.progress import working
 from velocell.cli.reading import read_events
-from velocell.cli.values import sought
 from velocell.data.meta import version
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
@@ -52,38 +51,32 @@ def calibrate(
 
     from velocell.calibration.fitting import fit
     from velocell.calibration.formulas import calibrate as from_formulas
-    from velocell.calibration.measure import network_for
+    from velocell.calibration.measure import networks_for
     from velocell.cli.show import fit_table
 
-    wanted = sought(bands, band_names, radius, contrast, dt)
+    search = o.LookFor(bands, band_names, radius, None, contrast, dt, polarity=polarity, engine=engine).search()
+    assert search.bands is not None
     check_output(out, (".toml",), "a network")
     settings: dict[str, Any] = {"contrast": contrast, "dt": dt, "polarity": polarity}
     if labels is not None and recording is None:
         raise OptionError(f"the labels in {labels} need the recording that they tell about; give it with --recording")
+    given: dict[str, Any] = {"contrast": search.contrast, "dt_us": search.dt_us}
+    size_px = search.one_radius()
     if recording is None:
-        network = from_formulas(
-            wanted.bands,
-            wanted.one_radius(),
-            contrast=wanted.contrast,
-            dt_us=wanted.dt_us,
-            polarity=polarity != "merge",
-        )
+        network = from_formulas(search.bands, size_px, polarity=polarity not in ("merge", "drop"), **given)
     else:
         check_distinct([out], [recording, *([] if labels is None else [labels])])
         table = None if labels is None else Tracks.read(labels)
-        events = read_events(recording, size, frame_time)
-        # As detect does it: the trail filter uses polarity where there is any.
-        seen = events if polarity in ("merge", "both") else events.with_polarity(polarity)
+        seen = search.seen(read_events(recording, o.Part(size, frame_time)))
         with working(f"calibrating on {recording}"):
-            given: dict[str, Any] = {"contrast": wanted.contrast, "dt_us": wanted.dt_us, "engine": engine}
             if table is None:
-                network = network_for(seen, wanted.bands, wanted.one_radius(), **given)
+                (network,) = networks_for(seen, search)
             else:
-                fitted = fit(seen, table, wanted.bands, wanted.one_radius(), **given)
+                fitted = fit(seen, table, search.bands, size_px, engine=engine, **given)
                 network = fitted.network
         if table is not None:
             Console().print(fit_table(fitted.before, fitted.after))
         settings |= {"recording": str(recording)} | ({} if labels is None else {"labels": str(labels)})
     made = {"velocell": version(), "settings": settings}
     replace(network, origin=replace(network.origin, more={**network.origin.more, **made})).to_toml(out)
-    say(f"network of {len(wanted.bands)} bands, dt {network.dt_us} us, in {out}")
+    say(f"network of {len(search.bands)} bands, dt {network.dt_us} us, in {out}")

@@ -15,8 +15,9 @@ from velocell.cli.guard import say
 from velocell.cli.outputs import check_distinct, check_output
 from velocell.cli.progress import working
 from velocell.cli.reading import open_events
+from velocell.cli.spread import spread
 from velocell.data.recording import Recording
-from velocell.data.units import format_time, parse_region, parse_time_us
+from velocell.data.units import format_time, parse_region
 from velocell.errors import OptionError, RecordingError
 from velocell.filters import reshape
 from velocell.formats import Source
@@ -26,16 +27,14 @@ _EVT = {"2": formats.write_evt2, "3": formats.write_evt3}
 Step = Callable[[Recording], Recording]
 
 
+@spread
 def convert(
     file: Annotated[Path, typer.Argument(metavar="IN", help="A recording, of any format that is read.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help=f"One of {', '.join(formats.WRITERS)}.")],
+    part: o.Part,
     evt: Annotated[
         str | None, typer.Option("--evt", metavar="2|3", help="Words of a .raw file; 3 if not given.")
     ] = None,
-    size: o.Size = None,
-    frame_time: o.FrameTime = "1ms",
-    start: o.From = None,
-    stop: o.To = None,
     crop: Annotated[
         str | None, typer.Option("--crop", metavar="x,y,w,h", help="Only this region; its corner becomes pixel 0,0.")
     ] = None,
@@ -58,11 +57,8 @@ def convert(
         if out.suffix.lower() != ".raw" or evt not in _EVT:
             raise OptionError(f"--evt {evt} does not fit {out}: it is 2 or 3, for .raw files")
         write = _EVT[evt]
-    from_us = 0 if start is None else parse_time_us(start)
-    to_us = None if stop is None else parse_time_us(stop)
-    if from_us < 0 or (to_us is not None and to_us <= from_us):
-        raise OptionError("--from must not be negative and --to must be later than it")
-    work = _Work(open_events(file, size, frame_time, strict), from_us, to_us, tuple(_steps(crop, flip, downsample)))
+    from_us, to_us = part.times_us()
+    work = _Work(open_events(file, part, strict), from_us, to_us, tuple(_steps(crop, flip, downsample)))
     with working(f"writing {out}"):
         write(work.blocks(), out)
     for note in work.source.integrity.notes():

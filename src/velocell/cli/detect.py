@@ -2,114 +2,90 @@
 
 from __future__ import annotations
 
-import csv
 import shlex
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 from numpy.typing import ArrayLike
 
 from velocell import engines, filters, pipeline
+from velocell.calibration.search import Search
 from velocell.cli import options as o
+from velocell.cli.counts import write_counts
 from velocell.cli.guard import say
 from velocell.cli.outputs import TABLES, check_distinct, check_output
 from velocell.cli.progress import detection_progress, speed_text, working
-from velocell.cli.values import Sought, sought
-from velocell.data.files import replacing
+from velocell.cli.reading import read_cleaned
+from velocell.cli.spread import spread
+from velocell.data.bands import Bands
 from velocell.data.meta import version
 from velocell.data.recording import Recording
 from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
-from velocell.data.units import parse_region, parse_time_us
 from velocell.errors import OptionError
-from velocell.filters.chain import Part
-from velocell.filters.lens import Camera
-from velocell.filters.regions import read_pixels
-from velocell.results.counting import Crossing, Line, count, crossings
+from velocell.filters.chain import Cleaning
+from velocell.results.counting import Crossing, Line, crossings
 from velocell.results.plane import Plane, with_real_units
 from velocell.tracking.detection import Detection
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """What detect writes beside its table."""
+
+    video: Annotated[Path | None, o.output("--video", metavar="MP4", help="Tracks over the events: .mp4, .gif.")] = None
+    fps: Annotated[float, o.output("--fps", help="Frames per second of the video.")] = 25.0
+    slow_motion: Annotated[
+        float | None,
+        o.output("--slow-motion", metavar="N", help="Slow the video down N times; by default until it lasts 5 s."),
+    ] = None
+    spikes: Annotated[Path | None, o.output("--spikes", metavar="NPZ", help="Spikes of all layers.")] = None
+    report: Annotated[
+        Path | None,
+        o.output(
+            "--report", metavar="HTML", help="One page that holds the figures, a clip, the table and the settings."
+        ),
+    ] = None
+
+
+@spread
 def detect(
-    files: o.Files,
-    out: o.Table,
-    bands: o.BandEdges = None,
-    band_names: o.BandNames = None,
-    radius: o.Radius = None,
-    template: o.Templates = None,
-    contrast: o.Contrast = "auto",
-    dt: o.Dt = "auto",
-    network: o.NetworkFile = None,
-    polarity: o.Polarity = "merge",
-    size: o.Size = None,
-    frame_time: o.FrameTime = "1ms",
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings, of any format that is read.")],
+    out: Annotated[
+        str, o.output("--out", "-o", metavar="OUT", help="Table: .csv, .jsonl, .parquet; - is CSV on stdout.")
+    ],
+    look_for: o.LookFor,
+    part: o.Part,
+    clean: o.Clean,
+    measures: o.Measures,
+    more: Outputs,
     strict: o.Strict = False,
-    start: o.From = None,
-    stop: o.To = None,
-    roi: o.Regions = None,
-    ignore: o.Ignore = None,
-    mask_hot: o.MaskHot = True,
-    refractory: o.Refractory = None,
-    denoise: o.Denoise = None,
-    camera: o.CameraFile = None,
-    px_per_mm: o.PxPerMm = None,
-    homography: o.Homography = None,
-    count_line: o.CountLines = None,
-    every: o.Every = "5ms",
-    video: o.Video = None,
-    fps: o.Fps = 25.0,
-    slow_motion: o.SlowMotion = None,
-    spikes: o.SpikeFile = None,
-    report: o.Report = None,
-    engine: o.Engine = "native",
 ) -> None:
     """Find the objects in recordings: where is each, in which band and how fast does it move?"""
     job = _Job(
         files=tuple(files),
-        wanted=sought(bands, band_names, radius, contrast, dt, network, template),
-        part=Part(
-            size=size,
-            frame_time=frame_time,
-            strict=strict,
-            from_us=None if start is None else parse_time_us(start),
-            to_us=None if stop is None else parse_time_us(stop),
-            regions=tuple(parse_region(text) for text in roi or ()),
-            ignore=np.empty((0, 2), np.int64) if ignore is None else read_pixels(ignore),
-            mask_hot=mask_hot,
-            refractory_us=None if refractory is None else parse_time_us(refractory),
-            denoise_us=None if denoise is None else parse_time_us(denoise),
-            camera=None if camera is None else Camera.read(camera),
-        ),
-        plane=_plane(px_per_mm, homography),
-        lines=tuple(Line.parse(text) for text in count_line or ()),
-        polarity=polarity,
-        every_us=parse_time_us(every),
-        engine=engine,
+        search=look_for.search(),
+        part=part,
+        strict=strict,
+        cleaning=clean.cleaning(),
+        plane=measures.plane(),
+        lines=measures.lines(),
         out=None if out == "-" else Path(out),
-        video=video,
-        fps=fps,
-        slow_motion=slow_motion,
-        spikes=spikes,
-        report=report,
+        more=more,
     )
     job.check()
     found = [_detect_one(job, file) for file in job.files]
     _write_table(job, [tracks for tracks, _ in found])
     if job.counts is not None:
-        _write_counts(job, job.counts, [crossed for _, crossed in found])
-
-
-def _plane(px_per_mm: float | None, homography: Path | None) -> Plane | None:
-    if px_per_mm is not None and homography is not None:
-        raise OptionError("--px-per-mm and --homography both tell the scale; give one of them")
-    if px_per_mm is not None:
-        return Plane.of_scale(px_per_mm)
-    return None if homography is None else Plane.read(homography)
+        crossed = [crossed for _, crossed in found]
+        named = [file if len(job.files) > 1 else None for file in job.files]
+        write_counts(job.counts, list(zip(named, crossed, strict=True)), job.lines, job.bands.names)
+        say(f"{sum(map(len, crossed))} crossings in {job.counts}")
 
 
 @dataclass(frozen=True)
@@ -117,41 +93,38 @@ class _Job:
     """The whole command, in values."""
 
     files: tuple[Path, ...]
-    wanted: Sought
-    part: Part
+    search: Search
+    part: o.Part
+    strict: bool
+    cleaning: Cleaning
     plane: Plane | None
     lines: tuple[Line, ...]
-    polarity: o.PolarityChoice
-    every_us: int
-    engine: str
     out: Path | None
-    video: Path | None
-    fps: float
-    slow_motion: float | None
-    spikes: Path | None
-    report: Path | None
+    more: Outputs
 
     def check(self) -> None:
         """Raise VelocellError for what is wrong, before any work."""
-        engines.load(self.engine)
-        from_us, to_us = self.part.from_us or 0, self.part.to_us
-        if from_us < 0 or (to_us is not None and to_us <= from_us):
-            raise OptionError("--from must not be negative and --to must be later than it")
-        if self.every_us < 1:
-            raise OptionError("--every must be at least 1us")
+        engines.load(self.search.engine)
+        self.part.times_us()
+        more = self.more
         outputs = (
             (self.out, TABLES, "tracks"),
-            (self.video, (".mp4", ".gif"), "a video"),
-            (self.spikes, (".npz",), "spikes"),
-            (self.report, (".html",), "a report"),
+            (more.video, (".mp4", ".gif"), "a video"),
+            (more.spikes, (".npz",), "spikes"),
+            (more.report, (".html",), "a report"),
             (self.counts, (".csv",), "counts"),
         )
         for path, suffixes, what in outputs:
             if path is not None:
                 check_output(path, suffixes, what)
         check_distinct([path for path, _, _ in outputs if path is not None], self.files)
-        if len(self.files) > 1 and (self.video or self.spikes or self.report):
+        if len(self.files) > 1 and (more.video or more.spikes or more.report):
             raise OptionError("--video, --spikes and --report are for one recording; run the files one by one")
+
+    @property
+    def bands(self) -> Bands:
+        assert self.search.bands is not None  # the options bring them, or the network
+        return self.search.bands
 
     @property
     def counts(self) -> Path | None:
@@ -160,21 +133,19 @@ class _Job:
 
     def settings(self) -> dict[str, Any]:
         """What the command was told, for the results' side."""
-        wanted = self.wanted
+        look_for, (from_us, to_us) = self.search.to_dict(), self.part.times_us()
+        engine = look_for.pop("engine")
         return {
-            **(
-                {"templates": [item.name for item in wanted.templates]}
-                if wanted.templates
-                else {"radius_px": wanted.radius}
-            ),
-            "contrast": "auto" if wanted.contrast is None else wanted.contrast,
-            "dt_us": "auto" if wanted.dt_us is None else wanted.dt_us,
-            "every_us": self.every_us,
-            "polarity": self.polarity,
-            **self.part.settings(),
+            **look_for,
+            "size": self.part.size,
+            "frame_time": self.part.frame_time,
+            "strict": self.strict,
+            "from_us": None if self.part.start is None else from_us,
+            "to_us": to_us,
+            **self.cleaning.to_dict(),
             "homography": None if self.plane is None else self.plane.homography.tolist(),
             "count_lines": [str(line) for line in self.lines],
-            "engine": self.engine,
+            "engine": engine,
         }
 
 
@@ -184,50 +155,38 @@ def _detect_one(job: _Job, file: Path) -> tuple[Tracks, list[Crossing]]:
     from velocell.pictures.video.clip import automatic_slow_motion, write_overlay
     from velocell.pictures.video.overlay import overlay_length
 
-    recording = job.part.read(file)
-    wanted = job.wanted
+    more, bands = job.more, job.bands
+    recording = read_cleaned(file, job.part, job.cleaning, job.strict)
     for line in job.lines:
         line.check(recording.size)
-    slower = job.slow_motion
-    if slower is None:
-        slower = automatic_slow_motion(recording)
-    overlay_length(recording, fps=job.fps, slow_motion=slower)  # a wrong value is told before the work
+    slower = automatic_slow_motion(recording) if more.slow_motion is None else more.slow_motion
+    overlay_length(recording, fps=more.fps, slow_motion=slower)  # a wrong value is told before the work
     started = time.perf_counter()
     with detection_progress(recording) as on_block:
-        settings: dict[str, Any] = {
-            "contrast": wanted.contrast,
-            "dt_us": wanted.dt_us,
-            "every_us": job.every_us,
-            "polarity": job.polarity,
-            "engine": job.engine,
-            "keep_spikes": any((job.video, job.spikes, job.report)),
-            "on_block": on_block,
-        }
-        if wanted.templates:
-            detection = pipeline.detect_shapes(recording, wanted.bands, wanted.templates, **settings)
-        else:
-            detection = pipeline.detect(recording, wanted.bands, wanted.radius, network=wanted.network, **settings)
+        keep_spikes = any((more.video, more.spikes, more.report))
+        found = pipeline.find(recording, job.search, keep_spikes=keep_spikes, on_block=on_block)
     seconds = time.perf_counter() - started
-    tracks = detection.tracks
+    tracks = found.tracks
     if job.plane is not None:
         tracks = with_real_units(tracks, job.plane, recording.size)
-    if job.spikes is not None:
-        detection.spikes.to_npz(job.spikes)
-    if job.video is not None:
-        with working(f"writing {job.video}"):
-            names = wanted.bands.names
-            answers = detection.spikes
-            write_overlay(job.video, recording, tracks, answers, band_names=names, fps=job.fps, slow_motion=slower)
-    if job.report is not None:
-        _write_report(job, job.report, replace(detection, tracks=tracks), recording)
+    if more.spikes is not None:
+        found.spikes.to_npz(more.spikes)
+    if more.video is not None:
+        with working(f"writing {more.video}"):
+            names = bands.names
+            write_overlay(
+                more.video, recording, tracks, found.spikes, band_names=names, fps=more.fps, slow_motion=slower
+            )
+    if more.report is not None:
+        _write_report(job, more.report, replace(found, tracks=tracks), recording)
     for note in recording.notes[1:]:
         say(f"note: {file}: {note}")
-    _warn(file, recording, detection)
+    _warn(file, recording, found)
     speed = speed_text(len(recording), recording.duration_us, seconds)
-    say(f"{file}: {found_text(tracks, wanted.bands)}; {speed}")
+    say(f"{file}: {found_text(tracks, bands)}; {speed}")
     crossed = crossings(tracks, job.lines)
     for number, line in enumerate(job.lines):
-        say(f"{file}: line {line}: {crossed_text(crossed, number, wanted.bands)}")
+        say(f"{file}: line {line}: {crossed_text(crossed, number, bands)}")
     return tracks, crossed
 
 
@@ -278,23 +237,9 @@ def _write_report(job: _Job, path: Path, detection: Detection, recording: Record
             detection,
             recording,
             settings=job.settings(),
-            command=shlex.join(["velocell", *sys.argv[1:]]),
-            fps=job.fps,
-            slow_motion=job.slow_motion,
-            curves=not job.wanted.templates,
+            command=shlex.join(o.given_words()),
+            fps=job.more.fps,
+            slow_motion=job.more.slow_motion,
+            curves=not job.search.templates,
         )
     say(f"report in {path}")
-
-
-def _write_counts(job: _Job, path: Path, found: Sequence[list[Crossing]]) -> None:
-    """One row per line, direction and band; of several recordings, one set of rows for each."""
-    rows = [
-        {**({"file": str(file)} if len(job.files) > 1 else {}), **row}
-        for file, crossed in zip(job.files, found, strict=True)
-        for row in count(crossed, job.lines, job.wanted.bands.names)
-    ]
-    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.DictWriter(handle, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    say(f"{sum(map(len, found))} crossings in {path}")

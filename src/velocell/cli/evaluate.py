@@ -9,10 +9,9 @@ import numpy as np
 import typer
 
 from velocell.cli.info import Json
-from velocell.data.bands import Bands
+from velocell.cli.values import bands_of
 from velocell.data.spikes import Spikes
 from velocell.data.tracks import Tracks
-from velocell.data.units import parse_numbers
 from velocell.errors import TableError
 
 Edges = Annotated[str, typer.Option("--bands", metavar="EDGES", help="Edges in px/s, such as 16,62,177,500.")]
@@ -30,7 +29,7 @@ def evaluate(
     """Compare a table of tracks with the truth."""
     from velocell.results.evaluate import evaluate as compare
 
-    wanted = Bands(parse_numbers(bands, "--bands"))
+    wanted = bands_of(bands)
     table = Tracks.read(tracks)
     if np.unique(table.extra.get("file", [])).size > 1:
         raise TableError(f"{tracks} holds the objects of several files; detect and evaluate them one by one")

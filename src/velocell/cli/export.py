@@ -9,7 +9,7 @@ import typer
 
 from velocell.cli.guard import say
 from velocell.cli.outputs import check_distinct, check_output
-from velocell.data import meta as provenance
+from velocell.data.meta import version
 from velocell.data.tracks import Tracks
 from velocell.data.units import parse_size
 from velocell.errors import TableError
@@ -33,13 +33,13 @@ def export(
 
     check_output(out, exports.SUFFIXES, "an export")
     check_distinct([out], [tracks])
-    table, version = Tracks.read(tracks), provenance.version()
+    table = Tracks.read(tracks)
     wanted = None if size is None else parse_size(size)
     try:
         if out.suffix.lower() == ".txt":
-            cut = exports.write_mot(out, table, fps=fps, velocell=version)
+            cut = exports.write_mot(out, table, fps=fps, velocell=version())
         else:
-            cut = exports.write_coco(out, table, size=wanted, fps=fps, velocell=version)
+            cut = exports.write_coco(out, table, size=wanted, fps=fps, velocell=version())
     except TableError as error:
         raise TableError(f"{tracks}: {error}") from None
     say(

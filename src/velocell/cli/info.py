@@ -26,7 +26,7 @@ def info(
     from velocell.studies.summary import summarise
 
     with working(f"reading {file}"):
-        summary = summarise(open_events(file, size, frame_time, strict))
+        summary = summarise(open_events(file, o.Part(size, frame_time), strict))
     if as_json:
         print(json.dumps(summary.to_dict(), indent=2))
         return

@@ -1,110 +1,79 @@
-"""The options of detect and calibrate: names and help, grouped as the help shows them."""
+"""The options that commands share: names and help, grouped as the help shows them, and what they mean.
+
+An option of detect, live and view is a field of one of the dataclasses here, and its line in the method that makes
+a value of them; `spread` puts the fields into each command.
+"""
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import typer
 
+from velocell.calibration.search import Search
+from velocell.cli.values import bands_of, network_of, number_of, radius_of
+from velocell.data.units import parse_region, parse_size, parse_time_us
 from velocell.engines import ENGINES
+from velocell.errors import OptionError
+from velocell.filters.chain import Cleaning
+from velocell.filters.lens import Camera
+from velocell.filters.regions import read_pixels
+from velocell.network.template import Template
+from velocell.results.counting import Line
+from velocell.results.plane import Plane
+from velocell.tracking.rules import Rules
 
-# The same as recording.Polarity; written out, since the help lists the choices.
-PolarityChoice = Literal["both", "on", "off", "merge"]
+# The same as data.recording.Polarity; written out, since the help lists the choices.
+PolarityChoice = Literal["both", "on", "off", "merge", "drop"]
+POLARITY_HELP = (
+    "Events to use: merge and both are all of them, and the trail filter uses their polarity; on and off are those "
+    "alone; drop is all of them without polarity."
+)
 
 
-def _sought(*names: str, **more: Any) -> Any:
+def sought(*names: str, **more: Any) -> Any:
+    """An option in the panel of what to look for."""
     return typer.Option(*names, rich_help_panel="What to look for", **more)
 
 
-def _part(*names: str, **more: Any) -> Any:
+def part(*names: str, **more: Any) -> Any:
+    """An option in the panel of the recording."""
     return typer.Option(*names, rich_help_panel="The recording", **more)
 
 
-def _output(*names: str, **more: Any) -> Any:
+def output(*names: str, **more: Any) -> Any:
+    """An option in the panel of the output."""
     return typer.Option(*names, rich_help_panel="Output", **more)
 
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings, of any format that is read.")]
-
-BandEdges = Annotated[
+Edges = Annotated[
     str | None,
-    _sought("--bands", metavar="EDGES", help="In px/s: 16,62,177,500 makes three bands, the slowest is band 0."),
+    sought("--bands", metavar="EDGES", help="In px/s: 16,62,177,500 makes three bands, the slowest is band 0."),
 ]
-BandNames = Annotated[str | None, _sought("--band-names", metavar="NAMES", help="Such as slow,medium,fast.")]
+BandNames = Annotated[str | None, sought("--band-names", metavar="NAMES", help="Such as slow,medium,fast.")]
 Radius = Annotated[
-    str | None, _sought("--radius", metavar="PX", help="Radius of the disks in px, or a range 3:15; 5 if not given.")
-]
-Templates = Annotated[
-    list[Path] | None,
-    _sought("--template", metavar="FILE", help="Picture of another shape to find; again for a second one."),
+    str | None, sought("--radius", metavar="PX", help="Radius of the disks in px, or a range 3:15; 5 if not given.")
 ]
 Contrast = Annotated[
     str,
-    _sought("--contrast", metavar="N", help="Events per pixel and edge crossing; auto leaves it to the recording."),
+    sought("--contrast", metavar="N", help="Events per pixel and edge crossing; auto leaves it to the recording."),
 ]
-Dt = Annotated[str, _sought("--dt", metavar="TIME", help="Tick, such as 1ms; auto follows the bands.")]
-NetworkFile = Annotated[
-    Path | None,
-    _sought("--network", metavar="TOML", help="A network from velocell calibrate, instead of calibrating."),
-]
-
-Polarity = Annotated[PolarityChoice, _part("--polarity", help="Events to use; merge and both are all of them.")]
-Size = Annotated[str | None, _part("--size", metavar="WxH", help="Sensor size in px, where the file does not say.")]
-FrameTime = Annotated[str, _part("--frame-time", metavar="TIME", help="Period of the frames in a tensor file.")]
+Dt = Annotated[str, sought("--dt", metavar="TIME", help="Tick, such as 1ms; auto follows the bands.")]
+Polarity = Annotated[PolarityChoice, part("--polarity", help=POLARITY_HELP)]
+Size = Annotated[str | None, part("--size", metavar="WxH", help="Sensor size in px, where the file does not say.")]
+FrameTime = Annotated[str, part("--frame-time", metavar="TIME", help="Period of the frames in a tensor file.")]
 Strict = Annotated[
-    bool, _part("--strict", help="Refuse a damaged recording, instead of repairing what is certain and saying so.")
+    bool, part("--strict", help="Refuse a damaged recording, instead of repairing what is certain and saying so.")
 ]
-From = Annotated[str | None, _part("--from", metavar="TIME", help="Skip this much of the recording.")]
+From = Annotated[str | None, part("--from", metavar="TIME", help="Skip this much of the recording.")]
 To = Annotated[
     str | None,
-    _part("--to", metavar="TIME", help="Stop this long after the recording's start. Rows keep the file's times."),
+    part("--to", metavar="TIME", help="Stop this long after the recording's start. Rows keep the file's times."),
 ]
-Regions = Annotated[
-    list[str] | None, _part("--roi", metavar="x,y,w,h", help="Only events in this region (px); can be repeated.")
-]
-Ignore = Annotated[Path | None, _part("--ignore", metavar="CSV", help="Drop the events of these pixels, x,y per line.")]
-MaskHot = Annotated[
-    bool, _part("--mask-hot/--no-mask-hot", help="Drop the events of hot pixels, as velocell info counts them.")
-]
-Refractory = Annotated[
-    str | None, _part("--refractory", metavar="TIME", help="Drop events this soon after one at the same pixel.")
-]
-Denoise = Annotated[
-    str | None, _part("--denoise", metavar="TIME", help="Keep only events this soon after one at a pixel beside.")
-]
-
-CameraFile = Annotated[
-    Path | None,
-    _part("--camera", metavar="FILE", help="Correct the lens: an OpenCV camera file, .yml, .json or .xml."),
-]
-
-PxPerMm = Annotated[
-    float | None,
-    _output("--px-per-mm", metavar="N", help="Add x_mm, y_mm, speed_mm_s, for a camera that looks straight at it."),
-]
-Homography = Annotated[
-    Path | None,
-    _output("--homography", metavar="FILE", help="The same by a 3x3 matrix from px to mm: .json, .toml, .csv, .npy."),
-]
-CountLines = Annotated[
-    list[str] | None,
-    _output("--count-line", metavar="x0,y0,x1,y1", help="Count who crosses, in OUT.counts.csv; can be repeated."),
-]
-Table = Annotated[str, _output("--out", "-o", metavar="OUT", help="Table: .csv, .jsonl, .parquet; - is CSV on stdout.")]
-Every = Annotated[str, _output("--every", metavar="TIME", help="Reporting interval.")]
-Video = Annotated[Path | None, _output("--video", metavar="MP4", help="Tracks over the events: .mp4, .gif.")]
-Fps = Annotated[float, _output("--fps", help="Frames per second of the video.")]
-SlowMotion = Annotated[
-    float | None,
-    _output("--slow-motion", metavar="N", help="Slow the video down N times; by default until it lasts 5 s."),
-]
-Report = Annotated[
-    Path | None,
-    _output("--report", metavar="HTML", help="One page that holds the figures, a clip, the table and the settings."),
-]
-SpikeFile = Annotated[Path | None, _output("--spikes", metavar="NPZ", help="Spikes of all layers.")]
-
 Engine = Annotated[
     str,
     typer.Option(
@@ -114,3 +83,168 @@ Engine = Annotated[
         autocompletion=lambda: list(ENGINES),
     ),
 ]
+
+
+@dataclass(frozen=True)
+class LookFor:
+    """What to look for, and how."""
+
+    bands: Edges = None
+    band_names: BandNames = None
+    radius: Radius = None
+    template: Annotated[
+        list[Path] | None,
+        sought("--template", metavar="FILE", help="Picture of another shape to find; again for a second one."),
+    ] = None
+    contrast: Contrast = "auto"
+    dt: Dt = "auto"
+    network: Annotated[
+        Path | None,
+        sought("--network", metavar="TOML", help="A network from velocell calibrate, instead of calibrating."),
+    ] = None
+    rule: Annotated[
+        list[str] | None,
+        sought("--rule", metavar="NAME=VALUE", help="Another value for a rule of the tracker; can be repeated."),
+    ] = None
+    polarity: Polarity = "merge"
+    every: Annotated[str, output("--every", metavar="TIME", help="Reporting interval.")] = "5ms"
+    engine: Engine = "native"
+
+    def search(self) -> Search:
+        """Raises VelocellError."""
+        every_us = parse_time_us(self.every)
+        if every_us < 1:
+            raise OptionError("--every must be at least 1us")
+        how: dict[str, Any] = {
+            "polarity": self.polarity,
+            "every_us": every_us,
+            "engine": self.engine,
+            "rules": Rules.parse(self.rule or ()),
+        }
+        if self.template and self.radius is not None:
+            raise OptionError("--template brings its own size; drop --radius")
+        if self.network is not None:
+            self._check_network_alone(self.network)
+            network = network_of(self.network)
+            assert network.radius_px is not None
+            return Search(network.bands, network.radius_px, dt_us=network.dt_us, networks=(network,), **how)
+        if self.bands is None:
+            raise OptionError(
+                "detection needs speed bands or a network; give --bands 16,62,177,500 or --network net.toml"
+            )
+        return Search(
+            bands_of(self.bands, self.band_names),
+            radius_of(self.radius or "5"),
+            contrast=None if self.contrast == "auto" else number_of(self.contrast, "--contrast", " or auto"),
+            dt_us=None if self.dt == "auto" else parse_time_us(self.dt),
+            templates=tuple(Template.read(path) for path in self.template or ()),
+            **how,
+        )
+
+    def _check_network_alone(self, network: Path) -> None:
+        given = {"--bands": self.bands, "--band-names": self.band_names, "--radius": self.radius}
+        given["--template"] = ", ".join(map(str, self.template)) if self.template else None
+        given |= {name: text for name, text in (("--dt", self.dt), ("--contrast", self.contrast)) if text != "auto"}
+        extra = [name for name, text in given.items() if text is not None]
+        if extra:
+            raise OptionError(f"{network} already says what {' and '.join(extra)} would; drop either")
+
+
+@dataclass(frozen=True)
+class Part:
+    """How to read a recording, and which part of it."""
+
+    size: Size = None
+    frame_time: FrameTime = "1ms"
+    start: From = None
+    stop: To = None
+
+    @property
+    def sensor(self) -> tuple[int, int] | None:
+        return None if self.size is None else parse_size(self.size)
+
+    @property
+    def frame_time_us(self) -> int:
+        return parse_time_us(self.frame_time)
+
+    def times_us(self) -> tuple[int, int | None]:
+        """From and to, from the recording's start; to is None for its end. Raises OptionError."""
+        from_us = 0 if self.start is None else parse_time_us(self.start)
+        to_us = None if self.stop is None else parse_time_us(self.stop)
+        if from_us < 0 or (to_us is not None and to_us <= from_us):
+            raise OptionError("--from must not be negative and --to must be later than it")
+        return from_us, to_us
+
+
+@dataclass(frozen=True)
+class Clean:
+    """What is taken out before anything looks."""
+
+    roi: Annotated[
+        list[str] | None,
+        part("--roi", metavar="x,y,w,h", help="Only events in this region (px); can be repeated."),
+    ] = None
+    ignore: Annotated[
+        Path | None, part("--ignore", metavar="CSV", help="Drop the events of these pixels, x,y per line.")
+    ] = None
+    mask_hot: Annotated[
+        bool, part("--mask-hot/--no-mask-hot", help="Drop the events of hot pixels, as velocell info counts them.")
+    ] = True
+    refractory: Annotated[
+        str | None, part("--refractory", metavar="TIME", help="Drop events this soon after one at the same pixel.")
+    ] = None
+    denoise: Annotated[
+        str | None, part("--denoise", metavar="TIME", help="Keep only events this soon after one at a pixel beside.")
+    ] = None
+    camera: Annotated[
+        Path | None,
+        part("--camera", metavar="FILE", help="Correct the lens: an OpenCV camera file, .yml, .json or .xml."),
+    ] = None
+
+    def cleaning(self) -> Cleaning:
+        """Raises VelocellError."""
+        return Cleaning(
+            ignore=np.empty((0, 2), np.int64) if self.ignore is None else read_pixels(self.ignore),
+            mask_hot=self.mask_hot,
+            refractory_us=None if self.refractory is None else parse_time_us(self.refractory),
+            denoise_us=None if self.denoise is None else parse_time_us(self.denoise),
+            camera=None if self.camera is None else Camera.read(self.camera),
+            regions=tuple(parse_region(text) for text in self.roi or ()),
+        )
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is made of the rows: real units, and who crosses a line."""
+
+    px_per_mm: Annotated[
+        float | None,
+        output("--px-per-mm", metavar="N", help="Add x_mm, y_mm, speed_mm_s, for a camera that looks straight at it."),
+    ] = None
+    homography: Annotated[
+        Path | None,
+        output(
+            "--homography", metavar="FILE", help="The same by a 3x3 matrix from px to mm: .json, .toml, .csv, .npy."
+        ),
+    ] = None
+    count_line: Annotated[
+        list[str] | None,
+        output("--count-line", metavar="x0,y0,x1,y1", help="Count who crosses, in OUT.counts.csv; can be repeated."),
+    ] = None
+
+    def plane(self) -> Plane | None:
+        """Raises OptionError."""
+        if self.px_per_mm is not None and self.homography is not None:
+            raise OptionError("--px-per-mm and --homography both tell the scale; give one of them")
+        if self.px_per_mm is not None:
+            return Plane.of_scale(self.px_per_mm)
+        return None if self.homography is None else Plane.read(self.homography)
+
+    def lines(self) -> tuple[Line, ...]:
+        """Raises OptionError."""
+        return tuple(Line.parse(text) for text in self.count_line or ())
+
+
+def given_words() -> list[str]:
+    """The command as it was typed."""
+    return ["velocell", *sys.argv[1:]]

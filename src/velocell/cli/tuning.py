@@ -32,18 +32,29 @@ def tuning(
     from velocell.studies.tuning import SUFFIXES
     from velocell.studies.tuning import tuning as measure
 
-    check_output(out, SUFFIXES, "a tuning")
+    check_output(out, (".png", *SUFFIXES), "a tuning")
     check_distinct([out], [network])
+    tuned = Network.from_toml(network)
+    if contrast is None and tuned.origin.crossings is None:
+        say(
+            f"note: {network} does not state for how many events per edge crossing it is; 3 are simulated, "
+            "--contrast N changes that"
+        )
     with working(f"passing disks over {network}"):
         found = measure(
-            Network.from_toml(network),
+            tuned,
             contrast=contrast,
             noise_hz=noise,
             seed=seed,
             engine=engine,
             sensitivity=sensitivity,
         )
-    found.write(out)
+    if out.suffix.lower() == ".png":
+        from velocell.pictures.figures import plot_tuning_layers, save_figure
+
+        save_figure(plot_tuning_layers(found), out)
+    else:
+        found.write(out)
     width = max(map(len, ("as asked", "measured", *found.variants))) + 2
     print(f"{'edges (px/s)':<{max(width, 14)}}" + "  ".join(f"{name:>15}" for name in found.bands.names))
     asked = zip(found.bands.edges[:-1], found.bands.edges[1:], strict=True)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from velocell.calibration.search import Search
 from velocell.cli import options as o
 from velocell.cli.guard import say
-from velocell.cli.values import Sought, sought
-from velocell.data.units import parse_size, parse_time_us
+from velocell.cli.spread import spread
 from velocell.errors import OptionError, RecordingError, VelocellError
+from velocell.filters.chain import Cleaning
 
 if TYPE_CHECKING:
     from velocell.viewer.session import Session
@@ -29,18 +30,13 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 _EVERYWHERE = ("", "0.0.0.0", "::")
 
 
+@spread
 def view(
     file: Annotated[str, typer.Argument(metavar="FILE", help=_WHAT)],
-    bands: o.BandEdges = None,
-    band_names: o.BandNames = None,
-    radius: o.Radius = None,
-    contrast: o.Contrast = "auto",
-    dt: o.Dt = "auto",
-    network: o.NetworkFile = None,
-    polarity: o.Polarity = "merge",
-    size: o.Size = None,
-    frame_time: o.FrameTime = "1ms",
-    mask_hot: o.MaskHot = True,
+    look_for: o.LookFor,
+    part: o.Part,
+    clean: o.Clean,
+    measures: o.Measures,
     port: Annotated[
         int | None, typer.Option("--port", help="Port of the page; by default 8741, or another one if taken.")
     ] = None,
@@ -54,21 +50,19 @@ def view(
     from velocell.viewer.server import Stage, listening_socket, open_browser, require_server, serve
 
     require_server()
-    if bands is None and network is None:
-        bands = ",".join(f"{edge:g}" for edge in BANDS.edges)
-        radius = radius or f"{RADIUS_PX:g}"
-    wanted = sought(bands, band_names, radius, contrast, dt, network)
-    settings = _settings(wanted, polarity, mask_hot, network)
+    if look_for.bands is None and look_for.network is None:
+        edges = ",".join(f"{edge:g}" for edge in BANDS.edges)
+        look_for = replace(look_for, bands=edges, radius=look_for.radius or f"{RADIUS_PX:g}")
+    settings = _settings(look_for.search(), clean.cleaning(), look_for.network)
     if port is not None and not 0 <= port <= 65535:
         raise OptionError(f"--port {port} must lie between 0 and 65535")
     if file == "-":
         raise OptionError("stdin cannot be viewed; save it to a file, or send it to udp://HOST:PORT")
     if file != DEMO and not _is_live(file) and not Path(file).is_file():
         raise RecordingError(f"{file} does not exist or is not a file; check the path")
-    read_size = None if size is None else parse_size(size)
     sock = listening_socket(host, port)
     what = "Simulating three disks" if file == DEMO else f"Opening {file}"
-    stage = Stage(_opening(file, settings, read_size, parse_time_us(frame_time)), what)
+    stage = Stage(_opening(file, settings, part.sensor, part.frame_time_us), what)
     if stage.wait(_QUICK_S) and stage.failure is not None:
         sock.close()
         raise VelocellError(stage.failure)
@@ -86,18 +80,19 @@ def _is_live(file: str) -> bool:
     return re.match(r"[a-z]+:", file) is not None and not Path(file).exists()
 
 
-def _settings(wanted: Sought, polarity: o.PolarityChoice, mask_hot: bool, network_file: Path | None) -> Settings:
+def _settings(search: Search, cleaning: Cleaning, network_file: Path | None) -> Settings:
     """What the page begins with. Raises VelocellError."""
     from velocell.viewer.settings import Settings
 
+    assert search.bands is not None
     return Settings(
-        bands=wanted.bands,
-        radius=wanted.one_radius("the page looks for disks of one radius at a time"),
-        contrast=wanted.contrast,
-        dt_us=wanted.dt_us,
-        polarity=polarity,
-        mask_hot=mask_hot,
-        network=wanted.network,
+        bands=search.bands,
+        radius=search.one_radius("the page looks for disks of one radius at a time"),
+        contrast=search.contrast,
+        dt_us=search.dt_us,
+        polarity=search.polarity,
+        mask_hot=cleaning.mask_hot,
+        network=search.networks[0] if search.networks else None,
         network_file="" if network_file is None else str(network_file),
     )
 

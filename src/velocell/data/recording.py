@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from velocell.data.tracks import Tracks
     from velocell.pictures.video.clip import Clip
 
-Polarity = Literal["both", "on", "off", "merge"]
+Polarity = Literal["both", "on", "off", "merge", "drop"]
 
 MAX_SENSOR_PX = 65_536
 _DENSE_LIMIT_BYTES = 8 << 30
@@ -161,13 +162,23 @@ class Recording:
         return self.mask((self.x >= x) & (self.x < x + w) & (self.y >= y) & (self.y < y + h))
 
     def with_polarity(self, polarity: Polarity) -> Recording:
-        """`both`: unchanged. `merge`: all events, polarity dropped. `on`, `off`: only those events."""
+        """`both`: unchanged. `drop`: all events, without polarity. `on`, `off`: only those events.
+
+        `merge` is the old name of `drop`, deprecated: elsewhere it keeps polarity. Raises RecordingError for other
+        names, and where events of one polarity are asked for but the recording has none.
+        """
         if polarity == "both":
             return self
         if polarity == "merge":
+            warnings.warn(
+                "with_polarity('merge') drops polarity; say 'drop'. In detect, 'merge' keeps it for the trail filter",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+        if polarity in ("drop", "merge"):
             return replace(self, p=None)
         if polarity not in ("on", "off"):
-            raise RecordingError(f"polarity '{polarity}' is unknown; use both, on, off or merge")
+            raise RecordingError(f"polarity '{polarity}' is unknown; use both, on, off, merge or drop")
         if self.p is None:
             raise RecordingError(
                 f"polarity '{polarity}' was asked for but {self.source or 'the recording'} has none; use merge"

@@ -1,86 +1,106 @@
-"""Which part of a recording is used, and how it is cleaned before anything looks at it."""
+"""`Cleaning`: what is taken out of a recording before anything looks at it, in one order for files, streams and page.
+
+Ignored pixels go first (they could hide a hot one among their neighbours), then hot ones (they would vouch for the
+noise beside them), the refractory filter, the background-activity filter: all of the camera's own pixels. Then the lens
+is corrected, and regions are cut out of the picture that comes out.
+
+A new filter is a function or a class in a file beside this one, a field here, and its line in `_filters`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell import filters
-from velocell.cli.reading import read_events
 from velocell.data.recording import Recording
 from velocell.data.units import format_time
-from velocell.errors import RecordingError
-from velocell.filters.lens import Camera, undistort
+from velocell.filters.hot_pixels import hot_pixels, mask_pixels
+from velocell.filters.lens import Camera, Undistortion
+from velocell.filters.noise import BackgroundActivity, Refractory
 from velocell.filters.regions import Region, crop_to
 
+Step = Callable[[Recording], Recording]
 
-@dataclass(frozen=True)
-class Part:
-    """How to read a recording and which part of it to use; times from its start.
 
-    Defective pixels and the filters are of the camera's own pixels; `regions` are of the picture that
-    comes out, with the lens corrected, as are the table and the counting lines.
+def _no_pixels() -> NDArray[np.int64]:
+    return np.empty((0, 2), np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Cleaning:
+    """ignore: pixels (k, 2), rows (x, y). mask_hot: measure hot pixels and leave them out. refractory_us,
+    denoise_us: dead time and window of the filters, None for none. camera: the lens to correct. regions:
+    (x, y, w, h) in px, none for the whole picture.
     """
 
-    size: str | None
-    frame_time: str
-    strict: bool
-    from_us: int | None
-    to_us: int | None
-    regions: tuple[Region, ...]
-    ignore: NDArray[np.int64]
-    mask_hot: bool
-    refractory_us: int | None
-    denoise_us: int | None
-    camera: Camera | None
+    ignore: NDArray[np.int64] = field(default_factory=_no_pixels)
+    mask_hot: bool = True
+    refractory_us: int | None = None
+    denoise_us: int | None = None
+    camera: Camera | None = None
+    regions: tuple[Region, ...] = ()
 
-    def read(self, file: Path) -> Recording:
-        """Raises RecordingError where nothing is left."""
-        part = read_events(file, self.size, self.frame_time, self.from_us or 0, self.to_us, self.strict)
+    def check(self, recording: Recording) -> None:
+        """Raise VelocellError for pixels or regions that lie outside the sensor, before any work."""
+        nothing = recording.slice(0, 0)
+        mask_pixels(nothing, self.ignore)
         if self.regions:
-            crop_to(part.slice(0, 0), self.regions)  # wrong regions are told before the work
-        if len(part):
-            part = self.clean(part)
-            if not len(part):
-                raise RecordingError(f"the filters leave no events of {file}; use fewer, or a longer --denoise")
-        part = part if self.camera is None else undistort(part, self.camera)
-        part = crop_to(part, self.regions) if self.regions else part
-        if not len(part):
-            raise RecordingError(f"{file} has no events in that part; choose a longer time or a larger region")
-        return part
+            crop_to(nothing, self.regions)
 
-    def clean(self, recording: Recording) -> Recording:
-        """Without what the filters take out; the notes tell what each of them left."""
-        # Ignored pixels first: they could hide a hot one among their neighbours.
-        if len(self.ignore):
-            recording = _without(recording, self.ignore, "ignored")
-        if self.mask_hot and len(hot := filters.hot_pixels(recording)):
-            recording = _without(recording, hot, "hot")
-        steps: list[tuple[str, Callable[[Recording], Recording]]] = []
-        if (dead_us := self.refractory_us) is not None:
-            name = f"refractory filter of {format_time(dead_us)}"
-            steps.append((name, lambda events: filters.refractory_filter(events, dead_us)))
-        if (window_us := self.denoise_us) is not None:
-            name = f"background-activity filter of {format_time(window_us)}"
-            steps.append((name, lambda events: filters.background_activity_filter(events, window_us)))
-        for name, step in steps:
+    def apply(self, recording: Recording, hot: NDArray[np.int64] | None = None) -> Recording:
+        """A whole recording, cleaned; its notes say what each step left. hot: pixels (k, 2) known already, instead
+        of those measured here."""
+        return self.picture(self.pixels(recording, hot))
+
+    def pixels(self, recording: Recording, hot: NDArray[np.int64] | None = None) -> Recording:
+        """The first half, of the camera's own pixels: what is left by the filters."""
+        recording = self.without_ignored(recording)
+        if self.mask_hot:
+            recording = _without(recording, hot_pixels(recording) if hot is None else hot, "hot")
+        for name, step in self._filters(recording.size):
             recording = _noted(step(recording), recording, name)
         return recording
 
-    def settings(self) -> dict[str, Any]:
+    def picture(self, recording: Recording) -> Recording:
+        """The second half: lens and regions."""
+        for step in self._picture(recording.size):
+            recording = step(recording)
+        return recording
+
+    def without_ignored(self, recording: Recording) -> Recording:
+        """The first step alone: what hot pixels are measured on."""
+        return _without(recording, self.ignore, "ignored")
+
+    def stream(self, size: tuple[int, int]) -> Stream:
+        """For consecutive blocks of a sensor of (width, height)."""
+        return Stream(self, [*(step for _, step in self._filters(size)), *self._picture(size)])
+
+    @property
+    def lead_us(self) -> int:
+        """How much of the time before a part its cleaning depends on."""
+        return (self.refractory_us or 0) + (self.denoise_us or 0)
+
+    def _filters(self, size: tuple[int, int]) -> Iterator[tuple[str, Step]]:
+        """What follows after the pixels to leave out, each with its name in notes."""
+        if self.refractory_us is not None:
+            yield f"refractory filter of {format_time(self.refractory_us)}", Refractory(size, self.refractory_us)
+        if (window_us := self.denoise_us) is not None:
+            yield f"background-activity filter of {format_time(window_us)}", BackgroundActivity(size, window_us)
+
+    def _picture(self, size: tuple[int, int]) -> Iterator[Step]:
+        if self.camera is not None:
+            yield Undistortion(self.camera, size)
+        if regions := self.regions:
+            yield lambda block: crop_to(block, regions)
+
+    def to_dict(self) -> dict[str, Any]:
         """As plain values, for the results' side."""
         camera = self.camera
         return {
-            "size": self.size,
-            "frame_time": self.frame_time,
-            "strict": self.strict,
-            "from_us": self.from_us,
-            "to_us": self.to_us,
             "roi": self.regions or None,
             "ignored_pixels": len(self.ignore),
             "mask_hot": self.mask_hot,
@@ -92,8 +112,30 @@ class Part:
         }
 
 
+class Stream:
+    """Cleans consecutive blocks. hot: pixels (k, 2) that are left out from now on; hot_events: how many of theirs
+    were."""
+
+    def __init__(self, cleaning: Cleaning, steps: list[Step]) -> None:
+        self._cleaning, self._steps = cleaning, steps
+        self.hot = _no_pixels()
+        self.hot_events = 0
+
+    def __call__(self, block: Recording) -> Recording:
+        """The block's events that stay; a block must follow the one before in time."""
+        block = mask_pixels(block, self._cleaning.ignore) if len(self._cleaning.ignore) else block
+        if len(self.hot):
+            before, block = len(block), mask_pixels(block, self.hot)
+            self.hot_events += before - len(block)
+        for step in self._steps:
+            block = step(block)
+        return block
+
+
 def _without(recording: Recording, pixels: NDArray[np.int64], kind: str) -> Recording:
-    return _noted(filters.mask_pixels(recording, pixels), recording, f"without {len(pixels)} {kind} pixels")
+    if not len(pixels):
+        return recording
+    return _noted(mask_pixels(recording, pixels), recording, f"without {len(pixels)} {kind} pixels")
 
 
 def _noted(left: Recording, before: Recording, name: str) -> Recording:

@@ -151,13 +151,24 @@ def undistort(recording: Recording, camera: Camera) -> Recording:
     Positions are rounded to pixels, so two pixels may become one. Mask defective pixels first: they
     move with the rest. Raises OptionError for a camera of another sensor size.
     """
-    to = camera.table(*recording.size)[recording.y, recording.x]
-    stay = to >= 0
-    left, pixel = recording.mask(stay), to[stay]
-    lost = len(recording) - len(left)
-    note = f"lens corrected with {camera.source}: {lost} of {len(recording)} events left the sensor and are dropped"
-    x, y = (pixel % recording.width).astype(np.uint16), (pixel // recording.width).astype(np.uint16)
-    return replace(left, x=x, y=y, notes=(*recording.notes, note))
+    return Undistortion(camera, recording.size)(recording)
+
+
+class Undistortion:
+    """`undistort` for blocks of a sensor of (width, height): where each pixel goes is computed once."""
+
+    def __init__(self, camera: Camera, size: tuple[int, int]) -> None:
+        self._camera, self._table = camera, camera.table(*size)
+
+    def __call__(self, block: Recording) -> Recording:
+        to = self._table[block.y, block.x]
+        stay = to >= 0
+        left, pixel = block.mask(stay), to[stay]
+        lost = len(block) - len(left)
+        source = self._camera.source
+        note = f"lens corrected with {source}: {lost} of {len(block)} events left the sensor and are dropped"
+        x, y = (pixel % block.width).astype(np.uint16), (pixel // block.width).astype(np.uint16)
+        return replace(left, x=x, y=y, notes=(*block.notes, note))
 
 
 def _plain(name: str) -> str:

@@ -51,9 +51,9 @@ def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -
 
 
 def _decode(path: Path, atis: bool, height: int, integrity: Integrity) -> Iterator[Events]:
-    from velocell import _native  # not loaded just to show a command's help
+    from velocell._native import AtisStreamDecoder, DvsStreamDecoder  # not loaded just to show a command's help
 
-    decoder = _native.AtisStreamDecoder() if atis else _native.DvsStreamDecoder()
+    decoder = AtisStreamDecoder() if atis else DvsStreamDecoder()
     crossings = 0
     with path.open("rb", buffering=0) as handle:
         handle.seek(_HEADER_BYTES)

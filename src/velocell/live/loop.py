@@ -8,55 +8,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell import engines, filters
 from velocell.calibration.measure import PROBE_US, networks_for
-from velocell.data.bands import Bands
-from velocell.data.blocks import joined
+from velocell.calibration.search import Search
+from velocell.data.blocks import cut_at, joined
 from velocell.data.meta import version
-from velocell.data.recording import Polarity, Recording
-from velocell.data.spikes import Spikes
-from velocell.errors import OptionError
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
+from velocell.filters import hot_pixels
+from velocell.filters.chain import Cleaning
 from velocell.live.blocks import pieces
 from velocell.live.outputs import Output
 from velocell.live.sources import Replay, Source
 from velocell.network import Network
 from velocell.network.origin import of_networks
-from velocell.network.template import Template
-from velocell.tracking.detector import Detector, as_networks
-from velocell.tracking.online import BLOCK_US
+from velocell.results.counting import Gate, Line
+from velocell.results.plane import Plane, with_real_units
+from velocell.tracking.online import BLOCK_US, Online
 
 LAG_S = 0.1  # packets that waited longer mean overload
 _PROBE_EVENTS = 1 << 22
 _TOO_SPARSE = "warning: too sparse to measure contrast and radius, so both stay assumed; or give --contrast"
+_GONE_US = 1_000_000  # an object without a row for so long has left: it crosses no line any more
 
 Say = Callable[[str], object]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Settings:
-    """What to look for: a ready `network`, or bands (px/s) and radius (px), as of `pipeline.detect`.
+    """search: what to look for, with one template at most. cleaning: what is taken out before. plane: adds real units
+    to the rows. lines: objects that cross them are counted.
 
-    Without `contrast` the network assumes what is usual, until the first second has been measured. Hot pixels
-    are measured on it too, and masked from then on. template: the shape to look for, instead of disks.
+    Where the search measures contrast and radius, the network assumes what is usual until the first second has been
+    measured. Hot pixels are measured on it too, and masked from then on.
     """
 
-    bands: Bands
-    radius: float | tuple[float, float]
-    contrast: float | None = None
-    dt_us: int | None = None
-    network: Network | None = None
-    every_us: int = 5_000
-    polarity: Polarity = "merge"
-    engine: str = "native"
-    template: Template | None = None
-    mask_hot: bool = True
+    search: Search
+    cleaning: Cleaning = field(default_factory=Cleaning)
+    plane: Plane | None = None
+    lines: tuple[Line, ...] = ()
 
 
 @dataclass
@@ -84,15 +80,25 @@ class Summary:
         return "; ".join((counts, *hot, *self.notes))
 
 
-def run(source: Source, settings: Settings, output: Output, stop: Event, say: Say = print) -> Summary:
+def run(
+    source: Source,
+    settings: Settings,
+    output: Output,
+    stop: Event,
+    say: Say = print,
+    on_count: Callable[[Gate], object] | None = None,
+) -> Summary:
     """Detect in what `source` gives until it ends or `stop` is set; the output is complete then.
 
-    say: is told, in words, when the network changes. Raises VelocellError.
+    say: is told, in words, when the network changes. on_count: is called when a line was crossed, and once at the end.
+    Raises VelocellError.
     """
-    if settings.every_us < 1:
-        raise OptionError("--every must be at least 1us")
+    for line in settings.lines:
+        line.check(source.size)
+    width, height = source.size
+    settings.cleaning.check(Recording.from_arrays([], [], [], width=width, height=height))
     with ThreadPoolExecutor(max_workers=1) as thread:
-        loop = _Loop(source, settings, output, thread, say)
+        loop = _Loop(source, settings, output, thread, say, on_count)
         for block in source.blocks(stop):
             # What a sender that waits sends at once may last long; what overload leaves out is decided at once.
             for part in pieces(block, BLOCK_US) if source.waits else (block,):
@@ -103,44 +109,51 @@ def run(source: Source, settings: Settings, output: Output, stop: Event, say: Sa
 
 
 class _Loop:
-    def __init__(self, source: Source, settings: Settings, output: Output, thread: ThreadPoolExecutor, say: Say):
+    def __init__(
+        self,
+        source: Source,
+        settings: Settings,
+        output: Output,
+        thread: ThreadPoolExecutor,
+        say: Say,
+        on_count: Callable[[Gate], object] | None,
+    ):
         self._source, self._settings, self._output = source, settings, output
-        self._thread, self._say = thread, say
+        self._thread, self._say, self._on_count = thread, say, on_count
+        self._search, self._clean = settings.search, settings.cleaning.stream(source.size)
         self.summary = Summary()
         self._pending: list[Recording] = []
         self._next_us: int | None = None  # the first microsecond of the first tick not yet run
         self._newest_us = 0
         self._probe: list[Recording] | None = None
         self._measured: Future[tuple[NDArray[np.int64], tuple[Network, ...] | None]] | None = None
-        self._hot = np.empty((0, 2), np.int64)
-        self._assumed = settings.network is None and settings.contrast is None
+        self._assumed = self._search.measures
         self._first_id = 0
         self._told: dict[str, Any] | None = None
-        if isinstance(source, Replay) and (self._assumed or settings.mask_hot):
-            self._know(*source.known(PROBE_US))
-        elif settings.network is not None:
-            self._use(as_networks(settings.network))
+        self._gate = Gate(settings.lines)
+        masks = settings.cleaning.mask_hot
+        if isinstance(source, Replay) and (self._assumed or masks):
+            self._know(*source.known(PROBE_US, settings.cleaning.without_ignored))
+        elif self._search.networks:
+            self._use(self._search.networks)
         else:
             # Of no events nothing can be measured, so this is what is assumed.
             width, height = source.size
-            self._use(self._calibrated(Recording.from_arrays([], [], [], width=width, height=height)))
+            self._use(networks_for(Recording.from_arrays([], [], [], width=width, height=height), self._search))
             if self._assumed:
                 say("calibrated for the usual share of edge crossings until the first second is measured")
-        if self._assumed or (settings.mask_hot and not isinstance(source, Replay)):
+        if self._assumed or (masks and not isinstance(source, Replay)):
             self._probe = []
 
     def _know(self, hot: NDArray[np.int64], first: Recording) -> None:
         """Of a file, all that `detect` would measure on it; so both give the same rows."""
-        settings = self._settings
-        if settings.mask_hot:
-            self._hot = hot
+        if self._settings.cleaning.mask_hot:
+            self._clean.hot = hot
             self.summary.hot_pixels = len(hot)
-        if settings.network is not None:
-            self._use(as_networks(settings.network))
+        if self._search.networks:
+            self._use(self._search.networks)
             return
-        if settings.polarity in ("on", "off"):
-            first = first.with_polarity(settings.polarity)
-        networks = self._calibrated(filters.mask_pixels(first, self._hot))
+        networks = self._calibrated(first, hot)
         if networks[0].origin.too_sparse:
             self._say(_TOO_SPARSE)
         self._assumed = False
@@ -148,10 +161,8 @@ class _Loop:
 
     def feed(self, block: Recording) -> None:
         """Take a block, and run the ticks that it completes as far as a reporting instant is among them."""
-        if self._settings.polarity in ("on", "off"):
-            block = block.with_polarity(self._settings.polarity)
         newest_us = int(block.t_us[-1]) if len(block) else block.start_us
-        dt = self._networks[0].dt_us
+        dt = self._online.dt_us
         if self._next_us is None:
             if not len(block):
                 return
@@ -164,20 +175,19 @@ class _Loop:
         until_us = self._newest_us // dt * dt
         if not self._source.waits and self._source.waited_s > LAG_S:
             self._drop(until_us)
-        every = self._settings.every_us
+        every = self._search.every_us
         if until_us // every > self._next_us // every:
-            self._advance(until_us, until_us)
+            self._advance(until_us)
             self._calibrate()
 
     def finish(self) -> None:
         """Run the last ticks, also one that is cut short."""
         if self._next_us is None:
             self._write({}, 0)
-            return
-        dt = self._networks[0].dt_us
-        stop_us = max(self._source.stop_us or 0, self._newest_us + 1)
-        # The instant at which the stream stops is no part of it and gets no row.
-        self._advance(-(-stop_us // dt) * dt, stop_us - 1)
+        else:
+            self._advance(max(self._source.stop_us or 0, self._newest_us + 1), at_end=True)
+        self._gate.finish()
+        self._counted()
 
     def _drop(self, until_us: int) -> None:
         """Leave out all ticks but the one that is still open."""
@@ -187,48 +197,49 @@ class _Loop:
         before = sum(map(len, self._pending))
         self._pending = [part.mask(part.t_us >= until_us) for part in self._pending]
         self.summary.dropped_events += before - sum(map(len, self._pending))
-        self.summary.dropped_ticks += (until_us - self._next_us) // self._networks[0].dt_us
+        self.summary.dropped_ticks += (until_us - self._next_us) // self._online.dt_us
 
-    def _advance(self, until_us: int, report_us: int) -> None:
-        """Run the ticks before `until_us` and write the rows of all instants up to `report_us`."""
-        ready, self._pending = self._cut(until_us)
-        if len(self._hot):
-            before, ready = len(ready), filters.mask_pixels(ready, self._hot)
-            self.summary.hot_events += before - len(ready)
-        answers = []
-        for i, network in enumerate(self._networks):
-            self._states[i], spikes = self._engine.step(network, self._states[i], ready, until_us)
-            answers.append(spikes if network.radius_px is None else spikes.for_radius(network.radius_px))
-        spikes = answers[0] if len(answers) == 1 else Spikes.concatenate(answers)
-        self._write(self._detector.step(ready, spikes, report_us), self._first_id)
-        self._next_us = until_us
+    def _advance(self, stop_us: int, *, at_end: bool = False) -> None:
+        """Run the ticks before `stop_us`, a tick's end or the stream's, and write the rows of all instants up to it."""
+        ready, self._pending = cut_at(self._pending, stop_us)
+        cleaned = self._clean(ready)
+        self.summary.hot_events = self._clean.hot_events
+        rows, _ = self._online.step(self._search.seen(cleaned), stop_us, at_end=at_end)
+        self._write(rows, self._first_id)
+        self._next_us = stop_us
         if self._probe is not None:
             self._probe.append(ready)
 
-    def _cut(self, until_us: int) -> tuple[Recording, list[Recording]]:
-        """The waiting events before `until_us`, in order of time, and the rest."""
-        whole = joined(self._pending)
-        if (np.diff(whole.t_us) < 0).any():
-            order = np.argsort(whole.t_us, kind="stable")
-            p = None if whole.p is None else whole.p[order]
-            width, height = whole.size
-            whole = Recording.from_arrays(
-                whole.t_us[order], whole.x[order], whole.y[order], p, width=width, height=height
-            )
-        k = int(np.searchsorted(whole.t_us, until_us))
-        return whole.slice(0, k), [whole.slice(k, len(whole))]
-
     def _write(self, columns: dict[str, Any], first_id: int) -> None:
         columns = columns or {name: [] for name in ("t_us", "id", "x_px", "y_px")}
-        ids = np.asarray(columns["id"], np.int32) + first_id
-        self.summary.rows += len(ids)
-        self.summary.objects = max(self.summary.objects, int(ids.max(initial=-1)) + 1)
+        columns = {**columns, "id": np.asarray(columns["id"], np.int32) + first_id}
+        settings = self._settings
+        self.summary.rows += len(columns["id"])
+        self.summary.objects = max(self.summary.objects, int(columns["id"].max(initial=-1)) + 1)
+        if settings.plane is not None or (settings.lines and len(columns["id"])):
+            tracks = Tracks.from_columns(columns)
+            if settings.plane is not None:
+                columns = with_real_units(tracks, settings.plane, self._source.size).columns()
+            if self._gate.feed(tracks) + self._gate.finish(self._newest_us - _GONE_US):
+                self._counted()
         if self._told is None:  # once: the version alone takes a millisecond
             self._told = self._meta()
-        self._output.write({**columns, "id": ids}, self._told)
+        self._output.write(columns, self._told)
+
+    def _counted(self) -> None:
+        if self._on_count is not None:
+            self._on_count(self._gate)
 
     def _meta(self) -> dict[str, Any]:
-        settings, networks = self._settings, self._networks
+        search, settings = self._search, self._settings
+        told = search.to_dict()
+        more = {name: told[name] for name in ("rules",) if name in told}
+        cleaning = {name: value for name, value in settings.cleaning.to_dict().items() if value}
+        cleaning["mask_hot"] = settings.cleaning.mask_hot
+        if settings.plane is not None:
+            more["homography"] = settings.plane.homography.tolist()
+        if settings.lines:
+            more["count_lines"] = [str(line) for line in settings.lines]
         return {
             "velocell": version(),
             "command": "live",
@@ -236,38 +247,36 @@ class _Loop:
             "size": list(self._source.size),
             **self._source.meta,
             "settings": {
-                "every_us": settings.every_us,
-                "polarity": settings.polarity,
-                "engine": settings.engine,
+                "every_us": search.every_us,
+                "polarity": search.polarity,
+                "engine": search.engine,
                 "contrast": self._contrast_told(),
-                "template": None if settings.template is None else settings.template.name,
-                "mask_hot": settings.mask_hot,
+                "template": None if search.template is None else search.template.name,
+                **cleaning,
+                **more,
             },
-            **of_networks(networks),
+            **of_networks(self._online.networks),
         }
 
     def _contrast_told(self) -> float | str | None:
-        if self._settings.network is not None or self._settings.contrast is not None:
-            return self._settings.contrast
+        if not self._search.measures:
+            return self._search.contrast
         return "measured on the first second" + (", assumed until then" if self._assumed else "")
 
-    def _calibrated(self, recording: Recording) -> tuple[Network, ...]:
-        s = self._settings
-        return networks_for(
-            recording, s.bands, s.radius, contrast=s.contrast, dt_us=s.dt_us, template=s.template, engine=s.engine
-        )
+    def _calibrated(self, first: Recording, hot: NDArray[np.int64]) -> tuple[Network, ...]:
+        """On the first second, as it came."""
+        return networks_for(self._search.seen(self._settings.cleaning.apply(first, hot)), self._search)
 
     def _use(self, networks: Sequence[Network]) -> None:
-        self._networks = tuple(networks)
-        self._engine = engines.load(self._settings.engine)
-        self._states = [self._engine.init(network, self._source.size) for network in networks]
-        self._detector = Detector(networks, self._source.size, self._settings.every_us, self._settings.template)
+        self._online: Online = self._search.online(networks, self._source.size)
         self._first_id = self.summary.objects
 
     def _measure(self, probe: Recording) -> tuple[NDArray[np.int64], tuple[Network, ...] | None]:
         """The hot pixels, and the networks for what the others show where they are not given."""
-        hot = filters.hot_pixels(probe) if self._settings.mask_hot else self._hot
-        return hot, self._calibrated(filters.mask_pixels(probe, hot)) if self._assumed else None
+        cleaning, hot = self._settings.cleaning, self._clean.hot
+        if cleaning.mask_hot:
+            hot = hot_pixels(cleaning.without_ignored(probe))
+        return hot, self._calibrated(probe, hot) if self._assumed else None
 
     def _calibrate(self) -> None:
         """Once the first second is there, measure it; once that is done, go on with what it gives."""
@@ -279,10 +288,11 @@ class _Loop:
                 self._measured = self._thread.submit(self._measure, joined(seen))
         if self._measured is None or not (self._source.waits or self._measured.done()):
             return
-        (self._hot, networks), self._measured = self._measured.result(), None
-        self.summary.hot_pixels = len(self._hot)
-        if len(self._hot):
-            self._say(f"from {self._next_us} us on {len(self._hot)} hot pixels are masked, found in the first second")
+        (hot, networks), self._measured = self._measured.result(), None
+        self._clean.hot = hot
+        self.summary.hot_pixels = len(hot)
+        if len(hot):
+            self._say(f"from {self._next_us} us on {len(hot)} hot pixels are masked, found in the first second")
         if networks is None:
             return
         if networks[0].origin.too_sparse:

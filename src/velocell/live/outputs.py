@@ -136,7 +136,7 @@ def _earlier(path: Path) -> tuple[int, int]:
                 if not line.endswith(b"\n"):
                     break
                 row = json.loads(line)
-                if list(row) == list(COLUMNS) and number:
+                if list(row)[: len(COLUMNS)] == list(COLUMNS) and number:
                     free_id = max(free_id, int(row["id"]) + 1)
                 elif list(row) != ["meta"] or "velocell" not in row["meta"]:
                     raise refuse(f"its line {number + 1} is none that velocell live writes")

@@ -17,7 +17,7 @@ import select
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any, Protocol
@@ -65,16 +65,23 @@ def open_source(
     frame_time_us: int = 1_000,
     speed: str = "1",
     every_us: int = 5_000,
+    part_us: tuple[int, int | None] = (0, None),
 ) -> Source:
     """`replay:FILE`, `-` (stdin), `udp://`, `tcp://HOST:PORT`, `unix:PATH` or `camera:NAME`. Raises VelocellError.
 
-    speed: of a replay, a factor or `max`; a paced replay comes in blocks of `every_us`.
+    speed: of a replay, a factor or `max`; a paced replay comes in blocks of `every_us`. part_us: from and to, from the
+    start of a replayed recording; a stream has no start to count from.
     """
     scheme, colon, rest = text.partition(":")
+    if part_us != (0, None) and scheme != "replay":
+        raise OptionError(
+            f"--from and --to cut a recording, and {text} is a stream that starts when it comes; drop them, or record "
+            "it and use replay:FILE"
+        )
     if text == "-":
         return Stdin(size)
     if scheme == "replay" and colon:
-        return Replay(Path(rest), size, frame_time_us, _speed(speed), every_us)
+        return Replay(Path(rest), size, frame_time_us, _speed(speed), every_us, part_us)
     if scheme == "udp" and colon:
         return Udp(text, size)
     if scheme in ("tcp", "unix") and colon:
@@ -101,25 +108,40 @@ class Replay:
 
     waits, waited_s = True, 0.0
 
-    def __init__(self, path: Path, size: tuple[int, int] | None, frame_time_us: int, speed: float, every_us: int):
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int] | None,
+        frame_time_us: int,
+        speed: float,
+        every_us: int,
+        part_us: tuple[int, int | None] = (0, None),
+    ):
         self._file = open_recording(path, size=size, frame_time_us=frame_time_us)
+        from_us, to_us = part_us
+        self._start_us = self._file.start_us + from_us if from_us else None
+        self._stop_us = None if to_us is None else self._file.start_us + to_us
         self._speed, self._every_us = speed, every_us
         self._started: float | None = None
         self.name, self.size = f"replay:{path}", (self._file.width, self._file.height)
         self.meta: dict[str, Any] = {"time": "of the recording"}
         self.stop_us: int | None = None
 
-    def known(self, span_us: int) -> tuple[NDArray[np.int64], Recording]:
-        """Of a file all is there before it is played: its hot pixels (k, 2), and its first `span_us`."""
+    def known(self, span_us: int, prepare: Callable[[Recording], Recording]) -> tuple[NDArray[np.int64], Recording]:
+        """Of a file all is there before it is played: its hot pixels (k, 2), in blocks that were prepared for that, and
+        its first `span_us`."""
         counts = PixelCounts(*self.size)
-        for block in self._file.blocks():
-            if len(block):
+        start_us: int | None = None
+        for block in self._file.blocks(self._start_us, self._stop_us):
+            start_us = block.start_us if start_us is None else start_us
+            if len(block := prepare(block)):
                 counts.add(block)
-        start_us = self._file.start_us
-        return counts.hot(), self._file.read(start_us, start_us + span_us)
+        start_us = self._file.start_us if start_us is None else start_us
+        stop_us = start_us + span_us if self._stop_us is None else min(start_us + span_us, self._stop_us)
+        return counts.hot(), self._file.read(self._start_us, stop_us)
 
     def blocks(self, stop: Event) -> Iterator[Recording]:
-        for block in self._file.blocks():
+        for block in self._file.blocks(self._start_us, self._stop_us):
             for part in [block] if self._speed == math.inf else self._paced(block, stop):
                 if stop.is_set():
                     return
@@ -171,9 +193,9 @@ class Stdin:
         if size is None and stated is None:
             raise RecordingError("the header on stdin does not tell the sensor's size; give it with --size")
         self.size = size or stated or (0, 0)
-        from velocell import _native
+        import velocell._native as core
 
-        self._decoder = getattr(_native, decoder)()
+        self._decoder = getattr(core, decoder)()
         self._tally = prophesee_header.Tally(self._decoder, self._integrity)
         self._begin = head[offset:]
         self._base_us = header.number(prophesee_header.BASE) or 0

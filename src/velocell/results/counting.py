@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from velocell.data.arrays import Floats
 from velocell.data.tracks import Tracks
 from velocell.data.units import parse_numbers
 from velocell.errors import OptionError
+from velocell.results.objects import rows_by_object
 
 MARGIN_PX = 1.0
 DIRECTIONS = ("to_right", "to_left")
@@ -84,19 +84,117 @@ class Crossing:
 
 def crossings(tracks: Tracks, lines: Sequence[Line], margin_px: float = MARGIN_PX) -> list[Crossing]:
     """All crossings, in the order of their times. Rows without a position are left out."""
-    known = tracks.where(np.isfinite(tracks.x_px) & np.isfinite(tracks.y_px))
-    order = np.argsort(known.id, kind="stable")
-    found: list[Crossing] = []
-    for rows in np.split(order, np.flatnonzero(np.diff(known.id[order])) + 1):
-        for number, line in enumerate(lines):
-            found += _of_object(known, rows, line, number, margin_px)
+    gate = Gate(lines, margin_px)
+    found = [*gate.feed(tracks), *gate.finish()]
     return sorted(found, key=lambda crossing: (crossing.t_us, crossing.line, crossing.id))
 
 
-def count(found: Sequence[Crossing], lines: Sequence[Line], bands: Sequence[str]) -> list[dict[str, Any]]:
-    """Crossings per line, direction and band, zeros included: rows with line, x0, y0, x1, y1, direction, band, name,
-    crossings. Band -1 is outside all bands. Lines count from 0."""
-    numbers = Counter((crossing.line, crossing.direction, crossing.band) for crossing in found)
+class Gate:
+    """Lines that objects cross, fed with consecutive parts of a table. counts: crossings so far, by line, direction
+    and band."""
+
+    def __init__(self, lines: Sequence[Line], margin_px: float = MARGIN_PX) -> None:
+        self.lines = tuple(lines)
+        self.counts: Counter[tuple[int, str, int]] = Counter()
+        self._margin = margin_px
+        self._objects: dict[int, list[_Side | None]] = {}
+        self._last_us: dict[int, int] = {}
+
+    def feed(self, tracks: Tracks) -> list[Crossing]:
+        """What the rows complete, object by object."""
+        if not self.lines:
+            return []
+        known = tracks.where(np.isfinite(tracks.x_px) & np.isfinite(tracks.y_px))
+        beside = [line.beside(known.x_px, known.y_px) for line in self.lines]
+        found: list[Crossing] = []
+        for rows in rows_by_object(known):
+            id_ = int(known.id[rows[0]])
+            sides = self._objects.setdefault(id_, [None] * len(self.lines))
+            begins = id_ not in self._last_us
+            for number, (across, along) in enumerate(beside):
+                for k, row in enumerate(rows.tolist()):
+                    at = _Row(
+                        int(known.t_us[row]), float(known.x_px[row]), float(known.y_px[row]), int(known.band[row]),
+                        float(across[row]), float(along[row]),
+                    )  # fmt: skip
+                    side = sides[number]
+                    if side is None:
+                        # At both ends of a track the side of the row itself counts.
+                        if at.across and ((begins and k == 0) or abs(at.across) > self._margin):
+                            sides[number] = _Side(at)
+                    else:
+                        found += side.step(at, id_, number, sure=abs(at.across) > self._margin)
+            self._last_us[id_] = int(known.t_us[rows[-1]])
+        return self._counted(found)
+
+    def finish(self, before_us: int | None = None) -> list[Crossing]:
+        """The ends of all tracks, or of those without a row since `before_us`; they are forgotten."""
+        gone = [id_ for id_, t in self._last_us.items() if before_us is None or t < before_us]
+        found: list[Crossing] = []
+        for id_ in gone:
+            del self._last_us[id_]
+            for number, side in enumerate(self._objects.pop(id_)):
+                if side is not None:
+                    found += side.step(side.last, id_, number, sure=side.last.across != 0)
+        return self._counted(found)
+
+    def _counted(self, found: list[Crossing]) -> list[Crossing]:
+        self.counts.update((crossing.line, crossing.direction, crossing.band) for crossing in found)
+        return found
+
+
+@dataclass(frozen=True)
+class _Row:
+    t_us: int
+    x: float
+    y: float
+    band: int
+    across: float
+    along: float
+
+
+class _Side:
+    """On which side of one line an object is for certain; what it did since then."""
+
+    def __init__(self, row: _Row) -> None:
+        self._before = self.last = row  # the last row on that side, the last one of all
+        self._after: _Row | None = None  # the one behind `_before`
+
+    def step(self, row: _Row, id_: int, line: int, *, sure: bool) -> list[Crossing]:
+        """The crossing that a row completes, if it does."""
+        self.last = row
+        if np.sign(row.across) == np.sign(self._before.across):
+            self._before, self._after = row, None
+            return []
+        self._after = self._after or row
+        if not sure:
+            return []
+        a, b = self._before, self._after
+        self._before, self._after = row, None
+        share = a.across / (a.across - b.across)
+        if not 0 <= a.along + share * (b.along - a.along) <= 1:
+            return []
+        return [
+            Crossing(
+                t_us=a.t_us + share * (b.t_us - a.t_us),
+                line=line,
+                id=id_,
+                x_px=a.x + share * (b.x - a.x),
+                y_px=a.y + share * (b.y - a.y),
+                band=a.band if share < 0.5 else b.band,
+                direction=DIRECTIONS[0] if a.across < 0 else DIRECTIONS[1],
+            )
+        ]
+
+
+def count(
+    found: Sequence[Crossing] | Counter[tuple[int, str, int]], lines: Sequence[Line], bands: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Crossings, or their counts, per line, direction and band, zeros included: rows with line, x0, y0, x1, y1,
+    direction, band, name, crossings. Band -1 is outside all bands. Lines count from 0."""
+    numbers = found
+    if not isinstance(numbers, Counter):
+        numbers = Counter((crossing.line, crossing.direction, crossing.band) for crossing in numbers)
     return [
         {
             "line": number,
@@ -113,35 +211,3 @@ def count(found: Sequence[Crossing], lines: Sequence[Line], bands: Sequence[str]
         for direction in DIRECTIONS
         for band, name in [*enumerate(bands), (-1, "outside")]
     ]
-
-
-def _of_object(tracks: Tracks, rows: NDArray[np.intp], line: Line, number: int, margin: float) -> list[Crossing]:
-    if not rows.size:
-        return []
-    across, along = line.beside(tracks.x_px[rows], tracks.y_px[rows])
-    sure = np.abs(across) > margin
-    sure[[0, -1]] = True
-    sure &= across != 0
-    steps = np.flatnonzero(sure)
-    side = np.sign(across[steps])
-    found = []
-    for k in np.flatnonzero(np.diff(side)):
-        begin, end = steps[k], steps[k + 1]
-        # The last row that is still on the old side, and the one behind it.
-        a = int(begin + np.flatnonzero(np.sign(across[begin:end]) == side[k])[-1])
-        share = across[a] / (across[a] - across[a + 1])
-        if not 0 <= along[a] + share * (along[a + 1] - along[a]) <= 1:
-            continue
-        before, after = rows[a], rows[a + 1]
-        found.append(
-            Crossing(
-                t_us=float(tracks.t_us[before] + share * (tracks.t_us[after] - tracks.t_us[before])),
-                line=number,
-                id=int(tracks.id[before]),
-                x_px=float(tracks.x_px[before] + share * (tracks.x_px[after] - tracks.x_px[before])),
-                y_px=float(tracks.y_px[before] + share * (tracks.y_px[after] - tracks.y_px[before])),
-                band=int(tracks.band[before if share < 0.5 else after]),
-                direction=DIRECTIONS[0] if side[k] < 0 else DIRECTIONS[1],
-            )
-        )
-    return found

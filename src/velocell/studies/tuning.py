@@ -29,7 +29,7 @@ from velocell.errors import NetworkError, OptionError
 from velocell.network import Network
 from velocell.studies.passages import Lanes
 
-SUFFIXES = (".png", ".csv", ".json")
+SUFFIXES = (".csv", ".json")
 _PER_OCTAVE = 12
 _FEWEST = 24
 _CONTRAST = 3.0
@@ -91,17 +91,11 @@ class Tuning:
         return plain
 
     def write(self, path: str | Path) -> None:
-        """A figure (.png), a table (.csv) or everything (.json). Raises OptionError for another suffix,
-        VelocellError where it cannot be written."""
+        """A table (.csv) or everything (.json); the figure is `pictures.figures.plot_tuning_layers`. Raises OptionError
+        for another suffix, VelocellError where it cannot be written."""
         suffix = Path(path).suffix.lower()
         if suffix not in SUFFIXES:
             raise OptionError(f"cannot write a tuning to '{path}': the suffix must be {' or '.join(SUFFIXES)}")
-        if suffix == ".png":
-            from velocell.pictures.figures.style import save_figure
-            from velocell.pictures.figures.tuning import plot_tuning_layers
-
-            save_figure(plot_tuning_layers(self), path)
-            return
         text = self._csv() if suffix == ".csv" else json.dumps(self.to_dict(), indent=1) + "\n"
         with replacing(path) as part:
             part.write_text(text)

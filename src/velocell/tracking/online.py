@@ -1,4 +1,4 @@
-"""Engine and detector side by side, block by block."""
+"""Network, engine and detector on one stream: the loop that files, streams and the page share."""
 
 from __future__ import annotations
 
@@ -12,48 +12,79 @@ from velocell.data.spikes import Spikes
 from velocell.network import Network
 from velocell.network.template import Template
 from velocell.tracking.detector import Detector, as_networks
+from velocell.tracking.rules import DEFAULTS, Rules
 
 T = TypeVar("T")
+
 EVERY_US = 5_000
 BLOCK_US = 100_000  # events are handed on in blocks of this length, so that memory stays bounded
 
 
+class Online:
+    """One network, or several for several radii, and a detector, fed with consecutive blocks of events.
+
+    Each step takes the events of [where the step before stopped, stop_us). At the end of a stream its last tick is
+    run although it may be cut short, and the instant at which it stops, which is no part of it, gets no row.
+    """
+
+    def __init__(
+        self,
+        networks: Network | Sequence[Network],
+        size: tuple[int, int],
+        *,
+        every_us: int = EVERY_US,
+        template: Template | None = None,
+        engine: str = "native",
+        rules: Rules = DEFAULTS,
+    ) -> None:
+        """size: (width, height) of the sensor; every_us: reporting interval; template: the shape to follow, if not a
+        disk. Raises VelocellError for an unknown engine or networks that do not fit."""
+        self.networks = as_networks(networks)
+        self._engine = engines.load(engine)
+        self._states = [self._engine.init(network, size) for network in self.networks]
+        self.detector = Detector(self.networks, size, every_us, template, rules)
+
+    @property
+    def dt_us(self) -> int:
+        """The tick, the same for all networks."""
+        return self.networks[0].dt_us
+
+    def step(self, events: Recording, stop_us: int, *, at_end: bool = False) -> tuple[dict[str, Any], Spikes]:
+        """Rows (columns by name) and the spikes of all layers and networks."""
+        spikes = self.respond(events, stop_us, at_end=at_end)
+        return self.locate(events, spikes, stop_us, at_end=at_end), spikes
+
+    def respond(self, events: Recording, stop_us: int, *, at_end: bool = False) -> Spikes:
+        """The first half of a step: the networks' spikes."""
+        answers = []
+        for i, network in enumerate(self.networks):
+            until_us = -(-stop_us // network.dt_us) * network.dt_us if at_end else stop_us
+            self._states[i], spikes = self._engine.step(network, self._states[i], events, until_us)
+            answers.append(spikes if network.radius_px is None else spikes.for_radius(network.radius_px))
+        return answers[0] if len(answers) == 1 else Spikes.concatenate(answers)
+
+    def locate(self, events: Recording, spikes: Spikes, stop_us: int, *, at_end: bool = False) -> dict[str, Any]:
+        """The second half: rows, columns by name."""
+        return self.detector.step(events, spikes, stop_us - at_end)
+
+
 def follow(
-    network: Network | Sequence[Network],
-    recording: Recording,
-    *,
-    every_us: int = EVERY_US,
-    template: Template | None = None,
-    engine: str = "native",
-    on_block: Callable[[Recording], object] | None = None,
+    online: Online, recording: Recording, on_block: Callable[[Recording], object] | None = None
 ) -> Iterator[tuple[dict[str, Any], Spikes]]:
-    """Run network and detector side by side; yields rows (columns by name) and spikes, block by block."""
-    detector = Detector(network, recording.size, every_us, template)
+    """All of a recording; yields rows (columns by name) and spikes, block by block. on_block: called with each block
+    that is done."""
     # Both leave Python's lock: the engine works on the next block while the detector looks at this one.
-    for block, spikes in _one_ahead(respond(network, recording, engine)):
-        # The instant at which the recording stops is no part of it and gets no row.
-        at_end = block.stop_us == recording.stop_us
-        found = detector.step(block, spikes, block.stop_us - at_end)
+    for block, spikes in _one_ahead(respond(online, recording)):
+        rows = online.locate(block, spikes, block.stop_us, at_end=block.stop_us == recording.stop_us)
         if on_block is not None:
             on_block(block)
-        yield found, spikes
+        yield rows, spikes
 
 
-def respond(
-    network: Network | Sequence[Network], recording: Recording, engine: str = "native"
-) -> Iterator[tuple[Recording, Spikes]]:
+def respond(online: Online, recording: Recording) -> Iterator[tuple[Recording, Spikes]]:
     """The recording block by block, each with the spikes of all layers (and of all networks)."""
-    chosen, networks = engines.load(engine), as_networks(network)
-    states = [chosen.init(item, recording.size) for item in networks]
     for block in recording.chunks(BLOCK_US):
-        answers = []
-        for i, item in enumerate(networks):
-            until_us = block.stop_us
-            if until_us == recording.stop_us:  # the last tick is run although it may be cut short
-                until_us = -(-until_us // item.dt_us) * item.dt_us
-            states[i], spikes = chosen.step(item, states[i], block, until_us)
-            answers.append(spikes if item.radius_px is None else spikes.for_radius(item.radius_px))
-        yield block, spikes if len(networks) == 1 else Spikes.concatenate(answers)
+        yield block, online.respond(block, block.stop_us, at_end=block.stop_us == recording.stop_us)
 
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:

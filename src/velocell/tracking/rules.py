@@ -385,12 +385,12 @@ def _checked(name: str, value: Any, kind: type, *, unit: str, least: float, most
     """The value as a rule of this kind, int or float."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
         raise OptionError(f"rule {name} is {value!r}; it must be a finite number")
-    unit = f" {unit}" if unit else ""
-    if not least <= value <= most:
-        raise OptionError(f"rule {name} is {value:g}{unit}; it must be {least:g} to {most:g}{unit}")
-    if kind is int and value != int(value):
-        raise OptionError(f"rule {name} is {value:g}{unit}; it must be a whole number")
-    return kind(value)
+    unit, number = f" {unit}" if unit else "", float(value)
+    if not least <= number <= most:
+        raise OptionError(f"rule {name} is {number:g}{unit}; it must be {least:g} to {most:g}{unit}")
+    if kind is int and number != int(number):
+        raise OptionError(f"rule {name} is {number:g}{unit}; it must be a whole number")
+    return int(number) if kind is int else number
 
 
 def _pairs(texts: Iterable[str]) -> Iterable[tuple[str, float]]:

@@ -101,10 +101,10 @@ class Tally:
 
 def decode(name: str, path: Path, header: Header, offset: int, integrity: Integrity) -> Iterator[Events]:
     """Feed the bytes from `offset` on to the decoder `name` of the C++ core, and count what it counts."""
-    from velocell import _native  # not loaded just to show a command's help
+    import velocell._native as core  # not loaded just to show a command's help
 
     base_us = header.number(BASE) or 0
-    decoder = getattr(_native, name)()
+    decoder = getattr(core, name)()
     tally = Tally(decoder, integrity)
     at = offset
     with path.open("rb", buffering=0) as handle:

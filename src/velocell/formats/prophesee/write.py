@@ -71,10 +71,10 @@ def write_dat(recording: Recording | Iterable[Recording], path: str | Path) -> N
 
 
 def _write(recording: Recording | Iterable[Recording], path: str | Path, target: _Target) -> None:
-    from velocell import _native  # not loaded just to show a command's help
+    import velocell._native as core  # not loaded just to show a command's help
 
     blocks = [recording] if isinstance(recording, Recording) else recording
-    encoder = getattr(_native, target.encoder)()
+    encoder = getattr(core, target.encoder)()
     first: Recording | None = None
     base_us, last_us, stop_us = 0, None, 0
     with replacing(path) as part, part.open("wb") as handle:

@@ -130,14 +130,14 @@ def _read_block(data: bytes, first_line: int, layout: Layout, path: Path) -> dic
 
 def _read_plain(data: bytes, layout: Layout) -> dict[str, NDArray[Any]] | None:
     """The C++ core, for numbers written plainly (`native/text.hpp`); None for anything else."""
-    from velocell import _native  # not loaded just to show a command's help
+    from velocell._native import text_columns  # not loaded just to show a command's help
 
     if layout.with_decimals:
         return None
     roles = ["-"] * layout.n_columns
     for name, k in layout.columns.items():
         roles[k] = name
-    found = _native.text_columns(data, "".join(roles), layout.separator or "", layout.comment, DECIMALS[layout.unit])
+    found = text_columns(data, "".join(roles), layout.separator or "", layout.comment, DECIMALS[layout.unit])
     if found is None:
         return None
     columns: dict[str, NDArray[Any]] = dict(zip("txyp", found, strict=True))
