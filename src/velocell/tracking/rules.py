@@ -110,7 +110,7 @@ class Rules:
     max_step_px: float = _fit(4.0, "px", 0.5, 100, "Travel that one step counts at most, as after a silence.")
     max_speed_edges: float = _fit(2.0, "edges", 1, 100, "Fastest speed of a fit, as a multiple of the fastest edge.")
     min_pace_edges: float = _fit(
-        0.7, "edges", 0, 10, "Slowest speed at which memories fade, as a multiple of the lower edge of its band."
+        0.7, "edges", 0.01, 10, "Slowest speed at which memories fade, as a multiple of the lower edge of its band."
     )
     settle_events: float = _fit(
         8.0,
