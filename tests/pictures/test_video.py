@@ -295,6 +295,8 @@ def test_overlay_is_written_with_its_rate(tmp_path):
 
 def test_importing_loads_nothing_heavy():
     heavy = {"av", "PIL", "matplotlib", "torch"}
-    script = f"import sys, velocell.pictures.video, velocell.pictures.figures; print(sorted({heavy} & set(sys.modules)))"
+    script = (
+        f"import sys, velocell.pictures.video, velocell.pictures.figures; print(sorted({heavy} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
