@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from velocell.calibrate import calibrate
 
 from velocell import _native
+from velocell.calibration import calibrate
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
 from velocell.data.tables import COLUMNS
