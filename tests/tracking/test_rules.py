@@ -23,7 +23,7 @@ from velocell.errors import OptionError
 from velocell.network import Network
 from velocell.simulate import Scene, SceneObject, random_scene, simulate
 from velocell.tracking.detector import Detector
-from velocell.tracking.online import respond
+from velocell.tracking.online import Online, respond
 from velocell.tracking.rules import DEFAULTS, UNITS, Rules
 
 EDGES = (20.0, 80.0, 320.0)
@@ -41,7 +41,8 @@ class Stream:
 
     @staticmethod
     def of(recording: Recording, *networks: Network) -> Stream:
-        return Stream(networks, recording, Spikes.concatenate([part for _, part in respond(networks, recording)]))
+        online = Online(networks, recording.size)
+        return Stream(networks, recording, Spikes.concatenate([part for _, part in respond(online, recording)]))
 
     def follow(self, rules: Rules = DEFAULTS, every_us: int = 2_000) -> tuple[Tracks, np.ndarray]:
         detector = Detector(self.networks, self.recording.size, every_us, rules=rules)
