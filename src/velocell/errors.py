@@ -35,3 +35,18 @@ class TableError(VelocellError):
 
 class OptionError(VelocellError):
     """A value of an option that cannot be understood."""
+
+
+def reason(error: OSError) -> str:
+    """What the system says went wrong, as it fits into a sentence."""
+    return (error.strerror or str(error)).lower()
+
+
+def unreadable(path: object, error: OSError) -> str:
+    """The sentence for a file that cannot be read."""
+    return f"cannot read {path}: {reason(error)}; check the path"
+
+
+def internal(error: Exception) -> str:
+    """The sentence for a mistake of ours."""
+    return f"an internal error ({type(error).__name__}: {error}); please report it"
