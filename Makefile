@@ -36,7 +36,9 @@ lint: .venv/tested page
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# What the C++ core offers is written down at build time; mypy looks for it beside the sources.
 types: .venv/tested
+	cp $(BIN)/../lib/python*/site-packages/velocell/_native.pyi src/velocell/
 	$(BIN)/mypy
 
 unit: .venv/tested
@@ -81,7 +83,7 @@ sanitize: .venv/tested  ## The C++ core's tests under AddressSanitizer and Undef
 	$(BIN)/pip install --quiet --no-deps --target build/sanitize --config-settings=build-dir=build/sanitize-cmake \
 		--config-settings=cmake.define.VELOCELL_SANITIZE=ON .
 	$(SANITIZED) -c 'import velocell._native as core; assert "build/sanitize" in core.__file__, core.__file__'
-	$(SANITIZED) -m pytest -p no:cacheprovider tests/test_engine_native.py tests/test_detect.py tests/test_ranges.py tests/test_shapes.py
+	$(SANITIZED) -m pytest -p no:cacheprovider tests/engines/test_native.py tests/tracking tests/network/test_template.py
 
 clean:  ## Remove everything that was built.
 	rm -rf .venv build demo bench $(PAGE)/node_modules src/velocell/*.so

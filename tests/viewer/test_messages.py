@@ -10,18 +10,18 @@ import json
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
+from places import ROOT
 from viewer_tools import Feed, demo_recording, opened, ready, until
 
 from velocell.demo import BANDS
-from velocell.viewer.live import LiveSession
+from velocell.viewer.following import LiveSession
 from velocell.viewer.server import STATIC
 from velocell.viewer.settings import Settings
 from velocell.viewer.stream import Stream
 
-PAGE = Path(__file__).parent / "page"
+PAGE = ROOT / "tests" / "page"
 TSC = PAGE / "node_modules" / "typescript" / "bin" / "tsc"
 
 
