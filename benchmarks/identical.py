@@ -42,9 +42,7 @@ LEFT_OUT = (
     (r'"velocell": "[^"]*"', '"velocell": ""'),
     (r'velocell = "[^"]*"', 'velocell = ""'),
     (r",?\s*\"facts\": \{(?:[^{}]|\{[^{}]*\})*\}", ""),
-    (r"\n*\[origin\.facts(?:\.\w+)?\]\n(?:[^\[\n][^\n]*\n)*", "\n"),
-    (r"<div[^>]*>facts</div>.*?</div>", ""),
-    (r"<dt>facts</dt><dd>.*?</dd>", ""),
+    (r"\[origin\.facts.*?(?=\[\[|\[kernels|\[origin\.(?!facts))", ""),
     (r"velocell [0-9][0-9.]*", "velocell"),
 )
 
