@@ -1,7 +1,7 @@
 """Scenes of moving shapes -> events and ground truth: `simulate(scene) -> (Recording, Tracks)`.
 
-`scene` describes (and reads and writes TOML), `presets` makes whole scenes, `paths` moves the
-objects, `events` turns motion into events.
+`scene` describes (and reads and writes TOML), `presets` makes whole scenes, `shapes` is the
+table of what can move, `paths` moves the objects, `events` turns motion into events.
 """
 
 from velocell.simulate.events import simulate

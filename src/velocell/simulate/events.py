@@ -2,8 +2,7 @@
 
 The log intensity that an object adds to a pixel is contrast * c, where c = clip((R - d)/e + 1/2, 0, 1)
 falls from 1 to 0 over the edge's width e around the outline; d is the distance to the object's centre
-in the object's own metric (Euclid for a disk, the larger of |dx|, |dy| for a square, the distance
-along the normal for a bar or an edge). A pixel has a random phase u in (0, 1) for each object and
+in the object's own metric (`shapes`). A pixel has a random phase u in (0, 1) for each object and
 emits one event whenever contrast * c crosses a level k + u, k = 0, 1, ...: ON when it rises, OFF when
 it falls. The set of points with contrast * c above a level is convex and of the object's own shape,
 of size d_l = R - e (level/contrast - 1/2), so that a straight path crosses it at two known times.
@@ -16,7 +15,7 @@ depend on the history of the pixel).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -24,8 +23,9 @@ from numpy.typing import NDArray
 
 from velocell.errors import SceneError
 from velocell.recording import Recording
-from velocell.simulate.paths import Floats, Segments, segments, truth
+from velocell.simulate.paths import Segments, segments, truth
 from velocell.simulate.scene import Flicker, Scene, SceneObject
+from velocell.simulate.shapes import SHAPES, Floats, Shape
 from velocell.tracks import Tracks
 
 _BLOCK_PIXELS = 1 << 20
@@ -78,12 +78,12 @@ def simulate(scene: Scene, *, truth_every_us: int = 1_000) -> tuple[Recording, T
 def _object_events(scene: Scene, gain: Floats | None, salts: NDArray[np.uint64]) -> Iterator[Events]:
     paths = segments(scene)
     shapes = np.array([item.shape for item in scene.objects])
-    for shape, crossing in _CROSSINGS.items():
+    for name, shape in SHAPES.items():
         if not len(shapes):
             return
-        of_shape = paths.take(shapes[paths.item] == shape)
+        of_shape = paths.take(shapes[paths.item] == name)
         for block, (number, x, y) in _swaths(scene, of_shape):
-            yield from _crossings(scene, block, number, x, y, crossing, gain, salts)
+            yield from _crossings(scene, block, number, x, y, shape, gain, salts)
 
 
 def _crossings(
@@ -92,7 +92,7 @@ def _crossings(
     number: NDArray[np.intp],
     x: NDArray[np.int64],
     y: NDArray[np.int64],
-    crossing: Callable[..., tuple[Floats, Floats]],
+    shape: Shape,
     gain: Floats | None,
     salts: NDArray[np.uint64],
 ) -> Iterator[Events]:
@@ -114,62 +114,10 @@ def _crossings(
         reached = level < contrast
         with np.errstate(divide="ignore", invalid="ignore"):
             size = radius - edge * (level / contrast - 0.5)
-            times = crossing(qx, qy, vx, vy, size, radius, normal)
+            times = shape.crossing(qx, qy, vx, vy, size, radius, normal)
         for rising, t in zip((True, False), times, strict=True):
             keep = np.flatnonzero(reached & (t >= 0) & (t < span))
             yield (start[keep] + t[keep]) * 1e6, pixel[keep], dark[keep] != rising
-
-
-def _disk(qx: Floats, qy: Floats, vx: Floats, vy: Floats, size: Floats, *_: Floats) -> tuple[Floats, Floats]:
-    """When a pixel at offset q from a disk of radius `size` that moves with v is covered and freed."""
-    speed2 = vx * vx + vy * vy
-    nearest = (qx * vx + qy * vy) / speed2
-    beside2 = (qx * vy - qy * vx) ** 2 / speed2
-    half = np.sqrt(np.where(size > 0, size * size - beside2, -1.0) / speed2)
-    return nearest - half, nearest + half
-
-
-def _square(qx: Floats, qy: Floats, vx: Floats, vy: Floats, size: Floats, *_: Floats) -> tuple[Floats, Floats]:
-    x_in, x_out = _slab(qx, vx, size)
-    y_in, y_out = _slab(qy, vy, size)
-    covered, freed = np.maximum(x_in, y_in), np.minimum(x_out, y_out)
-    missed = ~(covered < freed)
-    return np.where(missed, np.nan, covered), np.where(missed, np.nan, freed)
-
-
-def _bar(
-    qx: Floats, qy: Floats, vx: Floats, vy: Floats, size: Floats, _: Floats, normal: Floats
-) -> tuple[Floats, Floats]:
-    ahead, speed = _along(qx, qy, normal), _along(vx, vy, normal)
-    return _slab(ahead, speed, size)
-
-
-def _edge(
-    qx: Floats, qy: Floats, vx: Floats, vy: Floats, size: Floats, radius: Floats, normal: Floats
-) -> tuple[Floats, Floats]:
-    ahead, speed = _along(qx, qy, normal), _along(vx, vy, normal)
-    t = (ahead - (size - radius)) / speed
-    return np.where(speed > 0, t, np.nan), np.where(speed < 0, t, np.nan)
-
-
-def _along(x: Floats, y: Floats, normal: Floats) -> Floats:
-    along: Floats = x * np.cos(normal) + y * np.sin(normal)
-    return along
-
-
-def _slab(offset: Floats, speed: Floats, size: Floats) -> tuple[Floats, Floats]:
-    """When |offset - speed t| falls below and rises above `size`; infinite (of either sign) at rest."""
-    first, second = (offset - size) / speed, (offset + size) / speed
-    met = size > 0
-    return np.where(met, np.minimum(first, second), np.nan), np.where(met, np.maximum(first, second), np.nan)
-
-
-_CROSSINGS: dict[str, Callable[..., tuple[Floats, Floats]]] = {
-    "disk": _disk,
-    "square": _square,
-    "bar": _bar,
-    "edge": _edge,
-}
 
 
 # --- which pixels -----------------------------------------------------------------------------------
@@ -177,10 +125,8 @@ _CROSSINGS: dict[str, Callable[..., tuple[Floats, Floats]]] = {
 
 def _reach(item: SceneObject, scene: Scene) -> float:
     """Distance from the centre beyond which a pixel sees nothing of the object, px."""
-    outline = item.radius_px + item.edge_px / 2
-    if item.shape == "disk":
-        return outline
-    return outline * math.sqrt(2) if item.shape == "square" else outline + 2.0 * (scene.width + scene.height)
+    outline, reach = item.radius_px + item.edge_px / 2, SHAPES[item.shape].reach
+    return outline * reach if math.isfinite(reach) else outline + 2.0 * (scene.width + scene.height)
 
 
 def _swaths(
@@ -268,8 +214,8 @@ def _flicker_events(scene: Scene, patch: Flicker, gain: Floats | None, salt: np.
     columns = np.arange(max(np.ceil(patch.x_px - reach), 0), min(patch.x_px + reach, scene.width - 1) + 1e-9)
     rows = np.arange(max(np.ceil(patch.y_px - reach), 0), min(patch.y_px + reach, scene.height - 1) + 1e-9)
     y, x = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing="ij"))
-    dx, dy = np.abs(x - patch.x_px), np.abs(y - patch.y_px)
-    distance = np.hypot(dx, dy) if patch.shape == "disk" else np.maximum(dx, dy)
+    radius = np.full(x.shape, patch.radius_px)
+    distance = SHAPES[patch.shape].distance(x - patch.x_px, y - patch.y_px, radius, np.zeros(x.shape))
     pixel = (y * scene.width + x).astype(np.int64)
     swing = patch.contrast * np.clip((patch.radius_px - distance) / patch.edge_px + 0.5, 0, 1)
     if gain is not None:

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.simulate.scene import Scene, SceneObject, centre_box
+from velocell.simulate.shapes import SHAPES, Floats
 from velocell.tracks import Tracks
-
-Floats = NDArray[np.float64]
 
 # Largest distance between an orbit and the chords that stand for it.
 _SAG_PX = 0.01
@@ -83,7 +82,7 @@ def truth(scene: Scene, every_us: int) -> Tracks:
         name: [] for name in ("t_us", "id", "x_px", "y_px", "speed_px_s", "heading_deg", "radius_px")
     }
     for item in scene.objects:
-        if not item.target or item.shape in ("bar", "edge"):
+        if not item.target or not SHAPES[item.shape].closed:
             continue
         stop = scene.duration_us if item.stop_us is None else min(item.stop_us, scene.duration_us)
         t_us = np.arange(-(-item.start_us // every_us) * every_us, stop, every_us)

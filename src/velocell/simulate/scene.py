@@ -15,13 +15,12 @@ import tomli_w
 from velocell.errors import SceneError
 from velocell.files import replacing
 from velocell.recording import MAX_SENSOR_PX
+from velocell.simulate.shapes import SHAPES, closed_shapes
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-SHAPES = ("disk", "square", "bar", "edge")
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,8 @@ class Flicker:
 
     def __post_init__(self) -> None:
         where = "a flicker patch"
-        _check(self.shape in ("disk", "square"), f"shape of {where} is '{self.shape}'; use disk or square")
+        patches = closed_shapes()
+        _check(self.shape in patches, f"shape of {where} is '{self.shape}'; use {' or '.join(patches)}")
         for name in ("radius_px", "contrast", "frequency_hz", "edge_px"):
             _positive(getattr(self, name), name, where)
         for name in ("x_px", "y_px"):
@@ -201,7 +201,7 @@ class Scene:
 
 def centre_box(scene: Scene, item: SceneObject) -> tuple[float, float, float, float]:
     """Where the centre of a bouncing object may be: x0, y0, x1, y1 in px."""
-    reach = 0.0 if item.shape == "edge" else item.radius_px
+    reach = SHAPES[item.shape].kept * item.radius_px
     x0, y0, x1, y1 = item.bounds or (-0.5, -0.5, scene.width - 0.5, scene.height - 0.5)
     return x0 + reach, y0 + reach, x1 - reach, y1 - reach
 
