@@ -27,10 +27,11 @@ nb::object column(std::vector<T>&& values) {
 // (t in s, pixel, on) of pixels with the given start and thresholds that see the given samples.
 nb::tuple run(double cutoff_per_lux, double cutoff_most, double follower_on, double follower_off, double refractory,
               double duration, Column<float> start, Column<float> threshold_on, Column<float> threshold_off,
-              Column<float> leak, Column<float> offset, Column<std::int32_t> pixel, Column<double> t,
+              Column<float> leak, Column<float> offset, Column<float> speed, Column<std::int32_t> pixel, Column<double> t,
               Column<float> level) {
     const std::size_t n = start.size();
-    if (threshold_on.size() != n || threshold_off.size() != n || leak.size() != n || offset.size() != n)
+    if (threshold_on.size() != n || threshold_off.size() != n || leak.size() != n || offset.size() != n ||
+        speed.size() != n)
         throw std::invalid_argument("the arrays of the pixels differ in length");
     if (pixel.size() != t.size() || pixel.size() != level.size())
         throw std::invalid_argument("the arrays of the samples differ in length");
@@ -42,7 +43,8 @@ nb::tuple run(double cutoff_per_lux, double cutoff_most, double follower_on, dou
         nb::gil_scoped_release release;
         const velocell::PixelRules rules{cutoff_per_lux, cutoff_most, follower_on, follower_off, refractory};
         events = velocell::simulate_pixels(
-            rules, {start.data(), threshold_on.data(), threshold_off.data(), leak.data(), offset.data(), n},
+            rules,
+            {start.data(), threshold_on.data(), threshold_off.data(), leak.data(), offset.data(), speed.data(), n},
             {pixel.data(), t.data(), level.data(), pixel.size()}, duration);
     }
     return nb::make_tuple(column<double>(std::move(events.t)), column<std::int32_t>(std::move(events.pixel)),
@@ -55,5 +57,5 @@ void bind_pixel(nb::module_& m) {
     m.def("simulate_pixels", &run, nb::kw_only(), nb::arg("cutoff_per_lux"), nb::arg("cutoff_most"),
           nb::arg("follower_on"), nb::arg("follower_off"), nb::arg("refractory"), nb::arg("duration"),
           nb::arg("start"), nb::arg("threshold_on"), nb::arg("threshold_off"), nb::arg("leak"), nb::arg("offset"),
-          nb::arg("pixel"), nb::arg("t"), nb::arg("level"));
+          nb::arg("speed"), nb::arg("pixel"), nb::arg("t"), nb::arg("level"));
 }

@@ -21,8 +21,8 @@ double filtered(double y0, double x0, double x1, double w, double h) {
 }  // namespace
 
 Pixel::Pixel(const PixelRules& rules, double start, double threshold_on, double threshold_off, double leak,
-             double offset)
-    : rules_(rules), on_(threshold_on), off_(threshold_off), leak_(leak), settled_(kSettled * std::min(on_, off_)),
+             double offset, double speed)
+    : rules_(rules), on_(threshold_on), off_(threshold_off), leak_(leak), speed_(speed), settled_(kSettled * std::min(on_, off_)),
       level_(start), u_(start), v_(start), remembered_(start - offset) {}
 
 // The next step of the two filters: how long it takes (at most `left`) and where they are then.
@@ -30,14 +30,14 @@ double Pixel::step(double slope, double left, double& u1, double& v1) const {
     double h = left;
     double w1 = 0, w2 = 0;
     if (rules_.cutoff_most > 0) {
-        w1 = std::min(rules_.cutoff_per_lux * std::exp(level_), rules_.cutoff_most);
+        w1 = speed_ * std::min(rules_.cutoff_per_lux * std::exp(level_), rules_.cutoff_most);
         // Once it follows with its steady lag, the rest of a straight piece is one step (w1 changes with the light).
         const double transient = std::abs(u_ - (level_ - slope / w1));
         const bool steady = transient < settled_ && std::abs(slope) * left < 0.2;
         if (!steady) h = std::min(h, kStep / w1);
     }
     if (rules_.follower_on > 0) {
-        w2 = u_ >= v_ ? rules_.follower_on : rules_.follower_off;
+        w2 = speed_ * (u_ >= v_ ? rules_.follower_on : rules_.follower_off);
         const double lag = std::abs(u_ - v_ - (rules_.cutoff_most > 0 ? w1 * (level_ - u_) : slope) / w2);
         if (lag > settled_ || std::abs(slope) * left > 0.2) h = std::min(h, kStep / w2);
     }
@@ -109,7 +109,7 @@ PixelEvents simulate_pixels(const PixelRules& rules, const PerPixel& pixels, con
         const auto earlier = [](const Sample& a, const Sample& b) { return a.t < b.t; };
         if (!std::is_sorted(begin, end, earlier)) std::stable_sort(begin, end, earlier);
         Pixel pixel(rules, pixels.start[p], pixels.threshold_on[p], pixels.threshold_off[p], pixels.leak[p],
-                    pixels.offset[p]);
+                    pixels.offset[p], pixels.speed[p]);
         const auto fired = [&](double t, bool on) {
             events.t.push_back(t);
             events.pixel.push_back(static_cast<std::int32_t>(p));

@@ -26,8 +26,10 @@ struct PixelEvents {
 // One pixel from time 0 on; what it sees is given as straight pieces of ln(light).
 class Pixel {
 public:
-    // start: ln(light) at time 0, to which it is settled. offset: the signal minus the remembered level.
-    Pixel(const PixelRules& rules, double start, double threshold_on, double threshold_off, double leak, double offset);
+    // start: ln(light) at time 0, to which it is settled. offset: the signal minus the remembered level. speed: a factor
+    // of all its cutoffs.
+    Pixel(const PixelRules& rules, double start, double threshold_on, double threshold_off, double leak, double offset,
+          double speed);
 
     // ln(light) goes straight to `level` at time `t`; an event is fired(time, on).
     template <typename Fired>
@@ -39,13 +41,13 @@ private:
     double step(double slope, double left, double& u1, double& v1) const;
 
     const PixelRules& rules_;
-    double on_, off_, leak_, settled_;
+    double on_, off_, leak_, speed_, settled_;
     double t_ = 0, level_, u_, v_, remembered_;
     double blind_until_ = -1;
 };
 
 // Samples of ln(light), in any order: of pixel `pixel[i]` at time t[i] it is level[i], straight in between and
-// constant after the last. start and the four per-pixel arrays have an entry a pixel. Events come pixel by pixel.
+// constant after the last. The arrays of PerPixel have an entry a pixel. Events come pixel by pixel.
 struct Samples {
     const std::int32_t* pixel;
     const double* t;
@@ -53,7 +55,7 @@ struct Samples {
     std::size_t size;
 };
 struct PerPixel {
-    const float *start, *threshold_on, *threshold_off, *leak, *offset;
+    const float *start, *threshold_on, *threshold_off, *leak, *offset, *speed;
     std::size_t size;
 };
 PixelEvents simulate_pixels(const PixelRules& rules, const PerPixel& pixels, const Samples& samples, double duration);

@@ -44,7 +44,7 @@ _LEAST_THRESHOLD = 0.2
 # Objects near to one another are looked for in slices of time.
 _SLICE_S = 0.01
 # Places of the random streams; a stream does not depend on what others draw.
-_THRESHOLDS, _LEAK, _OFFSET, _SHOT, _HOT, _JITTER = range(6)
+_THRESHOLDS, _LEAK, _OFFSET, _SPEED, _SHOT, _HOT, _JITTER = range(7)
 
 Samples = tuple[NDArray[np.int32], Floats, NDArray[np.float32]]
 
@@ -76,6 +76,7 @@ def pixel_events(scene: Scene, pixel: Pixel) -> Events:
             threshold_off=pixels.threshold_off[first:last],
             leak=pixels.leak[first:last],
             offset=pixels.offset[first:last],
+            speed=pixels.speed[first:last],
             pixel=sampled,
             t=t,
             level=level,
@@ -288,12 +289,14 @@ class _Boxes:
 
 @dataclass(frozen=True)
 class _Pixels:
-    """What differs from pixel to pixel, arrays (H * W,): thresholds and first offset of ln(light), leak per second."""
+    """What differs from pixel to pixel, arrays (H * W,): thresholds and first offset of ln(light), leak per second,
+    a factor of the cutoffs."""
 
     threshold_on: NDArray[np.float32]
     threshold_off: NDArray[np.float32]
     leak: NDArray[np.float32]
     offset: NDArray[np.float32]
+    speed: NDArray[np.float32]
 
     @staticmethod
     def of(scene: Scene, pixel: Pixel) -> _Pixels:
@@ -302,7 +305,8 @@ class _Pixels:
         on, off = pixel.threshold_on * spread[0], pixel.threshold_off * spread[1]
         leak = pixel.leak_hz * on * _lognormal(_stream(scene, _LEAK), pixel.leak_spread, n)
         offset = _stream(scene, _OFFSET).uniform(-off, on)
-        return _Pixels(*(values.astype(np.float32) for values in (on, off, leak, offset)))
+        speed = np.exp(pixel.cutoff_spread * _stream(scene, _SPEED).normal(size=n))
+        return _Pixels(*(values.astype(np.float32) for values in (on, off, leak, offset, speed)))
 
 
 def _lognormal(rng: np.random.Generator, spread: float, n: int) -> Floats:
@@ -324,7 +328,7 @@ def _shot_noise(scene: Scene, pixel: Pixel, lux: Floats) -> Events:
     length = rng.geometric(1 / (1 + pixel.shot_more), where.size)
     cluster = np.repeat(np.arange(where.size), length)
     place = np.arange(cluster.size) - (np.cumsum(length) - length)[cluster]
-    gaps = np.where(place > 0, rng.exponential(pixel.shot_gap_us, cluster.size), 0.0)
+    gaps = np.where(place > 0, pixel.refractory_us + rng.exponential(pixel.shot_gap_us, cluster.size), 0.0)
     since = np.cumsum(gaps)
     since -= since[(np.cumsum(length) - length)[cluster]]
     return begin[cluster] + since, where[cluster], on[cluster] ^ (place % 2 == 1)

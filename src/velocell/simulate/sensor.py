@@ -47,12 +47,13 @@ class Pixel:
     cutoff_hz_per_lux: cutoff frequency of the photoreceptor per lux of the scene; cutoff_hz: its largest value.
         0 in cutoff_hz: no such filter. dark_lux: light that the dark current stands for.
     follower_on_hz, follower_off_hz: cutoff of the buffer behind it, for rising and falling signals; 0: none.
+    cutoff_spread: s.d. over the pixels of ln(cutoff), of both alike.
     refractory_us: blind time after an event. jitter_us: standard deviation of an event's time.
     leak_hz: mean rate of leak events of a pixel (ON). leak_spread: their s.d. over the pixels, of ln(rate).
     shot_hz: mean rate of noise clusters of a pixel at 300 lux; it goes with light^-1/2.
         shot_spread: s.d. over the pixels of ln(rate), so the heavy tail. shot_on: share that begins with ON.
     shot_more: events that follow the first of a cluster, on average, in turn of the other polarity (1: pairs).
-    shot_gap_us: mean time between the events of a cluster.
+    shot_gap_us: mean time between the events of a cluster, beyond the blind time.
     hot_share: share of hot pixels; hot_hz: their median rate, one decade to a standard deviation; ON only.
     """
 
@@ -64,6 +65,7 @@ class Pixel:
     dark_lux: float = 0.1
     follower_on_hz: float = 0.0
     follower_off_hz: float = 0.0
+    cutoff_spread: float = 0.0
     refractory_us: float = 0.0
     jitter_us: float = 0.0
     leak_hz: float = 0.0
@@ -81,8 +83,8 @@ class Pixel:
         for name in ("threshold_on", "threshold_off", "cutoff_hz_per_lux", "shot_gap_us"):
             positive(getattr(self, name), name, where)
         for name in (
-            "mismatch", "cutoff_hz", "dark_lux", "follower_on_hz", "follower_off_hz", "refractory_us", "jitter_us",
-            "leak_hz", "leak_spread", "shot_hz", "shot_spread", "shot_more", "hot_hz",
+            "mismatch", "cutoff_hz", "dark_lux", "follower_on_hz", "follower_off_hz", "cutoff_spread", "refractory_us",
+            "jitter_us", "leak_hz", "leak_spread", "shot_hz", "shot_spread", "shot_more", "hot_hz",
         ):  # fmt: skip
             not_negative(getattr(self, name), name, where)
         for name in ("shot_on", "hot_share"):
@@ -104,29 +106,31 @@ class Pixel:
 class Readout:
     """How events get their stamps and leave the sensor.
 
-    scan_us: 0: a pixel asks for its readout when it fires. Else the lines are scanned in turn, all of them in this
-        time; a pixel then gives one event a scan at most, stamped when its line is read.
-    lines: `row` or `column`: pixels of a line are read together and share the stamp.
-    group_us: without a scan, events of a line within this time of the line's first wait for it and share its stamp.
+    scan_us: 0: a pixel is read when it fires. Else the lines are read in turn, all of them once in this time, and
+        events get the stamp of their line's next turn, which they share.
+    hold: a pixel holds one event until its line is read, so that it gives one a scan at most.
+    lines: `row` or `column`.
     bus_us: time that the readout of a line takes the bus; the lines queue.
     stamp_us: stamps are multiples of this (1, 200, or 1000 for frames of 1 ms).
-    repeat_share: share of the events that come a second time, up to 5 us later.
+    repeat_on, repeat_off: share of the ON and of the OFF events that come a second time, up to 5 us later.
     """
 
     scan_us: float = 0.0
+    hold: bool = True
     lines: str = "row"
-    group_us: float = 0.0
     bus_us: float = 0.0
     stamp_us: int = 1
-    repeat_share: float = 0.0
+    repeat_on: float = 0.0
+    repeat_off: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("scan_us", "group_us", "bus_us"):
+        for name in ("scan_us", "bus_us"):
             not_negative(getattr(self, name), name, "the sensor")
         check(self.lines in ("row", "column"), f"lines of the sensor is '{self.lines}'; use row or column")
         whole = isinstance(self.stamp_us, int) and self.stamp_us >= 1
         check(whole, f"stamp_us of the sensor is {self.stamp_us}; it must be a whole number of at least 1")
-        share(self.repeat_share, "repeat_share", "the sensor")
+        share(self.repeat_on, "repeat_on", "the sensor")
+        share(self.repeat_off, "repeat_off", "the sensor")
 
 
 @dataclass(frozen=True)
@@ -137,16 +141,80 @@ class Sensor:
     readout: Readout = field(default=Readout())
 
 
+# The letters: see the head of this file. What has no letter is a round number of the usual size.
 PRESETS: dict[str, Sensor] = {
     "ideal": Sensor(),
     "dvs128": Sensor(
         Pixel(
-            threshold_on=0.2, threshold_off=0.3, mismatch=0.1, cutoff_hz_per_lux=3.0, cutoff_hz=3_000.0,
-            refractory_us=200.0, leak_hz=0.1,
+            threshold_on=0.22, threshold_off=0.30,  # H; OFF higher: F (pendulum, gestures)
+            mismatch=0.1,  # L has 2.1 % of contrast, a tenth of such a threshold
+            cutoff_hz_per_lux=3.0, cutoff_hz=3_000.0,  # L: 3 kHz at 1 klx
+            follower_on_hz=40.0, follower_off_hz=150.0, cutoff_spread=0.3,  # F: ON trains of 20 ms
+            refractory_us=200.0, jitter_us=15.0,  # L: latency 15 us
+            leak_hz=0.15, leak_spread=0.5,  # N, F: quiet pixels, nearly all of it ON
+            shot_hz=0.1, shot_spread=1.5, shot_more=0.5, shot_gap_us=3_000.0,  # G pairs, F the rest
         ),
-        Readout(bus_us=1.0, repeat_share=0.08),
+        Readout(bus_us=1.0, repeat_off=0.12),  # L: one address at a time, some 1 Mev/s; F
+    ),
+    "davis346": Sensor(
+        Pixel(
+            threshold_on=0.28, threshold_off=0.36, mismatch=0.1,  # H: .2-.4; B: 14-23 % contrast at best
+            cutoff_hz_per_lux=3.0, cutoff_hz=3_000.0,  # B: the photoreceptor of L
+            follower_on_hz=80.0, follower_off_hz=150.0, cutoff_spread=0.3,  # F: trains of 17 ms
+            refractory_us=1_000.0, jitter_us=20.0,  # F: shortest gap of a pixel; B: latency 3-20 us
+            leak_hz=0.1, leak_spread=0.5,  # H
+            shot_hz=0.03, shot_spread=2.0, shot_more=0.5, shot_gap_us=3_000.0,  # N less in the light, F spread
+            hot_share=0.0002, hot_hz=5.0,  # F
+        ),
+        Readout(scan_us=1.0, bus_us=0.1),  # B: rows by an arbiter, some 10 Mev/s
+    ),
+    "dvxplorer": Sensor(
+        Pixel(
+            threshold_on=0.25, threshold_off=0.30, mismatch=0.1,  # S: 15 % at best
+            cutoff_hz_per_lux=10.0, cutoff_hz=3_000.0,
+            follower_on_hz=100.0, follower_off_hz=200.0, cutoff_spread=0.3,  # F
+            refractory_us=100.0,
+            leak_hz=0.03, leak_spread=0.5,
+            shot_hz=0.1, shot_spread=2.0, shot_more=1.0, shot_gap_us=1_000.0,  # F
+            hot_share=0.0005, hot_hz=50.0,  # F: a tenth of a percent of the pixels makes a third of the noise
+        ),
+        Readout(scan_us=197.0, lines="column"),  # S scans its columns; F: shortest gap of a pixel
+    ),
+    "gen3": Sensor(
+        Pixel(
+            threshold_on=0.08, threshold_off=0.16, mismatch=0.12,  # P: 12 %; F: a disk of R = 15 at 13 000 px/s
+            cutoff_hz_per_lux=30.0, cutoff_hz=10_000.0,  # P: latency 40-200 us
+            follower_on_hz=280.0, follower_off_hz=750.0, cutoff_spread=0.4,  # F: the same disk, ON .6 ms, OFF .2 ms
+            refractory_us=40.0, jitter_us=10.0,  # J; F
+            leak_hz=0.01, leak_spread=0.5,
+            shot_hz=0.1, shot_spread=1.9, shot_on=0.35, shot_more=1.0, shot_gap_us=500.0,  # F
+            hot_share=0.0002, hot_hz=20.0,
+        ),
+        Readout(scan_us=2.0, bus_us=0.02),  # P: rows by an arbiter, 50 Mev/s
+    ),
+    "gen4": Sensor(
+        Pixel(
+            threshold_on=0.2, threshold_off=0.25, mismatch=0.08,  # P: 11 % at best, 25 % as delivered
+            cutoff_hz_per_lux=100.0, cutoff_hz=10_000.0,  # P: latency below 100 us in the light
+            follower_on_hz=300.0, follower_off_hz=400.0, cutoff_spread=0.3,  # F
+            refractory_us=100.0, jitter_us=10.0,  # F: shortest gap of a pixel
+            leak_hz=0.01, leak_spread=0.5,
+            shot_hz=0.05, shot_spread=1.9, shot_more=1.0, shot_gap_us=500.0,
+            hot_share=0.0001, hot_hz=20.0,
+        ),
+        Readout(scan_us=1.0, bus_us=0.004),  # P: 1 Gev/s, read by rows
     ),
 }  # fmt: skip
+
+
+def _check_setting(key: str, value: Any, kind: type) -> None:
+    words = {bool: "true or false", str: "a text"}.get(kind, "a number")
+    fits = isinstance(value, kind if kind in (bool, str) else (int, float)) and isinstance(value, bool) == (
+        kind is bool
+    )
+    check(fits, f"'{key}' in sensor_settings must be {words}, got {value!r}")
+    if kind is float:
+        finite(value, key, "the sensor")
 
 
 def sensor_named(name: str, settings: Mapping[str, Any]) -> Sensor:
@@ -158,10 +226,6 @@ def sensor_named(name: str, settings: Mapping[str, Any]) -> Sensor:
     changes: dict[str, dict[str, Any]] = {part: {} for part in parts}
     for key, value in settings.items():
         check(key in known, f"unknown key '{key}' in sensor_settings of {name}; allowed are {', '.join(known)}")
-        numeric = key != "lines"
-        fits = isinstance(value, int | float) and not isinstance(value, bool) if numeric else isinstance(value, str)
-        check(fits, f"'{key}' in sensor_settings must be {'a number' if numeric else 'a text'}, got {value!r}")
-        if numeric:
-            finite(value, key, "the sensor")
+        _check_setting(key, value, type(getattr(parts[known[key]], key)))
         changes[known[key]][key] = value
     return replace(preset, **{part: replace(kept, **changes[part]) for part, kept in parts.items()})
