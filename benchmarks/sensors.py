@@ -86,7 +86,7 @@ CASES = (
         "gen4", "hd_evt3.raw", "a camera that shakes before a texture, at up to 380 px/s",
         Scene(
             1280, 720, 8_800, sensor="gen4", light_lux=3_000, lens_blur_px=0.7, background="texture",
-            background_ratio=6, vibration_px=3, vibration_hz=20,
+            background_ratio=2.5, vibration_px=3, vibration_hz=20,
         ),
     ),
 )  # fmt: skip

@@ -7,10 +7,17 @@ namespace velocell {
 
 namespace {
 
-// A transient smaller than this share of the lower threshold is over: straight instead of bent, it moves no event much.
-constexpr double kSettled = 0.03;
-// Steps of a transient, in time constants.
-constexpr double kStep = 0.2;
+// A transient is stepped through in so many time constants; one smaller than kSmall lower thresholds in kLongStep (it
+// moves events by that at most), and one smaller than kOver thresholds is over.
+constexpr double kStep = 0.2, kLongStep = 6, kSmall = 0.03, kOver = 1e-3;
+
+// A change of ln(light) up to this leaves the photoreceptor's cutoff about as it is.
+constexpr double kSteady = 0.2;
+
+double most(double transient, double threshold, double cutoff, double left) {
+    if (transient < kOver * threshold) return left;
+    return std::min(left, (transient < kSmall * threshold ? kLongStep : kStep) / cutoff);
+}
 
 // A first-order filter of a straight input: exact. w: cutoff, x0 -> x1 in h.
 double filtered(double y0, double x0, double x1, double w, double h) {
@@ -22,24 +29,24 @@ double filtered(double y0, double x0, double x1, double w, double h) {
 
 Pixel::Pixel(const PixelRules& rules, double start, double threshold_on, double threshold_off, double leak,
              double offset, double speed)
-    : rules_(rules), on_(threshold_on), off_(threshold_off), leak_(leak), speed_(speed), settled_(kSettled * std::min(on_, off_)),
-      level_(start), u_(start), v_(start), remembered_(start - offset) {}
+    : rules_(rules), on_(threshold_on), off_(threshold_off), leak_(leak), speed_(speed), level_(start), u_(start), v_(start), remembered_(start - offset) {}
 
 // The next step of the two filters: how long it takes (at most `left`) and where they are then.
 double Pixel::step(double slope, double left, double& u1, double& v1) const {
+    const double threshold = std::min(on_, off_);
     double h = left;
     double w1 = 0, w2 = 0;
     if (rules_.cutoff_most > 0) {
         w1 = speed_ * std::min(rules_.cutoff_per_lux * std::exp(level_), rules_.cutoff_most);
-        // Once it follows with its steady lag, the rest of a straight piece is one step (w1 changes with the light).
+        // Behind a straight input it ends in a steady lag (w1 changes with the light, if slowly).
         const double transient = std::abs(u_ - (level_ - slope / w1));
-        const bool steady = transient < settled_ && std::abs(slope) * left < 0.2;
-        if (!steady) h = std::min(h, kStep / w1);
+        h = most(std::abs(slope) * left < kSteady ? transient : kSteady, threshold, w1, h);
     }
     if (rules_.follower_on > 0) {
         w2 = speed_ * (u_ >= v_ ? rules_.follower_on : rules_.follower_off);
-        const double lag = std::abs(u_ - v_ - (rules_.cutoff_most > 0 ? w1 * (level_ - u_) : slope) / w2);
-        if (lag > settled_ || std::abs(slope) * left > 0.2) h = std::min(h, kStep / w2);
+        const double input = w1 > 0 ? w1 * (level_ - u_) : slope;
+        const double transient = std::abs(u_ - v_ - input / w2);
+        h = most(std::abs(slope) * left < kSteady ? transient : kSteady, threshold, w2, h);
     }
     const double x1 = level_ + slope * h;
     u1 = w1 > 0 ? filtered(u_, level_, x1, w1, h) : x1;

@@ -41,7 +41,7 @@ private:
     double step(double slope, double left, double& u1, double& v1) const;
 
     const PixelRules& rules_;
-    double on_, off_, leak_, speed_, settled_;
+    double on_, off_, leak_, speed_;
     double t_ = 0, level_, u_, v_, remembered_;
     double blind_until_ = -1;
 };

@@ -45,10 +45,8 @@ class Picture:
         bright = self.background(px, py)
         for number in near:
             item = scene.objects[number]
-            begin, end = lifetime_s(scene, item)
             cx, cy, _, _ = motion(scene, item, t_s)
-            there = ((t_s >= begin) & (t_s < end))[which]
-            self.draw(bright, item, px - cx[which], py - cy[which], there)
+            self.draw(bright, item, px - cx[which], py - cy[which], self.there(item, t_s)[which])
         self._cover(bright, px, py)
         ln_patches = self._patches(t_s, which, px, py)
         ln: Floats = ln_patches + np.log(scene.light_lux * self.lamp(t_s)[which] * bright + self.pixel.dark_lux)
@@ -62,8 +60,7 @@ class Picture:
         px, py = x - sx, y - sy
         bright = self.background(px, py)
         for item in scene.objects:
-            begin, end = lifetime_s(scene, item)
-            if not begin <= t_s < end:
+            if not self.there(item, at):
                 continue
             cx, cy = (float(v[0]) for v in motion(scene, item, at)[:2])
             reach = self.reach(item)
@@ -75,6 +72,12 @@ class Picture:
         patches = self._patches(at, np.zeros(bright.size, np.int64), px.ravel(), py.ravel())
         ln: Floats = patches + np.log(scene.light_lux * self.lamp(at) * bright.ravel() + self.pixel.dark_lux)
         return ln
+
+    def there(self, item: SceneObject, t_s: Floats) -> NDArray[np.bool_]:
+        """Whether an object is there; the end of the scene is no end of it."""
+        begin, end = lifetime_s(self.scene, item)
+        there: NDArray[np.bool_] = (t_s >= begin) & ((t_s < end) | (end >= self.scene.duration_us * 1e-6))
+        return there
 
     def lamp(self, t_s: Floats) -> Floats:
         light: Floats = 1.0 + self.scene.lamp_depth * np.sin(2 * math.pi * self.scene.lamp_hz * t_s)

@@ -19,7 +19,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell._native import simulate_pixels
 from velocell.simulate.ideal import Events, join
 from velocell.simulate.light import SHAKE_RATIO, Picture
 from velocell.simulate.objects import SceneObject
@@ -51,6 +50,8 @@ Samples = tuple[NDArray[np.int32], Floats, NDArray[np.float32]]
 
 def pixel_events(scene: Scene, pixel: Pixel) -> Events:
     """The events of all pixels, noise included, in no order."""
+    from velocell._native import simulate_pixels  # not with `import velocell`
+
     picture = Picture(scene, pixel)
     looks = _all_looks(picture)
     boxes = _Boxes.of(picture, looks)
@@ -186,8 +187,8 @@ def _look_times(picture: Picture, item: SceneObject) -> Floats:
     jumps = [1e-6 * when for when, *_ in item.path]
     if item.motion is not None:
         jumps += item.motion.kinks(begin, item.speed_px_s)
-    times = np.unique(np.concatenate((steps, jumps, [begin])))
-    return times[(times >= begin) & (times < end)]
+    times = np.unique(np.concatenate((steps, jumps, [begin, end])))
+    return times[(times >= begin) & ((times < end) | (end >= scene.duration_us * 1e-6)) & (times <= end)]
 
 
 def _shake_speed(scene: Scene) -> float:
@@ -304,7 +305,8 @@ class _Pixels:
         spread = np.maximum(1 + pixel.mismatch * _stream(scene, _THRESHOLDS).normal(size=(2, n)), _LEAST_THRESHOLD)
         on, off = pixel.threshold_on * spread[0], pixel.threshold_off * spread[1]
         leak = pixel.leak_hz * on * _lognormal(_stream(scene, _LEAK), pixel.leak_spread, n)
-        offset = _stream(scene, _OFFSET).uniform(-off, on)
+        # After a long rest leak has brought a pixel anywhere to the next ON event; without leak anywhere is anywhere.
+        offset = _stream(scene, _OFFSET).uniform(0.0 if pixel.leak_hz else -off, on)
         speed = np.exp(pixel.cutoff_spread * _stream(scene, _SPEED).normal(size=n))
         return _Pixels(*(values.astype(np.float32) for values in (on, off, leak, offset, speed)))
 
