@@ -23,12 +23,19 @@ QUIET: dict[str, object] = {
 }  # fmt: skip
 
 
+NO_FRAMES = {
+    "frame_t": np.empty(0), "frame_level": np.empty((0, 1), np.float32),
+    "lamp_t": np.empty(0), "lamp_level": np.empty(0),
+}  # fmt: skip
+
+
 def one_pixel(t: list[float], level: list[float], *, on: float = 0.2, off: float = 0.2, **settings: float) -> tuple:
     """(times in s, polarities) of a pixel that starts at ln(light) = 0, remembered exactly."""
     rules = {
         "cutoff_per_lux": 0.0, "cutoff_most": 0.0, "follower_on": 0.0, "follower_off": 0.0, "refractory": 0.0,
         "duration": 1.0, "leak": 0.0, "offset": 0.0, "speed": 1.0,
     } | settings  # fmt: skip
+    rules |= NO_FRAMES
     for name in ("leak", "offset", "speed"):
         rules[name] = np.array([rules[name]], np.float32)
     times, pixel, up = simulate_pixels(
@@ -105,7 +112,7 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="a pixel that does not exist"):
         simulate_pixels(
             cutoff_per_lux=0.0, cutoff_most=0.0, follower_on=0.0, follower_off=0.0, refractory=0.0, duration=1.0,
-            **dict.fromkeys(names, np.ones(2, np.float32)),
+            **dict.fromkeys(names, np.ones(2, np.float32)), **NO_FRAMES,
             pixel=np.array([2], np.int32), t=np.array([0.1]), level=np.array([1.0], np.float32),
         )  # fmt: skip
     with pytest.raises(ValueError, match="samples differ in length"):
@@ -130,7 +137,7 @@ def stepped(scene: Scene, step_s: float) -> tuple[NDArray[np.int64], NDArray[np.
     # What the pixels remember at first is drawn; the reference takes it from there.
     seen = v - pixels._Pixels.of(scene, pixel).offset
     for t in np.arange(step_s, scene.duration_us * 1e-6, step_s):
-        ln = picture.frame(float(t), 0, scene.height)
+        ln = picture.frame(float(t), 0, scene.height) + picture.lamp(t)
         if pixel.cutoff_hz:
             w = 2 * np.pi * np.minimum(pixel.cutoff_hz_per_lux * np.exp(ln), pixel.cutoff_hz)
             u = u + (1 - np.exp(-w * step_s)) * (ln - u)

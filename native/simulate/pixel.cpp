@@ -7,16 +7,17 @@ namespace velocell {
 
 namespace {
 
-// A transient is stepped through in so many time constants; one smaller than kSmall lower thresholds in kLongStep (it
-// moves events by that at most), and one smaller than kOver thresholds is over.
-constexpr double kStep = 0.2, kLongStep = 6, kSmall = 0.03, kOver = 1e-3;
+// The signal is taken for straight within a step. A transient d bends it by d (h w)^2 / 8 at most, which is kept at
+// kBend thresholds; the end of it is stepped over in kLast time constants, and below kOver thresholds it is over.
+constexpr double kBend = 0.01, kLeast = 0.1, kLast = 6, kOver = 1e-3;
 
 // A change of ln(light) up to this leaves the photoreceptor's cutoff about as it is.
 constexpr double kSteady = 0.2;
 
 double most(double transient, double threshold, double cutoff, double left) {
     if (transient < kOver * threshold) return left;
-    return std::min(left, (transient < kSmall * threshold ? kLongStep : kStep) / cutoff);
+    const double steps = transient < kBend * threshold ? kLast : std::sqrt(8 * kBend * threshold / transient);
+    return std::min(left, std::max(steps, kLeast) / cutoff);
 }
 
 // A first-order filter of a straight input: exact. w: cutoff, x0 -> x1 in h.
@@ -95,35 +96,97 @@ void Pixel::compare(double t1, double v0, double v1, Fired&& fired) {
     }
 }
 
-PixelEvents simulate_pixels(const PixelRules& rules, const PerPixel& pixels, const Samples& samples, double duration) {
-    // Sorted by pixel by counting, then by time within each.
-    std::vector<std::size_t> first(pixels.size + 1, 0);
+namespace {
+
+struct Sample {
+    double t;
+    float level;
+};
+
+// The samples of each pixel, rising in time: those of pixel p from first[p] to first[p + 1].
+struct ByPixel {
+    std::vector<std::size_t> first;
+    std::vector<Sample> samples;
+};
+
+ByPixel by_pixel(const Samples& samples, std::size_t pixels) {
+    ByPixel sorted{std::vector<std::size_t>(pixels + 1, 0), std::vector<Sample>(samples.size)};
+    auto& first = sorted.first;
     for (std::size_t i = 0; i < samples.size; ++i) ++first[samples.pixel[i] + 1];
-    for (std::size_t p = 0; p < pixels.size; ++p) first[p + 1] += first[p];
-    struct Sample {
-        double t;
-        float level;
-    };
-    std::vector<Sample> sorted(samples.size);
-    {
-        std::vector<std::size_t> next(first.begin(), first.end() - 1);
-        for (std::size_t i = 0; i < samples.size; ++i)
-            sorted[next[samples.pixel[i]]++] = {samples.t[i], samples.level[i]};
+    for (std::size_t p = 0; p < pixels; ++p) first[p + 1] += first[p];
+    std::vector<std::size_t> next(first.begin(), first.end() - 1);
+    for (std::size_t i = 0; i < samples.size; ++i)
+        sorted.samples[next[samples.pixel[i]]++] = {samples.t[i], samples.level[i]};
+    const auto earlier = [](const Sample& a, const Sample& b) { return a.t < b.t; };
+    for (std::size_t p = 0; p < pixels; ++p) {
+        const auto begin = sorted.samples.begin() + first[p], end = sorted.samples.begin() + first[p + 1];
+        if (!std::is_sorted(begin, end, earlier)) std::stable_sort(begin, end, earlier);
     }
+    return sorted;
+}
+
+// A pixel before a lamp: the lamp's times cut the straight pieces of what it sees.
+class Lit {
+public:
+    Lit(Pixel pixel, double start, const Lamp& lamp) : pixel_(pixel), lamp_(lamp), level_(start) {}
+
+    template <typename Fired>
+    void follow(double t, double level, Fired&& fired) {
+        if (t <= t_) {
+            level_ = level;
+            return;
+        }
+        const double slope = (level - level_) / (t - t_);
+        for (; next_ < lamp_.size && lamp_.t[next_] < t; ++next_)
+            pixel_.follow(lamp_.t[next_], level_ + slope * (lamp_.t[next_] - t_) + lamp_.level[next_], fired);
+        pixel_.follow(t, level + shine(t), fired);
+        level_ = level;
+        t_ = t;
+    }
+
+private:
+    // next_ is the first lamp time that is not before t.
+    double shine(double t) const {
+        if (lamp_.size == 0) return 0;
+        if (next_ == lamp_.size) return lamp_.level[next_ - 1];
+        const double t0 = next_ ? lamp_.t[next_ - 1] : 0, level0 = next_ ? lamp_.level[next_ - 1] : 0;
+        const double t1 = lamp_.t[next_];
+        return t1 > t0 ? level0 + (lamp_.level[next_] - level0) * (t - t0) / (t1 - t0) : lamp_.level[next_];
+    }
+
+    Pixel pixel_;
+    const Lamp& lamp_;
+    double level_, t_ = 0;
+    std::size_t next_ = 0;
+};
+
+}  // namespace
+
+PixelEvents simulate_pixels(const PixelRules& rules, const PerPixel& pixels, const Samples& samples,
+                            const Frames& frames, const Lamp& lamp, double duration) {
+    const ByPixel sorted = by_pixel(samples, pixels.size);
     PixelEvents events;
     for (std::size_t p = 0; p < pixels.size; ++p) {
-        const auto begin = sorted.begin() + first[p], end = sorted.begin() + first[p + 1];
-        const auto earlier = [](const Sample& a, const Sample& b) { return a.t < b.t; };
-        if (!std::is_sorted(begin, end, earlier)) std::stable_sort(begin, end, earlier);
-        Pixel pixel(rules, pixels.start[p], pixels.threshold_on[p], pixels.threshold_off[p], pixels.leak[p],
-                    pixels.offset[p], pixels.speed[p]);
+        Lit pixel({rules, pixels.start[p], pixels.threshold_on[p], pixels.threshold_off[p], pixels.leak[p],
+                   pixels.offset[p], pixels.speed[p]},
+                  pixels.start[p], lamp);
         const auto fired = [&](double t, bool on) {
             events.t.push_back(t);
             events.pixel.push_back(static_cast<std::int32_t>(p));
             events.on.push_back(on);
         };
-        for (auto sample = begin; sample != end; ++sample) pixel.follow(sample->t, sample->level, fired);
-        pixel.follow(duration, begin == end ? pixels.start[p] : (end - 1)->level, fired);
+        double last = pixels.start[p];
+        std::size_t frame = 0;
+        const auto up_to = [&](double t) {
+            for (; frame < frames.size && frames.t[frame] < t; ++frame)
+                pixel.follow(frames.t[frame], last = frames.level[frame * pixels.size + p], fired);
+        };
+        for (std::size_t i = sorted.first[p]; i < sorted.first[p + 1]; ++i) {
+            up_to(sorted.samples[i].t);
+            pixel.follow(sorted.samples[i].t, last = sorted.samples[i].level, fired);
+        }
+        up_to(duration);
+        pixel.follow(duration, last, fired);
     }
     return events;
 }

@@ -47,17 +47,35 @@ private:
 };
 
 // Samples of ln(light), in any order: of pixel `pixel[i]` at time t[i] it is level[i], straight in between and
-// constant after the last. The arrays of PerPixel have an entry a pixel. Events come pixel by pixel.
+// constant after the last.
 struct Samples {
     const std::int32_t* pixel;
     const double* t;
     const float* level;
     std::size_t size;
 };
+
+// Further samples, of all pixels at the same rising times: level[i * pixels + p].
+struct Frames {
+    const double* t;
+    const float* level;
+    std::size_t size;
+};
+
+// What is added to ln(light) of all pixels, straight between these rising times; 0 at time 0.
+struct Lamp {
+    const double* t;
+    const double* level;
+    std::size_t size;
+};
+
 struct PerPixel {
     const float *start, *threshold_on, *threshold_off, *leak, *offset, *speed;
     std::size_t size;
 };
-PixelEvents simulate_pixels(const PixelRules& rules, const PerPixel& pixels, const Samples& samples, double duration);
+
+// Events come pixel by pixel.
+PixelEvents simulate_pixels(const PixelRules& rules, const PerPixel& pixels, const Samples& samples,
+                            const Frames& frames, const Lamp& lamp, double duration);
 
 }  // namespace velocell

@@ -28,6 +28,8 @@ SHAKE_RATIO = 1.37
 _AMBIENT, _LAMP, _REFLEX = 0.35, (-0.45, -0.45, 0.771), 0.2
 # Cells of the noise that a texture is made of; it repeats behind them.
 _CELLS = 64
+# Points a pixel at which the background is kept for whole frames; straight in between.
+_FINE = 4
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Picture:
             self.draw(bright, item, px - cx[which], py - cy[which], self.there(item, t_s)[which])
         self._cover(bright, px, py)
         ln_patches = self._patches(t_s, which, px, py)
-        ln: Floats = ln_patches + np.log(scene.light_lux * self.lamp(t_s)[which] * bright + self.pixel.dark_lux)
+        ln: Floats = ln_patches + np.log(scene.light_lux * bright + self.pixel.dark_lux)
         return ln
 
     def frame(self, t_s: float, y0: int, y1: int) -> Floats:
@@ -58,7 +60,7 @@ class Picture:
         (sx,), (sy,) = self.shake(at)
         y, x = np.mgrid[y0:y1, : scene.width]
         px, py = x - sx, y - sy
-        bright = self.background(px, py)
+        bright = self._still(y0, y1, float(sx), float(sy))
         for item in scene.objects:
             if not self.there(item, at):
                 continue
@@ -70,7 +72,7 @@ class Picture:
             self.draw(bright[box], item, px[box] - cx, py[box] - cy, True)
         self._cover(bright, px, py)
         patches = self._patches(at, np.zeros(bright.size, np.int64), px.ravel(), py.ravel())
-        ln: Floats = patches + np.log(scene.light_lux * self.lamp(at) * bright.ravel() + self.pixel.dark_lux)
+        ln: Floats = patches + np.log(scene.light_lux * bright.ravel() + self.pixel.dark_lux)
         return ln
 
     def there(self, item: SceneObject, t_s: Floats) -> NDArray[np.bool_]:
@@ -80,8 +82,9 @@ class Picture:
         return there
 
     def lamp(self, t_s: Floats) -> Floats:
-        light: Floats = 1.0 + self.scene.lamp_depth * np.sin(2 * math.pi * self.scene.lamp_hz * t_s)
-        return light
+        """What the lamp adds to ln(light)."""
+        ln: Floats = np.log1p(self.scene.lamp_depth * np.sin(2 * math.pi * self.scene.lamp_hz * t_s))
+        return ln
 
     def shake(self, t_s: Floats) -> tuple[Floats, Floats]:
         """How far the picture is moved, px."""
@@ -97,11 +100,39 @@ class Picture:
             return np.ones(np.shape(x))
         spread = math.log(scene.background_ratio)
         if scene.background == "gradient":
-            ln = spread * ((x + 0.5) / scene.width - 0.5)
+            ln = spread * ((x + 0 * y + 0.5) / scene.width - 0.5)
         else:
             ln = spread / 2 * self._noise(x / scene.background_px, y / scene.background_px)
         bright: Floats = np.exp(ln)
         return bright
+
+    def _still(self, y0: int, y1: int, sx: float, sy: float) -> Floats:
+        """The background of rows [y0, y1), moved by (sx, sy): looked up, since trembling asks for it very often."""
+        scene = self.scene
+        if scene.background == "flat":
+            return np.ones((y1 - y0, scene.width))
+        fx, fy = (self._margin - sx) * _FINE, (self._margin - sy) * _FINE
+        ix, iy = math.floor(fx), math.floor(fy)
+        still = np.zeros((y1 - y0, scene.width))
+        for down, wy in ((0, 1 - (fy - iy)), (1, fy - iy)):
+            for right, wx in ((0, 1 - (fx - ix)), (1, fx - ix)):
+                rows = slice(iy + down + y0 * _FINE, iy + down + (y1 - 1) * _FINE + 1, _FINE)
+                columns = slice(ix + right, ix + right + (scene.width - 1) * _FINE + 1, _FINE)
+                still += wx * wy * self._fine[rows, columns]
+        return still
+
+    @cached_property
+    def _margin(self) -> int:
+        return math.ceil(self.scene.vibration_px) + 1
+
+    @cached_property
+    def _fine(self) -> NDArray[np.float32]:
+        """The background at _FINE points a pixel, `_margin` px beyond the sensor."""
+        rows, columns = (
+            np.arange((side + 2 * self._margin) * _FINE) / _FINE - self._margin
+            for side in (self.scene.height, self.scene.width)
+        )
+        return self.background(columns[None, :], rows[:, None]).astype(np.float32)
 
     @cached_property
     def _lattice(self) -> Floats:

@@ -2,9 +2,9 @@
 
 Only pixels that see a change are followed closely. An object is looked at whenever it has moved by _STEP_PX; at each
 of these times the pixels along its outline (of a ball: all of it) get a sample of ln(light). Between its samples a
-pixel's light is straight, and constant away from every outline. Lamps, flicker and trembling cameras reach all pixels,
-on a time grid of their own. `_native.simulate_pixels` then runs each pixel through its samples (the equations:
-`sensor`). Bands of rows keep the samples within memory.
+pixel's light is straight, and constant away from every outline. A trembling camera reaches all pixels: whole frames,
+at times of their own. A lamp is the same for all: times and values. `_native.simulate_pixels` then runs each pixel
+through what it sees (the equations: `sensor`). Bands of rows keep the samples within memory.
 
 Rejected: whole frames at a fixed rate (640x480 with a disk at 2000 px/s needs 8000 frames a second to move by .25 px).
 """
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from velocell.simulate.ideal import Events, join
 from velocell.simulate.light import SHAKE_RATIO, Picture
-from velocell.simulate.objects import SceneObject
+from velocell.simulate.objects import Flicker, SceneObject
 from velocell.simulate.paths import lifetime_s, motion
 from velocell.simulate.scene import Scene
 from velocell.simulate.sensor import Pixel
@@ -35,6 +35,8 @@ _PER_PERIOD = 16
 _POINTS, _POINT_S, _MOST_POINTS = 200, 2e-4, 100_000
 # Candidates looked at in one go, and samples of one band of rows.
 _BLOCK, _BAND_SAMPLES = 1 << 20, 4 << 20
+# So many values of a whole frame take the memory of one sample.
+_FRAMES_WEIGH = 4
 # The noise's rate is that of this illuminance; it changes with the light by this factor at most.
 _NOISE_LUX, _NOISE_FACTOR = 300.0, 4.0
 _HOTTEST_HZ = 5_000.0
@@ -50,39 +52,21 @@ Samples = tuple[NDArray[np.int32], Floats, NDArray[np.float32]]
 
 def pixel_events(scene: Scene, pixel: Pixel) -> Events:
     """The events of all pixels, noise included, in no order."""
-    from velocell._native import simulate_pixels  # not with `import velocell`
-
     picture = Picture(scene, pixel)
     looks = _all_looks(picture)
     boxes = _Boxes.of(picture, looks)
-    everywhere = _common_times(scene)
-    samples = sum(look.size for look in looks) + everywhere.size * scene.width * scene.height
+    frames = _frame_times(scene)
     pixels = _Pixels.of(scene, pixel)
+    size = sum(look.size for look in looks) + frames.size * scene.width * scene.height // _FRAMES_WEIGH
     parts, start = [], []
-    for y0, y1 in _bands(scene, samples):
-        light = picture.frame(0.0, y0, y1)
-        start.append(light)
-        first, last = y0 * scene.width, y1 * scene.width
-        columns = list(_samples(picture, looks, boxes, everywhere, y0, y1))
-        sampled, t, level = (np.concatenate(column) for column in zip(*columns, strict=True)) if columns else _NOTHING
-        t_s, where, on = simulate_pixels(
-            cutoff_per_lux=2 * math.pi * pixel.cutoff_hz_per_lux,
-            cutoff_most=2 * math.pi * pixel.cutoff_hz,
-            follower_on=2 * math.pi * pixel.follower_on_hz,
-            follower_off=2 * math.pi * pixel.follower_off_hz,
-            refractory=pixel.refractory_us * 1e-6,
-            duration=scene.duration_us * 1e-6,
-            start=light.astype(np.float32),
-            threshold_on=pixels.threshold_on[first:last],
-            threshold_off=pixels.threshold_off[first:last],
-            leak=pixels.leak[first:last],
-            offset=pixels.offset[first:last],
-            speed=pixels.speed[first:last],
-            pixel=sampled,
-            t=t,
-            level=level,
-        )
-        parts.append((t_s * 1e6, where.astype(np.int64) + first, on))
+    for y0, y1 in _bands(scene, size):
+        start.append(picture.frame(0.0, y0, y1))
+        columns = [_NOTHING, *_samples(picture, looks, boxes, y0, y1)]
+        sampled, t, level = (np.concatenate(column) for column in zip(*columns, strict=True))
+        levels = np.empty((frames.size, start[-1].size), np.float32)
+        for number, when in enumerate(frames):
+            levels[number] = picture.frame(float(when), y0, y1)
+        parts.append(_band_events(picture, pixels, y0 * scene.width, start[-1], (sampled, t, level), (frames, levels)))
     parts.append(_shot_noise(scene, pixel, np.exp(np.concatenate(start))))
     parts.append(_hot_pixels(scene, pixel))
     t_us, where, on = join(parts)
@@ -90,6 +74,44 @@ def pixel_events(scene: Scene, pixel: Pixel) -> Events:
         t_us = t_us + _stream(scene, _JITTER).normal(0.0, pixel.jitter_us, t_us.size)
     in_time = (t_us >= 0) & (t_us < scene.duration_us)
     return t_us[in_time], where[in_time], on[in_time]
+
+
+def _band_events(
+    picture: Picture,
+    pixels: _Pixels,
+    first: int,
+    start: Floats,
+    samples: Samples,
+    frames: tuple[Floats, NDArray[np.float32]],
+) -> Events:
+    """The events of the pixels from `first` on that start with ln(light) = `start`."""
+    from velocell._native import simulate_pixels  # not with `import velocell`
+
+    scene, pixel = picture.scene, picture.pixel
+    lamp = _lamp_times(scene)
+    band = slice(first, first + start.size)
+    t_s, where, on = simulate_pixels(
+        cutoff_per_lux=2 * math.pi * pixel.cutoff_hz_per_lux,
+        cutoff_most=2 * math.pi * pixel.cutoff_hz,
+        follower_on=2 * math.pi * pixel.follower_on_hz,
+        follower_off=2 * math.pi * pixel.follower_off_hz,
+        refractory=pixel.refractory_us * 1e-6,
+        duration=scene.duration_us * 1e-6,
+        start=start.astype(np.float32),
+        threshold_on=pixels.threshold_on[band],
+        threshold_off=pixels.threshold_off[band],
+        leak=pixels.leak[band],
+        offset=pixels.offset[band],
+        speed=pixels.speed[band],
+        pixel=samples[0],
+        t=samples[1],
+        level=samples[2],
+        frame_t=frames[0],
+        frame_level=frames[1],
+        lamp_t=lamp,
+        lamp_level=picture.lamp(lamp),
+    )
+    return t_s * 1e6, where.astype(np.int64) + first, on
 
 
 def _stream(scene: Scene, place: int) -> np.random.Generator:
@@ -196,17 +218,22 @@ def _shake_speed(scene: Scene) -> float:
     return 2 * math.pi * scene.vibration_hz * scene.vibration_px * math.hypot(1.0, SHAKE_RATIO)
 
 
-def _common_times(scene: Scene) -> Floats:
-    """When all pixels are sampled, because the light of all of them changes."""
-    textured = scene.background != "flat" or bool(scene.occluders) or bool(scene.flicker)
-    steps = [1 / (patch.frequency_hz * _PER_PERIOD) for patch in scene.flicker]
-    if scene.lamp_depth:
-        steps.append(1 / (scene.lamp_hz * _PER_PERIOD))
-    if scene.vibration_px and textured:
-        sharp = _STEP_PX if scene.occluders or scene.flicker else 2 * _STEP_PX
-        steps.append(min(sharp / _shake_speed(scene), 1 / (scene.vibration_hz * SHAKE_RATIO * _PER_PERIOD)))
+def _frame_times(scene: Scene) -> Floats:
+    """When all pixels are sampled: a trembling camera moves the background under all of them."""
+    if not scene.vibration_px or (scene.background == "flat" and not scene.occluders):
+        return np.empty(0)
+    sharp = _STEP_PX if scene.occluders else 2 * _STEP_PX
+    step = min(sharp / _shake_speed(scene), 1 / (scene.vibration_hz * SHAKE_RATIO * _PER_PERIOD))
+    return _grid(scene, step)
+
+
+def _lamp_times(scene: Scene) -> Floats:
+    return _grid(scene, 1 / (scene.lamp_hz * _PER_PERIOD)) if scene.lamp_depth else np.empty(0)
+
+
+def _grid(scene: Scene, step_s: float) -> Floats:
     duration = scene.duration_us * 1e-6
-    return np.linspace(0.0, duration, math.ceil(duration / min(steps)) + 1) if steps else np.empty(0)
+    return np.linspace(0.0, duration, math.ceil(duration / step_s) + 1)
 
 
 def _bands(scene: Scene, samples: int) -> list[tuple[int, int]]:
@@ -216,9 +243,7 @@ def _bands(scene: Scene, samples: int) -> list[tuple[int, int]]:
     return [(int(y0), int(y1)) for y0, y1 in pairwise(edges)]
 
 
-def _samples(
-    picture: Picture, looks: list[_Looks], boxes: _Boxes, everywhere: Floats, y0: int, y1: int
-) -> Iterator[Samples]:
+def _samples(picture: Picture, looks: list[_Looks], boxes: _Boxes, y0: int, y1: int) -> Iterator[Samples]:
     """(pixel in the band, t, ln(light)) of the rows [y0, y1)."""
     for look in looks:
         size = np.abs(look.offset_y).max(initial=0) + 1
@@ -226,10 +251,22 @@ def _samples(
         for block in np.array_split(rows, max(math.ceil(rows.size * look.offset_x.size / _BLOCK), 1)):
             if block.size:
                 yield _object_samples(picture, look, block, boxes, y0, y1)
-    if everywhere.size:
-        frames = [picture.frame(float(t), y0, y1).astype(np.float32) for t in everywhere]
-        pixel = np.arange(frames[0].size, dtype=np.int32)
-        yield np.tile(pixel, everywhere.size), np.repeat(everywhere, pixel.size), np.concatenate(frames)
+    for patch in picture.scene.flicker:
+        yield from _patch_samples(picture, patch, y0, y1)
+
+
+def _patch_samples(picture: Picture, patch: Flicker, y0: int, y1: int) -> Iterator[Samples]:
+    scene = picture.scene
+    reach = patch.radius_px * SHAPES[patch.shape].reach + picture.blur(patch.edge_px) + scene.vibration_px
+    columns = np.arange(max(math.floor(patch.x_px - reach), 0), min(math.ceil(patch.x_px + reach) + 1, scene.width))
+    rows = np.arange(max(math.floor(patch.y_px - reach), y0), min(math.ceil(patch.y_px + reach) + 1, y1))
+    y, x = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing="ij"))
+    times = _grid(scene, 1 / (patch.frequency_hz * _PER_PERIOD))
+    for t in np.array_split(times, max(math.ceil(times.size * x.size / _BLOCK), 1)):
+        which, place = (axis.ravel() for axis in np.indices((t.size, x.size)))
+        level = picture.ln_light(t, which, x[place], y[place], list(range(len(scene.objects))))
+        pixel = ((y - y0) * scene.width + x).astype(np.int32)
+        yield pixel[place], t[which], level.astype(np.float32)
 
 
 def _object_samples(
