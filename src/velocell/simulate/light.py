@@ -44,7 +44,8 @@ class Picture:
         scene = self.scene
         sx, sy = self.shake(t_s)
         px, py = x - sx[which], y - sy[which]
-        bright = self.background(px, py)
+        # At rest every pixel sees its own point of the background.
+        bright = self.background(px, py) if scene.vibration_px else self._resting[y, x]
         for number in near:
             item = scene.objects[number]
             cx, cy, _, _ = motion(scene, item, t_s)
@@ -109,8 +110,8 @@ class Picture:
     def _still(self, y0: int, y1: int, sx: float, sy: float) -> Floats:
         """The background of rows [y0, y1), moved by (sx, sy): looked up, since trembling asks for it very often."""
         scene = self.scene
-        if scene.background == "flat":
-            return np.ones((y1 - y0, scene.width))
+        if not scene.vibration_px:
+            return self._resting[y0:y1].copy()
         fx, fy = (self._margin - sx) * _FINE, (self._margin - sy) * _FINE
         ix, iy = math.floor(fx), math.floor(fy)
         still = np.zeros((y1 - y0, scene.width))
@@ -120,6 +121,11 @@ class Picture:
                 columns = slice(ix + right, ix + right + (scene.width - 1) * _FINE + 1, _FINE)
                 still += wx * wy * self._fine[rows, columns]
         return still
+
+    @cached_property
+    def _resting(self) -> Floats:
+        y, x = np.mgrid[: self.scene.height, : self.scene.width].astype(np.float64)
+        return self.background(x, y)
 
     @cached_property
     def _margin(self) -> int:

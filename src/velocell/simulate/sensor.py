@@ -164,9 +164,9 @@ PRESETS: dict[str, Sensor] = {
             refractory_us=1_000.0, jitter_us=20.0,  # F: shortest gap of a pixel; B: latency 3-20 us
             leak_hz=0.1, leak_spread=0.5,  # H
             shot_hz=0.03, shot_spread=2.0, shot_more=0.5, shot_gap_us=3_000.0,  # N less in the light, F spread
-            hot_share=0.0002, hot_hz=5.0,  # F
+            hot_share=0.0002, hot_hz=2.0,  # F
         ),
-        Readout(scan_us=1.0, bus_us=0.1),  # B: rows by an arbiter, some 10 Mev/s
+        Readout(scan_us=1.0, hold=False, bus_us=0.1),  # B: rows by an arbiter, some 10 Mev/s
     ),
     "dvxplorer": Sensor(
         Pixel(
@@ -176,7 +176,7 @@ PRESETS: dict[str, Sensor] = {
             refractory_us=100.0,
             leak_hz=0.03, leak_spread=0.5,
             shot_hz=0.1, shot_spread=2.0, shot_more=1.0, shot_gap_us=1_000.0,  # F
-            hot_share=0.0005, hot_hz=50.0,  # F: a tenth of a percent of the pixels makes a third of the noise
+            hot_share=0.001, hot_hz=20.0,  # F: a tenth of a percent of the pixels makes a third of the noise
         ),
         Readout(scan_us=197.0, lines="column"),  # S scans its columns; F: shortest gap of a pixel
     ),
@@ -187,10 +187,10 @@ PRESETS: dict[str, Sensor] = {
             follower_on_hz=280.0, follower_off_hz=750.0, cutoff_spread=0.4,  # F: the same disk, ON .6 ms, OFF .2 ms
             refractory_us=40.0, jitter_us=10.0,  # J; F
             leak_hz=0.01, leak_spread=0.5,
-            shot_hz=0.1, shot_spread=1.9, shot_on=0.35, shot_more=1.0, shot_gap_us=500.0,  # F
-            hot_share=0.0002, hot_hz=20.0,
+            shot_hz=0.12, shot_spread=1.8, shot_on=0.25, shot_more=0.6, shot_gap_us=500.0,  # F
+            hot_share=0.0002, hot_hz=2.0,
         ),
-        Readout(scan_us=2.0, bus_us=0.02),  # P: rows by an arbiter, 50 Mev/s
+        Readout(scan_us=2.0, hold=False, bus_us=0.02),  # P: rows by an arbiter, 50 Mev/s
     ),
     "gen4": Sensor(
         Pixel(
@@ -200,9 +200,9 @@ PRESETS: dict[str, Sensor] = {
             refractory_us=100.0, jitter_us=10.0,  # F: shortest gap of a pixel
             leak_hz=0.01, leak_spread=0.5,
             shot_hz=0.05, shot_spread=1.9, shot_more=1.0, shot_gap_us=500.0,
-            hot_share=0.0001, hot_hz=20.0,
+            hot_share=0.0001, hot_hz=5.0,
         ),
-        Readout(scan_us=1.0, bus_us=0.004),  # P: 1 Gev/s, read by rows
+        Readout(scan_us=1.0, hold=False, bus_us=0.004),  # P: 1 Gev/s, read by rows
     ),
 }  # fmt: skip
 
