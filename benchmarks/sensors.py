@@ -133,7 +133,7 @@ def measured(recording: Recording) -> list[str]:
         f"{windows.var() / windows.mean():.1f}" if windows.size > 5 and windows.any() else "",
         f"{t.size / stamps.size:.2f}",
         f"{np.diff(stamps).min()}",
-        f"{np.quantile(gaps, 0.01):.0f}",
+        f"{np.quantile(gaps, 0.01):.0f}" if gaps.size else "",
         f"{again.mean():.3f}",
     ]
 

@@ -234,6 +234,9 @@ REAL = HEAD + "sensor = 'davis346'\n"
         (REAL + "threshold_mismatch = 0.1\n", "threshold_mismatch is for the ideal pixel; give davis346 a mismatch in"),
         (REAL + "light_lux = 0\n", "light_lux is 0.0; a scene without light has no events, give it more"),
         (REAL + "light_lux = inf\n", "light_lux of the scene is inf"),
+        (REAL + "[sensor_settings]\nthreshold_on = 1e-9\n", "threshold_on of the sensor is 1e-09, finer than"),
+        (REAL + "[sensor_settings]\nleak_hz = 1e9\n", "leak_hz of the sensor is 1e[+]09, more than a pixel can fire"),
+        (REAL + "lamp_hz = 1e6\n", "lamp_hz of the scene is 1e[+]06; it must be at most 10000"),
         (REAL + "background = 'sky'\n", "background of the scene is 'sky'; use one of flat, gradient, texture"),
         (REAL + "background_ratio = 0.5\n", "background_ratio is 0.5; it is the brightest by the darkest"),
         (REAL + "lamp_depth = 1\n", "lamp_depth is 1.0; it must be at least 0 and below 1"),
@@ -263,6 +266,18 @@ def test_what_cannot_be_is_refused_with_a_sentence(tmp_path: Path, text: str, me
     with pytest.raises(SceneError, match=message) as caught:
         Scene.from_toml(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("scene", "message"),
+    [
+        (Scene(50, 40, 1_000_000, sensor="gen3", objects=(SceneObject(speed_px_s=1e7),)), "object 0 travels 1e[+]07"),
+        (Scene(50, 40, 10**9, sensor="gen3", lamp_depth=0.1, lamp_hz=1000.0), "a scene of 1000 s is too long"),
+    ],
+)  # fmt: skip
+def test_what_would_take_for_ever_is_refused(scene: Scene, message: str) -> None:
+    with pytest.raises(SceneError, match=message):
+        simulate(scene)
 
 
 def test_everything_goes_through_toml_and_back(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.simulate.checks import check
 from velocell.simulate.ideal import Events, join
 from velocell.simulate.light import SHAKE_RATIO, Picture
 from velocell.simulate.objects import Flicker, SceneObject
@@ -33,6 +34,7 @@ _STEP_PX = 0.25
 _PER_PERIOD = 16
 # The speed of an object is integrated on a grid of at least so many points, no wider than this.
 _POINTS, _POINT_S, _MOST_POINTS = 200, 2e-4, 100_000
+_MOST_LOOKS = 4_000_000
 # Candidates looked at in one go, and samples of one band of rows.
 _BLOCK, _BAND_SAMPLES = 1 << 20, 4 << 20
 # So many values of a whole frame take the memory of one sample.
@@ -205,6 +207,11 @@ def _look_times(picture: Picture, item: SceneObject) -> Floats:
     speed = motion(scene, item, t)[3]
     travelled = np.concatenate(([0.0], np.cumsum((speed[1:] + speed[:-1]) / 2 * np.diff(t))))
     travelled += _shake_speed(scene) * (t - begin)
+    check(
+        travelled[-1] < _MOST_LOOKS * _STEP_PX,
+        f"object {item.id} travels {travelled[-1]:g} px in this scene, too far for a sensor that sees light; "
+        "slow it down, shorten the scene or use the ideal pixel",
+    )
     steps = np.interp(np.arange(0.0, travelled[-1] + _STEP_PX, _STEP_PX), travelled, t)
     jumps = [1e-6 * when for when, *_ in item.path]
     if item.motion is not None:
@@ -233,6 +240,11 @@ def _lamp_times(scene: Scene) -> Floats:
 
 def _grid(scene: Scene, step_s: float) -> Floats:
     duration = scene.duration_us * 1e-6
+    check(
+        duration < _MOST_LOOKS * step_s,
+        f"a scene of {duration:g} s is too long for changes that need steps of {step_s:g} s; "
+        "shorten it or slow them down",
+    )
     return np.linspace(0.0, duration, math.ceil(duration / step_s) + 1)
 
 

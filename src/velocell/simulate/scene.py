@@ -119,6 +119,9 @@ class Scene:
             positive(getattr(self, name), name, "the scene")
         for name in ("lens_blur_px", "vibration_px", "background_seed"):
             not_negative(getattr(self, name), name, "the scene")
+        for name, most in (("lens_blur_px", 50), ("vibration_px", 50), ("lamp_hz", 10_000), ("vibration_hz", 10_000)):
+            value = getattr(self, name)
+            check(value <= most, f"{name} of the scene is {value:g}; it must be at most {most}")
         check(
             1 <= self.background_ratio <= 1000,
             f"background_ratio is {self.background_ratio}; it is the brightest by the darkest, between 1 and 1000",

@@ -36,6 +36,8 @@ from velocell.simulate.checks import check, finite, not_negative, positive, shar
 
 # Times are whole microseconds: a filter faster than this has no time constant left, 1/(2 pi f) = 5 us.
 FASTEST_HZ = 30_000.0
+# Beyond these a recording would have more events than fit into any memory.
+LEAST_THRESHOLD, MOST_NOISE_HZ = 0.01, 10_000.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,18 @@ class Pixel:
             "jitter_us", "leak_hz", "leak_spread", "shot_hz", "shot_spread", "shot_more", "hot_hz",
         ):  # fmt: skip
             not_negative(getattr(self, name), name, where)
+        for name in ("threshold_on", "threshold_off"):
+            value = getattr(self, name)
+            check(
+                value >= LEAST_THRESHOLD,
+                f"{name} of the sensor is {value:g}, finer than any sensor; give at least {LEAST_THRESHOLD:g}",
+            )
+        for name in ("leak_hz", "shot_hz", "hot_hz"):
+            value = getattr(self, name)
+            check(
+                value <= MOST_NOISE_HZ,
+                f"{name} of the sensor is {value:g}, more than a pixel can fire; give at most {MOST_NOISE_HZ:g}",
+            )
         for name in ("shot_on", "hot_share"):
             share(getattr(self, name), name, where)
         for name in ("cutoff_hz", "follower_on_hz", "follower_off_hz"):
