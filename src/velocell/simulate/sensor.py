@@ -24,6 +24,7 @@ Sources of the presets' numbers
     N  Guo, Delbruck, TPAMI 2022 (DND21): leak .2 Hz/px, shot noise 10 Hz/px in the dark
     J  Joubert et al., Front. Neurosci. 2021 (IEBCS): refractory 50 us, time constant 300 us
     F  fitted to recordings: `python -m benchmarks.sensors` and docs/sensors.md show how well
+Of B, S and P only the order of magnitude is taken.
 """
 
 from __future__ import annotations
