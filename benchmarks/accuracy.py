@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def _wide(seed: int, radius: float = 6, contrast: float | tuple[float, float] = 
 def _wide_rows() -> list[Case]:
     return [
         (f"R = {radius}, contrast {contrast}{', polarity dropped' if blind else ''}",
-         lambda seed, r=radius, c=contrast: _wide(seed, r, c), WIDE, radius,
+         partial(_wide, radius=radius, contrast=contrast), WIDE, radius,
          (lambda recording: recording.with_polarity("drop")) if blind else _same)
         for radius in (4, 8, 12) for contrast in (1, 3, 10) for blind in (False, True)
     ]  # fmt: skip
@@ -91,7 +92,7 @@ def _octave_rows() -> list[Case]:
             6, width=320, height=240, radius=6, speeds=(46, 620), contrast=contrast, noise_hz=0.5, seed=seed
         )
 
-    return [(f"contrast {c}", lambda seed, c=c: scene(seed, c), OCTAVES, 6.0, _same) for c in (1, 3, 10)]
+    return [(f"contrast {c}", partial(scene, contrast=c), OCTAVES, 6.0, _same) for c in (1, 3, 10)]
 
 
 def _stress_rows() -> list[Case]:

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -191,7 +192,7 @@ def norse_rows(recording: Recording, ticks: int, rows: list[Row]) -> list[Row]:
         for threads in (1, 2):
             torch.set_num_threads(threads)
             with torch.no_grad():
-                times = seconds_of(lambda: module(frames), 3)  # noqa: B023
+                times = seconds_of(partial(module, frames), 3)
             per_tick = float(np.median(times)) / ticks
             whole = per_tick * recording.duration_us / network.dt_us
             ratio = whole / next(r["seconds"] for r in rows if (r["network"], r["threads"]) == (name, threads))

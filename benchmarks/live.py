@@ -116,7 +116,7 @@ def send(rec: str, port: int, phases: list[list[float]], log: str, once: bool) -
                 continue
             packet = words[first : last + 1].copy()
             packet[:, 1] += np.uint32(turn_us)
-            sock.send(packet)
+            sock.send(packet.data)
             sent.append((turn_us + int(recording.t_us[first]), now))
             first = last + 1
             if first == len(words):

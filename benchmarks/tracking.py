@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
 from benchmarks.mot import Floats, Paired, pair, travelled
-from velocell.cli.options import sought
+from velocell.cli.values import bands_of, radius_of
 from velocell.data.bands import band_of
 from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
@@ -77,12 +78,12 @@ def orbit(seed: int) -> Scene:
 
 CASES = [
     Case("100 disks, R = 4-14, crossing", crowd, BANDS, "3:15"),
-    Case("100 disks, R = 5, crossing", lambda seed: crowd(seed, 5), BANDS, "5"),
+    Case("100 disks, R = 5, crossing", partial(crowd, radius=5), BANDS, "5"),
     Case("20 disks, R = 5, apart", apart, BANDS, "5"),
     Case("20 disks, R = 5, appearing", appearing, BANDS, "5", 1_000, appears=True),
     Case("orbit, R = 15, 13 000 px/s", orbit, "3000,6000,20000", "15", 1_000),
-    *(Case(f"radius {r}, stated", lambda seed, r=r: apart(seed, r), BANDS, f"{r}") for r in RADII),
-    *(Case(f"radius {r}, from a range", lambda seed, r=r: apart(seed, r), BANDS, "3:15") for r in RADII),
+    *(Case(f"radius {r}, stated", partial(apart, radius=r), BANDS, f"{r}") for r in RADII),
+    *(Case(f"radius {r}, from a range", partial(apart, radius=r), BANDS, "3:15") for r in RADII),
 ]
 COLUMNS = {
     "recall": ".3f", "precision": ".3f", "IDF1": ".3f", "switches per object and 10 s": ".2f", "median px": ".2f",
@@ -132,13 +133,13 @@ def _cells(case: Case, seeds: int) -> str:
 
 
 def _score(case: Case, seed: int) -> list[float]:
-    wanted = sought(case.bands, None, case.radius, "auto", "auto")
+    bands, radius = bands_of(case.bands), radius_of(case.radius)
     recording, truth = simulate(case.scene(seed))
     started = perf_counter()
-    tracks = detect(recording, wanted.bands, wanted.radius, every_us=case.every_us, keep_spikes=False).tracks
+    tracks = detect(recording, bands, radius, every_us=case.every_us, keep_spikes=False).tracks
     seconds = perf_counter() - started
     paired = pair(tracks, truth, case.every_us)
-    first = firsts(paired, tracks, truth, np.array(wanted.bands.edges)) if case.appears else [np.nan, np.nan]
+    first = firsts(paired, tracks, truth, np.array(bands.edges)) if case.appears else [np.nan, np.nan]
     return [*figures(paired, tracks, truth), *first, recording.duration_us / 1e6 / seconds]
 
 

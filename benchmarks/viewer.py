@@ -135,7 +135,7 @@ def chromium() -> Iterator[Any]:
     from selenium.webdriver.chrome.service import Service
 
     options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
+    options.binary_location = shutil.which("chromium") or "chromium"
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1440,900"):
         options.add_argument(argument)
     driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
@@ -220,7 +220,8 @@ def tuning(browser: Any, name: str, file: Path) -> Row:
 def soak(browser: Any, file: Path, seconds: float) -> Row:
     """Memory (MB) at ten moments, evenly spread, while a band's edge is moved every 5 s."""
     with viewer(browser, file) as program:
-        started, samples, edges = time.perf_counter(), [], np.linspace(80, 160, 17).tolist()
+        started, edges = time.perf_counter(), np.linspace(80, 160, 17).tolist()
+        samples: list[tuple[float, float]] = []
         while (now := time.perf_counter() - started) < seconds:
             move = f"window.velocell.tuner.ask.tune({{edges: [20, {edges[len(samples) % 17]}, 430, 2000]}})"
             browser.execute_script(move)
@@ -340,7 +341,7 @@ def write_repeated(recording: Recording, file: Path, gigabytes: float) -> int:
 def memory_mb(pid: int) -> float:
     """Resident memory of a process (Linux)."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024  # type: ignore[union-attr]
+    return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
 
 
 if __name__ == "__main__":

@@ -89,8 +89,8 @@ def spikes(draw: st.DrawFn, *, max_spikes: int = 30) -> Spikes:
     rows = draw(st.lists(spike, max_size=max_spikes, unique=True))
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), (), ()]
     t, *others = columns
-    arrays = [np.array(column, np.int32) for column in others]
-    return Spikes(np.array(t, np.int64), *arrays, layers=draw(st.sampled_from([0, 2]))).sorted()
+    x, y, channel, layer = (np.array(column, np.int32) for column in others)
+    return Spikes(np.array(t, np.int64), x, y, channel, layer, draw(st.sampled_from([0, 2]))).sorted()
 
 
 def assert_same_recording(left: Recording, right: Recording) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
@@ -11,6 +13,8 @@ from strategies import recordings
 from velocell.data.recording import Recording
 from velocell.network import Layer, Network, TrailFilter
 from velocell.network.neurons import LIFBox
+
+T = TypeVar("T")
 
 DT_US = (500, 1_000, 2_000)
 _TICKS = 11  # a span that starts within a tick touches one more
@@ -52,7 +56,7 @@ def cases(draw: st.DrawFn) -> tuple[Network, Recording]:
     return _case(draw, dt_us, layer)
 
 
-def _case(draw: st.DrawFn, dt_us: int, layer) -> tuple[Network, Recording]:  # type: ignore[no-untyped-def]
+def _case(draw: st.DrawFn, dt_us: int, layer: Callable[[int, int, int], Layer]) -> tuple[Network, Recording]:
     recording = draw(recordings(polarity=True, max_events=30, max_size=9, max_span_us=_TICKS * dt_us))
     inputs, trail = draw(st.integers(1, 2)), None
     if draw(st.booleans()):
@@ -73,7 +77,7 @@ def _shapes(draw: st.DrawFn, inputs: int, height: int, width: int) -> tuple[tupl
     return (outputs, inputs // groups, *sides), groups
 
 
-def _several(draw: st.DrawFn, values: st.SearchStrategy, count: int) -> list:  # type: ignore[type-arg]
+def _several(draw: st.DrawFn, values: st.SearchStrategy[T], count: int) -> list[T]:
     return draw(st.lists(values, min_size=count, max_size=count))
 
 

@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
 from places import ROOT
-from viewer_tools import served, until
+from viewer_tools import Served, served, until
+
+from velocell.viewer.source import Source
+
+if TYPE_CHECKING:
+    from selenium.webdriver.chrome.webdriver import WebDriver
+    from selenium.webdriver.remote.webelement import WebElement
+
+    class Browser(WebDriver):
+        """Chromium, and where the files go that it saves."""
+
+        downloads: Path
+
+        def get_log(self, log_type: str) -> Any: ...  # untyped in selenium
+
 
 SCREENS = ROOT / "build" / "screens"
 CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium without a window; files that it saves go to `browser.downloads`."""
-    missing = [name for name, path in (("chromium", CHROMIUM), ("chromedriver", DRIVER)) if path is None]
-    if missing:
+    if CHROMIUM is None or DRIVER is None:
+        missing = [name for name, path in (("chromium", CHROMIUM), ("chromedriver", DRIVER)) if path is None]
         reason = f"{' and '.join(missing)} not found; apt-get install chromium chromium-driver"
-        (pytest.fail if os.environ.get("VELOCELL_NEED_BROWSER") else pytest.skip)(reason)
+        if os.environ.get("VELOCELL_NEED_BROWSER"):
+            pytest.fail(reason)
+        pytest.skip(reason)
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -34,7 +53,7 @@ def browser(tmp_path_factory):
     several = {"profile.default_content_setting_values.automatic_downloads": 1}
     options.add_experimental_option("prefs", {"download.default_directory": str(downloads), **several})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver = cast("Browser", webdriver.Chrome(options=options, service=Service(DRIVER)))
     driver.downloads = downloads
     driver.implicitly_wait(10)
     try:
@@ -44,7 +63,7 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture
-def window(browser):
+def window(browser: Browser) -> Iterator[Browser]:
     """A window of usual size; nothing may have been complained about in its console."""
     browser.get("about:blank")  # a page left over from before would go on trying to connect
     size(browser, 1440, 900)
@@ -55,7 +74,7 @@ def window(browser):
 
 
 @contextmanager
-def page(window, source=None, leave=True, **more):
+def page(window: Browser, source: Source | None = None, leave: bool = True, **more: Any) -> Iterator[Served]:
     """A viewer of its own, open in the window, its recording analysed; dark unless changed."""
     with served(source, **more) as server:
         window.get(server.url)
@@ -67,18 +86,18 @@ def page(window, source=None, leave=True, **more):
             window.get("about:blank")
 
 
-def js(window, expression, *arguments):
+def js(window: Browser, expression: str, *arguments: object) -> Any:
     return window.execute_script(f"return {expression}", *arguments)
 
 
-def size(window, width, height):
+def size(window: Browser, width: int, height: int) -> None:
     """Set the size of what is inside the window."""
     window.set_window_size(width, height)
     dx, dy = (js(window, f"window.outer{n} - window.inner{n}") for n in ("Width", "Height"))
     window.set_window_size(width + dx, height + dy)
 
 
-def shot(window, name):
+def shot(window: Browser, name: str) -> None:
     """A picture of the page, for people to look at."""
     SCREENS.mkdir(parents=True, exist_ok=True)
     js(window, "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
@@ -87,28 +106,28 @@ def shot(window, name):
     assert path.stat().st_size > 10_000
 
 
-def find(window, selector):
+def find(window: Browser, selector: str) -> WebElement:
     from selenium.webdriver.common.by import By
 
     return window.find_element(By.CSS_SELECTOR, selector)
 
 
-def click(window, selector):
+def click(window: Browser, selector: str) -> None:
     find(window, selector).click()
 
 
-def keys(window, *pressed):
+def keys(window: Browser, *pressed: str) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
 
     ActionChains(window).send_keys(*pressed).perform()
 
 
-def fill(window, selector, text):
+def fill(window: Browser, selector: str, text: str) -> None:
     """Type into a field instead of what stands there, and press Enter."""
     find(window, selector).send_keys("\ue009a\ue000", f"{text}\n")
 
 
-def drag(window, selector, start, stop, shift=False):
+def drag(window: Browser, selector: str, start: Sequence[float], stop: Sequence[float], shift: bool = False) -> None:
     """Press at `start` (px from the element's corner), move in steps, let go at `stop`."""
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
@@ -128,23 +147,24 @@ def drag(window, selector, start, stop, shift=False):
     chain.perform()
 
 
-def state(window, path):
+def state(window: Browser, path: str) -> Any:
     return js(window, f"window.velocell.store.state.{path}")
 
 
-def now_us(window):
-    return js(window, "window.velocell.store.now")
+def now_us(window: Browser) -> int:
+    now: int = js(window, "window.velocell.store.now")
+    return now
 
 
-def bands(window):
+def bands(window: Browser) -> dict[int, int]:
     """Speed -> band of the objects in the table's data."""
     found = js(window, "window.velocell.store.results.objects")
     return {round(item["speed"]): item["band"] for item in found}
 
 
-def pixels(window, selector="#picture"):
+def pixels(window: Browser, selector: str = "#picture") -> int:
     """How many pixels of a canvas stand out from its two commonest colours: within the frame and around it."""
-    return js(
+    found: int = js(
         window,
         "(() => { const c = document.querySelector(arguments[0]);"
         " const d = new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer);"
@@ -152,13 +172,14 @@ def pixels(window, selector="#picture"):
         " const [a, b] = [...n.values()].sort((a, b) => b - a); return d.length - a - b; })()",
         selector,
     )
+    return found
 
 
-def settled(window):
+def settled(window: Browser) -> int:
     """The pixels of the picture, once they stay."""
     found = [-1, -2, -3]
 
-    def rests():
+    def rests() -> bool:
         found[:] = [*found[1:], pixels(window)]
         return len(set(found)) == 1
 
@@ -166,7 +187,7 @@ def settled(window):
     return found[0]
 
 
-def saved(window, name):
+def saved(window: Browser, name: str) -> Path:
     """A file that the page saved, once it is complete."""
     path = window.downloads / name
     until(path.exists, f"saving {name}")

@@ -8,31 +8,36 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from velocell.data.recording import Recording
 from velocell.demo import BANDS
 from velocell.simulate import notebook_scene, simulate
 from velocell.viewer.following import LiveSession
 from velocell.viewer.server import Stage, build_app
 from velocell.viewer.session import Session
 from velocell.viewer.settings import Settings
-from velocell.viewer.source import InMemory
+from velocell.viewer.source import InMemory, Source
 from velocell.viewer.stream import Stream
 
 PATIENCE_S = 60.0
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=1)
-def demo_recording():
+def demo_recording() -> Recording:
     """The notebook's three disks, simulated."""
     return simulate(notebook_scene())[0]
 
 
-def until(condition, what="that"):
+def until(condition: Callable[[], T], what: str = "that") -> T:
     """Wait for a condition; the value that made it true."""
     stop = time.monotonic() + PATIENCE_S
     while time.monotonic() < stop:
@@ -43,10 +48,10 @@ def until(condition, what="that"):
     raise AssertionError(f"{what} did not happen within {PATIENCE_S:g} s")
 
 
-def ready(session):
+def ready(session: Session) -> Session:
     """Once all of the recording is analysed with the session's own settings."""
 
-    def done():
+    def done() -> object:
         state = session.state()
         assert state["error"] is None, state["error"]
         found = state["analysed"]
@@ -57,8 +62,8 @@ def ready(session):
 
 
 @contextmanager
-def opened(recording=None, settings=None, **more):
-    """A session, closed at the end."""
+def opened(recording: Any = None, settings: Settings | None = None, **more: Any) -> Iterator[Session]:
+    """A session, closed at the end; of a Recording, a viewer's Source or, with None, the demo's."""
     source = recording if hasattr(recording, "window") else InMemory(recording or demo_recording(), title="demo")
     session = Session(source, settings or Settings(BANDS), **more)
     try:
@@ -67,14 +72,14 @@ def opened(recording=None, settings=None, **more):
         session.close()
 
 
-def unpacked(message):
+def unpacked(message: bytes) -> tuple[dict[str, Any], NDArray[np.uint8] | None, dict[str, NDArray[Any]]]:
     """Header, plane (H, W) or None, and the spikes of a picture, as wire.py's text describes the bytes."""
     length = struct.unpack_from("<I", message)[0]
     header = json.loads(message[4 : 4 + length])
     at = 4 + length
     assert at % 4 == 0
 
-    def take(kind, n):
+    def take(kind: str, n: int) -> NDArray[Any]:
         nonlocal at
         values = np.frombuffer(message, kind, n, at)
         at += values.nbytes
@@ -101,22 +106,24 @@ def unpacked(message):
 class Feed:
     """A live source that gives what it is handed, to its end (None) or to an error."""
 
+    meta: dict[str, Any]
+    stop_us: int | None
     name, meta, waits, waited_s, stop_us = "udp://127.0.0.1:3333", {}, True, 0.0, None
 
-    def __init__(self, size=(50, 50)):
+    def __init__(self, size: tuple[int, int] = (50, 50)) -> None:
         self.size, self.closed = size, False
-        self._blocks = queue.Queue()
+        self._blocks: queue.Queue[Recording | Exception | None] = queue.Queue()
 
-    def give(self, recording, span_us=5_000):
+    def give(self, recording: Recording, span_us: int = 5_000) -> None:
         """The recording in parts, cut wherever `span_us` is."""
         for part in recording.chunks(span_us):
             self._blocks.put(part)
         self.stop_us = recording.stop_us
 
-    def end(self, how=None):
+    def end(self, how: Exception | None = None) -> None:
         self._blocks.put(how)
 
-    def blocks(self, stop):
+    def blocks(self, stop: threading.Event) -> Iterator[Recording]:
         while not stop.is_set():
             try:
                 block = self._blocks.get(timeout=0.02)
@@ -128,14 +135,14 @@ class Feed:
                 raise block
             yield block
 
-    def notes(self):
+    def notes(self) -> tuple[str, ...]:
         return ("7 packets lost by the system",)
 
-    def close(self):
+    def close(self) -> None:
         self.closed = True
 
 
-def later(recording, by_us):
+def later(recording: Recording, by_us: int) -> Recording:
     """The same events at later times."""
     return replace(
         recording, t_us=recording.t_us + by_us, start_us=recording.start_us + by_us, stop_us=recording.stop_us + by_us
@@ -145,7 +152,7 @@ def later(recording, by_us):
 class Served:
     """A server in a thread; `port` is where it listens."""
 
-    def __init__(self, stage, token=None):
+    def __init__(self, stage: Stage, token: str | None = None) -> None:
         import uvicorn
 
         self.stage = stage
@@ -162,10 +169,10 @@ class Served:
         until(lambda: self.server.started, "the server's start")
 
     @property
-    def url(self):
+    def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
-    def stop(self):
+    def stop(self) -> None:
         self.server.should_exit = True
         self.thread.join(20)
         self.socket.close()
@@ -173,10 +180,16 @@ class Served:
 
 
 @contextmanager
-def served(source=None, settings=None, token=None, playing=False, opener=None):
+def served(
+    source: Source | None = None,
+    settings: Settings | None = None,
+    token: str | None = None,
+    playing: bool = False,
+    opener: Callable[[], Source] | None = None,
+) -> Iterator[Served]:
     """A whole viewer on a port of its own."""
 
-    def open_session(on_change):
+    def open_session(on_change: Callable[[], None]) -> Session:
         made = opener() if opener else source or InMemory(demo_recording(), title="demo")
         if isinstance(made, Stream):
             return LiveSession(made, settings or Settings(BANDS), on_change=on_change)

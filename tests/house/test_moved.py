@@ -126,18 +126,17 @@ def test_functions_are_not_hidden_by_the_modules_of_their_names():
 @pytest.mark.filterwarnings("ignore:velocell.plots has moved")
 def test_all_ways_of_importing_work():
     import velocell.plots as module
-
     from velocell import plots
 
     assert plots.plot_xt is module.plot_xt is velocell.plots.plot_xt is velocell.pictures.figures.plot_xt
 
 
 def test_paths_that_stayed_give_no_warning():
-    from velocell.calibration.measure import network_for  # noqa: F401
-    from velocell.engines.norse import SpikingNetwork  # noqa: F401
-    from velocell.network import Bands, Network  # noqa: F401
-    from velocell.pipeline import detect  # noqa: F401
-    from velocell.simulate import simulate  # noqa: F401
+    from velocell.calibration.measure import network_for  # noqa: F401 (the import is the test)
+    from velocell.engines.norse import SpikingNetwork  # noqa: F401 (the import is the test)
+    from velocell.network import Bands, Network  # noqa: F401 (the import is the test)
+    from velocell.pipeline import detect  # noqa: F401 (the import is the test)
+    from velocell.simulate import simulate  # noqa: F401 (the import is the test)
 
 
 def test_what_never_was_there_is_one_sentence():
@@ -146,7 +145,7 @@ def test_what_never_was_there_is_one_sentence():
     with pytest.raises(ModuleNotFoundError, match=r"^No module named 'velocell.nonsense'$"):
         importlib.import_module("velocell.nonsense")
     with pytest.raises(ImportError, match=r"cannot import name 'nonsense' from 'velocell\.plots'"):
-        from velocell.plots import nonsense  # noqa: F401
+        from velocell.plots import nonsense  # noqa: F401 (the import is the test)
     with pytest.raises(AttributeError, match=r"moved to velocell\.pictures\.figures, where there is no 'nonsense'"):
         _ = importlib.import_module("velocell.plots").nonsense
 
