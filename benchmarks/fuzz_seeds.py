@@ -149,7 +149,7 @@ def zipped(members: dict[str, bytes], changed: str, how: int, content: bytes) ->
 
 
 def aedat4() -> Iterator[Seed]:
-    import dv_processing  # noqa: F401
+    import dv_processing  # noqa: F401 (is it there?)
 
     for compression in ("none", "lz4", "zstd"):
         yield Seed("AEDAT4", _written(formats.write_aedat4, ".aedat4", compression=compression))
@@ -162,7 +162,7 @@ _TYPES = ("<i8", "<u8", "<f8", "<u2", "<i4", "<f4", "?", "S4")
 
 
 def hdf5() -> Iterator[Seed]:
-    import h5py  # noqa: F401
+    import h5py  # noqa: F401 (is it there?)
 
     yield Seed("HDF5", _written(formats.write_hdf5, ".h5"))
     events = recording()

@@ -93,7 +93,10 @@ def test_the_lens_is_corrected_before_any_speed_is_computed(disk, tmp_path):
     file.write_text(json.dumps({"K": MATRIX, "D": LENS, "image_width": 160, "image_height": 120}))
     raw, _ = detect(bent, tmp_path / "raw.csv")
     tracks, said = detect(bent, tmp_path / "t.csv", "--camera", file)
-    off = lambda table: np.abs(np.interp(table.t_us, [0, 350_000], [10, 150]) - table.x_px)  # noqa: E731
+
+    def off(table):
+        return np.abs(np.interp(table.t_us, [0, 350_000], [10, 150]) - table.x_px)
+
     assert off(raw).max() > 3
     assert off(tracks).max() < 1
     late = (tracks.t_us > 100_000) & (tracks.t_us < 330_000)

@@ -81,7 +81,7 @@ def test_reshaping_refuses(recording: Recording) -> None:
     with pytest.raises(RecordingError, match="reaches outside the 64x48 sensor"):
         cut_out(recording, 60, 0, 5, 5)
     with pytest.raises(OptionError, match="--flip 'z' must be x, y or xy"):
-        flip(recording, "z")  # type: ignore[arg-type]
+        flip(recording, "z")
     with pytest.raises(OptionError, match="--downsample must be at least 1, got 0"):
         downsample(recording, 0)
 

@@ -32,9 +32,10 @@ from velocell.network.kernels import circular_kernel
 from velocell.network.neurons import LIFBox
 from velocell.simulate import notebook_scene, random_scene, simulate
 
-_native = pytest.importorskip("velocell._native", reason="the C++ core is not built (pip install .)")
+pytest.importorskip("velocell._native", reason="the C++ core is not built (pip install .)")
 
-from velocell.engines import native  # noqa: E402
+from velocell import _native
+from velocell.engines import native
 
 COURSE_FILE = SHARED / "2404_circle.dat"
 BANDS = (16.0, 62.0, 177.0, 500.0)

@@ -16,21 +16,23 @@ from hypothesis import strategies as st
 from places import SHARED
 from strategies_network import cases, exact_cases
 
-torch = pytest.importorskip("torch", reason="the extra 'norse' is not installed")
+pytest.importorskip("torch", reason="the extra 'norse' is not installed")
 
-from velocell import engines  # noqa: E402
-from velocell.calibration.formulas import calibrate  # noqa: E402
-from velocell.data.recording import Recording  # noqa: E402
-from velocell.data.spikes import Spikes  # noqa: E402
-from velocell.engines import norse, stream  # noqa: E402
-from velocell.engines.norse import SpikingNetwork  # noqa: E402
-from velocell.errors import EngineError, NetworkError, RecordingError  # noqa: E402
-from velocell.formats import read  # noqa: E402
-from velocell.network import Layer, Network, TrailFilter  # noqa: E402
-from velocell.network.architectures import parallel_channels, with_smoothing  # noqa: E402
-from velocell.network.kernels import circular_kernel  # noqa: E402
-from velocell.network.neurons import LIFBox  # noqa: E402
-from velocell.simulate import notebook_scene, simulate  # noqa: E402
+import torch
+
+from velocell import engines
+from velocell.calibration.formulas import calibrate
+from velocell.data.recording import Recording
+from velocell.data.spikes import Spikes
+from velocell.engines import norse, stream
+from velocell.engines.norse import SpikingNetwork
+from velocell.errors import EngineError, NetworkError, RecordingError
+from velocell.formats import read
+from velocell.network import Layer, Network, TrailFilter
+from velocell.network.architectures import parallel_channels, with_smoothing
+from velocell.network.kernels import circular_kernel
+from velocell.network.neurons import LIFBox
+from velocell.simulate import notebook_scene, simulate
 
 COURSE_FILE = SHARED / "2404_circle.dat"
 BANDS = (16.0, 62.0, 177.0, 500.0)

@@ -134,7 +134,7 @@ def test_refusals_of_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(RecordingError, match="there is nothing to write"):
         write_aedat4([], tmp_path / "a.aedat4")
     with pytest.raises(RecordingError, match="'zip' is unknown; use lz4, zstd, none"):
-        write_aedat4(large, tmp_path / "a.aedat4", compression="zip")  # type: ignore[arg-type]
+        write_aedat4(large, tmp_path / "a.aedat4", compression="zip")
     small = Recording.from_arrays([5], [1], [4], [1], width=10, height=10)
     monkeypatch.setattr("velocell.formats.aedat.write.is_closed", lambda path: False)
     with pytest.raises(VelocellError, match="the file is incomplete"):

@@ -94,7 +94,7 @@ def test_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(npy, "_BLOCK", 7)
     events = recording(100)
     for order in "CF":
-        table = np.stack([events.t_us, events.x, events.y, events.p], axis=1).copy(order)  # type: ignore[call-overload]
+        table = np.stack([events.t_us, events.x, events.y, events.p], axis=1).copy(order)
         assert_same_recording(formats.open_recording(saved(tmp_path / "a", table), size=(240, 240)).read(), events)
 
 

@@ -369,7 +369,7 @@ def test_a_thread_is_over_when_the_reader_gives_up() -> None:
 
     taken = arrivals.Arrivals(receive, 100).taken(Event())
     next(taken)
-    taken.close()  # type: ignore[attr-defined]
+    taken.close()
     assert ended.is_set()
 
 
@@ -462,7 +462,7 @@ def test_a_silent_camera_and_a_stop(recording: Recording, monkeypatch: pytest.Mo
 
 def test_cameras_that_cannot_be_used(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
     without = Played(recording)
-    without.size = None  # type: ignore[assignment]
+    without.size = None
     error = RuntimeError("/project/discovery.hpp(88): open()\nRuntimeError: Access denied\nStacktrace:\n 0# 0x0")
     plug_in(monkeypatch, {"A": without, "B": error, "C": IndexError("vector::_M_range_check")})
     with pytest.raises(OptionError, match=r"^no camera 'D' was found; use camera:DVXPLORER_A, camera:DVXPLORER_B, cam"):

@@ -11,10 +11,10 @@ from dataclasses import replace
 import av
 import numpy as np
 import pytest
+import viewer_browser
 from commands import call, ok
 from pages import EVIL, VOID, Parsed
 from PIL import Image
-from viewer_browser import browser, window  # noqa: F401 (fixtures)
 
 from velocell import Recording, Spikes, Tracks
 from velocell.data.meta import version
@@ -28,6 +28,8 @@ from velocell.simulate import notebook_scene, simulate
 from velocell.tracking.detection import Detection
 
 EDGES = "16,62,177,500"
+
+browser, window = viewer_browser.browser, viewer_browser.window  # fixtures
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +144,7 @@ def test_figures_and_clip_can_be_read(made):
     assert (made / "out.html").stat().st_size < 2_000_000
 
 
-def test_a_browser_shows_it_without_complaint(made, window):  # noqa: F811
+def test_a_browser_shows_it_without_complaint(made, window):
     window.get((made / "out.html").as_uri())
     script = (
         "const [done] = arguments; const video = document.querySelector('video');"

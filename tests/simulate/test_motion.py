@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 def one(item: SceneObject, **settings: object) -> Scene:
-    return replace(Scene(120, 90, 600_000, objects=(item,)), **settings)  # type: ignore[arg-type]
+    return replace(Scene(120, 90, 600_000, objects=(item,)), **settings)
 
 
 def truth_of(item: SceneObject) -> tuple[Tracks, Floats]:

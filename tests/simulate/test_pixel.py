@@ -124,7 +124,7 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
 
 def scene_of(*items: SceneObject, **settings: object) -> Scene:
     values: dict[str, object] = {"sensor": "davis346", "sensor_settings": QUIET}
-    return Scene(64, 48, 200_000, objects=items, **(values | settings))  # type: ignore[arg-type]
+    return Scene(64, 48, 200_000, objects=items, **(values | settings))
 
 
 def stepped(scene: Scene, step_s: float) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:

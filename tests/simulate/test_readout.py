@@ -299,5 +299,5 @@ def test_everything_goes_through_toml_and_back(tmp_path: Path) -> None:
 def test_settings_replace_what_the_preset_says() -> None:
     sensor = sensor_named("gen3", {"threshold_on": 0.5, "stamp_us": 1000})
     assert sensor.pixel is not None
-    assert sensor.pixel == replace(PRESETS["gen3"].pixel, threshold_on=0.5)  # type: ignore[type-var]
+    assert sensor.pixel == replace(PRESETS["gen3"].pixel, threshold_on=0.5)
     assert sensor.readout == replace(PRESETS["gen3"].readout, stamp_us=1000)

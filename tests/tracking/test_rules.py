@@ -122,7 +122,7 @@ def test_rules_survive_a_dictionary():
     assert Rules.from_dict({}) == DEFAULTS
     assert Rules.from_dict({"coast_px": np.float32(8), "confirm_spikes": 7.0}) == rules
     assert type(rules.to_dict()["coast_px"]) is float
-    assert type(Rules(confirm_spikes=7.0).confirm_spikes) is int  # type: ignore[arg-type]
+    assert type(Rules(confirm_spikes=7.0).confirm_spikes) is int
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_an_unknown_name_in_a_dictionary_is_refused():
     with pytest.raises(OptionError, match="there is no rule 'kCoast'"):
         Rules.from_dict({"kCoast": 4})
     with pytest.raises(OptionError, match="there is no rule 4"):
-        Rules.from_dict({4: 4})  # type: ignore[dict-item]
+        Rules.from_dict({4: 4})
 
 
 # --- the core's side ------------------------------------------------------------------------------------

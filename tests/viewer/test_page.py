@@ -211,7 +211,10 @@ def test_the_table_sorts_filters_and_jumps(window):
     with page(window):
         click(window, '[data-tab="objects"]')
         click(window, 'th[data-sort="speed"]')
-        rows = lambda: [row.text for row in window.find_elements(By.CSS_SELECTOR, "#rows tr")]  # noqa: E731
+
+        def rows():
+            return [row.text for row in window.find_elements(By.CSS_SELECTOR, "#rows tr")]
+
         assert [row.split()[1] for row in rows()] == ["slow", "medium", "fast"]
         click(window, 'th[data-sort="speed"]')
         assert [row.split()[1] for row in rows()] == ["fast", "medium", "slow"]

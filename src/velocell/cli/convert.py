@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -71,7 +71,8 @@ def _steps(crop: str | None, flip: str | None, factor: int | None) -> Iterator[S
         region = parse_region(crop)
         yield lambda block: reshape.cut_out(block, *region)
     if flip is not None:
-        yield lambda block: reshape.flip(block, flip)  # type: ignore[arg-type]
+        axes = cast(reshape.Axes, flip)  # `reshape.flip` refuses others
+        yield lambda block: reshape.flip(block, axes)
     if factor is not None:
         yield lambda block: reshape.downsample(block, factor)
 

@@ -29,6 +29,7 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
         made = {name: kind(**{f.name: values.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
         command(**values, **made)
 
+    # An attribute that `inspect` looks for, and that no function has by itself.
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run

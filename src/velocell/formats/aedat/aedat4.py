@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from velocell.errors import RecordingError
 from velocell.formats.source import LARGEST_BLOCK, Opened
 from velocell.formats.unpack import MAX_BYTES, Oversized, Unpack, unpacker
 from velocell.formats.wording import bare
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 NAME = "AEDAT4"
 
@@ -261,8 +264,8 @@ def _streams(text: str) -> dict[int, Stream]:
     return streams
 
 
-def _attributes(node: object) -> dict[str, str]:
-    return {attr.get("key", ""): attr.text or "" for attr in node.findall("attr")}  # type: ignore[attr-defined]
+def _attributes(node: Element) -> dict[str, str]:
+    return {attr.get("key", ""): attr.text or "" for attr in node.findall("attr")}
 
 
 # --- FlatBuffers --------------------------------------------------------------------------------------

@@ -306,9 +306,9 @@ def _opened(path: Path) -> Iterator[Any]:
         raise RecordingError(
             f"reading {path}, an HDF5 file, needs h5py ({error}); install it with: pip install 'velocell[hdf5]'"
         ) from None
-    # Registers its filters; `_check` tells where one is missing.
+    # `_check` tells where one is missing.
     with suppress(ImportError):
-        import hdf5plugin  # noqa: F401
+        import hdf5plugin  # noqa: F401 (registers its filters)
     try:
         with h5py.File(path, "r") as file:
             yield file
