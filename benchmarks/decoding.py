@@ -167,12 +167,9 @@ def memory(cases: list[Case], folder: Path, megabytes: int) -> list[str]:
         "| format | million events | s | peak MB |",
         "|---|---|---|---|",
     ]
-    block = events(1_000_000)
     for case in cases:
         path = folder / f"large{case.suffix}"
-        case.write([block], path)
-        copies = max(megabytes * 1_000_000 // path.stat().st_size, 1)
-        case.write(_repeated(block, copies), path)
+        _write_large(case, path, megabytes)
         command = [sys.executable, "-m", "benchmarks.decoding", "--stream", str(path)]
         n, seconds, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         path.unlink()
@@ -189,12 +186,9 @@ def skipping(cases: list[Case], folder: Path, megabytes: int, runs: int) -> list
         "| format | million events a second | s for 1 GB |",
         "|---|---|---|",
     ]
-    block = events(1_000_000)
     for case in cases:
         path = folder / f"long{case.suffix}"
-        case.write([block], path)
-        copies = max(megabytes * 1_000_000 // path.stat().st_size, 1)
-        case.write(_repeated(block, copies), path)
+        copies = _write_large(case, path, megabytes)
         seconds = []
         for _ in range(runs):
             started = perf_counter()
@@ -205,6 +199,15 @@ def skipping(cases: list[Case], folder: Path, megabytes: int, runs: int) -> list
         path.unlink()
         lines.append(f"| {case.name} | {copies / median(seconds):.0f} | {median(seconds) / size * 1e9:.2f} |")
     return lines
+
+
+def _write_large(case: Case, path: Path, megabytes: int) -> int:
+    """A file of about that size; how many times it repeats a million events in SPAN_US."""
+    block = events(1_000_000)
+    case.write([block], path)
+    copies = max(megabytes * 1_000_000 // path.stat().st_size, 1)
+    case.write(_repeated(block, copies), path)
+    return copies
 
 
 def _repeated(block: Recording, copies: int) -> Any:

@@ -116,7 +116,7 @@ def measured(recording: Recording) -> list[str]:
     same = (pixel_s[1:] == pixel_s[:-1]) & (on_s[1:] == on_s[:-1])
     again = np.concatenate(([False], same & (np.diff(t_s) <= REPEAT_US)))
     trains = {on: _trains(t_s[~again], pixel_s[~again], on_s[~again], on) for on in (True, False)}
-    alone = _alone(t, pixel, recording.width, recording.height)
+    alone = _alone(t, pixel, recording.width)
     seconds, pixels = t[-1] * 1e-6, recording.width * recording.height
     rates = np.sort(np.bincount(pixel[alone], minlength=pixels))[::-1]
     windows = np.bincount(t[alone] // WINDOW_US)[:-1]
@@ -159,7 +159,7 @@ def _trains(
     return last - first + 1, (t[last] - t[first])[several].astype(np.float64)
 
 
-def _alone(t: NDArray[np.int64], pixel: NDArray[np.int64], width: int, height: int) -> NDArray[np.bool_]:
+def _alone(t: NDArray[np.int64], pixel: NDArray[np.int64], width: int) -> NDArray[np.bool_]:
     """Events without another one in the eight pixels around within ALONE_US."""
     span = int(t[-1]) + 2 * ALONE_US + 1
     # A frame of empty pixels around, so that no neighbour wraps.

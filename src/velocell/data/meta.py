@@ -32,11 +32,6 @@ def of_recording(recording: Recording) -> dict[str, Any]:
     }
 
 
-def made_by(command: str, **more: Any) -> dict[str, Any]:
-    """How every table begins to say where it is from: version and command, then `more`."""
-    return {"velocell": version(), "command": command, **more}
-
-
 def sensor_size(meta: dict[str, Any]) -> tuple[int, int] | None:
     """(width, height) in px, from what a table of detections or of truth says about itself; None where it does not."""
     for place in (*(_named(source, "recording") for source in _sources(meta)), meta.get("scene")):
