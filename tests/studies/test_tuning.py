@@ -173,3 +173,13 @@ def test_command_writes_and_tells(network, tmp_path):
     bad = CliRunner().invoke(app, ["tuning", str(tmp_path / "net.toml"), "-o", str(tmp_path / "t.xml")])
     assert bad.exit_code == 1
     assert "suffix must be" in bad.stderr
+
+
+def test_command_passes_noise_and_seed_on(network, tmp_path):
+    network.to_toml(tmp_path / "net.toml")
+    noisy = ["tuning", str(tmp_path / "net.toml"), "-o", str(tmp_path / "t.json"), "--noise", "0.5", "--seed", "7"]
+    run = CliRunner().invoke(app, noisy)
+    assert run.exit_code == 0, run.stderr
+    for name, values in {"same": (0.5, 7), "quiet": (0, 7), "other": (0.5, 8)}.items():
+        tuning(network, noise_hz=values[0], seed=values[1]).write(tmp_path / f"{name}.json")
+        assert ((tmp_path / "t.json").read_text() == (tmp_path / f"{name}.json").read_text()) == (name == "same"), name
