@@ -1,5 +1,4 @@
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -8,6 +7,7 @@
 #include <chrono>
 #include <limits>
 
+#include "bind/arrays.hpp"
 #include "engine/archive.hpp"
 #include "engine/engine.hpp"
 #include "engine/fault.hpp"
@@ -16,13 +16,13 @@ namespace nb = nanobind;
 
 namespace {
 
+using velocell::array_of;
 using velocell::Chunk;
+using velocell::Column;
 using velocell::Engine;
 using velocell::LayerSpec;
 using velocell::NetworkSpec;
 
-template <typename T>
-using Column = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Kernel = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
 using LayerArrays = nb::typed<nb::tuple, Kernel, int, Column<float>, Column<float>, Column<float>, Column<float>>;
 
@@ -49,15 +49,6 @@ LayerSpec layer_of(const nb::tuple& arrays) {
     layer.v_leak = values_of(arrays[4]);
     layer.v_reset = values_of(arrays[5]);
     return layer;
-}
-
-// A NumPy array that owns the memory.
-template <typename T>
-nb::object array_of(std::unique_ptr<T[]>&& values, std::size_t size) {
-    T* data = values.get();
-    nb::capsule owner(data, [](void* pointer) noexcept { delete[] static_cast<T*>(pointer); });
-    values.release();
-    return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {size}, owner));
 }
 
 // Whether a signal handler (Ctrl-C) raised. The lock is taken for it, so not too often.

@@ -1,5 +1,4 @@
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "bind/arrays.hpp"
 #include "formats/dat.hpp"
 #include "formats/encode.hpp"
 #include "formats/event_stream.hpp"
@@ -20,18 +20,18 @@ namespace nb = nanobind;
 
 namespace {
 
-// A NumPy array over the first n values; of much unused room, a copy of just the right size.
+using velocell::array_of;
+using velocell::Column;
+
+// The first n values; of much unused room, a copy of just the right size.
 template <typename Out, typename T>
-nb::object column(std::unique_ptr<T[]> values, std::size_t n, std::size_t capacity) {
+nb::object fitted(std::unique_ptr<T[]> values, std::size_t n, std::size_t capacity) {
     if (n < capacity - capacity / 4) {
         std::unique_ptr<T[]> fitting(new T[n]);
         std::copy_n(values.get(), n, fitting.get());
         values = std::move(fitting);
     }
-    T* data = values.release();
-    nb::capsule owner(data, [](void* pointer) noexcept { delete[] static_cast<T*>(pointer); });
-    static_assert(sizeof(Out) == sizeof(T));
-    return nb::cast(nb::ndarray<nb::numpy, Out, nb::ndim<1>>(data, {n}, owner));
+    return array_of<Out>(std::move(values), n);
 }
 
 template <typename Decoder>
@@ -43,10 +43,10 @@ nb::tuple feed(Decoder& decoder, nb::bytes data) {
         decoder.feed(bytes, data.size(), events);
     }
     const std::size_t n = events.size, room = events.capacity;
-    return nb::make_tuple(column<std::int64_t>(std::move(events.t), n, room),
-                          column<std::uint16_t>(std::move(events.x), n, room),
-                          column<std::uint16_t>(std::move(events.y), n, room),
-                          column<bool>(std::move(events.p), n, room));
+    return nb::make_tuple(fitted<std::int64_t>(std::move(events.t), n, room),
+                          fitted<std::uint16_t>(std::move(events.x), n, room),
+                          fitted<std::uint16_t>(std::move(events.y), n, room),
+                          fitted<bool>(std::move(events.p), n, room));
 }
 
 template <typename Decoder>
@@ -68,13 +68,6 @@ void bind_decoder(nb::module_& m, const char* name) {
         });
 }
 
-template <typename T>
-nb::object column(std::vector<T>&& values) {
-    auto* kept = new std::vector<T>(std::move(values));
-    nb::capsule owner(kept, [](void* pointer) noexcept { delete static_cast<std::vector<T>*>(pointer); });
-    return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(kept->data(), {kept->size()}, owner));
-}
-
 // t, x, y and p (empty without its role); None for a text that is not plain.
 nb::object text_columns(nb::bytes text, const std::string& roles, const std::string& separator,
                         const std::string& comment, int decimals) {
@@ -92,12 +85,9 @@ nb::object text_columns(nb::bytes text, const std::string& roles, const std::str
                                      columns);
     }
     if (!plain) return nb::none();
-    return nb::make_tuple(column(std::move(columns.t)), column(std::move(columns.x)), column(std::move(columns.y)),
-                          column(std::move(columns.p)));
+    return nb::make_tuple(array_of(std::move(columns.t)), array_of(std::move(columns.x)),
+                          array_of(std::move(columns.y)), array_of(std::move(columns.p)));
 }
-
-template <typename T>
-using Values = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 template <typename Encoder>
 void bind_encoder(nb::module_& m, const char* name) {
@@ -105,8 +95,8 @@ void bind_encoder(nb::module_& m, const char* name) {
         .def(nb::init<>())
         .def(
             "feed",
-            [](Encoder& self, Values<std::int64_t> t, Values<std::uint16_t> x, Values<std::uint16_t> y,
-               Values<std::uint8_t> p) {
+            [](Encoder& self, Column<std::int64_t> t, Column<std::uint16_t> x, Column<std::uint16_t> y,
+               Column<std::uint8_t> p) {
                 const std::size_t n = t.shape(0);
                 if (x.shape(0) != n || y.shape(0) != n || p.shape(0) != n)
                     throw std::invalid_argument("columns of events must have one entry each");

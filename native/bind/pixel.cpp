@@ -1,31 +1,22 @@
 // Python's view of the simulated pixel.
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 
 #include <cstdint>
 #include <stdexcept>
 #include <utility>
-#include <vector>
 
+#include "bind/arrays.hpp"
 #include "simulate/pixel.hpp"
 
 namespace nb = nanobind;
 
 namespace {
 
-template <typename T>
-using Column = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using velocell::array_of;
+using velocell::Column;
 
 template <typename T>
 using Table = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-
-template <typename Out, typename T>
-nb::object column(std::vector<T>&& values) {
-    auto* kept = new std::vector<T>(std::move(values));
-    nb::capsule owner(kept, [](void* pointer) noexcept { delete static_cast<std::vector<T>*>(pointer); });
-    static_assert(sizeof(Out) == sizeof(T));
-    return nb::cast(nb::ndarray<nb::numpy, Out, nb::ndim<1>>(kept->data(), {kept->size()}, owner));
-}
 
 // (t in s, pixel, on) of pixels with the given start and thresholds that see the given samples, frames and lamp.
 nb::tuple run(double cutoff_per_lux, double cutoff_most, double follower_on, double follower_off, double refractory,
@@ -55,8 +46,8 @@ nb::tuple run(double cutoff_per_lux, double cutoff_most, double follower_on, dou
             {pixel.data(), t.data(), level.data(), pixel.size()}, {frame_t.data(), frame_level.data(), frame_t.size()},
             {lamp_t.data(), lamp_level.data(), lamp_t.size()}, duration);
     }
-    return nb::make_tuple(column<double>(std::move(events.t)), column<std::int32_t>(std::move(events.pixel)),
-                          column<bool>(std::move(events.on)));
+    return nb::make_tuple(array_of<double>(std::move(events.t)), array_of<std::int32_t>(std::move(events.pixel)),
+                          array_of<bool>(std::move(events.on)));
 }
 
 }  // namespace

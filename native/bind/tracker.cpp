@@ -1,5 +1,4 @@
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
@@ -13,21 +12,21 @@
 #include <utility>
 #include <vector>
 
+#include "bind/arrays.hpp"
 #include "tracker/tracker.hpp"
 
 namespace nb = nanobind;
 
 namespace {
 
-template <typename T>
-using Column = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using velocell::array_of;
+using velocell::Column;
 
 template <typename T>
 nb::object column_of(const std::vector<velocell::Row>& rows, T velocell::Row::*member) {
-    auto* data = new T[rows.size()];
-    for (std::size_t i = 0; i < rows.size(); ++i) data[i] = rows[i].*member;
-    nb::capsule owner(data, [](void* pointer) noexcept { delete[] static_cast<T*>(pointer); });
-    return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {rows.size()}, owner));
+    std::unique_ptr<T[]> values(new T[rows.size()]);
+    for (std::size_t i = 0; i < rows.size(); ++i) values[i] = rows[i].*member;
+    return array_of(std::move(values), rows.size());
 }
 
 nb::dict columns_of(const std::vector<velocell::Row>& rows) {
