@@ -35,3 +35,13 @@ class TableError(VelocellError):
 
 class OptionError(VelocellError):
     """A value of an option that cannot be understood."""
+
+
+def reason(error: OSError) -> str:
+    """What the operating system says, as part of a sentence."""
+    return (error.strerror or str(error)).lower()
+
+
+def internal(error: Exception) -> str:
+    """The sentence for what should not have happened."""
+    return f"an internal error ({type(error).__name__}: {error}); please report it"

@@ -35,7 +35,7 @@ from velocell.tracking.online import BLOCK_US, Online
 LAG_S = 0.1  # packets that waited longer mean overload
 _PROBE_EVENTS = 1 << 22
 _TOO_SPARSE = "warning: too sparse to measure contrast and radius, so both stay assumed; or give --contrast"
-_GONE_US = 1_000_000  # an object without a row for so long has left: it crosses no line any more
+GONE_US = 1_000_000  # an object without a row for so long has left: it crosses no line any more
 
 Say = Callable[[str], object]
 
@@ -220,7 +220,7 @@ class _Loop:
             tracks = Tracks.from_columns(columns)
             if settings.plane is not None:
                 columns = with_real_units(tracks, settings.plane, self._source.size).columns()
-            if self._gate.feed(tracks) + self._gate.finish(self._newest_us - _GONE_US):
+            if self._gate.feed(tracks) + self._gate.finish(self._newest_us - GONE_US):
                 self._counted()
         if self._told is None:  # once: the version alone takes a millisecond
             self._told = self._meta()
