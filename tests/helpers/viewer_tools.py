@@ -14,9 +14,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from velocell.calibration.recipe import Recipe
+from velocell.calibration.search import Search
 from velocell.demo import BANDS
+from velocell.filters.chain import Cleaning
 from velocell.simulate import notebook_scene, simulate
-from velocell.viewer.following import LiveSession
+from velocell.viewer.command import Told
+from velocell.viewer.following import STREAM
 from velocell.viewer.server import Stage, build_app
 from velocell.viewer.session import Session
 from velocell.viewer.settings import Settings
@@ -30,6 +34,23 @@ PATIENCE_S = 60.0
 def demo_recording():
     """The notebook's three disks, simulated."""
     return simulate(notebook_scene())[0]
+
+
+SEARCHED = ("contrast", "dt_us", "polarity", "every_us", "engine", "templates", "networks", "rules")
+RECIPE = {name: name for name in ("inside", "veto", "veto_reach", "surround", "centre_px")}
+RECIPE["ring_width"] = "ring_width_px"
+CLEANED = ("mask_hot", "refractory_us", "denoise_us", "ignore", "camera", "regions")
+
+
+def looking(bands=BANDS, radius=5.0, *, network=None, network_file=None, **values):
+    """Settings by the names of all that they consist of."""
+    networks = {} if network is None else {"networks": (network,)}
+    recipe = {field: values.pop(name) for name, field in RECIPE.items() if name in values}
+    searched = {name: values.pop(name) for name in SEARCHED if name in values}
+    cleaned = {name: values.pop(name) for name in CLEANED if name in values}
+    told = {} if network_file is None else {"told": Told(network=network_file)}
+    search = Search(bands, radius, recipe=Recipe(**recipe), **searched, **networks)
+    return Settings(search, Cleaning(**cleaned), **told, **values)
 
 
 def until(condition, what="that"):
@@ -60,7 +81,7 @@ def ready(session):
 def opened(recording=None, settings=None, **more):
     """A session, closed at the end."""
     source = recording if hasattr(recording, "window") else InMemory(recording or demo_recording(), title="demo")
-    session = Session(source, settings or Settings(BANDS), **more)
+    session = Session(source, settings or looking(), **more)
     try:
         yield session
     finally:
@@ -179,8 +200,8 @@ def served(source=None, settings=None, token=None, playing=False, opener=None):
     def open_session(on_change):
         made = opener() if opener else source or InMemory(demo_recording(), title="demo")
         if isinstance(made, Stream):
-            return LiveSession(made, settings or Settings(BANDS), on_change=on_change)
-        return Session(made, settings or Settings(BANDS), playing=playing, on_change=on_change)
+            return Session(made, settings or looking(), kind=STREAM, on_change=on_change)
+        return Session(made, settings or looking(), playing=playing, on_change=on_change)
 
     server = Served(Stage(open_session, "Opening"), token)
     try:

@@ -22,8 +22,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from velocell.errors import VelocellError
-from velocell.viewer.session import Session, failed
+from velocell.errors import VelocellError, reason
+from velocell.viewer.session import Session
+from velocell.viewer.worker import failed
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -342,11 +343,11 @@ def listening_socket(host: str, port: int | None) -> socket.socket:
             return sock
         except (OSError, OverflowError) as error:
             sock.close()
-            reason = (getattr(error, "strerror", None) or str(error)).lower()
             if port is None and wanted:
                 continue
+            why = reason(error) if isinstance(error, OSError) else str(error)
             remedy = "choose another one with --port, or leave it out"
-            raise VelocellError(f"cannot listen on {host}, port {wanted}: {reason}; {remedy}") from None
+            raise VelocellError(f"cannot listen on {host}, port {wanted}: {why}; {remedy}") from None
     raise AssertionError
 
 
