@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORE := CMakeLists.txt pyproject.toml $(wildcard native/*/*)
 
-.PHONY: help demo test lint types unit bench docs sanitize clean
+.PHONY: help demo test lint types unit page page-checks bench docs sanitize clean
 
 help:  ## This list.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,15 +32,37 @@ demo: .venv/installed  ## Three disks, three speeds: simulate, detect, show; res
 
 test: lint types unit  ## Style, types and all tests.
 
-lint: .venv/tested
+lint: .venv/tested page
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# What the C++ core offers is written down at build time; mypy looks for it beside the sources.
 types: .venv/tested
+	cp $(BIN)/../lib/python*/site-packages/velocell/_native.pyi src/velocell/
 	$(BIN)/mypy
 
 unit: .venv/tested
 	$(BIN)/pytest
+
+# Only where Node is, which nothing else here needs; with VELOCELL_NEED_PAGE_TOOLS set it must be.
+PAGE := tests/page
+NO_NODE := no npm with node 18.18 or newer; on Debian: apt-get install nodejs npm
+
+page:  ## Style, types and tests of the viewer's scripts, with tools in tests/page/node_modules.
+	@if command -v npm >/dev/null && node -e '$(NODE_IS_NEW)' 2>/dev/null; then $(MAKE) --no-print-directory page-checks; \
+	elif [ -n "$$VELOCELL_NEED_PAGE_TOOLS" ]; then echo "page: $(NO_NODE)" >&2; exit 1; \
+	else echo "page: skipped, $(NO_NODE)"; fi
+
+NODE_IS_NEW := const [major, minor] = process.versions.node.split("."); process.exit(100 * major + +minor < 1818 ? 1 : 0)
+
+$(PAGE)/node_modules/.package-lock.json: $(PAGE)/package.json $(PAGE)/package-lock.json
+	npm ci --prefix $(PAGE) --silent
+	@touch $@
+
+page-checks: $(PAGE)/node_modules/.package-lock.json
+	$(PAGE)/node_modules/.bin/eslint --config $(PAGE)/eslint.config.js --max-warnings 0 src/velocell/viewer/static $(PAGE)
+	$(PAGE)/node_modules/.bin/tsc --project $(PAGE)
+	node --test --test-reporter=spec $(PAGE)/*.test.js
 
 bench: .venv/tested  ## Speed and cost of the engines, as JSON and plots in ./bench
 	$(BIN)/python -m benchmarks.engine --out bench
@@ -61,7 +83,7 @@ sanitize: .venv/tested  ## The C++ core's tests under AddressSanitizer and Undef
 	$(BIN)/pip install --quiet --no-deps --target build/sanitize --config-settings=build-dir=build/sanitize-cmake \
 		--config-settings=cmake.define.VELOCELL_SANITIZE=ON .
 	$(SANITIZED) -c 'import velocell._native as core; assert "build/sanitize" in core.__file__, core.__file__'
-	$(SANITIZED) -m pytest -p no:cacheprovider tests/test_engine_native.py tests/test_detect.py tests/test_ranges.py tests/test_shapes.py
+	$(SANITIZED) -m pytest -p no:cacheprovider tests/engines/test_native.py tests/tracking tests/network/test_template.py
 
 clean:  ## Remove everything that was built.
-	rm -rf .venv build demo bench src/velocell/*.so
+	rm -rf .venv build demo bench $(PAGE)/node_modules src/velocell/*.so

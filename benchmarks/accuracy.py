@@ -28,7 +28,7 @@ LIMITS = """
 - Contrast and radius are measured on the first second; where nothing can be followed in it, a warning says so
   and guesses stand in. The stated radius may be up to 15 % wrong, not more.
 - Pixels stuck at kHz rates have to be masked, as `velocell detect` does: with noise of 3 Hz/px, 20 of them at 2 kHz
-  halve the precision of such a scene (`python -m benchmarks.hygiene`).
+  halve the precision of such a scene (`python -m benchmarks.filters`).
 - `--contrast N` builds a network without trail filter; it is right for disks of that contrast only.
 - Where 300 disks cross freely on 1280x720, about 2 % of the steps are missed (`python -m benchmarks.engine`).
 - Flickering patches, squares and disks of another size make few or no false tracks, a bar about 2R thick looks like

@@ -17,10 +17,10 @@ import numpy as np
 
 from benchmarks.mot import Floats, Paired, pair, travelled
 from velocell.cli.options import sought
+from velocell.data.bands import band_of
 from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
 from velocell.pipeline import detect
-from velocell.results.evaluate import band_of
 from velocell.simulate import Scene, SceneObject, random_scene, simulate
 
 FIRST_SEED = 95_000

@@ -13,29 +13,27 @@ from velocell.cli.app import app
 
 # Modules whose names are public, too, but not repeated in `velocell` itself.
 FURTHER = (
-    "velocell.plots",
-    "velocell.plots_network",
-    "velocell.architectures",
-    "velocell.tuning",
-    "velocell.fitting",
-    "velocell.hygiene",
-    "velocell.geometry",
-    "velocell.counting",
-    "velocell.exports",
+    "velocell.calibration.fitting",
+    "velocell.calibration.search",
+    "velocell.tracking.rules",
+    "velocell.network.architectures",
+    "velocell.network.origin",
+    "velocell.filters.noise",
+    "velocell.filters.hot_pixels",
+    "velocell.filters.camera_motion",
+    "velocell.filters.chain",
+    "velocell.results.plane",
+    "velocell.results.counting",
+    "velocell.results.exports",
+    "velocell.studies.tuning",
+    "velocell.pictures.figures.tracks",
+    "velocell.pictures.figures.spikes",
+    "velocell.pictures.figures.scores",
+    "velocell.pictures.figures.tuning",
+    "velocell.pictures.figures.neurons",
 )
 
-_FLOW = (
-    "formats",
-    "recording",
-    "pipeline",
-    "calibrate",
-    "network",
-    "neurons",
-    "kernels",
-    "engines",
-    "spikes",
-    "tracks",
-)
+_FLOW = ("formats", "data", "filters", "pipeline", "tracking", "calibration", "network", "engines", "results")
 _SPECIAL, _ESCAPED = re.compile(r"([*<>[])"), r"\\\1"
 _ENTRY = re.compile(r"([a-z_]\w*(?:, [a-z_]\w*)*): ")
 _ARRAY = re.compile(r"ndarray\[tuple\[Any, \.\.\.\], dtype\[(\w+(?:\[\w+\])?)\]\]")

@@ -20,7 +20,7 @@ from velocell.results.evaluate import evaluate
 from velocell.results.scores import Scores
 from velocell.simulate import Flicker, Scene, SceneObject, random_scene, simulate
 from velocell.tracking.detection import Detection
-from velocell.tracking.online import BLOCK_US, follow
+from velocell.tracking.online import BLOCK_US, Online, follow
 
 OCTAVES = (20.0, 80.0, 320.0, 1280.0)  # two octaves a band
 EDGES = (60.0, 240.0, 960.0)
@@ -211,7 +211,7 @@ def test_blocks_follow_one_another(scene, found):
     assert [block.start_us for block in seen] == list(range(0, 350_000, BLOCK_US))
     assert seen[-1].stop_us == recording.stop_us
     assert sum(len(block) for block in seen) == len(recording)
-    parts = list(follow(found.network, recording))
+    parts = list(follow(Online(found.network, recording.size), recording))
     np.testing.assert_array_equal(np.concatenate([rows["x_px"] for rows, _ in parts]).size, len(found.tracks))
     assert sum(len(spikes) for _, spikes in parts) == len(found.spikes)
 

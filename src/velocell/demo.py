@@ -11,7 +11,7 @@ from velocell.data.bands import Bands
 from velocell.data.meta import version
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
-from velocell.errors import VelocellError
+from velocell.errors import VelocellError, reason
 from velocell.formats import write_npz
 from velocell.results.evaluate import evaluate
 from velocell.results.scores import Scores
@@ -48,8 +48,8 @@ def run_demo(folder: str | Path, *, engine: str = "native") -> Demo:
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise VelocellError(f"cannot make the folder {place}: {reason}; choose another one with --out") from None
+        why = reason(error)
+        raise VelocellError(f"cannot make the folder {place}: {why}; choose another one with --out") from None
     scene = notebook_scene()
     recording, truth = simulate(scene)
     detection = pipeline.detect(recording, BANDS, RADIUS_PX, engine=engine)

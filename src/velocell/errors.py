@@ -38,10 +38,15 @@ class OptionError(VelocellError):
 
 
 def reason(error: OSError) -> str:
-    """What the operating system says, as part of a sentence."""
+    """What the system says went wrong, as it fits into a sentence."""
     return (error.strerror or str(error)).lower()
 
 
+def unreadable(path: object, error: OSError) -> str:
+    """The sentence for a file that cannot be read."""
+    return f"cannot read {path}: {reason(error)}; check the path"
+
+
 def internal(error: Exception) -> str:
-    """The sentence for what should not have happened."""
+    """The sentence for a mistake of ours."""
     return f"an internal error ({type(error).__name__}: {error}); please report it"

@@ -426,7 +426,7 @@ def test_an_internal_error_asks_for_a_report_and_debug_shows_it(bad, monkeypatch
     def broken(*_, **__):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(pipeline, "detect", broken)
+    monkeypatch.setattr(pipeline, "find", broken)
     result = call(*GOOD)
     (line,) = result.stderr.splitlines()
     assert result.exit_code == 1
@@ -528,7 +528,7 @@ def test_a_full_disk_leaves_nothing_half_written(made, here, arguments):
 STUCK = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from velocell.tracks import Tracks
+from velocell.data.tracks import Tracks
 def stuck(table, handle):
     handle.write("t_us,id\\n")
     handle.flush()

@@ -202,13 +202,18 @@ class TestParts:
 
     @given(recordings(polarity=True))
     def test_polarities(self, recording: Recording) -> None:
-        on, off, merged = (recording.with_polarity(which) for which in ("on", "off", "merge"))
+        on, off, merged = (recording.with_polarity(which) for which in ("on", "off", "drop"))
         assert recording.with_polarity("both") is recording
         assert on.p.all()
         assert not off.p.any()
         assert merged.p is None
         assert len(on) + len(off) == len(merged) == len(recording)
         assert on.duration_us == recording.duration_us
+
+    def test_merge_is_the_old_name_of_drop(self) -> None:
+        recording = Recording.from_arrays([0], [0], [0], [1])
+        with pytest.warns(DeprecationWarning, match="say 'drop'"):
+            assert recording.with_polarity("merge").p is None
 
     def test_polarity_that_is_not_there(self) -> None:
         recording = Recording.from_arrays([0], [0], [0], source="cam.npz")

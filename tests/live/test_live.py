@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from velocell import pipeline
 from velocell.calibration.measure import network_for
+from velocell.calibration.search import Search
 from velocell.cli.app import app
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
@@ -174,7 +175,7 @@ def listen(made, sent, *, pause_s=0.0005, polarity="merge", wait_s=0.3):
     port = free_port()
     source = open_source(f"udp://127.0.0.1:{port}", size=(160, 120))
     stop, output, done = Event(), Collected(), []
-    settings = Settings(BANDS, 5.0, network=Network.from_toml(made / "net.toml"), polarity=polarity)
+    settings = Settings(Search.of(BANDS, 5.0, network=Network.from_toml(made / "net.toml"), polarity=polarity))
     thread = Thread(target=lambda: done.append(run(source, settings, output, stop)))
     thread.start()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -318,7 +319,7 @@ class Slow:
 def test_overload_sheds_whole_ticks_and_says_so(made):
     recording = read(made / "rec.npz")
     network = network_for(recording, BANDS, 5.0, dt_us=1_000)
-    settings = Settings(BANDS, 5.0, network=network)
+    settings = Settings(Search.of(BANDS, 5.0, network=network))
     runs = {}
     for overload in ((), (5, 6)):
         output = Collected()
@@ -437,7 +438,7 @@ def test_other_bytes_on_stdin_are_refused(made, data):
 def test_an_empty_stream_leaves_a_readable_table(made, tmp_path):
     output = open_output(str(tmp_path / "out.jsonl"))
     quiet = Recording.from_arrays([], [], [], width=160, height=120)
-    summary = run(Slow(quiet, ()), Settings(BANDS, 5.0, contrast=1.0), output, Event())
+    summary = run(Slow(quiet, ()), Settings(Search(BANDS, 5.0, contrast=1.0)), output, Event())
     output.close()
     assert summary.events == 0
     assert len(Tracks.read(tmp_path / "out.jsonl")) == 0

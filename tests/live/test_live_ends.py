@@ -9,6 +9,7 @@ import pytest
 
 from velocell import pipeline
 from velocell.calibration.measure import network_for
+from velocell.calibration.search import Search
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
 from velocell.data.tables import COLUMNS
@@ -74,7 +75,10 @@ def test_rows_go_on_to_the_very_end_as_in_detect(scene, last_us, tells_end):
     assert expected.t_us.max() == (recording.stop_us - 1) // EVERY_US * EVERY_US
     kept = Kept()
     summary = run(
-        Cut(recording, tells_end=tells_end), Settings(BANDS, 5.0, network=network, every_us=EVERY_US), kept, Event()
+        Cut(recording, tells_end=tells_end),
+        Settings(Search.of(BANDS, 5.0, network=network, every_us=EVERY_US)),
+        kept,
+        Event(),
     )
     assert (summary.events, summary.rows, summary.late) == (len(recording), len(expected), 0)
     for name in COLUMNS:

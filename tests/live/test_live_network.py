@@ -23,6 +23,7 @@ from aedat4_files import EVENTS, LATER, aedat4_file, packet, samples, table, tri
 
 from velocell import pipeline
 from velocell.calibration.measure import network_for
+from velocell.calibration.search import Search
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
 from velocell.data.tables import COLUMNS
@@ -58,7 +59,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 def tracks_of(source: Source, network: Network, out: Path, stop: Event | None = None) -> tuple[Tracks, Summary]:
     output = open_output(str(out))
     try:
-        summary = run(source, Settings(BANDS, 5.0, network=network), output, stop or Event())
+        summary = run(source, Settings(Search.of(BANDS, 5.0, network=network)), output, stop or Event())
     finally:
         source.close()
         output.close()

@@ -202,7 +202,7 @@ def test_several_radii_are_named(tmp_path, found, recording):
 
 def test_a_failure_leaves_the_old_file(tmp_path, found, recording, monkeypatch):
     (tmp_path / "r.html").write_text("old")
-    monkeypatch.setattr("velocell.report.plot_overview", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("velocell.pictures.report.plot_overview", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write(tmp_path / "r.html", found, recording)
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]

@@ -165,7 +165,7 @@ def test_a_full_disk_is_one_sentence(tmp_path):
         import resource, sys
         import numpy as np
         from velocell.errors import VelocellError
-        from velocell.video import write_video
+        from velocell.pictures.video import write_video
         resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))
         noise = np.random.default_rng(0).integers(0, 255, (100, 100, 3), dtype=np.uint8)
         for name in sys.argv[1:]:
@@ -295,6 +295,8 @@ def test_overlay_is_written_with_its_rate(tmp_path):
 
 def test_importing_loads_nothing_heavy():
     heavy = {"av", "PIL", "matplotlib", "torch"}
-    script = f"import sys, velocell.video, velocell.plots; print(sorted({heavy} & set(sys.modules)))"
+    script = (
+        f"import sys, velocell.pictures.video, velocell.pictures.figures; print(sorted({heavy} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -20,6 +20,7 @@ from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
 from velocell.data.tracks import Tracks
 from velocell.errors import TableError
+from velocell.results.objects import rows_by_object
 from velocell.tracking.rules import ANSWER_SPIKES, DEFAULTS
 
 STRETCH_PX = DEFAULTS.vote_memory_px  # the travel over which a detection takes its votes
@@ -235,9 +236,8 @@ def _piece(travel: Floats) -> NDArray[np.intp]:
 
 def _pieces(truth: Tracks) -> list[NDArray[np.intp]]:
     """Rows of each object without a pause."""
-    order = np.argsort(truth.id, kind="stable")
     found = []
-    for rows in np.split(order, np.flatnonzero(np.diff(truth.id[order])) + 1):
+    for rows in rows_by_object(truth):
         gaps = np.diff(truth.t_us[rows])
         longest = _PAUSE * (np.median(gaps) if gaps.size else 0)
         found += np.split(rows, np.flatnonzero(gaps > longest) + 1)

@@ -9,7 +9,7 @@ from typing import ParamSpec
 
 import typer
 
-from velocell.errors import VelocellError
+from velocell.errors import VelocellError, internal, reason
 
 P = ParamSpec("P")
 
@@ -57,8 +57,7 @@ def _sentence(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{(error.strerror or str(error)).lower()}; check the disk and the path"
+        return f"{place}{reason(error)}; check the disk and the path"
     if isinstance(error, MemoryError):
         return "there is not enough memory; take a part of the recording with --from, --to or --roi"
-    name = type(error).__name__
-    return f"an internal error ({name}: {error}); please report it with what velocell --debug ... shows"
+    return f"{internal(error)} with what velocell --debug ... shows"

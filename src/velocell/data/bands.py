@@ -41,9 +41,7 @@ class Bands:
 
     def of_speed(self, speed_px_s: ArrayLike) -> NDArray[np.int32]:
         """Band of each speed, -1 outside all of them (and for NaN)."""
-        speed = np.asarray(speed_px_s, np.float64)
-        band = np.searchsorted(self.edges, speed, side="right") - 1
-        return np.where((band >= 0) & (band < len(self)) & (speed == speed), band, -1).astype(np.int32)
+        return band_of(speed_px_s, self.edges)
 
     def name(self, band: int) -> str:
         return self.names[band] if 0 <= band < len(self) else "outside"
@@ -54,3 +52,10 @@ def default_band_names(count: int) -> tuple[str, ...]:
     return {1: ("band 0",), 2: ("slow", "fast"), 3: ("slow", "medium", "fast")}.get(
         count, tuple(f"band {i}" for i in range(count))
     )
+
+
+def band_of(speed_px_s: ArrayLike, edges: ArrayLike) -> NDArray[np.int32]:
+    """Band of each speed: k where edges[k] <= speed < edges[k + 1], -1 outside all of them (and for NaN)."""
+    speed, bounds = np.asarray(speed_px_s, np.float64), np.asarray(edges, np.float64)
+    band = np.searchsorted(bounds, speed, side="right") - 1
+    return np.where((band >= 0) & (band < bounds.size - 1) & (speed == speed), band, -1).astype(np.int32)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from velocell.errors import VelocellError
+from velocell.errors import VelocellError, reason
 
 # Whatever zipfile, zlib and numpy.lib.format raise for a damaged archive; RuntimeError: an encrypted one.
 ARCHIVE_DAMAGE = (
@@ -93,4 +93,4 @@ def _reason(error: OSError) -> str:
         errno.EISDIR: "name a file, not a folder",
         errno.EACCES: "choose a folder that you may write to",
     }.get(error.errno or 0, "choose another place")
-    return f"{(error.strerror or str(error)).lower()}; {remedy}"
+    return f"{reason(error)}; {remedy}"

@@ -33,16 +33,41 @@ def of_recording(recording: Recording, events: int | None = None) -> dict[str, A
     }
 
 
-def band_names_of(tracks: Tracks | None, spikes: Spikes | None = None) -> tuple[str, ...]:
-    """The bands' names as the table knows them, otherwise as many as are in use, by number."""
-    told = {} if tracks is None else tracks.meta
-    for source in (told, *_listed(told.get("inputs"))):
+def made_by(command: str, **more: Any) -> dict[str, Any]:
+    """How every table begins to say where it is from: version and command, then `more`."""
+    return {"velocell": version(), "command": command, **more}
+
+
+def sensor_size(meta: dict[str, Any]) -> tuple[int, int] | None:
+    """(width, height) in px, from what a table of detections or of truth says about itself; None where it does not."""
+    for place in (*(_named(source, "recording") for source in _sources(meta)), meta.get("scene")):
+        width, height = _named(place, "width"), _named(place, "height")
+        if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
+            return width, height
+    return None
+
+
+def stated_band_names(meta: dict[str, Any]) -> tuple[str, ...]:
+    """The bands' names as a table knows them; none where it does not."""
+    for source in _sources(meta):
         bands = _named(_named(source, "network"), "bands")
         if names := _listed(_named(bands, "names")):
             return tuple(str(name) for name in names)
+    return ()
+
+
+def band_names_of(tracks: Tracks | None, spikes: Spikes | None = None) -> tuple[str, ...]:
+    """The bands' names as the table knows them, otherwise as many as are in use, by number."""
+    if names := stated_band_names({} if tracks is None else tracks.meta):
+        return names
     highest = -1 if tracks is None else int(tracks.band.max(initial=-1))
     highest = highest if spikes is None else max(highest, int(spikes.channel.max(initial=-1)))
     return default_band_names(highest + 1)
+
+
+def _sources(meta: dict[str, Any]) -> list[Any]:
+    """What a table was made from: itself says it, or each of its inputs."""
+    return [meta, *_listed(meta.get("inputs"))]
 
 
 def _named(value: Any, name: str) -> Any:

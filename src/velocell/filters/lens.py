@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from velocell.data.arrays import Floats
 from velocell.data.recording import Recording
-from velocell.errors import OptionError
+from velocell.errors import OptionError, unreadable
 
 _STEPS = 50
 _SOLVED_PX = 1e-3
@@ -76,7 +76,7 @@ class Camera:
         try:
             fields = {_plain(name): value for name, value in _READERS[file.suffix.lower()](file).items()}
         except OSError as error:
-            raise OptionError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; check the path") from None
+            raise OptionError(unreadable(path, error)) from None
         except (ValueError, TypeError, LookupError, AttributeError, ElementTree.ParseError) as error:
             raise OptionError(f"{path} is not a readable camera file ({error}); write it with OpenCV") from None
         model = str(fields.get("distortionmodel", ""))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.recording import Recording
-from velocell.errors import OptionError
+from velocell.errors import OptionError, unreadable
 
 Region = tuple[int, int, int, int]
 
@@ -37,7 +37,7 @@ def read_pixels(path: str | Path) -> NDArray[np.int64]:
         with Path(path).open(encoding="utf-8-sig", newline="") as handle:
             rows = list(csv.reader(handle))
     except OSError as error:
-        raise OptionError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; check the path") from None
+        raise OptionError(unreadable(path, error)) from None
     except (UnicodeDecodeError, csv.Error):
         raise OptionError(f"{path} is not a CSV file of pixels; write x,y of one pixel per line") from None
     pixels: list[tuple[int, int]] = []

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from velocell.data.blocks import Events, in_order, join_events, joined, on_sensor, take
 from velocell.data.integrity import Integrity
 from velocell.data.recording import MAX_SENSOR_PX, Recording
-from velocell.errors import RecordingError
+from velocell.errors import RecordingError, unreadable
 
 SMALLEST_BLOCK = 1 << 15  # events; shorter blocks are joined, so that work per block does not count
 LARGEST_BLOCK = 1 << 19  # longer ones are cut
@@ -282,6 +282,6 @@ def telling(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RecordingError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; check the path") from None
+        raise RecordingError(unreadable(path, error)) from None
     except MemoryError:
         raise RecordingError(f"{path} does not fit into memory; cut it into parts") from None

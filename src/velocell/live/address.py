@@ -6,7 +6,7 @@ import re
 import socket
 from typing import Any, Literal
 
-from velocell.errors import OptionError
+from velocell.errors import OptionError, reason
 
 
 def parse_address(text: str, scheme: Literal["udp", "tcp"] = "udp") -> tuple[str, int]:
@@ -43,8 +43,8 @@ def connected(text: str, timeout_s: float) -> socket.socket:
         except (socket.gaierror, UnicodeError):
             raise _unknown(host) from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OptionError(f"cannot connect to {text}: {reason}; start the sender first and check the address") from None
+        why = reason(error)
+        raise OptionError(f"cannot connect to {text}: {why}; start the sender first and check the address") from None
 
 
 def _connected_unix(path: str, timeout_s: float) -> socket.socket:

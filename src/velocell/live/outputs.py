@@ -23,7 +23,7 @@ import numpy as np
 from velocell.data.files import replacing
 from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
-from velocell.errors import OptionError
+from velocell.errors import OptionError, reason
 from velocell.live.address import parse_address, resolved
 
 Say = Callable[[str], object]
@@ -112,8 +112,8 @@ class _File:
                 os.ftruncate(self._handle, whole)
                 say(f"{self.path}: the last line was torn, {torn} bytes were cut off; going on after it")
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise OptionError(f"cannot go on with {self.path}: {reason}; name another file") from None
+            why = reason(error)
+            raise OptionError(f"cannot go on with {self.path}: {why}; name another file") from None
         return free_id
 
     def close(self) -> None:
@@ -142,7 +142,7 @@ def _earlier(path: Path) -> tuple[int, int]:
                     raise refuse(f"its line {number + 1} is none that velocell live writes")
                 whole += len(line)
     except OSError as error:
-        raise refuse((error.strerror or str(error)).lower()) from None
+        raise refuse(reason(error)) from None
     except (ValueError, TypeError, LookupError):
         raise refuse(f"its line {number + 1} is no row of JSON Lines") from None
     if not whole:

@@ -16,7 +16,7 @@ import numpy as np
 
 from velocell.data.integrity import Integrity
 from velocell.data.recording import Recording
-from velocell.errors import RecordingError
+from velocell.errors import RecordingError, reason
 from velocell.formats.aedat import aedat4
 from velocell.formats.unpack import MAX_BYTES, unpacker
 from velocell.live.address import connected
@@ -94,7 +94,7 @@ class Tcp:
             except TimeoutError:
                 continue
             except OSError as error:
-                self._end = f"the connection broke off: {(error.strerror or str(error)).lower()}"
+                self._end = f"the connection broke off: {reason(error)}"
                 break
             if not more:
                 self._end = "the sender closed the connection"
@@ -142,7 +142,7 @@ class Tcp:
             except TimeoutError:
                 raise self._foreign(f"no header within {_PATIENCE_S:g} s") from None
             except OSError as error:
-                raise self._foreign((error.strerror or str(error)).lower()) from None
+                raise self._foreign(reason(error)) from None
             if not more:
                 raise self._foreign("closed before the end of its header")
             data += more

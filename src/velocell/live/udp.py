@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from velocell.data.blocks import Events
 from velocell.data.integrity import Integrity
 from velocell.data.recording import Recording
-from velocell.errors import OptionError, RecordingError
+from velocell.errors import OptionError, RecordingError, reason
 from velocell.live import spif
 from velocell.live.address import parse_address, resolved
 from velocell.live.blocks import POLL_S, as_blocks
@@ -54,8 +54,8 @@ class Udp:
             self._socket.bind(address)
         except OSError as error:
             self._socket.close()
-            reason = (error.strerror or str(error)).lower()
-            raise OptionError(f"cannot listen on {text}: {reason}; choose another port or address") from None
+            why = reason(error)
+            raise OptionError(f"cannot listen on {text}: {why}; choose another port or address") from None
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
@@ -77,8 +77,8 @@ class Udp:
         while not stop.is_set():
             if not receiver.wait(POLL_S):
                 if receiver.error:
-                    reason = os.strerror(receiver.error).lower()
-                    raise RecordingError(f"{self.name} gives no more packets: {reason}; start live again")
+                    why = os.strerror(receiver.error).lower()
+                    raise RecordingError(f"{self.name} gives no more packets: {why}; start live again")
                 if self._timed is False:
                     now = int((time.monotonic() + self._epoch_s - POLL_S) * 1e6)
                     yield Recording.from_arrays([], [], [], width=self.size[0], height=self.size[1], start_us=now)

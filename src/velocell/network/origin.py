@@ -100,6 +100,10 @@ class Origin(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._entries())
 
+    def words(self) -> dict[str, Any]:
+        """For a reader: names to words, and whatever else is kept."""
+        return {**self._words(), **self.more}
+
     def _entries(self) -> dict[str, Any]:
         return {**self._words(), **self._facts(), **self.more}
 

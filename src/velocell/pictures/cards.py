@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.html import shown
-from velocell.data.meta import band_names_of
+from velocell.data.meta import band_names_of, sensor_size
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
 from velocell.data.tracks import Tracks
@@ -269,12 +269,9 @@ def _different(kernels: NDArray[np.float32], most: int) -> list[NDArray[np.float
 
 def _extent(meta: dict[str, Any], tracks: Tracks) -> tuple[float, float]:
     """The sensor's size, where the table knows it and the objects are on it; else as far as they go."""
-    told = meta.get("recording")
-    size = (told.get("width"), told.get("height")) if isinstance(told, dict) else (None, None)
-    far = [max(float(values.max(initial=0)) + 1, 1.0) for values in (tracks.x_px, tracks.y_px)]
-    width, height = (
-        float(side) if isinstance(side, int) and side > 0 else reach for side, reach in zip(size, far, strict=True)
-    )
+    if (size := sensor_size(meta)) is not None:
+        return float(size[0]), float(size[1])
+    width, height = (max(float(values.max(initial=0)) + 1, 1.0) for values in (tracks.x_px, tracks.y_px))
     return width, height
 
 

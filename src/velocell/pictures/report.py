@@ -180,7 +180,7 @@ def _network(found: Detection, *, curves: bool) -> str:
         )
         parts.append(_figure(plot_tuning_layers(tuning(network)), words))
     parts.append(
-        _facts(((name, _value(value)) for name, value in network.origin.items()), "Where its numbers came from")
+        _facts(((name, _value(value)) for name, value in network.origin.words().items()), "Where its numbers came from")
     )
     return _section("Network", *parts)
 

@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.arrays import Floats
+from velocell.data.bands import band_of
 from velocell.data.spikes import Spikes
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, TableError
+from velocell.results.objects import rows_by_object
 from velocell.results.scores import Scores
 
 SETTLE_US = 30_000  # rows and steps before this are not held against a detector
@@ -83,12 +85,6 @@ def evaluate(
     )
 
 
-def band_of(speed_px_s: Floats, edges: Floats) -> NDArray[np.int64]:
-    """Band of each speed: k where edges[k] <= speed < edges[k + 1], -1 outside all bands."""
-    band = np.searchsorted(edges, speed_px_s, side="right") - 1
-    return np.where((band >= edges.size - 1) | np.isnan(speed_px_s), -1, band)
-
-
 class _Object:
     """One object of the truth, to be asked at any times (n,)."""
 
@@ -144,11 +140,7 @@ class _Object:
 
 def _objects(truth: Tracks) -> list[_Object]:
     """The truth, object by object, ids rising."""
-    if not len(truth):
-        return []
-    order = np.argsort(truth.id, kind="stable")
-    starts = np.flatnonzero(np.diff(truth.id[order])) + 1
-    return [_Object(truth, rows) for rows in np.split(order, starts)]
+    return [_Object(truth, rows) for rows in rows_by_object(truth)]
 
 
 def _match(tracks: Tracks, objects: list[_Object]) -> tuple[NDArray[np.intp], Floats]:

@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.files import replacing
+from velocell.data.meta import sensor_size, stated_band_names
 from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, TableError
+from velocell.results.objects import rows_by_object
 
 SUFFIXES = (".txt", ".json")
 _AWAY = 3  # reporting intervals without a row: nothing is interpolated in between
@@ -102,11 +104,11 @@ def write_coco(
     size: (width, height) of the sensor, bands: their names; both are taken from the table's meta data
     where it has them. Category k + 1 is band k, the last one "outside". Raises TableError, OptionError.
     """
-    width, height = size if size is not None else _size(tracks.meta)
+    width, height = size or _size(tracks.meta)
     cut = frames_of(tracks, fps)
     rows = cut.rows
     most = int(rows.band.max()) + 1
-    names = list(bands if bands is not None else _band_names(tracks.meta) or [f"band {k}" for k in range(most)])
+    names = list(bands if bands is not None else stated_band_names(tracks.meta) or [f"band {k}" for k in range(most)])
     if len(names) < most:
         raise TableError(f"the table tells band {most - 1}, but only {len(names)} bands are named; name all of them")
     images = [
@@ -148,9 +150,8 @@ def _timing(cut: Frames) -> dict[str, Any]:
 def _resampled(tracks: Tracks, fps: float, away_us: float) -> tuple[NDArray[np.int64], Tracks]:
     """Frame numbers and rows at the frames' times; floats are interpolated, the rest is of the row before."""
     start_us = int(tracks.t_us[0])
-    order = np.argsort(tracks.id, kind="stable")
     parts = []
-    for rows in np.split(order, np.flatnonzero(np.diff(tracks.id[order])) + 1):
+    for rows in rows_by_object(tracks):
         since = (tracks.t_us[rows] - start_us).astype(np.float64)
         frame = np.arange(np.ceil(since[0] * fps / 1e6 - 1e-9), np.floor(since[-1] * fps / 1e6 + 1e-9) + 1)
         at = frame * 1e6 / fps
@@ -169,17 +170,7 @@ def _resampled(tracks: Tracks, fps: float, away_us: float) -> tuple[NDArray[np.i
 
 
 def _size(meta: dict[str, Any]) -> tuple[int, int]:
-    """Of the sensor, from what a table of detections or of truth says about itself."""
-    inputs = [entry.get("recording") for entry in meta.get("inputs", ())]
-    for place in (meta.get("recording"), *inputs, meta.get("scene")):
-        if isinstance(place, dict) and "width" in place and "height" in place:
-            return int(place["width"]), int(place["height"])
-    raise TableError("the table does not tell the size of the sensor; give --size WxH")
-
-
-def _band_names(meta: dict[str, Any]) -> list[str] | None:
-    for entry in (meta, *meta.get("inputs", ())):
-        bands = (entry.get("network") or {}).get("bands")
-        if bands is not None:
-            return [str(name) for name in bands["names"]]
-    return None
+    size = sensor_size(meta)
+    if size is None:
+        raise TableError("the table does not tell the size of the sensor; give --size WxH")
+    return size

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from velocell.data.arrays import Floats
 from velocell.data.tracks import Tracks
-from velocell.errors import OptionError
+from velocell.errors import OptionError, unreadable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -82,7 +82,7 @@ class Plane:
         try:
             values = _READERS[file.suffix.lower()](file)
         except OSError as error:
-            raise OptionError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; check the path") from None
+            raise OptionError(unreadable(path, error)) from None
         except (ValueError, TypeError, LookupError, EOFError, csv.Error) as error:
             raise OptionError(f"{path} is not a readable homography ({error}); write 3 rows of 3 numbers") from None
         return Plane.of(values, f"the homography in {path}")

@@ -14,7 +14,7 @@ import tomli_w
 
 from velocell.data.files import replacing
 from velocell.data.recording import MAX_SENSOR_PX
-from velocell.errors import SceneError
+from velocell.errors import SceneError, unreadable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -165,7 +165,7 @@ class Scene:
             with Path(path).open("rb") as handle:
                 table = tomllib.load(handle)
         except OSError as error:
-            raise SceneError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; check the path") from None
+            raise SceneError(unreadable(path, error)) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SceneError(f"{path} is not valid TOML: {error}") from None
         try:

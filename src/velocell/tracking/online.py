@@ -60,8 +60,11 @@ class Online:
         for i, network in enumerate(self.networks):
             until_us = -(-stop_us // network.dt_us) * network.dt_us if at_end else stop_us
             self._states[i], spikes = self._engine.step(network, self._states[i], events, until_us)
-            answers.append(spikes if network.radius_px is None else spikes.for_radius(network.radius_px))
-        return answers[0] if len(answers) == 1 else Spikes.concatenate(answers)
+            answers.append(spikes)
+        if len(answers) == 1:
+            return answers[0]
+        told = zip(answers, self.networks, strict=True)
+        return Spikes.concatenate([spikes.for_radius(network.radius_px or 0.0) for spikes, network in told])
 
     def locate(self, events: Recording, spikes: Spikes, stop_us: int, *, at_end: bool = False) -> dict[str, Any]:
         """The second half: rows, columns by name."""

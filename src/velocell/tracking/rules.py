@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import partial
 from typing import Any
@@ -110,7 +110,7 @@ class Rules:
     max_step_px: float = _fit(4.0, "px", 0.5, 100, "Travel that one step counts at most, as after a silence.")
     max_speed_edges: float = _fit(2.0, "edges", 1, 100, "Fastest speed of a fit, as a multiple of the fastest edge.")
     min_pace_edges: float = _fit(
-        0.7, "edges", 0, 10, "Slowest speed at which memories fade, as a multiple of the lower edge of its band."
+        0.7, "edges", 0.01, 10, "Slowest speed at which memories fade, as a multiple of the lower edge of its band."
     )
     settle_events: float = _fit(
         8.0,
@@ -329,9 +329,8 @@ class Rules:
     measure_px: float = _measure(5.0, "px", 0, 1000, "Travel after which an object tells of contrast and radius.")
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = _checked(item.name, getattr(self, item.name), type(item.default), **_limits(item.metadata))
-            object.__setattr__(self, item.name, value)
+        for rule in fields(self):
+            object.__setattr__(self, rule.name, _checked(rule, getattr(self, rule.name)))
         for less, more in _INCREASING:
             if getattr(self, less) >= getattr(self, more):
                 raise OptionError(
@@ -346,7 +345,7 @@ class Rules:
 
     def to_dict(self) -> dict[str, float]:
         """All rules by name."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        return {rule.name: getattr(self, rule.name) for rule in fields(self)}
 
     @classmethod
     def parse(cls, texts: str | Sequence[str]) -> Rules:
@@ -368,29 +367,34 @@ class Rules:
         return float(NativeRules(self.to_dict()).wide_gate(radius_px))
 
 
-def _limits(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: metadata[name] for name in ("unit", "least", "most")}
-
-
 def _known(name: str) -> str:
     """The name, if it is a rule's."""
-    names = [item.name for item in fields(Rules)]
+    names = [rule.name for rule in fields(Rules)]
     if name not in names:
         closest = get_close_matches(str(name), names, 1, cutoff=0)[0]
         raise OptionError(f"there is no rule {name!r}; the closest name is {closest}")
     return name
 
 
-def _checked(name: str, value: Any, kind: type, *, unit: str, least: float, most: float) -> float:
-    """The value as a rule of this kind, int or float."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
-        raise OptionError(f"rule {name} is {value!r}; it must be a finite number")
-    unit, number = f" {unit}" if unit else "", float(value)
-    if not least <= number <= most:
-        raise OptionError(f"rule {name} is {number:g}{unit}; it must be {least:g} to {most:g}{unit}")
-    if kind is int and number != int(number):
-        raise OptionError(f"rule {name} is {number:g}{unit}; it must be a whole number")
-    return int(number) if kind is int else number
+def _checked(rule: Field[Any], value: Any) -> float:
+    """The value as that rule's, an int or a float as its default is."""
+    about = rule.metadata
+    unit = f" {about['unit']}" if about["unit"] else ""
+    try:
+        number = float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise OptionError(f"rule {rule.name} is {value!r}; it must be a finite number")
+    if not about["least"] <= number <= about["most"]:
+        raise OptionError(
+            f"rule {rule.name} is {number:g}{unit}; it must be {about['least']:g} to {about['most']:g}{unit}"
+        )
+    if not isinstance(rule.default, int):
+        return number
+    if not number.is_integer():
+        raise OptionError(f"rule {rule.name} is {number:g}{unit}; it must be a whole number")
+    return int(number)
 
 
 def _pairs(texts: Iterable[str]) -> Iterable[tuple[str, float]]:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from velocell import formats
 from velocell.data.recording import Recording
-from velocell.errors import RecordingError, reason
+from velocell.errors import RecordingError, unreadable
 from velocell.viewer.source import OnDisk
 
 _INDEX_STEP = 1 << 16
@@ -126,7 +126,7 @@ def stored(path: str | Path) -> Windowed:
     try:
         here, file = OnDisk.now(path), os.open(path, os.O_RDONLY)
     except OSError as error:
-        raise RecordingError(f"cannot read {path}: {reason(error)}; check the path") from None
+        raise RecordingError(unreadable(path, error)) from None
     keeper = _Descriptor(file)
     try:
         columns, scalars = _layout(file, path)

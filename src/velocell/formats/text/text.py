@@ -137,7 +137,7 @@ def _read_plain(data: bytes, layout: Layout) -> dict[str, NDArray[Any]] | None:
     roles = ["-"] * layout.n_columns
     for name, k in layout.columns.items():
         roles[k] = name
-    found = text_columns(data, "".join(roles), layout.separator or "", layout.comment, DECIMALS[layout.unit])
+    found: Any = text_columns(data, "".join(roles), layout.separator or "", layout.comment, DECIMALS[layout.unit])
     if found is None:
         return None
     columns: dict[str, NDArray[Any]] = dict(zip("txyp", found, strict=True))

@@ -16,6 +16,7 @@ from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
 from velocell.pictures.colors import BACKGROUND, EVENT, OFF, ON, OUTSIDE, Color, band_color
 from velocell.pictures.video.painter import Painter
+from velocell.results.objects import rows_by_object
 
 # A tail reaches back over this much video, so that its length shows the speed, and not further
 # than this many radii, so that fast objects in real time do not fill the picture.
@@ -196,11 +197,9 @@ def _paths(tracks: Tracks, bands: int) -> list[_Path]:
     instants = np.unique(tracks.t_us)
     # A row stands until the next is due, and half an interval longer: reporting may be late by a tick.
     hold_us = 1.5 * float(np.median(np.diff(instants))) if instants.size > 1 else math.inf
-    order = np.argsort(tracks.id, kind="stable")
     paths = []
-    for rows in np.split(order, np.flatnonzero(np.diff(tracks.id[order])) + 1):
-        if rows.size:
-            colors = [palette[band] for band in tracks.band[rows].tolist()]
-            x, y, speed, radius = (c[rows] for c in (tracks.x_px, tracks.y_px, tracks.speed_px_s, tracks.radius_px))
-            paths.append(_Path(int(tracks.id[rows[0]]), colors, hold_us, tracks.t_us[rows], x, y, speed, radius))
+    for rows in rows_by_object(tracks):
+        colors = [palette[band] for band in tracks.band[rows].tolist()]
+        x, y, speed, radius = (c[rows] for c in (tracks.x_px, tracks.y_px, tracks.speed_px_s, tracks.radius_px))
+        paths.append(_Path(int(tracks.id[rows[0]]), colors, hold_us, tracks.t_us[rows], x, y, speed, radius))
     return paths

@@ -1,47 +1,86 @@
 // The connection to the program: messages both ways, and pictures as velocell/viewer/wire.py packs them.
 
-/** A picture message as header and typed arrays. */
+/** @typedef {import("./messages.js").Picture} Picture */
+/** @typedef {import("./messages.js").PictureHeader} PictureHeader */
+/** @typedef {import("./messages.js").Told} Told */
+
+/**
+ * @template T
+ * @typedef {{ new (buffer: ArrayBuffer, offset: number, length: number): T, BYTES_PER_ELEMENT: number }} ArrayKind
+ */
+
+/**
+ * A picture message as header and typed arrays.
+ * @param {ArrayBuffer} buffer
+ * @returns {Picture}
+ */
 export function unpack(buffer) {
-  const bytes = new DataView(buffer);
-  const length = bytes.getUint32(0, true);
+  const length = new DataView(buffer).getUint32(0, true);
+  /** @type {PictureHeader} */
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  const { plane, n, spikes } = header;
   let at = 4 + length;
-  const take = (Kind, n) => {
-    const values = new Kind(buffer, at, n);
-    at += values.byteLength;
+  /**
+   * @template T
+   * @param {ArrayKind<T>} Kind
+   * @param {number} size
+   */
+  const take = (Kind, size) => {
+    const values = new Kind(buffer, at, size);
+    at += size * Kind.BYTES_PER_ELEMENT;
     return values;
   };
-  const aligned = () => { at += (4 - (at % 4)) % 4; };
-  const picture = { ...header, pixels: null, levels: null };
-  if (header.plane === "sparse") picture.pixels = take(Uint32Array, header.n);
-  if (header.plane !== "none") { picture.levels = take(Uint8Array, header.n); aligned(); }
-  picture.tails = take(Float32Array, 2 * header.tails);
-  const n = header.spikes;
-  picture.dots = { n, x: take(Uint16Array, n), y: take(Uint16Array, n), index: take(Uint8Array, n), age: take(Uint8Array, n) };
-  return picture;
+  const pixels = plane === "sparse" ? take(Uint32Array, n) : null;
+  const levels = plane === "none" ? null : take(Uint8Array, n);
+  at += (4 - (at % 4)) % 4;
+  const tails = take(Float32Array, 2 * header.tails);
+  const x = take(Uint16Array, spikes);
+  const y = take(Uint16Array, spikes);
+  const dots = { n: spikes, x, y, index: take(Uint8Array, spikes), age: take(Uint8Array, spikes) };
+  return { t_us: header.t_us, size: header.size, kind: header.kind, objects: header.objects, plane, n,
+    pixels, levels, tails, dots };
 }
 
-/** Connects, and connects again when the connection is lost. `hear` gets every message, `state` whether it stands. */
+/** Connects, and connects again when the connection is lost. */
 export class Wire {
-  constructor(hear, state) {
-    this.hear = hear;
+  /**
+   * @param {(message: { kind: keyof Told }) => void} told
+   * @param {(picture: Picture) => void} shown
+   * @param {(up: boolean) => void} state whether the connection stands
+   */
+  constructor(told, shown, state) {
+    this.told = told;
+    this.shown = shown;
     this.state = state;
     this.pause = 300;
-    this.open();
+    this.socket = this.open();
   }
 
   open() {
-    this.socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
-    this.socket.binaryType = "arraybuffer";
-    this.socket.onopen = () => { this.pause = 300; this.state(true); };
-    this.socket.onmessage = (event) => this.hear(typeof event.data === "string" ? JSON.parse(event.data) : unpack(event.data));
-    this.socket.onclose = () => {
+    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      this.pause = 300;
+      this.state(true);
+    };
+    socket.onmessage = ({ data }) => {
+      if (typeof data === "string") this.told(JSON.parse(data));
+      else this.shown(unpack(data));
+    };
+    socket.onclose = () => {
       this.state(false);
-      setTimeout(() => this.open(), this.pause);
+      setTimeout(() => {
+        this.socket = this.open();
+      }, this.pause);
       this.pause = Math.min(2 * this.pause, 5000);
     };
+    return socket;
   }
 
+  /**
+   * @param {string} name
+   * @param {object} [values]
+   */
   send(name, values = {}) {
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ do: name, ...values }));
   }
