@@ -207,12 +207,12 @@ def test_a_window_of_a_large_file_is_the_cleaned_whole_cut(folder, monkeypatch, 
 def test_a_part_that_is_not_there_is_refused(folder, monkeypatch):
     for least in (1 << 40, 10):
         monkeypatch.setattr(opening, "WINDOWED_BYTES", least)
-        with pytest.raises(RecordingError, match="--from 2s lies after the end of r.npz, which lasts 500ms"):
+        with pytest.raises(RecordingError, match=r"--from 2s lies after the end of r\.npz, which lasts 500ms"):
             open_source("r.npz", part_us=(2_000_000, None))
 
 
 def test_filters_that_leave_nothing_are_told(folder):
-    with pytest.raises(RecordingError, match="the filters leave no events of r.npz"):
+    with pytest.raises(RecordingError, match=r"the filters leave no events of r\.npz"):
         open_source("r.npz", cleaning=Cleaning(refractory_us=10_000_000, denoise_us=1))
 
 
@@ -229,7 +229,7 @@ def test_a_range_is_left_by_its_knob_and_come_back_to(folder):
         assert "veto" in state["fixed"]
         with pytest.raises(OptionError, match="threshold is tuned for disks of one radius; move the radius first"):
             session.tune(threshold=1.2)
-        with pytest.raises(OptionError, match="a file holds one network .* the search is for 4 to 6.5 px"):
+        with pytest.raises(OptionError, match=r"a file holds one network .* the search is for 4 to 6\.5 px"):
             session.save("network", "toml")
         with pytest.raises(OptionError, match="membranes are shown of one network"):
             session.shown.show(membrane=0)

@@ -34,6 +34,8 @@ from velocell.demo import BANDS
 from velocell.errors import RecordingError
 from velocell.formats import write_npz
 from velocell.network import Network
+from velocell.results.counting import Line
+from velocell.results.plane import Plane
 from velocell.simulate import Scene, random_scene, simulate
 from velocell.viewer.opening import open_source
 from velocell.viewer.source import InMemory
@@ -223,6 +225,56 @@ def test_the_table_sorts_filters_and_jumps(window):
         shot(window, "objects")
         find(window, "#filter").send_keys("000")
         assert "No object passes the filter" in find(window, "#nothing").text
+
+
+# --- options of the command ---------------------------------------------------------------------------
+
+
+def test_lines_are_drawn_counted_and_saved(window):
+    settings = looking(lines=(Line(25, 0, 25, 49),), plane=Plane.of_scale(4))
+    with page(window) as server:  # for comparison
+        server.stage.session.player.seek(300_000)
+        until(lambda: now_us(window) == 300_000, "the picture")
+        bare = settled(window)
+        click(window, '[data-tab="objects"]')
+        assert not find(window, "#crossings").is_displayed()
+        assert not find(window, "#mm").is_displayed()
+        click(window, "#export")
+        assert not find(window, "#save-counts").is_displayed()
+    with page(window, settings=settings) as server:
+        server.stage.session.player.seek(300_000)
+        until(lambda: now_us(window) == 300_000, "the picture")
+        assert settled(window) > bare + 300
+        click(window, '[data-tab="objects"]')
+        counted = {row["direction"]: 0 for row in state(window, "counts")}
+        for row in state(window, "counts"):
+            counted[row["direction"]] += row["crossings"]
+        assert sum(counted.values()) >= 1
+        text = until(lambda: find(window, "#crossings").text, "the counts")
+        assert all(f"line 0, {way.replace('_', ' ')} {n}" in text for way, n in counted.items())
+        speeds = js(window, "[...document.querySelectorAll('#rows tr')].map((row) => row.children[3].textContent)")
+        assert sorted(4 * float(text) for text in speeds) == pytest.approx([31, 125, 250], rel=0.03)
+        click(window, "#mm")
+        shot(window, "lines")
+        click(window, "#export")
+        click(window, "#save-counts")
+        rows = saved(window, "counts.csv").read_text().splitlines()
+        assert rows[0].startswith("line,x0,y0,x1,y1,direction,band,name,crossings")
+        assert sum(int(row.split(",")[-1]) for row in rows[1:]) == sum(counted.values())
+
+
+def test_a_range_of_radii_is_named_until_its_knob_is_moved(window):
+    with page(window, settings=looking(radius=(4.0, 6.5))):
+        field = find(window, "#knob-radius")
+        assert (field.get_attribute("value"), field.get_attribute("placeholder")) == ("", "4 to 6.5 px")
+        assert not find(window, "#knob-threshold").is_enabled()
+        assert "looking for 4 to 6.5 px" in find(window, "#figures").text
+        assert "--radius 4:6.5" in find(window, "#command").text
+        shot(window, "range")
+        fill(window, "#knob-radius", "5")
+        until(lambda: state(window, "shape") is None, "one radius")
+        until(lambda: find(window, "#knob-radius").get_attribute("value") == "5", "its number")
+        assert find(window, "#knob-threshold").is_enabled()
 
 
 # --- saving -------------------------------------------------------------------------------------------
