@@ -54,7 +54,7 @@ def test_of_a_recording(node, tmp_path):
         ready(session)
         session.player.seek(300_000)
         session.mark(0, 10, 12, 4)
-        session.tune(region=[5, 5, 30, 30])
+        session.tuning.tune(region=[5, 5, 30, 30])
         session._curves.measure_curves()
         until(lambda: session.curves().get("measured"), "the measured curves")
         ready(session)

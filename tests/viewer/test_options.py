@@ -150,15 +150,15 @@ def test_what_is_tuned_on_the_page_goes_into_the_command(folder):
     session = session_of(*GIVEN, "--roi", "0,20,50,30", "--roi", "0,0,50,15", "--denoise", "6ms")
     try:
         settled(session)
-        session.tune(edges=[16.123456789, 60, 500], radius=5.2, region=[5, 5, 40, 30])
+        session.tuning.tune(edges=[16.123456789, 60, 500], radius=5.2, region=[5, 5, 40, 30])
         settled(session)
         words = ran(session)
         assert [words[k + 1] for k, word in enumerate(words) if word == "--roi"] == ["5,20,40,15", "5,5,40,10"]
         assert session.save("table", "csv") == (folder / "tracks.csv").read_bytes()
         with pytest.raises(OptionError, match="region 0,16,9,3 lies outside those given with --roi"):
-            session.tune(region=[0, 16, 9, 3])
+            session.tuning.tune(region=[0, 16, 9, 3])
         # What the options cannot say goes through a file.
-        session.tune(region=None, veto=-5.0, threshold=1.1)
+        session.tuning.tune(region=None, veto=-5.0, threshold=1.1)
         settled(session)
         (folder / "net.toml").write_bytes(session.save("network", "toml"))
         assert "--network net.toml" in " ".join(ran(session))
@@ -228,19 +228,19 @@ def test_a_range_is_left_by_its_knob_and_come_back_to(folder):
         assert len(state["network"]["radii_px"]) == 5
         assert "veto" in state["fixed"]
         with pytest.raises(OptionError, match="threshold is tuned for disks of one radius; move the radius first"):
-            session.tune(threshold=1.2)
+            session.tuning.tune(threshold=1.2)
         with pytest.raises(OptionError, match=r"a file holds one network .* the search is for 4 to 6\.5 px"):
             session.save("network", "toml")
         with pytest.raises(OptionError, match="membranes are shown of one network"):
             session.shown.show(membrane=0)
-        session.tune(edges=[16, 62, 177, 600], contrast=3.0)
+        session.tuning.tune(edges=[16, 62, 177, 600], contrast=3.0)
         assert session.settings.shape == "4 to 6.5 px"
-        session.tune(radius=5)
+        session.tuning.tune(radius=5)
         state = settled(session).state()
         assert (state["shape"], state["fixed"], state["settings"]["radius"]) == (None, [], 5)
         assert "--radius 5 " in state["command"]
-        session.tune(threshold=1.2)
-        session.reset()
+        session.tuning.tune(threshold=1.2)
+        session.tuning.reset()
         assert settled(session).state()["shape"] == "4 to 6.5 px"
     finally:
         session.close()
@@ -265,7 +265,7 @@ def test_a_template_is_named_and_has_no_curves(folder):
             session.handle({"do": "measure_curves"})
         (folder / "saved.jsonl").write_bytes(session.save("table", "jsonl"))
         assert set(Tracks.read(folder / "saved.jsonl").extra["name"]) == {"round"}
-        session.tune(radius=5.5)
+        session.tuning.tune(radius=5.5)
         settled(session)
         assert session.curves()["drive"]
         assert "--template" not in session.state()["command"]
@@ -300,7 +300,7 @@ def test_lines_are_told_and_counted(folder):
         counts = session.state()["counts"]
         assert {row["direction"] for row in counts} == {"to_right", "to_left"}
         assert sum(row["crossings"] for row in counts) >= 2
-        session.tune(edges=[16, 500])
+        session.tuning.tune(edges=[16, 500])
         assert {row["name"] for row in settled(session).state()["counts"]} == {
             session.settings.bands.names[0],
             "outside",

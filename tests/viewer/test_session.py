@@ -189,7 +189,7 @@ def test_the_objects_stand_in_the_bands_they_move_in(session):
 
 
 def test_an_edge_that_is_moved_moves_the_objects_into_another_band(session):
-    session.tune(edges=[16, 62, 300, 500])
+    session.tuning.tune(edges=[16, 62, 300, 500])
     ready(session)
     bands = {round(item["speed"]): item["band"] for item in objects(session)}
     assert bands == {31: 0, 125: 1, 250: 1}
@@ -208,7 +208,7 @@ def test_the_command_line_that_is_shown_makes_the_table_that_is_saved(tmp_path, 
     monkeypatch.chdir(tmp_path)
     with opened(open_source("r.npz"), looking(Bands((16, 70, 170, 500)), radius=5.2)) as session:
         ready(session)
-        session.tune(region=[0, 0, 50, 35])
+        session.tuning.tune(region=[0, 0, 50, 35])
         ready(session)
         # Once the settings rest, contrast and radius are measured for them.
         until(lambda: session._analysis.measured.key == measuring.key_of(session.settings), "the measurement")
@@ -228,15 +228,15 @@ def test_a_value_that_cannot_be_leaves_everything_as_it_was(session):
     before = objects(session)
     for values in ({"radius": 900}, {"edges": [62, 16]}, {"dt_us": 5000}, {"centre_px": 5, "radius": 39}):
         with pytest.raises(VelocellError):
-            session.tune(**values)
-    assert session.settings == session.initial
+            session.tuning.tune(**values)
+    assert session.settings == session.tuning.initial
     assert objects(ready(session)) == before
 
 
 def test_reset_goes_back_and_keeps_the_region(session):
-    session.tune(edges=[16, 100, 500], threshold=2.0, region=[0, 0, 50, 20])
+    session.tuning.tune(edges=[16, 100, 500], threshold=2.0, region=[0, 0, 50, 20])
     assert [c["name"] for c in ready(session).state()["channels"] if c["final"]] == ["slow", "fast"]
-    session.reset()
+    session.tuning.reset()
     ready(session)
     assert session.settings.bands == BANDS
     assert session.settings.threshold == 1
@@ -245,15 +245,15 @@ def test_reset_goes_back_and_keeps_the_region(session):
 
 
 def test_a_region_restricts_what_is_found(session):
-    session.tune(region=[0, 30, 50, 20])
+    session.tuning.tune(region=[0, 30, 50, 20])
     assert [item["band"] for item in objects(ready(session))] == [2]
-    session.tune(region=None)
+    session.tuning.tune(region=None)
     assert len(objects(ready(session))) == 3
 
 
 def test_many_changes_in_a_row_end_with_the_last(session):
     for edge in range(63, 120):
-        session.tune(edges=[16, edge, 177, 500])
+        session.tuning.tune(edges=[16, edge, 177, 500])
         time.sleep(0.001)
     ready(session)
     assert session._analysis.results.settings.bands.edges == (16, 119, 177, 500)
@@ -265,7 +265,7 @@ def test_results_keep_coming_while_a_slider_is_dragged(session):
     edge = 62.0
     while len(seen) < 5 and time.monotonic() < stop:
         edge = edge + 0.25 if edge < 150 else 62.0
-        session.tune(edges=[16, edge, 177, 500])
+        session.tuning.tune(edges=[16, edge, 177, 500])
         seen.add(session._analysis.results.settings.bands.edges)
         time.sleep(0.001)
     assert len(seen) >= 5
@@ -277,7 +277,7 @@ def test_far_from_the_start_a_short_run_around_the_cursor_comes_first(monkeypatc
     with opened() as session:
         ready(session).player.seek(450_000)
         session._analysis._on_change = lambda: shown.append(session._analysis.results)
-        session.tune(threshold=1.1)
+        session.tuning.tune(threshold=1.1)
         ready(session)
     first = next(r for r in shown if r.settings.threshold == 1.1)
     assert first.provisional
@@ -298,7 +298,7 @@ def test_curves_are_predicted_and_measured(session):
     assert shares.shape == (3, len(measured["speeds"]))
     middle = np.argmin(np.abs(np.array(measured["speeds"]) - 110))
     assert shares[:, middle].argmax() == 1
-    session.tune(radius=6)
+    session.tuning.tune(radius=6)
     ready(session)
     assert session.curves()["measured"] is None  # they were of another network
 
@@ -324,10 +324,10 @@ def test_a_network_that_was_given_is_run_as_it_stands(tmp_path):
         ready(session)
         assert session._analysis.results.network is network
         assert "--network net.toml" in session.state()["command"]
-        session.tune(radius=5.5)
+        session.tuning.tune(radius=5.5)
         ready(session)
         assert session._analysis.results.network is not network
-        session.reset()
+        session.tuning.reset()
         ready(session)
         assert session._analysis.results.network is network
 
@@ -343,7 +343,7 @@ def test_what_is_saved_can_be_read(session, tmp_path):
     meta = json.loads(session.save("table", "meta.json"))
     assert (meta["command"], meta["settings"]["radius"]) == ("view", 5.0)
     assert meta["inputs"][0]["recording"]["events"] == len(demo_recording())
-    session.tune(veto=-5)
+    session.tuning.tune(veto=-5)
     ready(session)
     (tmp_path / "net.toml").write_bytes(session.save("network", "toml"))
     read = Network.from_toml(tmp_path / "net.toml")
@@ -417,13 +417,13 @@ def test_a_file_cut_short_is_told_and_the_session_goes_on(tmp_path, monkeypatch)
         session.shown.show(span_us=16_000)
         with pytest.raises(RecordingError, match="was cut short while it was viewed"):
             session.picture()
-        session.tune(threshold=1.2)
+        session.tuning.tune(threshold=1.2)
         assert "was cut short" in until(lambda: session.state()["error"], "the error")
         with (tmp_path / "r.npz").open("r+b") as handle:
             handle.write(data)
         session.shown.show(span_us=15_000)
         assert unpacked(session.picture())[0]["t_us"] == unpacked(good)[0]["t_us"]
-        session.tune(threshold=1.3)
+        session.tuning.tune(threshold=1.3)
         ready(session)
         (tmp_path / "r.npz").unlink()
         session.look_after()
@@ -439,9 +439,9 @@ def test_an_error_in_the_background_is_told_and_other_settings_work(session, mon
         real(run)
 
     monkeypatch.setattr(analysis.Run, "step", broken)
-    session.tune(threshold=1.5)
+    session.tuning.tune(threshold=1.5)
     assert "internal error (ZeroDivisionError: planted)" in until(lambda: session.state()["error"], "the error")
-    session.tune(threshold=1.4)
+    session.tuning.tune(threshold=1.4)
     ready(session)
     assert session.state()["error"] is None
 

@@ -286,7 +286,7 @@ def test_an_edge_that_is_moved_moves_the_objects_from_then_on(back):
             session.player.seek(200_000)
         bands = {item["id"]: item["band"] for item in seen(session)["objects"]}
         assert 2 in bands.values()  # the fastest disk
-        session.tune(edges=[16, 62, 177, 200])
+        session.tuning.tune(edges=[16, 62, 177, 200])
         feed.give(demo_recording().between(300_000, 500_000))
         reached(session, 480_000)
         assert all(item["band"] != 2 for item in seen(session)["objects"])
@@ -410,7 +410,7 @@ def test_at_its_end_the_stream_can_still_be_looked_at(tmp_path):
         assert session.at_us() == 500_000
         session.player.seek(250_000)
         assert len(seen(session)["objects"]) == 3
-        session.tune(radius=6)
+        session.tuning.tune(radius=6)
         until(lambda: session.state()["analysed"]["current"], "other settings")
         (tmp_path / "rows.csv").write_bytes(session.save("table", "csv"))
         assert len(Tracks.read(tmp_path / "rows.csv"))

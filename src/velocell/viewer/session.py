@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from velocell.errors import OptionError
@@ -21,9 +20,10 @@ from velocell.viewer.object_table import ObjectTable
 from velocell.viewer.player import SPEEDS, Clock
 from velocell.viewer.settings import Settings, number
 from velocell.viewer.source import Source
+from velocell.viewer.tuning import Tuning
 from velocell.viewer.view import Shown
 
-COMMANDS = ("step", "jump", "tune", "reset", "mark", "unmark")
+COMMANDS = ("step", "jump", "mark", "unmark")
 """What a page can ask of the session; the rest it asks of what the session holds."""
 
 
@@ -45,8 +45,7 @@ class Session:
         clock: Clock = time.monotonic,
     ) -> None:
         settings.check(source.size)
-        self.source, self.initial, self.settings = source, settings, settings
-        self.revision, self.labels = 0, Labels(source.size)
+        self.source, self.revision, self.labels = source, 0, Labels(source.size)
         self._on_change, self._lock = on_change, threading.RLock()
         self._file_state: str | None = None
         settings.networks(polarity=source.polarity)[-1].check_size(*source.size)
@@ -54,20 +53,24 @@ class Session:
         self._page = kind.page(source)
         self.player = kind.player(source, self._analysis, playing=playing, clock=clock, told=self._changed)
         self.shown = Shown(source, self._analysis, settings.bands, clock=clock, told=self._changed)
+        self.tuning = Tuning(settings, source.size, self._analysis, self.shown, self._use)
         self._curves, self._table = Curves(self._analysis, self._changed), ObjectTable(self._page.table_s)
         held: tuple[tuple[Any, Iterable[str]], ...] = (
             (self, COMMANDS), (self.player, self.player.commands), (self.shown, Shown.commands),
-            (self._curves, Curves.commands),
+            (self.tuning, Tuning.commands), (self._curves, Curves.commands),
         )  # fmt: skip
         self._commands = {name: getattr(holder, name) for holder, names in held for name in names}
-        self._watch_from(settings)
+        self._use(settings)
 
     def close(self) -> None:
         """Stop the background work."""
         self._page.close()
         self._analysis.close()
 
-    # --- what is shown ------------------------------------------------------------------------------
+    @property
+    def settings(self) -> Settings:
+        """Those that hold."""
+        return self.tuning.settings
 
     def at_us(self) -> int:
         """Where the cursor stands now."""
@@ -96,26 +99,6 @@ class Session:
     def picture(self) -> bytes:
         """What is to be seen now, as `wire.pack` packs it."""
         return self.shown.picture(self.player, self.settings, self.revision)
-
-    # --- tuning -------------------------------------------------------------------------------------
-
-    def tune(self, **values: Any) -> None:
-        """Change settings: the knobs by name, edges and names of bands, region. Raises VelocellError."""
-        with self._lock:
-            wanted = self.settings.changed(values, self.source.size)
-            if wanted == self.settings:
-                return
-            self._analysis.networks(wanted)[-1].check_size(*self.source.size)
-            if len(wanted.bands) != len(self.settings.bands):
-                self.shown.answers(wanted.bands)
-            self._use(wanted)
-
-    def reset(self) -> None:
-        """Back to the settings it was started with; the region stays."""
-        with self._lock:
-            first = replace(self.initial, region=self.settings.region)
-            self.shown.answers(first.bands)
-            self._use(first)
 
     def mark(self, id: int, x: float, y: float, radius: float | None = None) -> None:
         """Say where the centre of an object is now."""
@@ -195,11 +178,7 @@ class Session:
     # --- inner --------------------------------------------------------------------------------------
 
     def _use(self, settings: Settings) -> None:
-        self.settings = settings
         self._changed()
-        self._watch_from(settings)
-
-    def _watch_from(self, settings: Settings) -> None:
         at_us = self.at_us()
         self._analysis.request(settings, None if self.player.following else at_us)
 

@@ -59,6 +59,38 @@ class _Page:
 _NOTHING = _Page()
 
 
+class _Pages:
+    """Columns of events in order of time, in pages; the oldest page can be dropped. Not for two threads at once."""
+
+    def __init__(self) -> None:
+        self._pages: deque[_Page] = deque()
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def append(self, block: Recording) -> None:
+        taken = 0
+        while taken < len(block):
+            if not self._pages or self._pages[-1].n == _PAGE_EVENTS:
+                self._pages.append(_Page())
+            taken = self._pages[-1].append(block, taken)
+
+    def forget(self, start_us: int) -> int:
+        """Drop pages that are earlier, and the oldest ones of too many; from when on all events are there."""
+        while self._pages:
+            oldest = self._pages[0]
+            last_us = int(oldest.t[oldest.n - 1])
+            if last_us >= start_us and len(self._pages) * _PAGE_BYTES <= HOLD_BYTES:
+                break
+            start_us = max(start_us, last_us + 1)
+            self._pages.popleft()
+        return start_us
+
+    def now(self) -> list[tuple[_Page, int]]:
+        """The pages and how full they are; what is in them stays as it is."""
+        return [(page, page.n) for page in self._pages]
+
+
 class Stream:
     """What is held of a live source, cleaned, as `viewer.source.Source` describes it; start and stop move.
 
@@ -76,7 +108,7 @@ class Stream:
         self.moves_pixels = cleaning.camera is not None
         self._source, self._stop, self._lock = source, Event(), Lock()
         self._cleaning, self._clean = cleaning, cleaning.stream(source.size)
-        self._pages: deque[_Page] = deque()
+        self._pages = _Pages()
         self._waiting: list[Recording] = []
         self._first: list[Recording] | None = [] if cleaning.mask_hot else None  # of the first second, as they came
         self._newest_us: int | None = None
@@ -89,7 +121,7 @@ class Stream:
     def events(self) -> int:
         """How many are held."""
         with self._lock:
-            return sum(page.n for page in self._pages)
+            return sum(n for _, n in self._pages.now())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -125,7 +157,7 @@ class Stream:
 
     def window(self, start_us: int, stop_us: int) -> Recording:
         with self._lock:
-            pages = [(page, page.n) for page in self._pages]
+            pages = self._pages.now()
             held = self.start_us, self.stop_us
         start = min(max(start_us, held[0]), held[1])
         stop = max(start, min(stop_us, held[1]))
@@ -142,7 +174,7 @@ class Stream:
 
     def count(self, edges_us: NDArray[np.int64]) -> NDArray[np.int64]:
         with self._lock:
-            pages = [(page, page.n) for page in self._pages]
+            pages = self._pages.now()
         below = np.zeros(len(edges_us), np.int64)
         for page, n in pages:
             below += np.searchsorted(page.t[:n], edges_us)
@@ -208,17 +240,6 @@ class Stream:
         else:
             ready = Recording.from_arrays([], [], [], width=self.size[0], height=self.size[1])
         with self._lock:
-            taken = 0
-            while taken < len(ready):
-                if not self._pages or self._pages[-1].n == _PAGE_EVENTS:
-                    self._pages.append(_Page())
-                taken = self._pages[-1].append(ready, taken)
-            self.start_us = max(self.start_us, until_us - HOLD_US)
-            while self._pages and self._too_much():
-                gone = self._pages.popleft()
-                self.start_us = max(self.start_us, int(gone.t[gone.n - 1]) + 1)
+            self._pages.append(ready)
+            self.start_us = self._pages.forget(max(self.start_us, until_us - HOLD_US))
             self.stop_us = until_us
-
-    def _too_much(self) -> bool:
-        oldest = self._pages[0]
-        return bool(oldest.t[oldest.n - 1] < self.start_us or len(self._pages) * _PAGE_BYTES > HOLD_BYTES)

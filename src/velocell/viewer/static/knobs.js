@@ -96,9 +96,10 @@ export class Knobs {
       const words = knob.name === "radius" ? state.shape : null;
       if (all || document.activeElement !== field) field.value = words === null ? fieldText(knob, value, shown) : "";
       field.placeholder = words ?? "";
-      const fixed = value === null || state.fixed.includes(knob.name);
-      slider.disabled = fixed;
-      field.disabled = fixed;
+      const fixed = state.fixed.includes(knob.name);
+      slider.disabled = fixed || value === null;
+      field.disabled = fixed || value === null;
+      row.classList.toggle("fixed", fixed);
       row.classList.toggle("worded", words !== null);
       if (auto) auto.classList.toggle("on", value === null);
       row.classList.toggle("changed", value !== knob.default && knob.name !== "radius");
