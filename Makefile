@@ -83,7 +83,7 @@ sanitize: .venv/tested  ## The C++ core's tests under AddressSanitizer and Undef
 	$(BIN)/pip install --quiet --no-deps --target build/sanitize --config-settings=build-dir=build/sanitize-cmake \
 		--config-settings=cmake.define.VELOCELL_SANITIZE=ON .
 	$(SANITIZED) -c 'import velocell._native as core; assert "build/sanitize" in core.__file__, core.__file__'
-	$(SANITIZED) -m pytest -p no:cacheprovider tests/engines/test_native.py tests/tracking tests/network/test_template.py
+	$(SANITIZED) -m pytest -p no:cacheprovider tests/engines/test_native.py tests/tracking tests/network/test_template.py tests/simulate/test_pixel.py
 
 clean:  ## Remove everything that was built.
 	rm -rf .venv build demo bench $(PAGE)/node_modules src/velocell/*.so

@@ -133,9 +133,10 @@ def test_all_ways_of_importing_work():
 
 
 def test_paths_that_stayed_give_no_warning():
+    from velocell.calibration.measure import network_for  # noqa: F401
     from velocell.engines.norse import SpikingNetwork  # noqa: F401
     from velocell.network import Bands, Network  # noqa: F401
-    from velocell.pipeline import detect, network_for  # noqa: F401
+    from velocell.pipeline import detect  # noqa: F401
     from velocell.simulate import simulate  # noqa: F401
 
 

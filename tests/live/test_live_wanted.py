@@ -119,3 +119,76 @@ def test_hot_pixels_stay_where_that_is_asked_for(hot, tmp_path):
     told = call("live", f"replay:{folder / 'rec.npz'}", *options, "-o", out).stderr
     assert "hot pixels" not in told
     assert Tracks.read(out).meta["settings"]["mask_hot"] is False
+
+
+CLEANED = ["--denoise", "20ms", "--refractory", "1ms", "--roi", "5,5,70,50", "--from", "100ms", "--to", "900ms"]
+MEASURED = ["--px-per-mm", "4", "--count-line", "40,0,40,59", "--count-line", "0,30,79,30"]
+
+
+def test_cleaning_units_and_lines_give_what_detect_gives(hot, tmp_path):
+    folder, _ = hot
+    (tmp_path / "bad.csv").write_text("x,y\n20,25\n")
+    live, detect = tmp_path / "live.jsonl", tmp_path / "detect.jsonl"
+    options = [*BANDS, *CLEANED, *MEASURED, "--ignore", tmp_path / "bad.csv", "--rule", "coast_px=6"]
+    call("live", f"replay:{folder / 'rec.npz'}", *options, "--speed", "max", "-o", live)
+    call("detect", folder / "rec.npz", *options, "-o", detect)
+    found, expected = Tracks.read(live), Tracks.read(detect)
+    assert len(expected) > 50
+    for name, values in expected.columns().items():
+        np.testing.assert_array_equal(found.columns()[name], values, name)
+    assert {"x_mm", "y_mm", "speed_mm_s"} <= set(found.extra)
+    counted = (tmp_path / "live.jsonl.counts.csv").read_text()
+    assert counted == (tmp_path / "detect.jsonl.counts.csv").read_text()
+    assert sum(int(line.rsplit(",", 1)[1]) for line in counted.splitlines()[1:]) >= 2
+    told = found.meta["settings"]
+    assert (told["denoise_us"], told["refractory_us"], told["ignored_pixels"]) == (20_000, 1_000, 1)
+    assert told["count_lines"] == ["40,0,40,59", "0,30,79,30"]
+    assert told["rules"] == {"coast_px": 6.0}
+
+
+def test_an_output_with_millimetres_can_be_gone_on_with(hot, tmp_path):
+    folder, _ = hot
+    out = tmp_path / "live.jsonl"
+    options = [f"replay:{folder / 'rec.npz'}", *BANDS, "--px-per-mm", "4", "--speed", "max", "-o", out]
+    call("live", *options)
+    first = len(Tracks.read(out))
+    call("live", *options, "--append")
+    assert len(Tracks.read(out)) == 2 * first
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["udp://127.0.0.1:9", "--size", "80x60", "--from", "1s"], "--from and --to cut a recording"),
+        (["udp://127.0.0.1:9", "--size", "80x60", "--to", "1s"], "--from and --to cut a recording"),
+        (["{rec}", "--count-line", "900,0,900,9"], "the counting line 900,0,900,9 lies outside the 80x60 sensor"),
+        (["{rec}", "--roi", "0,0,90,10"], "reaches outside the 80x60 sensor"),
+        (["{rec}", "--to", "2s", "--from", "3s"], "--to must be later"),
+        (["{rec}", "--px-per-mm", "0"], "--px-per-mm must be a number above 0"),
+        (["{rec}", "--rule", "nonsense=1"], "there is no rule 'nonsense'"),
+    ],
+)
+def test_what_a_stream_cannot_honour_is_one_sentence(hot, tmp_path, options, words):
+    rec = f"replay:{hot[0] / 'rec.npz'}"
+    out = tmp_path / "out.jsonl"
+    result = CliRunner().invoke(app, ["live", *(o.format(rec=rec) for o in options), *BANDS, "-o", str(out)])
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert words in line
+    assert not out.exists()
+
+
+def test_polarity_drop_forgets_it_and_merge_keeps_it(hot, tmp_path):
+    folder, _ = hot
+    rows = {}
+    for polarity in ("merge", "both", "drop"):
+        live, detect = tmp_path / f"{polarity}.live.jsonl", tmp_path / f"{polarity}.jsonl"
+        call("live", f"replay:{folder / 'rec.npz'}", *BANDS, "--polarity", polarity, "--speed", "max", "-o", live)
+        call("detect", folder / "rec.npz", *BANDS, "--polarity", polarity, "-o", detect)
+        rows[polarity] = Tracks.read(detect).columns()
+        np.testing.assert_array_equal(Tracks.read(live).x_px, rows[polarity]["x_px"])
+    for name in COLUMNS:
+        np.testing.assert_array_equal(rows["merge"][name], rows["both"][name])
+    assert (
+        len(rows["drop"]["t_us"]) != len(rows["merge"]["t_us"]) or (rows["drop"]["x_px"] != rows["merge"]["x_px"]).any()
+    )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
-from velocell.results.counting import Line, count, crossings
+from velocell.results.counting import Gate, Line, count, crossings
 
 UPRIGHT = Line(50, 0, 50, 100)  # walked down the screen: its right is where x < 50
 
@@ -153,3 +153,31 @@ def test_a_line_off_the_sensor_is_refused(text, inside):
     else:
         with pytest.raises(OptionError, match=rf"counting line {text} lies outside the 100x60 sensor"):
             line.check((100, 60))
+
+
+@given(st.integers(0, 10**6), st.lists(st.integers(0, 200_000), max_size=5))
+def test_a_table_in_parts_gives_the_crossings_of_the_whole(seed, cuts):
+    rng = np.random.default_rng(seed)
+    ways = [
+        way(50 + np.cumsum(rng.normal(0, 1.5, 30)), 50 + np.cumsum(rng.normal(0, 1, 30)), name=k, t0=k * 7_000)
+        for k in range(4)
+    ]
+    tracks, lines = table(*ways), [UPRIGHT, Line(0, 48, 100, 55)]
+    gate, found = Gate(lines), []
+    for start, stop in pairwise([0, *sorted(cuts), 10**9]):
+        found += gate.feed(tracks.where((tracks.t_us >= start) & (tracks.t_us < stop)))
+    found += gate.finish()
+    whole = crossings(tracks, lines)
+    assert sorted(found, key=lambda one: (one.t_us, one.line, one.id)) == whole
+    assert count(gate.counts, lines, ("slow", "fast")) == count(whole, lines, ("slow", "fast"))
+
+
+def test_who_has_left_is_forgotten_and_its_end_counts():
+    # The last row lies beyond the line by less than the margin: it counts once the object has gone.
+    gate = Gate([UPRIGHT])
+    assert gate.feed(table(way([40, 45, 50.5], name=3))) == []
+    assert gate.finish(before_us=10_000) == []  # its last row is not older than that
+    (one,) = gate.finish(before_us=10_001)
+    assert (one.id, one.direction) == (3, "to_left")
+    assert gate.finish() == []
+    assert sum(gate.counts.values()) == 1

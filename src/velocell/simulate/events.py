@@ -1,38 +1,18 @@
-"""Motion -> events, in closed form.
-
-The log intensity that an object adds to a pixel is contrast * c, where c = clip((R - d)/e + 1/2, 0, 1)
-falls from 1 to 0 over the edge's width e around the outline; d is the distance to the object's centre
-in the object's own metric (Euclid for a disk, the larger of |dx|, |dy| for a square, the distance
-along the normal for a bar or an edge). A pixel has a random phase u in (0, 1) for each object and
-emits one event whenever contrast * c crosses a level k + u, k = 0, 1, ...: ON when it rises, OFF when
-it falls. The set of points with contrast * c above a level is convex and of the object's own shape,
-of size d_l = R - e (level/contrast - 1/2), so that a straight path crosses it at two known times.
-
-Rejected: sampling the intensity in small steps (needs 0.01 px to get the order of events right, 100
-times slower), and thresholds that follow the last event (hysteresis; the count per crossing would
-depend on the history of the pixel).
-"""
+"""A scene -> its events and the truth: the pixels, then what disturbs all of them alike, then the readout."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from itertools import pairwise
-
 import numpy as np
-from numpy.typing import NDArray
 
-from velocell.data.arrays import Floats
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
 from velocell.errors import SceneError
-from velocell.simulate.paths import Segments, segments, truth
-from velocell.simulate.scene import Flicker, Scene, SceneObject
-
-_BLOCK_PIXELS = 1 << 20
-
-# Times in microseconds (float), flat pixel indices, polarities.
-Events = tuple[Floats, NDArray[np.int64], NDArray[np.bool_]]
+from velocell.simulate.ideal import Events, ideal_events, join
+from velocell.simulate.paths import truth
+from velocell.simulate.pixels import pixel_events
+from velocell.simulate.readout import read_out
+from velocell.simulate.scene import Scene
+from velocell.simulate.sensor import Readout
 
 
 def simulate(scene: Scene, *, truth_every_us: int = 1_000) -> tuple[Recording, Tracks]:
@@ -44,19 +24,20 @@ def simulate(scene: Scene, *, truth_every_us: int = 1_000) -> tuple[Recording, T
     if truth_every_us < 1:
         raise SceneError(f"truth_every_us is {truth_every_us}; it must be at least 1")
     rng = np.random.default_rng(scene.seed)
-    gain = _pixel_gain(scene, rng)
-    salts = rng.integers(0, 2**63, len(scene.objects) + len(scene.flicker), dtype=np.uint64)
-    parts = list(_object_events(scene, gain, salts))
-    for patch, salt in zip(scene.flicker, salts[len(scene.objects) :], strict=True):
-        parts.append(_flicker_events(scene, patch, gain, salt, rng.random()))
-    t, pixel, on = _join(parts)
+    chip = scene.chip
+    t, pixel, on = ideal_events(scene, rng) if chip.pixel is None else pixel_events(scene, chip.pixel)
     if scene.event_loss:
         keep = rng.random(t.size) >= scene.event_loss
         t, pixel, on = t[keep], pixel[keep], on[keep]
     if scene.jitter_us:
         t = t + rng.normal(0.0, scene.jitter_us, t.size)
-    t, pixel, on = _join([(t, pixel, on), _noise(scene, rng), _hot(scene, rng)])
-    t_us = np.clip(t, 0, scene.duration_us - 1).astype(np.int64)
+    t, pixel, on = join([(t, pixel, on), _noise(scene, rng), _hot(scene, rng)])
+    t = np.clip(t, 0, scene.duration_us - 1)
+    if chip.readout != Readout():
+        t, index = read_out(chip.readout, scene.width, scene.height, t, pixel, on, rng)
+        in_time = t < scene.duration_us
+        t, pixel, on = t[in_time], pixel[index[in_time]], on[index[in_time]]
+    t_us = t.astype(np.int64)
     order = np.argsort(t_us, kind="stable")
     y, x = np.divmod(pixel[order], scene.width)
     recording = Recording.from_arrays(
@@ -73,222 +54,6 @@ def simulate(scene: Scene, *, truth_every_us: int = 1_000) -> tuple[Recording, T
     return recording, truth(scene, truth_every_us)
 
 
-# --- moving objects -------------------------------------------------------------------------------
-
-
-def _object_events(scene: Scene, gain: Floats | None, salts: NDArray[np.uint64]) -> Iterator[Events]:
-    paths = segments(scene)
-    shapes = np.array([item.shape for item in scene.objects])
-    for shape, crossing in _CROSSINGS.items():
-        if not len(shapes):
-            return
-        of_shape = paths.take(shapes[paths.item] == shape)
-        for block, (number, x, y) in _swaths(scene, of_shape):
-            yield from _crossings(scene, block, number, x, y, crossing, gain, salts)
-
-
-def _crossings(
-    scene: Scene,
-    block: Segments,
-    number: NDArray[np.intp],
-    x: NDArray[np.int64],
-    y: NDArray[np.int64],
-    crossing: Callable[..., tuple[Floats, Floats]],
-    gain: Floats | None,
-    salts: NDArray[np.uint64],
-) -> Iterator[Events]:
-    """Events of pixels (x, y), each seen from segment `number` of the block."""
-    item = block.item[number]
-    pixel = y * scene.width + x
-    contrast = _per_object(scene, "contrast")[item]
-    if gain is not None:
-        contrast = contrast * gain[pixel]
-    radius, edge = _per_object(scene, "radius_px")[item], _per_object(scene, "edge_px")[item]
-    dark = np.array([o.dark for o in scene.objects])[item]
-    normal = np.deg2rad(_per_object(scene, "heading_deg"))[item]
-    phase = _phases(salts[item], pixel)
-    qx, qy = x - block.x0[number], y - block.y0[number]
-    vx, vy = block.vx[number], block.vy[number]
-    span, start = block.span_s[number], block.start_s[number]
-    for k in range(int(np.ceil(contrast.max(initial=0.0)))):
-        level = k + phase
-        reached = level < contrast
-        with np.errstate(divide="ignore", invalid="ignore"):
-            size = radius - edge * (level / contrast - 0.5)
-            times = crossing(qx, qy, vx, vy, size, radius, normal)
-        for rising, t in zip((True, False), times, strict=True):
-            keep = np.flatnonzero(reached & (t >= 0) & (t < span))
-            yield (start[keep] + t[keep]) * 1e6, pixel[keep], dark[keep] != rising
-
-
-def _disk(qx: Floats, qy: Floats, vx: Floats, vy: Floats, size: Floats, *_: Floats) -> tuple[Floats, Floats]:
-    """When a pixel at offset q from a disk of radius `size` that moves with v is covered and freed."""
-    speed2 = vx * vx + vy * vy
-    nearest = (qx * vx + qy * vy) / speed2
-    beside2 = (qx * vy - qy * vx) ** 2 / speed2
-    half = np.sqrt(np.where(size > 0, size * size - beside2, -1.0) / speed2)
-    return nearest - half, nearest + half
-
-
-def _square(qx: Floats, qy: Floats, vx: Floats, vy: Floats, size: Floats, *_: Floats) -> tuple[Floats, Floats]:
-    x_in, x_out = _slab(qx, vx, size)
-    y_in, y_out = _slab(qy, vy, size)
-    covered, freed = np.maximum(x_in, y_in), np.minimum(x_out, y_out)
-    missed = ~(covered < freed)
-    return np.where(missed, np.nan, covered), np.where(missed, np.nan, freed)
-
-
-def _bar(
-    qx: Floats, qy: Floats, vx: Floats, vy: Floats, size: Floats, _: Floats, normal: Floats
-) -> tuple[Floats, Floats]:
-    ahead, speed = _along(qx, qy, normal), _along(vx, vy, normal)
-    return _slab(ahead, speed, size)
-
-
-def _edge(
-    qx: Floats, qy: Floats, vx: Floats, vy: Floats, size: Floats, radius: Floats, normal: Floats
-) -> tuple[Floats, Floats]:
-    ahead, speed = _along(qx, qy, normal), _along(vx, vy, normal)
-    t = (ahead - (size - radius)) / speed
-    return np.where(speed > 0, t, np.nan), np.where(speed < 0, t, np.nan)
-
-
-def _along(x: Floats, y: Floats, normal: Floats) -> Floats:
-    along: Floats = x * np.cos(normal) + y * np.sin(normal)
-    return along
-
-
-def _slab(offset: Floats, speed: Floats, size: Floats) -> tuple[Floats, Floats]:
-    """When |offset - speed t| falls below and rises above `size`; infinite (of either sign) at rest."""
-    first, second = (offset - size) / speed, (offset + size) / speed
-    met = size > 0
-    return np.where(met, np.minimum(first, second), np.nan), np.where(met, np.maximum(first, second), np.nan)
-
-
-_CROSSINGS: dict[str, Callable[..., tuple[Floats, Floats]]] = {
-    "disk": _disk,
-    "square": _square,
-    "bar": _bar,
-    "edge": _edge,
-}
-
-
-# --- which pixels -----------------------------------------------------------------------------------
-
-
-def _reach(item: SceneObject, scene: Scene) -> float:
-    """Distance from the centre beyond which a pixel sees nothing of the object, px."""
-    outline = item.radius_px + item.edge_px / 2
-    if item.shape == "disk":
-        return outline
-    return outline * math.sqrt(2) if item.shape == "square" else outline + 2.0 * (scene.width + scene.height)
-
-
-def _swaths(
-    scene: Scene, paths: Segments
-) -> Iterator[tuple[Segments, tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]]]]:
-    """Blocks of segments with the pixels that each may touch: (segment in the block, x, y).
-
-    The swath of a steep segment is walked row by row, that of a flat one column by column, so that a
-    slanted path costs no more than a level one.
-    """
-    reach = np.array([_reach(item, scene) for item in scene.objects])[paths.item]
-    steep = np.abs(paths.vy) > np.abs(paths.vx)
-    for is_steep in (False, True):
-        chosen = np.flatnonzero(steep == is_steep)
-        part, r = paths.take(steep == is_steep), reach[chosen]
-        main, side = (scene.height, scene.width) if is_steep else (scene.width, scene.height)
-        travel = np.hypot(part.vx, part.vy) * part.span_s
-        estimate = np.minimum(travel + 2 * r, main) * np.minimum(3 * r, side) + 1
-        block_of = (np.cumsum(estimate) // _BLOCK_PIXELS).astype(np.int64)
-        edges = np.flatnonzero(np.diff(block_of, prepend=-1, append=-1))
-        for first, last in pairwise(edges):
-            block = part.take(slice(int(first), int(last)))
-            a0, b0, va, vb = (
-                (block.y0, block.x0, block.vy, block.vx) if is_steep else (block.x0, block.y0, block.vx, block.vy)
-            )
-            number, a, b = _walk(a0, b0, va, vb, block.span_s, r[first:last], main, side)
-            yield block, ((number, b, a) if is_steep else (number, a, b))
-
-
-def _walk(
-    a0: Floats, b0: Floats, va: Floats, vb: Floats, span: Floats, reach: Floats, main: int, side: int
-) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]]:
-    """Pixels (segment, a, b) within `reach` of segments that run mainly along a, clipped to [0, main) x [0, side)."""
-    a1, b1 = a0 + va * span, b0 + vb * span
-    low = np.maximum(np.ceil(np.minimum(a0, a1) - reach), 0).astype(np.int64)
-    high = np.minimum(np.floor(np.maximum(a0, a1) + reach), main - 1).astype(np.int64)
-    number, a = _ranges(low, high)
-    slope, speed = (vb / va)[number], np.hypot(va, vb)
-    half = (reach * speed / np.abs(va))[number]
-    centre = b0[number] + (a - a0[number]) * slope
-    floor_b, top_b = (np.minimum(b0, b1) - reach)[number], (np.maximum(b0, b1) + reach)[number]
-    low = np.maximum(np.ceil(np.maximum(centre - half, floor_b)), 0).astype(np.int64)
-    high = np.minimum(np.floor(np.minimum(centre + half, top_b)), side - 1).astype(np.int64)
-    line, b = _ranges(low, high)
-    return number[line], a[line], b
-
-
-def _ranges(low: NDArray[np.int64], high: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """All integers of the closed ranges, with the index of the range that each comes from."""
-    count = np.maximum(high - low + 1, 0)
-    index = np.repeat(np.arange(low.size), count)
-    before = np.cumsum(count) - count
-    return index, np.arange(index.size, dtype=np.int64) - before[index] + low[index]
-
-
-# --- pixels and disturbances ------------------------------------------------------------------------
-
-
-def _per_object(scene: Scene, name: str) -> Floats:
-    return np.array([getattr(item, name) for item in scene.objects], np.float64)
-
-
-def _pixel_gain(scene: Scene, rng: np.random.Generator) -> Floats | None:
-    """Relative contrast of each pixel (H * W,); a pixel never drops below a tenth of the mean."""
-    if not scene.threshold_mismatch:
-        return None
-    return np.maximum(rng.normal(1.0, scene.threshold_mismatch, scene.width * scene.height), 0.1)
-
-
-def _phases(salt: NDArray[np.uint64] | np.uint64, pixel: NDArray[np.int64]) -> Floats:
-    """A uniform number in (0, 1) for each object and pixel, the same on every segment of the path.
-
-    A hash (splitmix64) in place of a table: objects touch few pixels of the sensor.
-    """
-    z = pixel.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + salt
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return ((z >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-
-
-def _flicker_events(scene: Scene, patch: Flicker, gain: Floats | None, salt: np.uint64, start: float) -> Events:
-    """Level crossings of contrast * c * (1 - cos(2 pi (f t + start))) / 2."""
-    reach = patch.radius_px + patch.edge_px / 2
-    columns = np.arange(max(np.ceil(patch.x_px - reach), 0), min(patch.x_px + reach, scene.width - 1) + 1e-9)
-    rows = np.arange(max(np.ceil(patch.y_px - reach), 0), min(patch.y_px + reach, scene.height - 1) + 1e-9)
-    y, x = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing="ij"))
-    dx, dy = np.abs(x - patch.x_px), np.abs(y - patch.y_px)
-    distance = np.hypot(dx, dy) if patch.shape == "disk" else np.maximum(dx, dy)
-    pixel = (y * scene.width + x).astype(np.int64)
-    swing = patch.contrast * np.clip((patch.radius_px - distance) / patch.edge_px + 0.5, 0, 1)
-    if gain is not None:
-        swing = swing * gain[pixel]
-    phase = _phases(salt, pixel)
-    period_us = 1e6 / patch.frequency_hz
-    periods = np.arange(-1, np.ceil(scene.duration_us / period_us) + 1)
-    parts = []
-    for k in range(int(np.ceil(swing.max(initial=0.0)))):
-        hit = k + phase < swing
-        up = np.arccos(1 - 2 * (k + phase[hit]) / swing[hit]) / (2 * np.pi)
-        for rising, share in ((True, up), (False, 1 - up)):
-            t = ((periods[:, None] + share - start) * period_us).ravel()
-            keep = (t >= 0) & (t < scene.duration_us)
-            parts.append((t[keep], np.tile(pixel[hit], periods.size)[keep], np.full(int(keep.sum()), rising)))
-    return _join(parts)
-
-
 def _noise(scene: Scene, rng: np.random.Generator) -> Events:
     pixels = scene.width * scene.height
     n = int(rng.poisson(scene.noise_hz * pixels * scene.duration_us * 1e-6))
@@ -300,10 +65,3 @@ def _hot(scene: Scene, rng: np.random.Generator) -> Events:
     counts = rng.poisson(scene.hot_rate_hz * scene.duration_us * 1e-6, scene.hot_pixels)
     pixel = np.repeat(where, counts)
     return rng.random(pixel.size) * scene.duration_us, pixel, rng.random(pixel.size) < 0.5
-
-
-def _join(parts: list[Events]) -> Events:
-    if not parts:
-        return np.empty(0), np.empty(0, np.int64), np.empty(0, np.bool_)
-    t, pixel, on = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return t, pixel, on

@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from velocell.errors import SceneError
-from velocell.simulate.scene import Scene, SceneObject
+from velocell.simulate.objects import SceneObject
+from velocell.simulate.scene import Scene
 
 Range = float | tuple[float, float]
 
