@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -120,6 +121,13 @@ CASES = {
     "template": [*GIVEN, "--template", "round.png", "--px-per-mm", "2"],
     "reference": [*GIVEN, "--engine", "reference", "--to", "120ms"],
 }
+
+
+def test_no_option_is_left_out():
+    """A new option needs its words in viewer/command.py, and a case above."""
+    names = {field.name for kind in (o.LookFor, o.Part, o.Clean, o.Measures) for field in fields(kind)}
+    given = {word.removeprefix("--").removeprefix("no-").replace("-", "_") for case in CASES.values() for word in case}
+    assert names - given == {"network", "frame_time", "start", "stop"}  # the last two are --from and --to
 
 
 @pytest.mark.parametrize("name", CASES)
