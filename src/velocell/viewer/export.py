@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from velocell.data.meta import of_recording, version
+from velocell.data.meta import made_by, of_recording, version
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
 from velocell.network import Network
@@ -71,7 +71,7 @@ def counts(results: Results, kind: str) -> bytes:
 
 def labels(marked: Labels, settings: Settings, source: Source, kind: str) -> bytes:
     """The marked objects as a table of tracks. Raises OptionError."""
-    meta = {"velocell": version(), "command": "view", "labels": source.name}
+    meta = made_by("view", labels=source.name)
     return table_bytes(marked.tracks(settings.bands, settings.search.every_us, meta), kind)
 
 
@@ -147,12 +147,7 @@ def _meta(source: Source, results: Results) -> dict[str, Any]:
         "count_lines": [str(line) for line in settings.lines],
     }
     recording = of_recording(part, results.events)
-    return {
-        "velocell": version(),
-        "command": "view",
-        "settings": told,
-        "inputs": [{"recording": recording, **of_networks(results.networks)}],
-    }
+    return made_by("view", settings=told, inputs=[{"recording": recording, **of_networks(results.networks)}])
 
 
 def _json(values: Any) -> bytes:
