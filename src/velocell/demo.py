@@ -8,7 +8,7 @@ from pathlib import Path
 
 from velocell import pipeline
 from velocell.data.bands import Bands
-from velocell.data.meta import version
+from velocell.data.meta import made_by
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError, reason
@@ -53,7 +53,7 @@ def run_demo(folder: str | Path, *, engine: str = "native") -> Demo:
     scene = notebook_scene()
     recording, truth = simulate(scene)
     detection = pipeline.detect(recording, BANDS, RADIUS_PX, engine=engine)
-    made = {"velocell": version(), "command": "demo"}
+    made = made_by("demo")
     tracks = replace(
         detection.tracks,
         meta={**made, "scene": scene.to_dict(), **detection.tracks.meta},

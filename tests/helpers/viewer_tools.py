@@ -17,10 +17,16 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.calibration.recipe import Recipe
+from velocell.calibration.search import Search
+from velocell.data.bands import Bands
 from velocell.data.recording import Recording
 from velocell.demo import BANDS
+from velocell.filters.chain import Cleaning
+from velocell.network.network import Network
 from velocell.simulate import notebook_scene, simulate
-from velocell.viewer.following import LiveSession
+from velocell.viewer.command import Told
+from velocell.viewer.following import STREAM
 from velocell.viewer.server import Stage, build_app
 from velocell.viewer.session import Session
 from velocell.viewer.settings import Settings
@@ -35,6 +41,30 @@ T = TypeVar("T")
 def demo_recording() -> Recording:
     """The notebook's three disks, simulated."""
     return simulate(notebook_scene())[0]
+
+
+SEARCHED = ("contrast", "dt_us", "polarity", "every_us", "engine", "templates", "networks", "rules")
+RECIPE = {name: name for name in ("inside", "veto", "veto_reach", "surround", "centre_px")}
+RECIPE["ring_width"] = "ring_width_px"
+CLEANED = ("mask_hot", "refractory_us", "denoise_us", "ignore", "camera", "regions")
+
+
+def looking(
+    bands: Bands = BANDS,
+    radius: float = 5.0,
+    *,
+    network: Network | None = None,
+    network_file: str | None = None,
+    **values: Any,
+) -> Settings:
+    """Settings by the names of all that they consist of."""
+    networks: dict[str, Any] = {} if network is None else {"networks": (network,)}
+    recipe: dict[str, Any] = {field: values.pop(name) for name, field in RECIPE.items() if name in values}
+    searched: dict[str, Any] = {name: values.pop(name) for name in SEARCHED if name in values}
+    cleaned: dict[str, Any] = {name: values.pop(name) for name in CLEANED if name in values}
+    told: dict[str, Any] = {} if network_file is None else {"told": Told(network=network_file)}
+    search = Search(bands, radius, recipe=Recipe(**recipe), **searched, **networks)
+    return Settings(search, Cleaning(**cleaned), **told, **values)
 
 
 def until(condition: Callable[[], T], what: str = "that") -> T:
@@ -65,7 +95,7 @@ def ready(session: Session) -> Session:
 def opened(recording: Any = None, settings: Settings | None = None, **more: Any) -> Iterator[Session]:
     """A session, closed at the end; of a Recording, a viewer's Source or, with None, the demo's."""
     source = recording if hasattr(recording, "window") else InMemory(recording or demo_recording(), title="demo")
-    session = Session(source, settings or Settings(BANDS), **more)
+    session = Session(source, settings or looking(), **more)
     try:
         yield session
     finally:
@@ -192,8 +222,8 @@ def served(
     def open_session(on_change: Callable[[], None]) -> Session:
         made = opener() if opener else source or InMemory(demo_recording(), title="demo")
         if isinstance(made, Stream):
-            return LiveSession(made, settings or Settings(BANDS), on_change=on_change)
-        return Session(made, settings or Settings(BANDS), playing=playing, on_change=on_change)
+            return Session(made, settings or looking(), kind=STREAM, on_change=on_change)
+        return Session(made, settings or looking(), playing=playing, on_change=on_change)
 
     server = Served(Stage(open_session, "Opening"), token)
     try:

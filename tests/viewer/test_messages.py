@@ -13,12 +13,11 @@ import subprocess
 
 import pytest
 from places import ROOT
-from viewer_tools import Feed, demo_recording, opened, ready, until
+from viewer_tools import Feed, demo_recording, looking, opened, ready, until
 
-from velocell.demo import BANDS
-from velocell.viewer.following import LiveSession
+from velocell.viewer.following import STREAM
 from velocell.viewer.server import STATIC
-from velocell.viewer.settings import Settings
+from velocell.viewer.session import Session
 from velocell.viewer.stream import Stream
 
 PAGE = ROOT / "tests" / "page"
@@ -53,10 +52,10 @@ def test_of_a_recording(node, tmp_path):
     with opened() as session:
         first = session.state()
         ready(session)
-        session.seek(300_000)
+        session.player.seek(300_000)
         session.mark(0, 10, 12, 4)
-        session.tune(region=[5, 5, 30, 30])
-        session.measure_curves()
+        session.tuning.tune(region=[5, 5, 30, 30])
+        session._curves.measure_curves()
         until(lambda: session.curves().get("measured"), "the measured curves")
         ready(session)
         messages = [
@@ -75,7 +74,7 @@ def test_of_a_recording(node, tmp_path):
 
 def test_of_a_stream(node, tmp_path):
     feed = Feed()
-    session = LiveSession(Stream(feed), Settings(BANDS))
+    session = Session(Stream(feed), looking(), kind=STREAM)
     try:
         feed.give(demo_recording())
         until(lambda: session.results().get("objects"), "objects")

@@ -27,16 +27,18 @@ from viewer_browser import (
     size,
     state,
 )
-from viewer_tools import demo_recording, served, until
+from viewer_tools import demo_recording, looking, served, until
 
 from velocell.data.tracks import Tracks
 from velocell.demo import BANDS
 from velocell.errors import RecordingError
 from velocell.formats import write_npz
 from velocell.network import Network
+from velocell.results.counting import Line
+from velocell.results.plane import Plane
 from velocell.simulate import Scene, random_scene, simulate
-from velocell.viewer.settings import Settings
-from velocell.viewer.source import InMemory, open_source
+from velocell.viewer.opening import open_source
+from velocell.viewer.source import InMemory
 
 browser, window = viewer_browser.browser, viewer_browser.window  # fixtures
 
@@ -58,7 +60,7 @@ def test_it_opens_shows_the_objects_and_plays(window):
         until(lambda: state(window, "playing"), "playing by key")
         keys(window, " ")
         until(lambda: not state(window, "playing"), "pausing by key")
-        server.stage.session.seek(300_000)
+        server.stage.session.player.seek(300_000)
         until(lambda: now_us(window) == 300_000, "the picture")
         assert pixels(window) > 5_000
         shot(window, "demo-dark")
@@ -74,7 +76,7 @@ def test_surface_counts_none_decay_and_tracks_change_what_is_seen(window):
         return settled(window)
 
     with page(window) as server:
-        server.stage.session.seek(300_000)
+        server.stage.session.player.seek(300_000)
         until(lambda: now_us(window) == 300_000, "the picture")
         surface = settled(window)
         counts = seen("view.mode === 'accumulate'", lambda: click(window, '[data-mode="accumulate"]'))
@@ -109,7 +111,7 @@ def test_scrubbing_moves_the_cursor_and_the_picture(window):
 
 def test_dragging_a_band_edge_moves_objects_into_another_band(window):
     with page(window) as server:
-        server.stage.session.seek(300_000)
+        server.stage.session.player.seek(300_000)
         assert bands(window) == {31: 0, 125: 1, 250: 2}
         width = js(window, "document.querySelector('#curves').clientWidth")
         at, to = (js(window, f"window.velocell.tuner.across({edge}, {width})") for edge in (177, 330))
@@ -152,7 +154,7 @@ def test_knobs_by_slider_by_number_and_out_of_range(window):
 
 def test_channels_alone_superimposed_and_as_membrane(window):
     with page(window) as server:
-        server.stage.session.seek(300_000)
+        server.stage.session.player.seek(300_000)
         until(lambda: now_us(window) == 300_000, "the picture")
         assert len(state(window, "view.channels")) == 3
         red = (
@@ -182,7 +184,7 @@ def test_channels_alone_superimposed_and_as_membrane(window):
 
 def test_a_region_by_mouse_and_back(window):
     with page(window) as server:
-        server.stage.session.seek(300_000)
+        server.stage.session.player.seek(300_000)
         click(window, '[data-tool="region"]')
         a, b = (js(window, f"window.velocell.stage.toCanvas({x}, {y})") for x, y in ((0, 30), (49, 49)))
         drag(window, "#picture", a, b)
@@ -228,6 +230,56 @@ def test_the_table_sorts_filters_and_jumps(window):
         assert "No object passes the filter" in find(window, "#nothing").text
 
 
+# --- options of the command ---------------------------------------------------------------------------
+
+
+def test_lines_are_drawn_counted_and_saved(window):
+    settings = looking(lines=(Line(25, 0, 25, 49),), plane=Plane.of_scale(4))
+    with page(window) as server:  # for comparison
+        server.stage.session.player.seek(300_000)
+        until(lambda: now_us(window) == 300_000, "the picture")
+        bare = settled(window)
+        click(window, '[data-tab="objects"]')
+        assert not find(window, "#crossings").is_displayed()
+        assert not find(window, "#mm").is_displayed()
+        click(window, "#export")
+        assert not find(window, "#save-counts").is_displayed()
+    with page(window, settings=settings) as server:
+        server.stage.session.player.seek(300_000)
+        until(lambda: now_us(window) == 300_000, "the picture")
+        assert settled(window) > bare + 300
+        click(window, '[data-tab="objects"]')
+        counted = {row["direction"]: 0 for row in state(window, "counts")}
+        for row in state(window, "counts"):
+            counted[row["direction"]] += row["crossings"]
+        assert sum(counted.values()) >= 1
+        text = until(lambda: find(window, "#crossings").text, "the counts")
+        assert all(f"line 0, {way.replace('_', ' ')} {n}" in text for way, n in counted.items())
+        speeds = js(window, "[...document.querySelectorAll('#rows tr')].map((row) => row.children[3].textContent)")
+        assert sorted(4 * float(text) for text in speeds) == pytest.approx([31, 125, 250], rel=0.03)
+        click(window, "#mm")
+        shot(window, "lines")
+        click(window, "#export")
+        click(window, "#save-counts")
+        rows = saved(window, "counts.csv").read_text().splitlines()
+        assert rows[0].startswith("line,x0,y0,x1,y1,direction,band,name,crossings")
+        assert sum(int(row.split(",")[-1]) for row in rows[1:]) == sum(counted.values())
+
+
+def test_a_range_of_radii_is_named_until_its_knob_is_moved(window):
+    with page(window, settings=looking(radius=(4.0, 6.5))):
+        field = find(window, "#knob-radius")
+        assert (field.get_attribute("value"), field.get_attribute("placeholder")) == ("", "4 to 6.5 px")
+        assert not find(window, "#knob-threshold").is_enabled()
+        assert "looking for 4 to 6.5 px" in find(window, "#figures").text
+        assert "--radius 4:6.5" in find(window, "#command").text
+        shot(window, "range")
+        fill(window, "#knob-radius", "5")
+        until(lambda: state(window, "shape") is None, "one radius")
+        until(lambda: find(window, "#knob-radius").get_attribute("value") == "5", "its number")
+        assert find(window, "#knob-threshold").is_enabled()
+
+
 # --- saving -------------------------------------------------------------------------------------------
 
 
@@ -235,7 +287,7 @@ def test_what_is_exported_is_right(window):
     from PIL import Image
 
     with page(window) as server:
-        server.stage.session.seek(300_000)
+        server.stage.session.player.seek(300_000)
         until(lambda: now_us(window) == 300_000, "the picture")
         files = {"table.csv": "tracks.csv", "picture.png": None, "network.toml": "net.toml", "clip.mp4": None}
         for what, name in files.items():
@@ -263,7 +315,7 @@ def test_objects_are_marked_by_mouse_and_saved(window):
     with page(window) as server:
         click(window, '[data-tool="label"]')
         for at, x in ((100_000, 35.6), (110_000, 38.1)):
-            server.stage.session.seek(at)
+            server.stage.session.player.seek(at)
             until(lambda at=at: now_us(window) == at, "the picture")
             place = js(window, f"window.velocell.stage.toCanvas({x}, 39.5)")
             drag(window, "#picture", place, place)
@@ -330,7 +382,7 @@ def test_a_second_tab_works_and_sees_the_same(window):
             window.close()
             window.switch_to.window(first)
         until(lambda: bands(window)[250] == 1, "the first tab's result")
-        server.stage.session.seek(200_000)
+        server.stage.session.player.seek(200_000)
         until(lambda: now_us(window) == 200_000, "a picture after the other tab has gone")
 
 
@@ -351,10 +403,10 @@ def test_it_fits_small_screens_and_projectors(window, name, width, height):
     scene, _ = simulate(
         random_scene(14, width=346, height=260, duration_us=400_000, radius=6, speeds=(25, 900), seed=5)
     )
-    settings = Settings(BANDS.__class__((20, 93, 430, 2000)), radius=6)
+    settings = looking(BANDS.__class__((20, 93, 430, 2000)), radius=6)
     size(window, width, height)
     with page(window, InMemory(scene, title="fourteen disks.npz"), settings=settings) as server:
-        server.stage.session.seek(300_000)
+        server.stage.session.player.seek(300_000)
         until(lambda: now_us(window) == 300_000, "the picture")
         assert js(window, "document.documentElement.scrollWidth <= window.innerWidth")
         shot(window, f"screen-{name}")

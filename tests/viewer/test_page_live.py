@@ -7,11 +7,10 @@ from contextlib import contextmanager
 
 import viewer_browser
 from viewer_browser import click, drag, fill, find, js, keys, now_us, shot, state
-from viewer_tools import Feed, demo_recording, later, served, until
+from viewer_tools import Feed, demo_recording, later, looking, served, until
 
 from velocell.demo import BANDS
 from velocell.errors import RecordingError
-from velocell.viewer.settings import Settings
 from velocell.viewer.stream import Stream
 
 browser, window = viewer_browser.browser, viewer_browser.window  # fixtures
@@ -37,7 +36,7 @@ class Camera(Feed):
 def live_page(window, settings=None):
     camera = Camera()
     try:
-        with served(opener=lambda: Stream(camera), settings=settings or Settings(BANDS)) as server:
+        with served(opener=lambda: Stream(camera), settings=settings or looking(BANDS)) as server:
             window.get(server.url)
             until(lambda: js(window, "window.velocell?.store.results?.objects.length"), "objects")
             yield camera, server

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from viewer_tools import demo_recording, opened, ready, unpacked
+from viewer_tools import demo_recording, looking, opened, ready, unpacked
 
 from velocell import engines
 from velocell.calibration.formulas import calibrate
@@ -21,14 +21,17 @@ from velocell.data.tracks import Tracks
 from velocell.demo import BANDS
 from velocell.engines import reference
 from velocell.errors import OptionError, RecordingError, VelocellError
+from velocell.filters.chain import Cleaning
 from velocell.formats import write_csv, write_npz
 from velocell.pipeline import detect
 from velocell.results.objects import objects
-from velocell.viewer import pictures, source, wire
+from velocell.viewer import opening, pictures, windowed, wire
 from velocell.viewer.marks import Labels
 from velocell.viewer.object_table import object_paths, object_table
-from velocell.viewer.settings import KNOBS, Settings, knobs
-from velocell.viewer.source import InMemory, OnDisk, Windowed, open_source, stored
+from velocell.viewer.opening import Cleaned, open_source
+from velocell.viewer.settings import KNOBS, knobs
+from velocell.viewer.source import InMemory, OnDisk
+from velocell.viewer.windowed import stored
 
 
 def events(polarity=True):
@@ -52,7 +55,7 @@ def same(one, other):
 @pytest.fixture
 def in_windows(tmp_path, monkeypatch):
     """A recording and the same read in windows, with an index of few events."""
-    monkeypatch.setattr(source, "_INDEX_STEP", 64)
+    monkeypatch.setattr(windowed, "_INDEX_STEP", 64)
     recording = events()
     write_npz(recording, tmp_path / "r.npz")
     return recording, stored(tmp_path / "r.npz")
@@ -89,10 +92,10 @@ def test_large_files_are_read_in_windows_whatever_their_format(tmp_path, monkeyp
     write_csv(recording, tmp_path / "text.csv")
     files = [tmp_path / name for name in ("stored.npz", "packed.npz", "text.csv")]
     assert all(isinstance(open_source(file), InMemory) for file in files)
-    monkeypatch.setattr(source, "WINDOWED_BYTES", 10_000)
+    monkeypatch.setattr(opening, "WINDOWED_BYTES", 10_000)
     for file in files:
         large = open_source(file, size=(40, 30) if file.suffix == ".csv" else None)
-        assert isinstance(large, Windowed)
+        assert isinstance(large, Cleaned)
         window, expected = large.window(20_000, 60_000), recording.between(20_000, 60_000)
         assert all(np.array_equal(getattr(window, n), getattr(expected, n)) for n in ("t_us", "x", "y", "p"))
         assert large.check() is None
@@ -108,8 +111,8 @@ def test_hot_pixels_are_left_out_in_windows_too(tmp_path, monkeypatch, least):
     x, y = (np.concatenate([values, np.full(900, hot)]) for values, hot in ((good.x, 17), (good.y, 11)))
     order = np.argsort(t, kind="stable")
     write_npz(Recording.from_arrays(t[order], x[order], y[order], width=40, height=30), tmp_path / "hot.npz")
-    monkeypatch.setattr(source, "WINDOWED_BYTES", least)
-    opened_ = open_source(tmp_path / "hot.npz", mask_hot=True)
+    monkeypatch.setattr(opening, "WINDOWED_BYTES", least)
+    opened_ = open_source(tmp_path / "hot.npz", cleaning=Cleaning())
     window = opened_.window(0, 1 << 40)
     assert not ((window.x == 17) & (window.y == 11)).any()
     assert len(window) == np.count_nonzero((good.x != 17) | (good.y != 11))
@@ -133,12 +136,12 @@ def test_the_benchmarks_large_file_is_a_recording(tmp_path):
 
 def test_a_full_disk_while_decoding_is_told(tmp_path, monkeypatch):
     write_csv(events(), tmp_path / "text.csv")
-    monkeypatch.setattr(source, "WINDOWED_BYTES", 10)
+    monkeypatch.setattr(opening, "WINDOWED_BYTES", 10)
 
     def full(blocks, files):
         raise OSError(errno.ENOSPC, "no space left on device")
 
-    monkeypatch.setattr(source, "_spool", full)
+    monkeypatch.setattr(windowed, "_spool", full)
     with pytest.raises(RecordingError, match="free some space, or set TMPDIR"):
         open_source(tmp_path / "text.csv")
 
@@ -350,8 +353,8 @@ def test_paths_are_thinned_and_keep_their_ends():
 
 
 def test_untouched_settings_make_the_network_that_calibrate_makes():
-    settings = Settings(BANDS, radius=6)
-    built, direct = settings.build(polarity=True, share=0.9), calibrate(BANDS, 6, crossing_share=0.9)
+    settings = looking(BANDS, radius=6)
+    built, direct = settings.networks(polarity=True, share=0.9)[0], calibrate(BANDS, 6, crossing_share=0.9)
     assert settings.is_plain()
     for one, other in zip(built.layers, direct.layers, strict=True):
         assert np.array_equal(one.kernel, other.kernel)
@@ -360,13 +363,13 @@ def test_untouched_settings_make_the_network_that_calibrate_makes():
 
 @pytest.mark.parametrize("name", KNOBS)
 def test_every_knob_changes_the_network(name):
-    before = Settings(BANDS)
+    before = looking(BANDS)
     knob = KNOBS[name]
     value = {"contrast": 3.0, "dt_us": 500, "inside": -1.5, "veto": -8.0, "surround": -0.6}.get(name)
     if value is None:
-        value = min(getattr(before, name) * 1.5, knob.high)
+        value = min(before.value(name) * 1.5, knob.high)
     after = before.changed({name: value}, (50, 50))
-    one, other = before.build(polarity=True), after.build(polarity=True)
+    one, other = before.networks(polarity=True)[0], after.networks(polarity=True)[0]
 
     def numbers(network):
         parts = [network.dt_us, network.radius_px]
@@ -379,12 +382,12 @@ def test_every_knob_changes_the_network(name):
 
 
 def test_threshold_and_time_constant_are_factors():
-    plain, changed = Settings(BANDS), Settings(BANDS, threshold=2.0, memory=1.5)
-    one = Settings(BANDS, memory=1.5).build(polarity=True).layers[0].neurons
-    two = changed.build(polarity=True).layers[0].neurons
+    plain, changed = looking(BANDS), looking(BANDS, threshold=2.0, memory=1.5)
+    one = looking(BANDS, memory=1.5).networks(polarity=True)[0].layers[0].neurons
+    two = changed.networks(polarity=True)[0].layers[0].neurons
     assert np.allclose(two.v_th, 2 * one.v_th)
     assert np.allclose(two.v_reset, 2 * one.v_reset)
-    slow = plain.build(polarity=True).layers[0].neurons
+    slow = plain.networks(polarity=True)[0].layers[0].neurons
     # Exact decay in a tick, so the factor holds for the time constant that it stands for.
     decays = [np.log1p(-neurons.decay(1000).astype(float)) for neurons in (slow, one)]
     assert np.allclose(decays[0] / decays[1], 1.5, rtol=1e-5)
@@ -408,34 +411,34 @@ def test_threshold_and_time_constant_are_factors():
 )
 def test_values_that_cannot_be_are_refused_in_a_sentence(values, text):
     with pytest.raises(VelocellError, match=text):
-        Settings(BANDS).changed(values, (50, 50))
+        looking(BANDS).changed(values, (50, 50))
 
 
 def test_names_of_bands_stay_with_their_number():
-    named = Settings(Bands((10, 20, 30), ("a", "b")))
+    named = looking(Bands((10, 20, 30), ("a", "b")))
     assert named.changed({"edges": [10, 25, 30]}, (9, 9)).bands.names == ("a", "b")
     assert named.changed({"edges": [10, 20, 30, 40]}, (9, 9)).bands.names == ("slow", "medium", "fast")
 
 
 def test_a_given_network_is_used_until_something_it_fixes_is_tuned():
     network = calibrate(BANDS, 5.0)
-    settings = Settings(BANDS, network=network, network_file="net.toml")
-    assert settings.build(polarity=True) is network
+    settings = looking(BANDS, network=network, network_file="net.toml")
+    assert settings.networks(polarity=True)[0] is network
     assert "--network net.toml" in settings.command("r.npz")
-    assert settings.changed({"region": [0, 0, 9, 9]}, (50, 50)).network is network
-    assert settings.changed({"radius": 7}, (50, 50)).network is None
+    assert settings.changed({"region": [0, 0, 9, 9]}, (50, 50)).search.networks == (network,)
+    assert settings.changed({"radius": 7}, (50, 50)).search.networks == ()
 
 
 def test_the_command_line_names_what_was_changed():
-    settings = Settings(BANDS).changed(
+    settings = looking(BANDS).changed(
         {"edges": [16, 70, 177, 500], "contrast": 3, "dt_us": 250, "region": [1, 2, 30, 40]}, (50, 50)
     )
     words = shlex.split(settings.command("a file.npz"))
     assert words[:3] == ["velocell", "detect", "a file.npz"]
     for option, value in (("--bands", "16,70,177,500"), ("--contrast", "3"), ("--dt", "250us"), ("--roi", "1,2,30,40")):
         assert words[words.index(option) + 1] == value
-    assert "--no-mask-hot" in Settings(BANDS, mask_hot=False).command("r.npz")
-    assert "--network" in Settings(BANDS, veto=-5).command("r.npz")
+    assert "--no-mask-hot" in looking(BANDS, mask_hot=False).command("r.npz")
+    assert "--network" in looking(BANDS, veto=-5).command("r.npz")
 
 
 def test_the_knobs_stand_where_a_calibration_stands():

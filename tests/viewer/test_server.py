@@ -16,7 +16,7 @@ from viewer_tools import demo_recording, served, unpacked, until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from velocell.cli import view
+from velocell.cli import options, view
 from velocell.cli.app import app
 from velocell.errors import RecordingError, VelocellError
 from velocell.formats import write_npz
@@ -309,7 +309,6 @@ def test_a_port_in_use_is_told_and_the_default_gives_way(monkeypatch):
         (("demo", "--port", 99999), "--port 99999 must lie between 0 and 65535"),
         (("demo", "--bands", "5,4"), "increasing speeds"),
         (("demo", "--radius", "39"), "sensor"),
-        (("demo", "--radius", "3:9"), "one radius at a time"),
         (("demo", "--host", "no.such.host.example"), "cannot listen on no.such.host.example"),
     ],
 )
@@ -367,8 +366,11 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path):
 
 
 def test_demo_and_files_open_with_their_own_settings():
-    wanted = view.sought("20,80,400", None, "6", "auto", "auto")
-    opened = view._opening("demo", view._settings(wanted, "merge", True, None), None, 1000)
+    look_for, part, clean, measures = (
+        options.LookFor(bands="20,80,400", radius="6"),
+        *(kind() for kind in (options.Part, options.Clean, options.Measures)),
+    )
+    opened = view._opening("demo", view._settings(look_for, part, clean, measures), part)
     session = opened(lambda: None)
     try:
         assert session.settings.bands.edges == (20, 80, 400)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from viewer_tools import Feed, demo_recording, later, unpacked, until
+from viewer_tools import Feed, demo_recording, later, looking, unpacked, until
 
 from velocell import pipeline
 from velocell.calibration.formulas import CROSSING_SHARE
@@ -20,10 +20,12 @@ from velocell.data.tracks import Tracks
 from velocell.demo import BANDS
 from velocell.errors import OptionError, RecordingError
 from velocell.network import Network
-from velocell.viewer import following as live
+from velocell.viewer import run as run_module
 from velocell.viewer import stream
-from velocell.viewer.following import LiveSession
-from velocell.viewer.settings import Settings
+from velocell.viewer.analysis import Analysis
+from velocell.viewer.following import STREAM
+from velocell.viewer.run import Along, Run
+from velocell.viewer.session import Session
 from velocell.viewer.stream import Stream
 
 
@@ -36,7 +38,7 @@ def network():
 def streamed(settings=None, **more):
     """A feed, and a session on it."""
     feed = Feed()
-    session = LiveSession(Stream(feed), settings or Settings(BANDS, contrast=3.0), **more)
+    session = Session(Stream(feed), settings or looking(BANDS, contrast=3.0), kind=STREAM, **more)
     try:
         yield feed, session
     finally:
@@ -166,7 +168,7 @@ def test_silence_and_blocks_without_events():
 
 def test_the_rows_are_those_of_detect(network):
     expected = pipeline.detect(demo_recording(), network=network).tracks
-    with streamed(Settings(BANDS, network=network)) as (feed, session):
+    with streamed(looking(BANDS, network=network)) as (feed, session):
         feed.give(demo_recording(), 1_700)
         feed.end()
         until(lambda: (session.state()["analysed"] or {}).get("complete"), "the end")
@@ -245,8 +247,8 @@ def test_a_cursor_in_what_is_forgotten_moves_to_what_is_held(monkeypatch, pages)
     with streamed() as (feed, session):
         feed.give(demo_recording().between(0, 100_000))
         reached(session, 90_000)
-        session.pause()
-        session.seek(0)
+        session.player.pause()
+        session.player.seek(0)
         feed.give(demo_recording().between(100_000, 400_000))
         until(lambda: session.at_us() >= 295_000, "a cursor that moves on")
         reached(session, 390_000)
@@ -260,13 +262,13 @@ def test_part_of_it_can_be_played_in_a_loop():
         feed.give(demo_recording().between(0, 300_000))
         reached(session, 290_000)
         session.handle({"do": "loop", "on": True, "start_us": 100_000, "stop_us": 150_000})
-        session.play()
-        session.seek(140_000)
+        session.player.play()
+        session.player.seek(140_000)
         clock.now += 0.02
         assert session.at_us() == 110_000
         with pytest.raises(OptionError, match="must have a length"):
-            session.loop(True, 150_000, 150_000)
-        session.follow()
+            session.player.loop(True, 150_000, 150_000)
+        session.player.follow()
         assert not session.state()["part"]
         assert session.at_us() >= 290_000
 
@@ -280,11 +282,11 @@ def test_an_edge_that_is_moved_moves_the_objects_from_then_on(back):
         feed.give(demo_recording().between(0, 300_000))
         reached(session, 290_000)
         if back:
-            session.pause()
-            session.seek(200_000)
+            session.player.pause()
+            session.player.seek(200_000)
         bands = {item["id"]: item["band"] for item in seen(session)["objects"]}
         assert 2 in bands.values()  # the fastest disk
-        session.tune(edges=[16, 62, 177, 200])
+        session.tuning.tune(edges=[16, 62, 177, 200])
         feed.give(demo_recording().between(300_000, 500_000))
         reached(session, 480_000)
         assert all(item["band"] != 2 for item in seen(session)["objects"])
@@ -303,7 +305,7 @@ def test_a_value_that_cannot_be_changes_nothing():
 
 
 def test_contrast_is_measured_on_the_newest_second():
-    with streamed(Settings(BANDS)) as (feed, session):
+    with streamed(looking(BANDS)) as (feed, session):
         for k in range(4):
             feed.give(later(demo_recording(), 500_000 * k))
         until(
@@ -328,7 +330,7 @@ def test_hot_pixels_are_masked_once_a_second_has_been_seen(mask):
           for pair in ((quiet.t_us, t), (quiet.x, t * 0 + 2), (quiet.y, t * 0 + 40), (quiet.p, t > 0))),
         width=50, height=50, stop_us=500_000,
     )  # fmt: skip
-    with streamed(Settings(BANDS, contrast=3.0, mask_hot=mask)) as (feed, session):
+    with streamed(looking(BANDS, contrast=3.0, mask_hot=mask)) as (feed, session):
         for k in range(3):
             feed.give(later(both, 500_000 * k))
         until(lambda: len(session.source.hot) == mask and session.state()["analysed"], "the hot pixel")
@@ -341,9 +343,10 @@ def test_hot_pixels_are_masked_once_a_second_has_been_seen(mask):
 
 
 def test_the_command_line_is_that_of_the_loop():
-    with streamed(Settings(BANDS, region=(1, 1, 20, 20))) as (_, session):
+    with streamed(looking(BANDS, region=(1, 1, 20, 20))) as (_, session):
         assert session.state()["command"] == (
-            "velocell live udp://127.0.0.1:3333 --size 50x50 --bands 16,62,177,500 --radius 5 -o tracks.jsonl"
+            "velocell live udp://127.0.0.1:3333 --size 50x50 --bands 16,62,177,500 --radius 5 --roi 1,1,20,20 "
+            "-o tracks.jsonl"
         )
 
 
@@ -354,14 +357,14 @@ def test_an_analysis_that_stays_behind_leaves_events_out(network, monkeypatch):
     made = held(demo_recording(), end=False)
     try:
         until(lambda: made.stop_us == 499_000, "the events")
-        run = live._LiveRun(made, Settings(BANDS), network, 0)
+        run = Run(made, looking(BANDS), (network,), 0, Along(made, 5_000, network.dt_us))
         dropped = run.keep_up()  # it may try to catch up first
         run.step()
         assert (run.until_us, dropped) == (100_000, 0)
-        monkeypatch.setattr(live, "_CATCH_UP_S", -1.0)
+        monkeypatch.setattr(run_module, "_CATCH_UP_S", -1.0)
         dropped = run.keep_up()
         run.step()
-        gap_us = (499_000 - live.LAG_US // 2) // network.dt_us * network.dt_us
+        gap_us = (499_000 - run_module.LAG_US // 2) // network.dt_us * network.dt_us
         assert run.until_us == gap_us
         assert dropped == len(demo_recording().between(100_000, gap_us))
         while run.goes_on(0):
@@ -376,7 +379,7 @@ def test_an_analysis_that_stays_behind_leaves_events_out(network, monkeypatch):
 
 
 def test_pages_are_told_what_was_left_out(monkeypatch):
-    monkeypatch.setattr(live, "_CATCH_UP_S", -1.0)
+    monkeypatch.setattr(run_module, "_CATCH_UP_S", -1.0)
     with streamed() as (feed, session):
         feed.give(demo_recording().between(0, 100_000))
         reached(session, 90_000)
@@ -387,13 +390,13 @@ def test_pages_are_told_what_was_left_out(monkeypatch):
 
 
 def test_a_stream_that_is_never_caught_up_with_is_measured_all_the_same(monkeypatch):
-    monkeypatch.setattr(live._LiveRun, "goes_on", lambda run, at_us: True)
-    monkeypatch.setattr(live._LiveRun, "keep_up", lambda run: 1)
-    monkeypatch.setattr(live.LiveAnalysis, "_step", lambda analysis, run, at_us: time.sleep(0.01))
+    monkeypatch.setattr(Run, "goes_on", lambda run, at_us: True)
+    monkeypatch.setattr(Run, "keep_up", lambda run: 1)
+    monkeypatch.setattr(Analysis, "_step", lambda analysis, run, at_us: time.sleep(0.01))
     with streamed() as (feed, session):
         for k in range(3):
             feed.give(later(demo_recording(), k * 500_000))
-        until(lambda: session._analysis._looked, "the look for hot pixels")
+        until(lambda: session._analysis._way.looked, "the look for hot pixels")
 
 
 def test_at_its_end_the_stream_can_still_be_looked_at(tmp_path):
@@ -405,9 +408,9 @@ def test_at_its_end_the_stream_can_still_be_looked_at(tmp_path):
         state = session.state()
         assert (state["live"]["growing"], state["live"]["following"], state["file"]) == (False, False, None)
         assert session.at_us() == 500_000
-        session.seek(250_000)
+        session.player.seek(250_000)
         assert len(seen(session)["objects"]) == 3
-        session.tune(radius=6)
+        session.tuning.tune(radius=6)
         until(lambda: session.state()["analysed"]["current"], "other settings")
         (tmp_path / "rows.csv").write_bytes(session.save("table", "csv"))
         assert len(Tracks.read(tmp_path / "rows.csv"))
@@ -422,14 +425,14 @@ def test_an_error_of_the_source_is_told_and_what_is_held_stays():
         until(lambda: session.state()["file"], "the sentence")
         assert "clock went back" in session.state()["file"]
         reached(session, 490_000)
-        session.seek(250_000)
+        session.player.seek(250_000)
         assert len(seen(session)["objects"]) == 3
 
 
 def test_a_source_that_never_begins_can_be_closed():
     started = time.monotonic()
     with streamed() as (_, session):
-        session.pause()
+        session.player.pause()
         assert session.at_us() == 0
         assert session.results() == {}
         with pytest.raises(OptionError, match="nothing is found yet"):

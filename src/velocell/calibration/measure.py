@@ -50,20 +50,10 @@ def networks_for(recording: Recording, search: Search) -> tuple[Network, ...]:
     followed. So detection and calibration take turns until they agree. recording: what the search sees of it.
     Raises CalibrationError (or NetworkError) for values from which no network follows.
     """
-    assert search.bands is not None  # a search without networks has them
-    bands, given = search.bands, {"dt_us": search.dt_us, "contrast": search.contrast}
     several = search.template is not None or isinstance(search.radius, tuple)
-    if several and search.dt_us is None:
-        # All in the same ticks: what suits the narrowest ring suits the others.
-        given["dt_us"] = choose_dt_us(bands.edges[-1])
 
     def calibrated(share: float, measured_px: float) -> tuple[Network, ...]:
-        more: dict[str, Any] = {**given, "polarity": recording.p is not None, "crossing_share": share}
-        if search.template is not None:
-            return (calibrate(bands, template=search.template, **more),)
-        if isinstance(search.radius, tuple):
-            return tuple(calibrate(bands, r, recipe=bank_recipe(r), **more) for r in bank_radii(*search.radius))
-        return (calibrate(bands, measured_px, recipe=search.recipe, **more),)
+        return networks_from(search, measured_px, polarity=recording.p is not None, share=share)
 
     stated = calibrated(CROSSING_SHARE, 0.0 if isinstance(search.radius, tuple) else search.radius)
     stated[-1].check_size(*recording.size)
@@ -76,6 +66,26 @@ def networks_for(recording: Recording, search: Search) -> tuple[Network, ...]:
         if settled is not None:
             return (_with(settled[0], stated_radius_px=search.radius),)
     return (_assumed(stated[0]),)
+
+
+def networks_from(
+    search: Search, radius_px: float, *, polarity: bool, share: float = CROSSING_SHARE
+) -> tuple[Network, ...]:
+    """The networks that follow from values alone: one for `radius_px` or a template, or those for all radii in a range.
+
+    polarity: whether the events have one; share: of the edge crossings that arrive. Raises as `networks_for`.
+    """
+    assert search.bands is not None  # a search without networks has them
+    bands, dt_us = search.bands, search.dt_us
+    if dt_us is None and (search.template is not None or isinstance(search.radius, tuple)):
+        # All in the same ticks: what suits the narrowest ring suits the others.
+        dt_us = choose_dt_us(bands.edges[-1])
+    more: dict[str, Any] = {"dt_us": dt_us, "contrast": search.contrast, "polarity": polarity, "crossing_share": share}
+    if search.template is not None:
+        return (calibrate(bands, template=search.template, **more),)
+    if isinstance(search.radius, tuple):
+        return tuple(calibrate(bands, r, recipe=bank_recipe(r), **more) for r in bank_radii(*search.radius))
+    return (calibrate(bands, radius_px, recipe=search.recipe, **more),)
 
 
 def _settled(

@@ -8,7 +8,9 @@ from typing import Any
 
 from velocell.calibration.recipe import Recipe, bank_radii
 from velocell.data.bands import Bands
+from velocell.data.optional import number_text, optional
 from velocell.data.recording import Polarity, Recording
+from velocell.data.units import format_time
 from velocell.errors import OptionError
 from velocell.network import Network
 from velocell.network.template import Template
@@ -36,10 +38,10 @@ class Search:
     dt_us: int | None = None
     templates: tuple[Template, ...] = ()
     networks: tuple[Network, ...] = ()
-    polarity: Polarity = "merge"
-    every_us: int = EVERY_US
-    engine: str = "native"
-    rules: Rules = DEFAULTS
+    polarity: Polarity = optional("--polarity", lambda v: [] if v == "merge" else [v], default="merge")
+    every_us: int = optional("--every", lambda v: [] if v == EVERY_US else [format_time(v)], default=EVERY_US)
+    rules: Rules = optional("--rule", lambda v: _rule_texts(v), default=DEFAULTS)
+    engine: str = optional("--engine", lambda v: [] if v == "native" else [v], default="native")
     recipe: Recipe = Recipe()
 
     def __post_init__(self) -> None:
@@ -107,8 +109,7 @@ class Search:
         shape: dict[str, Any] = {"radius_px": self.radius}
         if self.templates:
             shape = {"templates": [item.name for item in self.templates]}
-        usual = DEFAULTS.to_dict()
-        rules = {name: value for name, value in self.rules.to_dict().items() if value != usual[name]}
+        rules = _changed(self.rules)
         return {
             **shape,
             "contrast": "auto" if self.contrast is None else self.contrast,
@@ -118,3 +119,12 @@ class Search:
             "engine": self.engine,
             **({"rules": rules} if rules else {}),
         }
+
+
+def _changed(rules: Rules) -> dict[str, float]:
+    usual = DEFAULTS.to_dict()
+    return {name: value for name, value in rules.to_dict().items() if value != usual[name]}
+
+
+def _rule_texts(rules: Rules) -> list[str | None]:
+    return [f"{name}={number_text(value)}" for name, value in _changed(rules).items()]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from velocell.data.files import replacing
+from velocell.results import counting
 from velocell.results.counting import Crossing, Line, count
 
 Crossed = Sequence[Crossing] | Counter[tuple[int, str, int]]
@@ -23,6 +23,4 @@ def write_counts(
         for row in count(crossed, lines, bands)
     ]
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.DictWriter(handle, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        counting.write_counts(handle, rows)

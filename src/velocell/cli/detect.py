@@ -23,7 +23,7 @@ from velocell.cli.progress import detection_progress, speed_text, working
 from velocell.cli.reading import read_cleaned
 from velocell.cli.spread import spread
 from velocell.data.bands import Bands
-from velocell.data.meta import version
+from velocell.data.meta import made_by
 from velocell.data.recording import Recording
 from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
@@ -205,12 +205,7 @@ def _warn(file: Path, recording: Recording, detection: Detection) -> None:
 
 
 def _write_table(job: _Job, tables: list[Tracks]) -> None:
-    meta = {
-        "velocell": version(),
-        "command": "detect",
-        "settings": job.settings(),
-        "inputs": [table.meta for table in tables],
-    }
+    meta = made_by("detect", settings=job.settings(), inputs=[table.meta for table in tables])
     if len(tables) == 1:
         whole = replace(tables[0], meta=meta)
     else:

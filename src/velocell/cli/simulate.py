@@ -12,7 +12,7 @@ from velocell import formats
 from velocell.cli.guard import say
 from velocell.cli.outputs import TABLES, check_distinct, check_output
 from velocell.cli.progress import working
-from velocell.data.meta import version
+from velocell.data.meta import made_by
 
 NOTEBOOK = "notebook"
 
@@ -39,7 +39,7 @@ def simulate(
     with working(f"simulating {scene}"):
         recording, table = run(wanted)
     if truth is not None:
-        meta = {"velocell": version(), "command": "simulate", "scene": wanted.to_dict()}
+        meta = made_by("simulate", scene=wanted.to_dict())
         replace(table, meta=meta).write(truth)
     (formats.write_npz if out.suffix.lower() == ".npz" else formats.write_csv)(recording, out)
     seconds = recording.duration_us / 1e6

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from velocell.calibration.search import Search
+from velocell import engines
 from velocell.cli import options as o
 from velocell.cli.guard import say
 from velocell.cli.spread import spread
 from velocell.errors import OptionError, RecordingError, VelocellError
-from velocell.filters.chain import Cleaning
 
 if TYPE_CHECKING:
+    from velocell.viewer.command import Told
     from velocell.viewer.session import Session
     from velocell.viewer.settings import Settings
+    from velocell.viewer.source import Source
 
 DEMO = "demo"
 _WHAT = f"A recording; '{DEMO}': the three simulated disks; or a live source, such as udp://HOST:PORT or replay:FILE."
@@ -51,9 +52,10 @@ def view(
 
     require_server()
     if look_for.bands is None and look_for.network is None:
-        edges = ",".join(f"{edge:g}" for edge in BANDS.edges)
-        look_for = replace(look_for, bands=edges, radius=look_for.radius or f"{RADIUS_PX:g}")
-    settings = _settings(look_for.search(), clean.cleaning(), look_for.network)
+        radius = look_for.radius or (None if look_for.template else f"{RADIUS_PX:g}")
+        look_for = replace(look_for, bands=",".join(f"{edge:g}" for edge in BANDS.edges), radius=radius)
+    settings = _settings(look_for, part, clean, measures)
+    part.times_us()  # wrong times are told before the work
     if port is not None and not 0 <= port <= 65535:
         raise OptionError(f"--port {port} must lie between 0 and 65535")
     if file == "-":
@@ -62,7 +64,7 @@ def view(
         raise RecordingError(f"{file} does not exist or is not a file; check the path")
     sock = listening_socket(host, port)
     what = "Simulating three disks" if file == DEMO else f"Opening {file}"
-    stage = Stage(_opening(file, settings, part.sensor, part.frame_time_us), what)
+    stage = Stage(_opening(file, settings, part), what)
     if stage.wait(_QUICK_S) and stage.failure is not None:
         sock.close()
         raise VelocellError(stage.failure)
@@ -80,49 +82,89 @@ def _is_live(file: str) -> bool:
     return re.match(r"[a-z]+:", file) is not None and not Path(file).exists()
 
 
-def _settings(search: Search, cleaning: Cleaning, network_file: Path | None) -> Settings:
-    """What the page begins with. Raises VelocellError."""
+def _settings(look_for: o.LookFor, part: o.Part, clean: o.Clean, measures: o.Measures) -> Settings:
+    """What the page begins with; one region is the page's own, which it tunes. Raises VelocellError."""
     from velocell.viewer.settings import Settings
 
-    assert search.bands is not None
+    search, cleaning = look_for.search(), clean.cleaning()
+    engines.load(search.engine)
+    if len(search.templates) > 1:
+        raise OptionError("the page looks for one shape; give one --template, and run view once for each")
+    alone = len(cleaning.regions) == 1
     return Settings(
-        bands=search.bands,
-        radius=search.one_radius("the page looks for disks of one radius at a time"),
-        contrast=search.contrast,
-        dt_us=search.dt_us,
-        polarity=search.polarity,
-        mask_hot=cleaning.mask_hot,
-        network=search.networks[0] if search.networks else None,
-        network_file="" if network_file is None else str(network_file),
+        search,
+        replace(cleaning, regions=()) if alone else cleaning,
+        region=cleaning.regions[0] if alone else None,
+        plane=measures.plane(),
+        lines=measures.lines(),
+        told=_told(look_for, part, clean, measures),
     )
 
 
-def _opening(
-    file: str, settings: Settings, size: tuple[int, int] | None, frame_time_us: int
-) -> Callable[[Callable[[], None]], Session]:
+def _told(look_for: o.LookFor, part: o.Part, clean: o.Clean, measures: o.Measures) -> Told:
+    """The words of the command line for what the settings hold as values."""
+    from velocell.viewer.command import Told
+
+    files = {"network": look_for.network, "ignore": clean.ignore}
+    files["template"] = look_for.template[0] if look_for.template else None
+    plane = (("--px-per-mm", measures.px_per_mm), ("--homography", measures.homography))
+    frames = part.frame_time if part.frame_time != "1ms" else None
+    reading = (("--size", part.size), ("--frame-time", frames), ("--from", part.start), ("--to", part.stop))
+    return Told(
+        **{name: str(path) for name, path in files.items() if path is not None},
+        plane=tuple(word for name, value in plane if value is not None for word in (name, str(value))),
+        reading=tuple(word for name, text in reading if text is not None for word in (name, text)),
+    )
+
+
+def _opening(file: str, settings: Settings, part: o.Part) -> Callable[[Callable[[], None]], Session]:
     """What opens the recording and makes the session of it."""
     from velocell.viewer.session import Session
-    from velocell.viewer.source import InMemory, Source, open_source
 
     def opened(on_change: Callable[[], None]) -> Session:
         if _is_live(file):
-            from velocell import live
-            from velocell.viewer.following import LiveSession
-            from velocell.viewer.stream import Stream
-
-            stream = Stream(live.open_source(file, size=size, frame_time_us=frame_time_us))
-            try:
-                return LiveSession(stream, settings, on_change=on_change)
-            except VelocellError:
-                stream.close()
-                raise
-        if file == DEMO:
-            from velocell.simulate import notebook_scene, simulate
-
-            scene = replace(simulate(notebook_scene())[0], source="velocell-demo/recording.npz")
-            source: Source = InMemory(scene, title="demo")
-        else:
-            source = open_source(file, size=size, frame_time_us=frame_time_us, mask_hot=settings.mask_hot)
+            return _streamed(file, settings, part, on_change)
+        source = _demo(settings, part) if file == DEMO else _read(file, settings, part)
         return Session(source, settings, playing=True, on_change=on_change)
 
     return opened
+
+
+def _streamed(file: str, settings: Settings, part: o.Part, on_change: Callable[[], None]) -> Session:
+    from velocell import live
+    from velocell.viewer.following import STREAM
+    from velocell.viewer.session import Session
+    from velocell.viewer.stream import Stream
+
+    source = live.open_source(file, size=part.sensor, frame_time_us=part.frame_time_us, part_us=part.times_us())
+    try:
+        settings.check(source.size)
+        stream = Stream(source, settings.cleaning)
+    except VelocellError:
+        source.close()
+        raise
+    try:
+        return Session(stream, settings, kind=STREAM, on_change=on_change)
+    except VelocellError:
+        stream.close()
+        raise
+
+
+def _demo(settings: Settings, part: o.Part) -> Source:
+    from velocell.filters.reading import check_from, cleaned
+    from velocell.simulate import notebook_scene, simulate
+    from velocell.viewer.source import InMemory
+
+    scene = replace(simulate(notebook_scene())[0], source="velocell-demo/recording.npz")
+    from_us, to_us = part.times_us()
+    check_from(from_us, scene.duration_us, "the demo")
+    scene = scene.between(scene.start_us + from_us, None if to_us is None else scene.start_us + to_us)
+    return InMemory(cleaned(scene, settings.cleaning, "the demo"), title="demo")
+
+
+def _read(file: str, settings: Settings, part: o.Part) -> Source:
+    from velocell.viewer.opening import open_source
+
+    return open_source(
+        file, size=part.sensor, frame_time_us=part.frame_time_us, cleaning=settings.cleaning, part_us=part.times_us()
+    )

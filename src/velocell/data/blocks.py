@@ -56,7 +56,8 @@ def joined(blocks: Sequence[Recording]) -> Recording:
 
 
 def join_events(blocks: list[Events]) -> Events:
-    """One after the other."""
+    """One after the other. Whether events have a polarity is for blocks with events to say."""
+    blocks = [block for block in blocks if len(block.t_us)] or blocks[:1]
     if len(blocks) == 1:
         return blocks[0]
     t, x, y = (np.concatenate([block[k] for block in blocks]) for k in range(3))

@@ -19,17 +19,23 @@ def version() -> str:
         return "not installed"
 
 
-def of_recording(recording: Recording) -> dict[str, Any]:
-    """Which recording, or part of one: file, span and size, and how they were found."""
+def of_recording(recording: Recording, events: int | None = None) -> dict[str, Any]:
+    """Which recording, or part of one: file, span and size, and how they were found. events: how many there are,
+    where the recording itself does not hold them."""
     return {
         "file": recording.source,
         "width": recording.width,
         "height": recording.height,
         "start_us": recording.start_us,
         "stop_us": recording.stop_us,
-        "events": len(recording),
+        "events": len(recording) if events is None else events,
         "notes": list(recording.notes),
     }
+
+
+def made_by(command: str, **more: Any) -> dict[str, Any]:
+    """How every table begins to say where it is from: version and command, then `more`."""
+    return {"velocell": version(), "command": command, **more}
 
 
 def sensor_size(meta: dict[str, Any]) -> tuple[int, int] | None:

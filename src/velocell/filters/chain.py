@@ -10,12 +10,13 @@ A new filter is a function or a class in a file beside this one, a field here, a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.optional import optional
 from velocell.data.recording import Recording
 from velocell.data.units import format_time
 from velocell.filters.hot_pixels import hot_pixels, mask_pixels
@@ -37,12 +38,14 @@ class Cleaning:
     (x, y, w, h) in px, none for the whole picture.
     """
 
-    ignore: NDArray[np.int64] = field(default_factory=_no_pixels)
-    mask_hot: bool = True
-    refractory_us: int | None = None
-    denoise_us: int | None = None
-    camera: Camera | None = None
-    regions: tuple[Region, ...] = ()
+    ignore: NDArray[np.int64] = optional(
+        "--ignore", lambda v: [f"{len(v)} pixels"] if len(v) else [], factory=_no_pixels
+    )
+    mask_hot: bool = optional("--no-mask-hot", lambda v: [] if v else [None], default=True)
+    refractory_us: int | None = optional("--refractory", lambda v: _time_texts(v), default=None)
+    denoise_us: int | None = optional("--denoise", lambda v: _time_texts(v), default=None)
+    camera: Camera | None = optional("--camera", lambda v: [] if v is None else [v.source], default=None)
+    regions: tuple[Region, ...] = optional("--roi", lambda v: [",".join(map(str, r)) for r in v], default=())
 
     def check(self, recording: Recording) -> None:
         """Raise VelocellError for pixels or regions that lie outside the sensor, before any work."""
@@ -130,6 +133,10 @@ class Stream:
         for step in self._steps:
             block = step(block)
         return block
+
+
+def _time_texts(us: int | None) -> list[str | None]:
+    return [] if us is None else [format_time(us)]
 
 
 def _without(recording: Recording, pixels: NDArray[np.int64], kind: str) -> Recording:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from velocell.calibration.measure import PROBE_US, networks_for
 from velocell.calibration.search import Search
 from velocell.data.blocks import cut_at, joined
-from velocell.data.meta import version
+from velocell.data.meta import made_by
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
 from velocell.filters import hot_pixels
@@ -35,7 +35,7 @@ from velocell.tracking.online import BLOCK_US, Online
 LAG_S = 0.1  # packets that waited longer mean overload
 _PROBE_EVENTS = 1 << 22
 _TOO_SPARSE = "warning: too sparse to measure contrast and radius, so both stay assumed; or give --contrast"
-_GONE_US = 1_000_000  # an object without a row for so long has left: it crosses no line any more
+GONE_US = 1_000_000  # an object without a row for so long has left: it crosses no line any more
 
 Say = Callable[[str], object]
 
@@ -220,7 +220,7 @@ class _Loop:
             tracks = Tracks.from_columns(columns)
             if settings.plane is not None:
                 columns = with_real_units(tracks, settings.plane, self._source.size).columns()
-            if self._gate.feed(tracks) + self._gate.finish(self._newest_us - _GONE_US):
+            if self._gate.feed(tracks) + self._gate.finish(self._newest_us - GONE_US):
                 self._counted()
         if self._told is None:  # once: the version alone takes a millisecond
             self._told = self._meta()
@@ -240,13 +240,12 @@ class _Loop:
             more["homography"] = settings.plane.homography.tolist()
         if settings.lines:
             more["count_lines"] = [str(line) for line in settings.lines]
-        return {
-            "velocell": version(),
-            "command": "live",
-            "source": self._source.name,
-            "size": list(self._source.size),
+        return made_by(
+            "live",
+            source=self._source.name,
+            size=list(self._source.size),
             **self._source.meta,
-            "settings": {
+            settings={
                 "every_us": search.every_us,
                 "polarity": search.polarity,
                 "engine": search.engine,
@@ -256,7 +255,7 @@ class _Loop:
                 **more,
             },
             **of_networks(self._online.networks),
-        }
+        )
 
     def _contrast_told(self) -> float | str | None:
         if not self._search.measures:

@@ -8,10 +8,11 @@ once, or not at all where it turns back. At both ends of a track the side of the
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -211,3 +212,10 @@ def count(
         for direction in DIRECTIONS
         for band, name in [*enumerate(bands), (-1, "outside")]
     ]
+
+
+def write_counts(handle: TextIO, rows: Sequence[dict[str, Any]]) -> None:
+    """Rows of `count`, at least one, as CSV with a header line."""
+    writer = csv.DictWriter(handle, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)

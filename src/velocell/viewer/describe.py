@@ -11,11 +11,13 @@ from velocell.data.bands import Bands
 from velocell.data.meta import version
 from velocell.network import Network
 from velocell.pictures.colors import EVENT, OFF, ON, OUTSIDE, band_color, hex_color
+from velocell.results.counting import count
 from velocell.studies.tuning import Tuning, predicted_peaks
-from velocell.viewer.analysis import Results, bin_edges
+from velocell.viewer.analysis import Analysis
 from velocell.viewer.measuring import Measured
 from velocell.viewer.pictures import plain
-from velocell.viewer.settings import Settings, knobs
+from velocell.viewer.run import Results, bin_edges
+from velocell.viewer.settings import ONE_RADIUS, Settings, knobs
 from velocell.viewer.source import Source
 from velocell.viewer.view import SPAN_US
 
@@ -42,8 +44,9 @@ def activity(results: Results, edges_us: NDArray[np.int64]) -> list[list[int]]:
     return [row.tolist() for row in counts]
 
 
-def facts(source: Source, speeds: tuple[float, ...]) -> dict[str, Any]:
-    """What does not change: the recording, its event rate, what can be tuned, the colours of events."""
+def facts(source: Source, settings: Settings, speeds: tuple[float, ...]) -> dict[str, Any]:
+    """What does not change: the recording, its event rate, what can be tuned, the colours of events, the lines that
+    are counted, whether there are millimetres."""
     return {
         "version": version(),
         "file": source.name,
@@ -56,8 +59,36 @@ def facts(source: Source, speeds: tuple[float, ...]) -> dict[str, Any]:
         "knobs": knobs(),
         "speeds": list(speeds),
         "span_us": list(SPAN_US),
+        "lines": [[line.x0, line.y0, line.x1, line.y1] for line in settings.lines],
+        "mm": settings.plane is not None,
         "colors": {"event": EVENT, "on": ON, "off": OFF, "outside": hex_color(OUTSIDE)},
     }
+
+
+def analysis(now: Analysis, settings: Settings) -> dict[str, Any]:
+    """Settings, and how far the analysis is with them."""
+    results = now.results
+    networks = () if results is None else results.networks
+    return {
+        "settings": settings.to_dict(),
+        "shape": settings.shape,
+        "fixed": [] if settings.shape is None else list(ONE_RADIUS),
+        "bands": bands(settings.bands),
+        "channels": channels(settings.bands, networks[0] if networks else None),
+        "network": network_facts(networks),
+        "measured": measured(now.measured),
+        "analysed": analysed(results, settings),
+        "counts": counts(now.whole),
+        "doing": now.doing,
+        "error": now.error,
+    }
+
+
+def counts(results: Results | None) -> list[dict[str, Any]]:
+    """Crossings of each line by direction and band, zeros included."""
+    if results is None or not results.settings.lines:
+        return []
+    return count(results.crossed, results.settings.lines, results.settings.bands.names)
 
 
 def bands(wanted: Bands) -> list[dict[str, Any]]:
@@ -78,14 +109,16 @@ def channels(wanted: Bands, network: Network | None) -> list[dict[str, Any]]:
     return listed
 
 
-def network_facts(network: Network | None) -> dict[str, Any] | None:
-    """The numbers that people ask for: tick, radius, time constants, thresholds, size of the kernel."""
-    if network is None:
+def network_facts(networks: tuple[Network, ...]) -> dict[str, Any] | None:
+    """The numbers that people ask for: tick, radius, time constants, thresholds, size of the kernel; of several
+    networks those of the one for the smallest radius, and their radii."""
+    if not networks:
         return None
-    first = network.layers[0]
+    network, first = networks[0], networks[0].layers[0]
     return {
         "dt_us": network.dt_us,
         "radius_px": network.radius_px,
+        "radii_px": [item.radius_px for item in networks],
         "tau_us": np.round(first.neurons.tau_us, 1).tolist(),
         "v_th": np.round(first.neurons.v_th, 4).tolist(),
         "kernel": int(first.kernel.shape[-1]),

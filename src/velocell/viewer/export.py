@@ -1,7 +1,8 @@
-"""What can be saved from the page: table, clip, network, labels, as bytes."""
+"""What can be saved from the page: table, counts, clip, network, labels, as bytes."""
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 from dataclasses import replace
@@ -10,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from velocell.data.meta import version
+from velocell.data.meta import made_by, of_recording, version
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
 from velocell.network import Network
-from velocell.network.origin import of_network
-from velocell.viewer.analysis import Results
+from velocell.network.origin import of_networks
+from velocell.results.counting import count, write_counts
+from velocell.results.plane import with_real_units
+from velocell.viewer.marks import Labels
+from velocell.viewer.run import Results
 from velocell.viewer.settings import Settings
 from velocell.viewer.source import Source
 
@@ -27,12 +31,48 @@ _TABLES = ("csv", "jsonl", "parquet")
 _CLIPS = ("mp4", "gif")
 
 
+def found(
+    what: str, kind: str, source: Source, results: Results | None, span_us: tuple[int, int], speed: float
+) -> bytes:
+    """Of the results: table, counts or a clip of the part that plays. Raises VelocellError."""
+    if what not in ("table", "counts", "clip"):
+        raise OptionError(f"there is no '{what}' to save; use table, counts, clip, network or labels")
+    if results is None:
+        raise OptionError("nothing is found yet; wait for the first results")
+    if what == "counts":
+        return counts(results, kind)
+    return table(source, results, kind) if what == "table" else clip(source, results, kind, *span_us, speed)
+
+
 def table(source: Source, results: Results, kind: str) -> bytes:
     """The rows found so far: csv, jsonl or parquet; meta.json is the side file of the csv. Raises VelocellError."""
     meta = _meta(source, results)
     if kind == "meta.json":
         return _json(meta)
-    return table_bytes(replace(results.tracks(), meta=meta), kind)
+    tracks, settings = results.tracks(), results.settings
+    if settings.search.template is not None:
+        tracks = replace(tracks, extra={"name": np.full(len(tracks), settings.search.template.name)})
+    if settings.plane is not None:
+        tracks = with_real_units(tracks, settings.plane, source.size)
+    return table_bytes(replace(tracks, meta=meta), kind)
+
+
+def counts(results: Results, kind: str) -> bytes:
+    """Who crossed the lines, as velocell detect writes it beside its table. Raises OptionError."""
+    lines, bands = results.settings.lines, results.settings.bands
+    if kind != "csv":
+        raise OptionError(f"counts are saved as csv, not {kind}")
+    if not lines:
+        raise OptionError("there is no line to count at; start velocell view with --count-line")
+    text = io.StringIO()
+    write_counts(text, count(results.crossed, lines, bands.names))
+    return text.getvalue().encode()
+
+
+def labels(marked: Labels, settings: Settings, source: Source, kind: str) -> bytes:
+    """The marked objects as a table of tracks. Raises OptionError."""
+    meta = made_by("view", labels=source.name)
+    return table_bytes(marked.tracks(settings.bands, settings.search.every_us, meta), kind)
 
 
 def table_bytes(tracks: Tracks, kind: str) -> bytes:
@@ -71,8 +111,14 @@ def clip(source: Source, results: Results, kind: str, start_us: int, stop_us: in
         return path.read_bytes()
 
 
-def network_toml(network: Network, settings: Settings, source: Source) -> bytes:
-    """The network, for velocell detect --network."""
+def network_toml(networks: tuple[Network, ...], settings: Settings, source: Source) -> bytes:
+    """The network, for velocell detect --network. Raises OptionError where a file cannot hold what is looked for."""
+    if settings.shape is not None:
+        raise OptionError(
+            f"a file holds one network for disks of one radius, and the search is for {settings.shape}; move the "
+            "radius, or use the command line that is shown"
+        )
+    network = networks[0]
     made = {"velocell": version(), "settings": _without_none(settings.to_dict()), "recording": source.name}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.toml"
@@ -86,23 +132,22 @@ def _without_none(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _meta(source: Source, results: Results) -> dict[str, Any]:
-    """As `velocell detect` notes it: version, settings, which part of which recording, the network."""
-    part = np.array([results.from_us, results.until_us])
-    recording = {
-        "file": source.name,
-        "width": source.size[0],
-        "height": source.size[1],
-        "start_us": results.from_us,
-        "stop_us": results.until_us,
-        "events": int(source.count(part)[0]),
-        "notes": list(source.notes),
+    """As `velocell detect` notes it: version, settings, which part of which recording, the networks."""
+    settings = results.settings
+    part = replace(
+        source.window(results.from_us, results.from_us),
+        source=source.name, start_us=results.from_us, stop_us=results.until_us, notes=source.notes,
+    )  # fmt: skip
+    cleaned = replace(settings.cleaning, regions=settings.regions())
+    told = {
+        **settings.to_dict(),
+        **settings.search.to_dict(),
+        **cleaned.to_dict(),
+        "homography": None if settings.plane is None else settings.plane.homography.tolist(),
+        "count_lines": [str(line) for line in settings.lines],
     }
-    return {
-        "velocell": version(),
-        "command": "view",
-        "settings": results.settings.to_dict(),
-        "inputs": [{"recording": recording, "network": of_network(results.network)}],
-    }
+    recording = of_recording(part, results.events)
+    return made_by("view", settings=told, inputs=[{"recording": recording, **of_networks(results.networks)}])
 
 
 def _json(values: Any) -> bytes:

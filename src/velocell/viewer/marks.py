@@ -49,6 +49,15 @@ class Labels:
         self._remember()
         self._marks[id_, t_us] = Mark(id_, t_us, x, y, radius)
 
+    def forget(self, id_: int | None, undo: bool) -> None:
+        """What a page asks for: take the last change back, or forget an object, or all."""
+        if undo:
+            self.undo()
+        elif id_ is None:
+            self.clear()
+        else:
+            self.remove(int(id_))
+
     def remove(self, id_: int) -> None:
         """Forget an object."""
         self._remember()

@@ -3,41 +3,49 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from velocell.calibration.formulas import CROSSING_SHARE
-from velocell.calibration.measure import PROBE_US, network_for
+from velocell.calibration.measure import networks_for
+from velocell.calibration.recipe import Recipe
 from velocell.data.recording import Recording
 from velocell.network import Network
 from velocell.viewer.settings import Settings
-from velocell.viewer.source import Source
 
 Key = tuple[Any, ...]
+
+_MEASURING = "measuring contrast and radius"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """As `pipeline.network_for` measures it for the settings `key`; `radius` stands in for the `stated` one."""
+    """As `calibration.networks_for` measures it for the settings `key`; `radius` stands in for the `stated` one.
+    networks: those that it gives for these settings, where nothing but they is tuned."""
 
     key: Key
     share: float
     stated: float
     radius: float
     too_sparse: bool = False
+    networks: tuple[Network, ...] = field(default=(), compare=False)
 
     def radius_for(self, settings: Settings) -> float:
         """The measured radius, but only in place of the one that it was measured for."""
-        return self.radius if measurable(settings) and settings.radius == self.stated else settings.radius
+        same = measurable(settings) and settings.shape is None and settings.radius == self.stated
+        return self.radius if same else settings.radius
 
     def agrees(self, other: Measured, settings: Settings) -> bool:
-        """Whether the same network follows from both."""
+        """Whether nearly the same network follows from both."""
         return abs(self.share / other.share - 1) < 0.01 and self.radius == other.radius_for(settings)
 
-    def network(self, settings: Settings, *, polarity: bool) -> Network:
-        """The network for these settings. Raises VelocellError."""
-        return settings.build(polarity=polarity, share=self.share, radius=self.radius_for(settings))
+    def networks_for(self, settings: Settings, *, polarity: bool) -> tuple[Network, ...]:
+        """The networks for these settings. Raises VelocellError."""
+        if self.networks and self.key == key_of(settings) and measurable(settings) and settings.is_plain():
+            return self.networks
+        return settings.networks(polarity=polarity, share=self.share, radius=self.radius_for(settings))
 
 
 def unmeasured(settings: Settings) -> Measured:
@@ -47,41 +55,116 @@ def unmeasured(settings: Settings) -> Measured:
 
 def measurable(settings: Settings) -> bool:
     """Whether contrast and radius are left to the recording."""
-    return settings.contrast is None and settings.network is None
+    return settings.search.measures
 
 
 def key_of(settings: Settings) -> Key:
     """What a measurement depends on."""
-    return (settings.bands.edges, settings.radius, settings.dt_us, settings.region, settings.polarity)
+    search = settings.search
+    return (search.bands, search.radius, search.templates, search.dt_us, settings.region, search.polarity)
 
 
-def measure(source: Source, settings: Settings) -> Measured:
-    """On the recording's first second, as the command line does it. Raises VelocellError."""
-    probe = seen(source.window(source.start_us, source.start_us + PROBE_US), settings)
-    network = network_for(probe, settings.bands, settings.radius, dt_us=settings.dt_us)
-    share, radius = network.origin.crossings, network.radius_px
-    sparse = network.origin.too_sparse
-    stated = settings.radius
-    return Measured(key_of(settings), share or CROSSING_SHARE, stated, radius or stated, sparse)
+def measure(first: Recording, settings: Settings) -> Measured:
+    """On the first second, as the command line does it. Raises VelocellError."""
+    networks = networks_for(settings.seen(first), replace(settings.search, recipe=Recipe()))
+    origin, radius = networks[0].origin, settings.radius
+    found = radius if settings.shape is not None else networks[0].radius_px or radius
+    return Measured(key_of(settings), origin.crossings or CROSSING_SHARE, radius, found, origin.too_sparse, networks)
 
 
-def seen(events: Recording, settings: Settings) -> Recording:
-    """What the network sees of them: region and polarity, as the command line takes them."""
-    if settings.region is not None:
-        events = events.crop(*settings.region)
-    return events if settings.polarity in ("merge", "both") else events.with_polarity(settings.polarity)
+class Probing(Protocol):
+    """When and on what contrast and radius are measured. measures_first: nothing is shown before."""
+
+    measures_first: bool
+
+    def probe(self) -> Recording:
+        """The events to measure on."""
+        ...
+
+    def measures_at(self, known: Measured, wanted: Settings, asked_s: float, tried_s: float) -> float | None:
+        """When to measure again, by `time.perf_counter`, where the settings were asked for and the last measurement
+        began then; None: it need not be."""
+        ...
+
+    def keeps(self, fresh: Measured, known: Measured, wanted: Settings) -> bool:
+        """Whether a run goes on although something else was measured since."""
+        ...
 
 
-class Measuring(threading.Thread):
-    """A measurement beside the work; `done` is called with what was measured or with the error."""
+class Meter:
+    """Measures: at first where nothing may be shown before, and again in a thread beside the work.
 
-    def __init__(self, source: Source, settings: Settings, done: Callable[[Measured | Exception], None]) -> None:
-        super().__init__(name="velocell-measuring", daemon=True)
-        self._source, self._settings, self._done = source, settings, done
-        self.start()
+    known: what was measured, or is assumed. say: is told what is being done; wake: that something was found.
+    """
 
-    def run(self) -> None:
+    def __init__(self, probing: Probing, say: Callable[[str], object], wake: Callable[[], object]) -> None:
+        self.known: Measured | None = None
+        self._probing, self._say, self._wake = probing, say, wake
+        self._thread: threading.Thread | None = None
+        self._fresh: Measured | Exception | None = None
+        self._tried_s = 0.0
+
+    @property
+    def due(self) -> bool:
+        """Whether something was found that is not yet known."""
+        return self._fresh is not None
+
+    def networks_for(self, settings: Settings, *, polarity: bool) -> tuple[Network, ...]:
+        """The networks for these settings, with what is known. Raises VelocellError."""
+        return (self.known or unmeasured(settings)).networks_for(settings, polarity=polarity)
+
+    def begin(self, wanted: Settings) -> None:
+        """Before the first run: what is shown first should be right."""
+        if self.known is not None:
+            return
+        self.known = unmeasured(wanted)
+        if self._probing.measures_first and measurable(wanted):
+            self._say(_MEASURING)
+            self.known = measure(self._probing.probe(), wanted)
+            self._say("")
+
+    def take(self, wanted: Settings) -> bool:
+        """Take what was found; whether another run is needed for it. Raises what the measurement raised."""
+        fresh, self._fresh = self._fresh, None
+        if fresh is None or self.known is None:
+            return False
+        self._thread = None
+        if isinstance(fresh, Exception):
+            raise fresh
+        if fresh.key != key_of(wanted):
+            return False
+        known, self.known = self.known, fresh
+        keeps = self._probing.keeps(fresh, known, wanted)
+        self._say("" if keeps else "following what was measured")
+        return not keeps
+
+    def again(self, wanted: Settings, asked_s: float) -> float | None:
+        """Measure where it is time; returns in how many seconds it will be, None where it need not be."""
+        if self._thread is not None or self.known is None or not measurable(wanted):
+            return None
+        at_s = self._probing.measures_at(self.known, wanted, asked_s, self._tried_s)
+        if at_s is None:
+            return None
+        left_s = at_s - time.perf_counter()
+        if left_s <= 0:
+            self._tried_s = time.perf_counter()
+            self._say(_MEASURING)
+            self._thread = threading.Thread(target=self._run, args=(wanted,), name="velocell-measuring", daemon=True)
+            self._thread.start()
+        return left_s if left_s > 0 else None
+
+    @property
+    def measuring(self) -> bool:
+        return self._thread is not None
+
+    def close(self) -> None:
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _run(self, wanted: Settings) -> None:
         try:
-            self._done(measure(self._source, self._settings))
+            self._fresh = measure(self._probing.probe(), wanted)
         except Exception as error:
-            self._done(error)
+            self._fresh = error
+        self._wake()

@@ -15,7 +15,7 @@ from velocell.errors import NetworkError
 from velocell.network import Network
 from velocell.network.kernels import anchor
 from velocell.studies.passages import passed_events
-from velocell.viewer.analysis import Results
+from velocell.viewer.run import Results
 
 Mode = Literal["surface", "accumulate"]
 
@@ -98,7 +98,7 @@ def objects_at(results: Results, at_us: int, tail_us: int) -> tuple[list[dict[st
 
     Positions between two rows are interpolated; where rows stop, an object stays for 1.5 intervals.
     """
-    every_us = results.settings.every_us
+    every_us = results.settings.search.every_us
     parts = [block.rows for block in results.between(at_us - max(tail_us, 2 * every_us), at_us + 2 * every_us)]
     rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
     if not parts or not rows["id"].size:

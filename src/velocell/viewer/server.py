@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import secrets
 import socket
 import sys
 import threading
@@ -22,21 +21,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from velocell.errors import VelocellError
-from velocell.viewer.session import Session, failed
+from velocell.errors import VelocellError, reason
+from velocell.viewer.access import COOKIE, HEADERS, Gate
+from velocell.viewer.session import Session
+from velocell.viewer.worker import failed
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
     from starlette.websockets import WebSocket
 
 DEFAULT_PORT = 8741
 STATIC = Path(__file__).parent / "static"
-COOKIE = "velocell"
 
-_LOCAL = frozenset(("127.0.0.1", "localhost", "[::1]"))
 _PUSH_S = 1 / 60  # at most so often a page is told of changes
 _LARGEST_MESSAGE = 1 << 16
 _MOST_PAGES = 16
@@ -44,16 +42,6 @@ _WAITING = 4  # pictures a page may have asked for and not yet got
 _PARTIAL_S = 0.5  # while an analysis goes on, tables and curves are made at most so often
 _FILE_CHECK_S = 2.0
 _SWITCH_S = 0.001  # threads take turns more often than usual: a picture should not wait for the analysis
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 _KINDS = {
     "csv": "text/csv",
     "jsonl": "application/x-ndjson",
@@ -103,44 +91,6 @@ class Stage:
         self.changed()
 
 
-class Gate:
-    """Answers 403 to whoever may not ask; everything else goes on to the app."""
-
-    def __init__(self, app: ASGIApp, port: int, token: str | None) -> None:
-        self._app, self._port, self._token = app, port, token
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
-        from starlette.requests import HTTPConnection
-
-        refusal = self._refusal(HTTPConnection(scope))
-        if refusal is None:
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})  # before it is accepted: 403
-        else:
-            from starlette.responses import PlainTextResponse
-
-            await PlainTextResponse(refusal + "\n", 403, _HEADERS)(scope, receive, send)
-
-    def _refusal(self, asked: Any) -> str | None:
-        host = asked.headers.get("host", "")
-        if self._token is None:
-            name, _, port = host.rpartition(":") if host.rpartition(":")[2].isdigit() else (host, "", "80")
-            if name.lower() not in _LOCAL or port != str(self._port):
-                return "this page is for this machine only; open it as http://127.0.0.1"
-        else:
-            given = asked.query_params.get("token") or asked.cookies.get(f"{COOKIE}-{self._port}") or ""
-            if not secrets.compare_digest(given.encode(), self._token.encode()):
-                return "this page needs the token that velocell view printed; open the whole address"
-        origin = asked.headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != host:
-            return "another page asked for this one; open it in a tab of its own"
-        return None
-
-
 def build_app(stage: Stage, port: int, token: str | None = None) -> Starlette:
     """The application: the page, its files, what can be saved, and the WebSocket."""
     from starlette.applications import Starlette
@@ -152,8 +102,8 @@ def build_app(stage: Stage, port: int, token: str | None = None) -> Starlette:
     async def page(request: Request) -> Response:
         name = request.path_params.get("name", "index.html")
         if name not in files:
-            return Response("there is no such page\n", 404, _HEADERS, "text/plain")
-        response = FileResponse(files[name], headers=_HEADERS)
+            return Response("there is no such page\n", 404, HEADERS, "text/plain")
+        response = FileResponse(files[name], headers=HEADERS)
         if token is not None and name == "index.html":
             response.set_cookie(f"{COOKIE}-{port}", token, httponly=True, samesite="strict")
         return response
@@ -166,11 +116,11 @@ def build_app(stage: Stage, port: int, token: str | None = None) -> Starlette:
             data = await asyncio.to_thread(stage.session.save, what, kind)
         except Exception as error:
             return _refused(failed(error))
-        headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{what}.{kind}"'}
+        headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{what}.{kind}"'}
         return Response(data, headers=headers, media_type=_KINDS[kind])
 
     def _refused(sentence: str) -> Response:
-        return Response(json.dumps({"error": sentence}), 409, _HEADERS, "application/json")
+        return Response(json.dumps({"error": sentence}), 409, HEADERS, "application/json")
 
     pages = Pages(stage)
     routes = [
@@ -342,11 +292,11 @@ def listening_socket(host: str, port: int | None) -> socket.socket:
             return sock
         except (OSError, OverflowError) as error:
             sock.close()
-            reason = (getattr(error, "strerror", None) or str(error)).lower()
             if port is None and wanted:
                 continue
+            why = reason(error) if isinstance(error, OSError) else str(error)
             remedy = "choose another one with --port, or leave it out"
-            raise VelocellError(f"cannot listen on {host}, port {wanted}: {reason}; {remedy}") from None
+            raise VelocellError(f"cannot listen on {host}, port {wanted}: {why}; {remedy}") from None
     raise AssertionError
 
 

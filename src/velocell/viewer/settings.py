@@ -1,26 +1,39 @@
-"""Everything that can be tuned on the page, with its limits, and the network and command that follow."""
+"""Everything that can be tuned on the page, with its limits, and the networks and command that follow."""
 
 from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from velocell.calibration.formulas import CROSSING_SHARE, calibrate
+from velocell.calibration.formulas import CROSSING_SHARE
+from velocell.calibration.measure import networks_from
 from velocell.calibration.recipe import Recipe
+from velocell.calibration.search import Search
 from velocell.data.bands import Bands
-from velocell.data.recording import Polarity
-from velocell.data.units import format_time
+from velocell.data.optional import option_words
+from velocell.data.recording import Recording
 from velocell.errors import OptionError
+from velocell.filters.chain import Cleaning
+from velocell.filters.regions import Region
 from velocell.network import Network
 from velocell.network.neurons import LIFBox
-
-Region = tuple[int, int, int, int]
+from velocell.results.counting import Line
+from velocell.results.plane import Plane
+from velocell.viewer.command import Told, line_words, shape_words, source_words
 
 MOST_BANDS = 8
 _RECIPE = Recipe()
+_IN_RECIPE = {
+    "ring_width": "ring_width_px", "inside": "inside", "veto": "veto", "veto_reach": "veto_reach",
+    "surround": "surround", "centre_px": "centre_px",
+}  # fmt: skip
+_FACTORS = ("threshold", "memory", "hold")
+ONE_RADIUS = (*_IN_RECIPE, *_FACTORS)
+"""Knobs that a range of radii and a template leave as they are: each of their networks has its own ring, and a network
+in a file knows one radius."""
 
 
 @dataclass(frozen=True)
@@ -68,32 +81,52 @@ KNOBS: dict[str, Knob] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What is looked for. Factors (threshold, memory, hold) are 1 as calibrated; the rest as in `Recipe`.
+    """What is looked for, in which events, and what is made of it.
 
-    region: (x, y, w, h) px, None = everywhere. every_us: reporting interval. mask_hot: whether the recording is
-    shown without its hot pixels. network: a given one, used
-    as it stands until something that it fixes is tuned.
+    search: with one template at most; its networks are used as they stand until something that they fix is tuned.
+    cleaning: what the source has left out; it stays. region: (x, y, w, h) px that is tuned, None = everywhere.
+    threshold, memory, hold: factors, 1 as calibrated. plane: adds real units to the table. lines: objects that cross
+    them are counted. told: how the command line names what these are values of.
     """
 
-    bands: Bands
-    radius: float = 5.0
-    contrast: float | None = None
-    dt_us: int | None = None
-    ring_width: float = _RECIPE.ring_width_px
-    inside: float = _RECIPE.inside
+    search: Search
+    cleaning: Cleaning = field(default_factory=Cleaning)
+    region: Region | None = None
     threshold: float = 1.0
     memory: float = 1.0
-    veto: float = _RECIPE.veto
-    veto_reach: float = _RECIPE.veto_reach
-    surround: float = _RECIPE.surround
-    centre_px: float = _RECIPE.centre_px
     hold: float = 1.0
-    region: Region | None = None
-    polarity: Polarity = "merge"
-    every_us: int = 5_000
-    mask_hot: bool = True
-    network: Network | None = field(default=None, compare=False)
-    network_file: str = ""
+    plane: Plane | None = None
+    lines: tuple[Line, ...] = ()
+    told: Told = field(default_factory=Told)
+
+    @property
+    def bands(self) -> Bands:
+        assert self.search.bands is not None  # the options bring them, or the network
+        return self.search.bands
+
+    @property
+    def radius(self) -> float:
+        """In px; of a range the middle, of a template the mean."""
+        search = self.search
+        if search.template is not None:
+            return search.template.radius_px
+        return math.sqrt(math.prod(search.radius)) if isinstance(search.radius, tuple) else search.radius
+
+    @property
+    def shape(self) -> str | None:
+        """What is looked for in words, where it is not disks of one radius."""
+        search = self.search
+        if search.networks:
+            return None
+        if search.template is not None:
+            return search.template.name
+        return "{:g} to {:g} px".format(*search.radius) if isinstance(search.radius, tuple) else None
+
+    def value(self, name: str) -> Any:
+        """What a knob stands at; None leaves it to the recording."""
+        if name in _IN_RECIPE:
+            return getattr(self.search.recipe, _IN_RECIPE[name])
+        return getattr(self.search if name in ("contrast", "dt_us") else self, name)
 
     def changed(self, values: Mapping[str, Any], size: tuple[int, int]) -> Settings:
         """With new values by name: the knobs, `edges`, `names`, `region`. Raises VelocellError."""
@@ -101,88 +134,103 @@ class Settings:
         for name, value in values.items():
             if name in KNOBS:
                 new[name] = KNOBS[name].checked(name, value)
-            elif name == "region":
-                new["region"] = None if value is None else _region(value, size)
-            elif name not in ("edges", "names"):
+            elif name not in ("edges", "names", "region"):
                 raise OptionError(f"there is no setting '{name}'; reload the page")
-        if "edges" in values:
-            new["bands"] = _bands(values["edges"], values.get("names"), self.bands)
-        if any(name != "region" and value != getattr(self, name) for name, value in new.items()):
-            new |= {"network": None, "network_file": ""}
-        return replace(self, **new)
+        bands = _bands(values["edges"], values.get("names"), self.bands) if "edges" in values else self.bands
+        search = self._searched(new, bands)
+        factors = {name: new[name] for name in _FACTORS if name in new}
+        settings = replace(self, search=search, **factors)
+        if "region" in values:
+            region = None if values["region"] is None else _region(values["region"], size)
+            settings = replace(settings, region=region)
+            if region is not None and not settings.regions():
+                where = ",".join(map(str, region))
+                raise OptionError(f"region {where} lies outside those given with --roi; choose it within")
+        return settings
+
+    def _searched(self, new: Mapping[str, Any], bands: Bands) -> Search:
+        """The search with new values of knobs; where one changes, a given network is given up."""
+        search = self.search
+        if bands == search.bands and all(value == self.value(name) for name, value in new.items()):
+            # A range is left for one radius by any move of its knob, if only to where it stands.
+            return replace(search, radius=new["radius"], templates=()) if self.shape and "radius" in new else search
+        if self.shape and "radius" not in new:
+            fixed = [KNOBS[name].label for name in new if name in ONE_RADIUS and new[name] != self.value(name)]
+            if fixed:
+                raise OptionError(f"{fixed[0]} is tuned for disks of one radius; move the radius first")
+        recipe = replace(search.recipe, **{_IN_RECIPE[name]: new[name] for name in new if name in _IN_RECIPE})
+        direct = {name: new[name] for name in ("radius", "contrast", "dt_us") if name in new}
+        templates = () if "radius" in new else search.templates
+        return replace(search, bands=bands, recipe=recipe, networks=(), templates=templates, **direct)
 
     def recipe(self) -> Recipe:
-        return replace(
-            _RECIPE,
-            ring_width_px=self.ring_width,
-            inside=self.inside,
-            memory=_RECIPE.memory * self.memory,
-            hold=_RECIPE.hold * self.hold,
-            centre_px=self.centre_px,
-            surround=self.surround,
-            veto=self.veto,
-            veto_reach=self.veto_reach,
-        )
+        """The calibration's choices, factors included."""
+        recipe = self.search.recipe
+        return replace(recipe, memory=recipe.memory * self.memory, hold=recipe.hold * self.hold)
 
     def is_plain(self) -> bool:
         """Whether the command line's own options say all of it."""
-        return self.network is None and self.recipe() == _RECIPE and self.threshold == 1
+        return not self.search.networks and self.recipe() == _RECIPE and self.threshold == 1
 
-    def build(self, *, polarity: bool, share: float = CROSSING_SHARE, radius: float | None = None) -> Network:
-        """The network. share, radius: as measured on the recording (`radius` left out: as stated).
+    def networks(
+        self, *, polarity: bool, share: float = CROSSING_SHARE, radius: float | None = None
+    ) -> tuple[Network, ...]:
+        """The network, or those of a range. share, radius: as measured on the recording (`radius` left out: as stated).
 
         Raises VelocellError where none follows.
         """
-        if self.network is not None:
-            return self.network
-        network = calibrate(
-            self.bands,
-            self.radius if radius is None else radius,
-            contrast=self.contrast,
-            dt_us=self.dt_us,
-            polarity=polarity,
-            crossing_share=share,
-            recipe=self.recipe(),
-        )
-        return network if self.threshold == 1 else _with_thresholds(network, self.threshold)
+        if self.search.networks:
+            return self.search.networks
+        search = replace(self.search, recipe=self.recipe())
+        found = networks_from(search, self.radius if radius is None else radius, polarity=polarity, share=share)
+        return found if self.threshold == 1 else tuple(_with_thresholds(network, self.threshold) for network in found)
+
+    def check(self, size: tuple[int, int]) -> None:
+        """Raise VelocellError for regions, pixels or lines outside a sensor of (width, height)."""
+        nothing = Recording.from_arrays([], [], [], width=size[0], height=size[1])
+        self.cleaning.check(nothing)
+        self.within(nothing)
+        for line in self.lines:
+            line.check(size)
+
+    def within(self, events: Recording) -> Recording:
+        """Those in the region."""
+        return events if self.region is None else events.crop(*self.region)
+
+    def seen(self, events: Recording) -> Recording:
+        """What the network sees of cleaned events: region and polarity, as the command line takes them."""
+        return self.search.seen(self.within(events))
+
+    def regions(self) -> tuple[Region, ...]:
+        """What is left of the cleaning's regions inside the one that is tuned; none for everywhere."""
+        if self.region is None or not self.cleaning.regions:
+            return self.cleaning.regions if self.region is None else (self.region,)
+        both = (_common(self.region, other) for other in self.cleaning.regions)
+        return tuple(region for region in both if region is not None)
 
     def command(self, file: str, live_size: tuple[int, int] | None = None) -> str:
-        """The command line that makes the same table of a file, or, given the sensor's size, of a live source
-        (there without the region)."""
-        words = ["velocell", "detect" if live_size is None else "live", file]
-        if live_size is not None and not file.startswith("replay:"):
-            words += ["--size", "{}x{}".format(*live_size)]
-        if self.is_plain():
-            words += ["--bands", ",".join(f"{edge:g}" for edge in self.bands.edges)]
-            if self.bands.names != Bands(self.bands.edges).names:
-                words += ["--band-names", ",".join(self.bands.names)]
-            words += ["--radius", f"{self.radius:g}"]
-            if self.contrast is not None:
-                words += ["--contrast", f"{self.contrast:g}"]
-            if self.dt_us is not None:
-                words += ["--dt", format_time(self.dt_us)]
-        else:
-            words += ["--network", self.network_file or "net.toml"]
-        if self.polarity != "merge":
-            words += ["--polarity", self.polarity]
-        if not self.mask_hot:
-            words.append("--no-mask-hot")
-        if self.region is not None and live_size is None:
-            words += ["--roi", ",".join(map(str, self.region))]
-        if self.every_us != 5_000:
-            words += ["--every", format_time(self.every_us)]
+        """The command line that makes the same table of a file, or, given the sensor's size, of a live source."""
+        search, told = self.search, self.told
+        words = source_words(file, told, live_size)
+        words += shape_words(search, told) if self.is_plain() else ["--network", told.network]
+        named = {"--ignore": told.ignore}
+        words += option_words(search, named)
+        words += option_words(replace(self.cleaning, regions=self.regions()), named)
+        words += [*told.plane, *line_words(self.lines)]
         return shlex.join([*words, "-o", "tracks.csv" if live_size is None else "tracks.jsonl"])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name, for the page and for provenance."""
-        named: dict[str, Callable[[], Any]] = {
-            "bands": lambda: {"edges": list(self.bands.edges), "names": list(self.bands.names)},
-            "network": lambda: None,
-            "region": lambda: None if self.region is None else list(self.region),
+        return {
+            "bands": {"edges": list(self.bands.edges), "names": list(self.bands.names)},
+            **{name: self.value(name) for name in KNOBS},
+            "region": None if self.region is None else list(self.region),
+            "polarity": self.search.polarity,
+            "every_us": self.search.every_us,
+            "engine": self.search.engine,
+            "mask_hot": self.cleaning.mask_hot,
+            "network_file": self.told.network if self.search.networks else "",
         }
-        plain = {f.name: named.get(f.name, lambda f=f: getattr(self, f.name))() for f in fields(self)}
-        del plain["network"]
-        return plain
 
 
 def _with_thresholds(network: Network, factor: float) -> Network:
@@ -196,9 +244,9 @@ def _with_thresholds(network: Network, factor: float) -> Network:
 
 def knobs() -> list[dict[str, Any]]:
     """The knobs as the page needs them, in order, each with the value that a calibration uses."""
-    defaults = Settings(Bands((1.0, 2.0)))
+    defaults = Settings(Search(Bands((1.0, 2.0))))
     return [
-        {"name": name, "default": getattr(defaults, name), **{f.name: getattr(knob, f.name) for f in fields(Knob)}}
+        {"name": name, "default": defaults.value(name), **{f.name: getattr(knob, f.name) for f in fields(Knob)}}
         for name, knob in KNOBS.items()
     ]
 
@@ -212,6 +260,13 @@ def _bands(edges: Any, names: Any, now: Bands) -> Bands:
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
         return Bands(tuple(edges), tuple(names))
     return Bands(tuple(edges), now.names if len(edges) == len(now.edges) else ())
+
+
+def _common(one: Region, other: Region) -> Region | None:
+    """Where both are."""
+    x0, y0 = (max(one[k], other[k]) for k in (0, 1))
+    x1, y1 = (min(one[k] + one[k + 2], other[k] + other[k + 2]) for k in (0, 1))
+    return (x0, y0, x1 - x0, y1 - y0) if x1 > x0 and y1 > y0 else None
 
 
 def _region(value: Any, size: tuple[int, int]) -> Region:

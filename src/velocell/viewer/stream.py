@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from threading import Event, Lock, Thread
 from typing import Any
 
@@ -17,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell import live
-from velocell.data.blocks import joined
+from velocell.calibration.measure import PROBE_US
+from velocell.data.blocks import cut_at, joined
 from velocell.data.recording import Recording
-from velocell.errors import VelocellError
-from velocell.filters.hot_pixels import mask_pixels
+from velocell.filters.chain import Cleaning
 from velocell.tracking.online import BLOCK_US
+from velocell.viewer.worker import failed
 
 HOLD_US = 30_000_000
 """So much of the stream is held,"""
@@ -32,6 +32,7 @@ SETTLE_US = 1_000
 _PAGE_EVENTS = 1 << 16
 _PAGE_BYTES = 13 * _PAGE_EVENTS
 _GATHER_S = 0.004
+_PROBE_EVENTS = 1 << 22  # of the first second so many are enough to find hot pixels
 _TELL_US = 5_000  # listeners are told of new events at most so often, in the stream's time
 
 
@@ -58,24 +59,59 @@ class _Page:
 _NOTHING = _Page()
 
 
-class Stream:
-    """What is held of a live source, as `viewer.source.Source` describes it; start and stop move.
+class _Pages:
+    """Columns of events in order of time, in pages; the oldest page can be dropped. Not for two threads at once."""
 
-    hot: pixels (n, 2) whose events are left out from now on.
+    def __init__(self) -> None:
+        self._pages: deque[_Page] = deque()
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def append(self, block: Recording) -> None:
+        taken = 0
+        while taken < len(block):
+            if not self._pages or self._pages[-1].n == _PAGE_EVENTS:
+                self._pages.append(_Page())
+            taken = self._pages[-1].append(block, taken)
+
+    def forget(self, start_us: int) -> int:
+        """Drop pages that are earlier, and the oldest ones of too many; from when on all events are there."""
+        while self._pages:
+            oldest = self._pages[0]
+            last_us = int(oldest.t[oldest.n - 1])
+            if last_us >= start_us and len(self._pages) * _PAGE_BYTES <= HOLD_BYTES:
+                break
+            start_us = max(start_us, last_us + 1)
+            self._pages.popleft()
+        return start_us
+
+    def now(self) -> list[tuple[_Page, int]]:
+        """The pages and how full they are; what is in them stays as it is."""
+        return [(page, page.n) for page in self._pages]
+
+
+class Stream:
+    """What is held of a live source, cleaned, as `viewer.source.Source` describes it; start and stop move.
+
+    hot: pixels (n, 2) whose events are left out from now on. moves_pixels: whether a lens is corrected.
     late: events of times that were settled, left out. failure: why the source ended, if not by itself.
     `listen` sets who is told of new events and of the end, from the stream's thread.
     """
 
-    def __init__(self, source: live.Source) -> None:
+    def __init__(self, source: live.Source, cleaning: Cleaning | None = None) -> None:
+        cleaning = Cleaning() if cleaning is None else cleaning
         self.name, self.title, self.size = source.name, source.name, source.size
         self.growing, self.late, self.polarity = True, 0, True
         self.start_us = self.stop_us = self.first_us = 0
         self.failure: str | None = None
+        self.moves_pixels = cleaning.camera is not None
         self._source, self._stop, self._lock = source, Event(), Lock()
-        self._pages: deque[_Page] = deque()
+        self._cleaning, self._clean = cleaning, cleaning.stream(source.size)
+        self._pages = _Pages()
         self._waiting: list[Recording] = []
+        self._first: list[Recording] | None = [] if cleaning.mask_hot else None  # of the first second, as they came
         self._newest_us: int | None = None
-        self.hot = np.zeros((0, 2), np.int64)
         self._heard_s = time.monotonic()
         self._listener: Callable[[], None] = lambda: None
         self._thread = Thread(target=self._take, name="velocell-stream", daemon=True)
@@ -85,12 +121,31 @@ class Stream:
     def events(self) -> int:
         """How many are held."""
         with self._lock:
-            return sum(page.n for page in self._pages)
+            return sum(n for _, n in self._pages.now())
 
     @property
     def notes(self) -> tuple[str, ...]:
         hot = (f"without {len(self.hot)} hot pixels",) if len(self.hot) else ()
         return (*self._source.notes(), f"{self.late} events late, left out", *hot)
+
+    @property
+    def hot(self) -> NDArray[np.int64]:
+        return self._clean.hot
+
+    def mask(self, pixels: NDArray[np.int64]) -> None:
+        """Leave the events of these pixels (n, 2) out from now on."""
+        self._clean.hot = pixels
+
+    def first_second(self) -> Recording | None:
+        """Once it is over, and only once, its events as they came, to find hot pixels among them."""
+        first = self._first
+        if not first or not self._over(first):
+            return None
+        self._first = None
+        return self._cleaning.without_ignored(joined(list(first)))
+
+    def _over(self, first: list[Recording]) -> bool:
+        return self.stop_us - self.first_us >= PROBE_US or sum(map(len, first)) >= _PROBE_EVENTS
 
     @property
     def silent_s(self) -> float:
@@ -102,7 +157,7 @@ class Stream:
 
     def window(self, start_us: int, stop_us: int) -> Recording:
         with self._lock:
-            pages = [(page, page.n) for page in self._pages]
+            pages = self._pages.now()
             held = self.start_us, self.stop_us
         start = min(max(start_us, held[0]), held[1])
         stop = max(start, min(stop_us, held[1]))
@@ -119,7 +174,7 @@ class Stream:
 
     def count(self, edges_us: NDArray[np.int64]) -> NDArray[np.int64]:
         with self._lock:
-            pages = [(page, page.n) for page in self._pages]
+            pages = self._pages.now()
         below = np.zeros(len(edges_us), np.int64)
         for page, n in pages:
             below += np.searchsorted(page.t[:n], edges_us)
@@ -150,10 +205,8 @@ class Stream:
                     self._listener()
                 if not self._source.waits:  # larger blocks cost less, and leave more for the rest of the program
                     self._stop.wait(_GATHER_S)
-        except VelocellError as error:
-            self.failure = str(error)
         except Exception as error:
-            self.failure = f"an internal error ({type(error).__name__}: {error}); please report it"
+            self.failure = failed(error)
         if self._newest_us is not None:
             self._settle(max(self._source.stop_us or 0, self._newest_us + 1))
         self.growing = False
@@ -169,8 +222,6 @@ class Stream:
             self.start_us = self.stop_us = self.first_us = int(block.t_us[0]) // SETTLE_US * SETTLE_US
         if len(block):
             self._heard_s = time.monotonic()
-            if len(self.hot):
-                block = mask_pixels(block, self.hot)
             late = int(np.searchsorted(block.t_us, self.stop_us))
             self.late += late
             self._waiting.append(block.slice(late, len(block)))
@@ -181,32 +232,14 @@ class Stream:
 
     def _settle(self, until_us: int) -> None:
         """What waits and is earlier goes into the pages; what is too old or too much goes out of them."""
-        ready, self._waiting = self._cut(until_us)
+        if self._waiting:
+            ready, self._waiting = cut_at(self._waiting, until_us)
+            if (first := self._first) is not None and not self._over(first):
+                first.append(ready)
+            ready = self._clean(ready)
+        else:
+            ready = Recording.from_arrays([], [], [], width=self.size[0], height=self.size[1])
         with self._lock:
-            first = 0
-            while first < len(ready):
-                if not self._pages or self._pages[-1].n == _PAGE_EVENTS:
-                    self._pages.append(_Page())
-                first = self._pages[-1].append(ready, first)
-            self.start_us = max(self.start_us, until_us - HOLD_US)
-            while self._pages and self._too_much():
-                gone = self._pages.popleft()
-                self.start_us = max(self.start_us, int(gone.t[gone.n - 1]) + 1)
+            self._pages.append(ready)
+            self.start_us = self._pages.forget(max(self.start_us, until_us - HOLD_US))
             self.stop_us = until_us
-
-    def _too_much(self) -> bool:
-        oldest = self._pages[0]
-        return bool(oldest.t[oldest.n - 1] < self.start_us or len(self._pages) * _PAGE_BYTES > HOLD_BYTES)
-
-    def _cut(self, until_us: int) -> tuple[Any, list[Recording]]:
-        """The waiting events before `until_us`, in order of time, and the rest."""
-        if not self._waiting:
-            return (), []
-        whole = joined(self._waiting)
-        if (np.diff(whole.t_us) < 0).any():
-            order = np.argsort(whole.t_us, kind="stable")
-            p = None if whole.p is None else whole.p[order]
-            whole = replace(whole, t_us=whole.t_us[order], x=whole.x[order], y=whole.y[order], p=p)
-        k = int(np.searchsorted(whole.t_us, until_us))
-        rest = whole.slice(k, len(whole))
-        return whole.slice(0, k), [rest] if len(rest) else []

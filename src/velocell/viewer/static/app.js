@@ -185,7 +185,7 @@ function update() {
   if (changed("error", state.error) && state.error) notice(state.error);
   if (changed("file", state.file) && state.file) notice(state.file);
   tuner.update();
-  const rows = changed("rows", JSON.stringify([state.selected, state.bands, analysed?.complete]));
+  const rows = changed("rows", JSON.stringify([state.selected, state.bands, analysed?.complete, state.counts]));
   if (changed("results", results) || rows) table.update();
   if (changed("labels", JSON.stringify([state.labels, settings.radius]))) labels.update();
   showClock(store);

@@ -141,9 +141,10 @@ export class Controls {
   // --- how they show what holds ---
 
   /** @param {Facts} facts */
-  build({ speeds, polarity }) {
+  build({ speeds, polarity, lines }) {
     this.speed.replaceChildren(...speeds.map((speed) => new Option(`${speed}×`, String(speed))));
     $("polarity").hidden = !polarity;
+    $("save-counts").hidden = lines.length === 0;
   }
 
   /**

@@ -92,9 +92,15 @@ export class Knobs {
       const share = toSlider(knob, shown);
       if (all || document.activeElement !== slider) slider.value = String(Math.round(STEPS * share));
       slider.style.setProperty("--filled", `${share * 100}%`);
-      if (all || document.activeElement !== field) field.value = fieldText(knob, value, shown);
-      slider.disabled = value === null;
-      field.disabled = value === null;
+      // Where several radii or another shape are looked for, the radius' knob says so until it is moved.
+      const words = knob.name === "radius" ? state.shape : null;
+      if (all || document.activeElement !== field) field.value = words === null ? fieldText(knob, value, shown) : "";
+      field.placeholder = words ?? "";
+      const fixed = state.fixed.includes(knob.name);
+      slider.disabled = fixed || value === null;
+      field.disabled = fixed || value === null;
+      row.classList.toggle("fixed", fixed);
+      row.classList.toggle("worded", words !== null);
       if (auto) auto.classList.toggle("on", value === null);
       row.classList.toggle("changed", value !== knob.default && knob.name !== "radius");
     }

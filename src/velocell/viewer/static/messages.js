@@ -1,9 +1,10 @@
 // What the program and the page tell each other, as types only; nothing loads this file.
-// The other end is velocell/viewer: describe.py, session.py, settings.py, objects.py, pictures.py and wire.py.
+// The other end is velocell/viewer: describe.py, session.py, settings.py, object_table.py, pictures.py and wire.py.
 // Times are microseconds of the recording's clock, positions and radii sensor pixels, speeds px/s.
 
 /** @typedef {[number, number]} Point */
 /** @typedef {[x: number, y: number, width: number, height: number]} Region */
+/** @typedef {[x0: number, y0: number, x1: number, y1: number]} Line */
 
 /**
  * @typedef {"radius" | "ring_width" | "inside" | "contrast" | "dt_us" | "threshold" | "memory" | "veto"
@@ -39,7 +40,8 @@
  */
 
 /**
- * What does not change. `span_us`: limits of the decay time.
+ * What does not change. `span_us`: limits of the decay time. `lines`: those at which objects are counted.
+ * `mm`: whether speeds are told in mm/s too.
  * @typedef {object} RecordingFacts
  * @property {string} version
  * @property {string} file
@@ -52,6 +54,8 @@
  * @property {number[]} speeds
  * @property {[number, number]} span_us
  * @property {EventColors} colors
+ * @property {Line[]} lines
+ * @property {boolean} mm
  * @property {boolean} [live]
  */
 
@@ -81,14 +85,39 @@
  *   radius: number,
  *   bands: { edges: number[], names: string[] },
  *   region: Region | null,
- *   polarity: "on" | "off" | "merge" | "both",
+ *   polarity: "on" | "off" | "merge" | "both" | "drop",
  *   every_us: number,
+ *   engine: string,
  *   mask_hot: boolean,
  *   network_file: string,
  * }} Settings
  */
 
-/** @typedef {{ dt_us: number, radius_px: number, tau_us: number[], v_th: number[], kernel: number }} NetworkFacts */
+/**
+ * Of several networks those of the one for the smallest radius, and the radii of all.
+ * @typedef {object} NetworkFacts
+ * @property {number} dt_us
+ * @property {number} radius_px
+ * @property {number[]} radii_px
+ * @property {number[]} tau_us
+ * @property {number[]} v_th
+ * @property {number} kernel
+ */
+
+/**
+ * How many crossed a line in one direction, of one band; -1 is outside all of them.
+ * @typedef {object} Count
+ * @property {number} line
+ * @property {number} x0
+ * @property {number} y0
+ * @property {number} x1
+ * @property {number} y1
+ * @property {"to_right" | "to_left"} direction
+ * @property {number} band
+ * @property {string} name
+ * @property {number} crossings
+ */
+
 /** @typedef {{ share: number, radius: number, too_sparse: boolean }} Measured */
 
 /**
@@ -115,7 +144,8 @@
  */
 
 /**
- * What changes, in short. `part`: whether `span` was chosen.
+ * What changes, in short. `part`: whether `span` was chosen. `shape`: what is looked for in words, where it is not
+ * disks of one radius; `fixed`: the knobs that cannot be tuned then.
  * @typedef {object} State
  * @property {number} revision
  * @property {boolean} playing
@@ -126,6 +156,9 @@
  * @property {boolean} part
  * @property {View} view
  * @property {Settings} settings
+ * @property {string | null} shape
+ * @property {KnobName[]} fixed
+ * @property {Count[]} counts
  * @property {string} command
  * @property {Band[]} bands
  * @property {Channel[]} channels
@@ -142,11 +175,12 @@
  */
 
 /**
- * An object of the table; band -1 is outside all of them.
+ * An object of the table; band -1 is outside all of them. `speed_mm`: in mm/s, where the scale is known.
  * @typedef {object} Found
  * @property {number} id
  * @property {number} band
  * @property {number | null} speed
+ * @property {number | null} [speed_mm]
  * @property {number | null} error
  * @property {number | null} radius
  * @property {number | null} confidence

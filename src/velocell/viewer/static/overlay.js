@@ -1,7 +1,8 @@
-// What is drawn over the pixels: the region, and rings, tails and names of the objects.
+// What is drawn over the pixels: the region, the lines, and rings, tails and names of the objects.
 import { faint, ground, ink, legible } from "./colors.js";
 import { clamp } from "./numbers.js";
 
+/** @typedef {import("./messages.js").Line} Line */
 /** @typedef {import("./messages.js").Picture} Picture */
 /** @typedef {import("./messages.js").Region} Region */
 /** @typedef {import("./messages.js").Shown} Shown */
@@ -11,6 +12,7 @@ import { clamp } from "./numbers.js";
 /** @typedef {[left: number, top: number, right: number, bottom: number]} Box */
 
 const DIM = 0.62;
+const TICK = 8; // CSS px
 const MANY = 80; // objects, from which on only the ids are written
 const NAME = "600 12px system-ui, sans-serif";
 const SPEED = "12px system-ui, sans-serif";
@@ -38,6 +40,34 @@ export function drawRegion(context, view, region, width, height) {
   context.setLineDash([5, 4]);
   context.strokeRect(x0, y0, x1 - x0, y1 - y0);
   context.setLineDash([]);
+}
+
+/**
+ * The lines at which objects are counted, each with its number and a tick to its right.
+ * @param {Context} context
+ * @param {Transform} view
+ * @param {Line[]} lines
+ */
+export function drawLines(context, view, lines) {
+  context.lineWidth = 1.5;
+  context.font = SPEED;
+  context.textBaseline = "middle";
+  lines.forEach(([x0, y0, x1, y1], number) => {
+    const [ax, ay] = view.apply([x0, y0]);
+    const [bx, by] = view.apply([x1, y1]);
+    const [mx, my] = [(ax + bx) / 2, (ay + by) / 2];
+    const far = Math.hypot(bx - ax, by - ay) || 1;
+    const [rx, ry] = [(ay - by) / far, (bx - ax) / far]; // to the right of who walks along it
+    context.strokeStyle = ink("strong");
+    context.beginPath();
+    context.moveTo(ax, ay);
+    context.lineTo(bx, by);
+    context.moveTo(mx, my);
+    context.lineTo(mx + TICK * rx, my + TICK * ry);
+    context.stroke();
+    context.fillStyle = ink("strong");
+    context.fillText(String(number), mx - (TICK + 4) * rx - 3, my - (TICK + 4) * ry);
+  });
 }
 
 /**

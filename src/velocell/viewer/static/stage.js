@@ -5,7 +5,7 @@ import { $ } from "./dom.js";
 import { drawMarks } from "./marks.js";
 import { Mouse } from "./mouse.js";
 import { clamp, short } from "./numbers.js";
-import { drawObjects, drawRegion } from "./overlay.js";
+import { drawLines, drawObjects, drawRegion } from "./overlay.js";
 import { Pixels } from "./pixels.js";
 import { sure } from "./sure.js";
 import { Transform } from "./transform.js";
@@ -141,6 +141,7 @@ export class Stage {
     this.drawPixels(context, view, picture);
     const region = this.mouse.drag?.region ?? state.settings.region;
     if (region) drawRegion(context, view, region, width, height);
+    drawLines(context, view, facts.lines);
     if (state.view.tracks) drawObjects(context, view, picture, state, facts.colors.outside, width);
     if (this.tool === "label" || !$("tab-labels").hidden) drawMarks(context, view, state.labels, picture.t_us);
     $("where").textContent = this.where();

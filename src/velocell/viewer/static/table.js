@@ -1,11 +1,12 @@
 // The table of objects: sorted, filtered, with their paths below.
 import { $, all, make } from "./dom.js";
-import { seconds } from "./numbers.js";
+import { seconds, short } from "./numbers.js";
 import { Paths } from "./paths.js";
 import { sure } from "./sure.js";
 
 /** @typedef {import("./messages.js").Ask} Ask */
 /** @typedef {import("./messages.js").Band} Band */
+/** @typedef {import("./messages.js").Count} Count */
 /** @typedef {import("./messages.js").Facts} Facts */
 /** @typedef {import("./messages.js").Found} Found */
 /** @typedef {import("./messages.js").State} State */
@@ -80,6 +81,8 @@ export class Table {
     $("nothing").hidden = list.length > 0;
     $("nothing").textContent = explanation(list, found, state);
     this.chips(state, found);
+    $("mm").hidden = !facts.mm;
+    this.counts(state.counts);
     this.paths.board.redraw();
   }
 
@@ -88,7 +91,7 @@ export class Table {
    * @param {State} state
    * @param {Facts} facts
    */
-  row(item, state, { first_us: zero }) {
+  row(item, state, { first_us: zero, mm }) {
     const { name, color } = this.band(item.band);
     const row = make("tr", { className: item.id === state.selected ? "on" : "" });
     row.onclick = () => this.ask.jump(item.id);
@@ -97,11 +100,35 @@ export class Table {
       make("td", { className: "" }, `#${item.id}`),
       make("td", {}, make("i", { color }), name),
       speedCell(item),
+      ...(mm ? [make("td", { className: "n" }, typeof item.speed_mm === "number" ? short(item.speed_mm) : "")] : []),
       make("td", { className: "n" }, item.radius === null ? "" : item.radius.toFixed(1)),
       make("td", { className: "n" }, seconds(item.from_us - zero, 2)),
       make("td", { className: "n" }, seconds(item.to_us - zero, 2)),
     );
     return row;
+  }
+
+  /**
+   * Who crossed the lines: a row for each line and direction, what is zero left out of it.
+   * @param {Count[]} counts
+   */
+  counts(counts) {
+    $("crossings").hidden = counts.length === 0;
+    /** @type {Map<string, Count[]>} */
+    const ways = new Map();
+    for (const count of counts) {
+      const way = `line ${count.line}, ${count.direction.replace("_", " ")}`;
+      ways.set(way, [...(ways.get(way) ?? []), count]);
+    }
+    $("crossings").replaceChildren(...[...ways].map(([way, each]) => {
+      const sum = each.reduce((total, { crossings }) => total + crossings, 0);
+      const row = make("div", {}, `${way} `, make("b", {}, String(sum)));
+      for (const { band, crossings } of each.filter((count) => count.crossings > 0)) {
+        const { name, color } = this.band(band);
+        row.append(make("span", {}, make("i", { color }), `${name} ${crossings}`));
+      }
+      return row;
+    }));
   }
 
   /**
@@ -146,11 +173,12 @@ function speedCell({ speed, error }) {
  * @param {Found[]} found
  * @param {State} state
  */
-function explanation(list, found, { analysed, settings }) {
+function explanation(list, found, { analysed, settings, shape }) {
   if (list.length) return "";
   if (found.length) return "No object passes the filter.";
   if (!analysed?.complete) return "Looking for objects …";
   const { edges } = settings.bands;
-  return `Nothing found that moves like a disk of radius ${settings.radius} px at ${edges[0]} to ${edges.at(-1)} px/s. `
+  const what = shape ?? `a disk of radius ${settings.radius} px`;
+  return `Nothing found that moves like ${what} at ${edges[0]} to ${edges.at(-1)} px/s. `
     + "Try another radius, wider bands, or a lower threshold.";
 }

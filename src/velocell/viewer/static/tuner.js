@@ -105,18 +105,22 @@ export class Tuner {
    * @param {State} state
    * @returns {[string, string | number | null][]}
    */
-  figures({ network, measured, settings, analysed }) {
+  figures({ network, measured, settings, analysed, shape }) {
     /** @type {[string, string | number | null][]} */
     const parts = [];
     if (network) {
       parts.push(["tick", span(network.dt_us)]);
       parts.push(["kernel", `${network.kernel}×${network.kernel}`]);
-      parts.push(["radius used", `${short(network.radius_px)} px`]);
+      const { radii_px: radii } = network;
+      const used = radii.length === 1 ? short(radii[0]) : `${radii.map(short).join(", ")}`;
+      parts.push([radii.length === 1 ? "radius used" : "radii used", `${used} px`]);
       if (settings.contrast === null && measured && !settings.network_file) {
         parts.push([measured.too_sparse ? "share assumed" : "share measured", short(measured.share)]);
       }
       parts.push(["τ", `${network.tau_us.map((tau) => short(tau / 1000)).join(", ")} ms`]);
     }
+    if (shape !== null) parts.unshift(["looking for", shape]);
+    if (settings.engine !== "native") parts.push(["engine", settings.engine]);
     if (settings.network_file) parts.push(["network", settings.network_file]);
     const curves = this.store.curves?.measured;
     if (curves) parts.push(["R² of the measured curves", curves.r2]);
