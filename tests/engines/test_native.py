@@ -702,3 +702,18 @@ def test_other_threads_run_meanwhile_but_not_on_the_same_state():
     assert len(refused) > 5
     assert all("in use by another thread" in text for text in refused)
     native.copy(state)
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_a_quiet_block_need_not_say_whether_it_has_polarity(engine):
+    network = calibrate((60, 240, 960), 5.0)
+    assert network.trail_filter is not None
+    assert network.trail_filter.flips
+    chosen = engines.load(engine)
+    state = chosen.init(network, (60, 50))
+    quiet = Recording.from_arrays([], [], [], width=60, height=50)
+    state, spikes = chosen.step(network, state, quiet, 10_000)
+    assert len(spikes) == 0
+    some = Recording.from_arrays([10_500], [3], [4], width=60, height=50)
+    with pytest.raises(RecordingError, match="sees polarity but the recording has none"):
+        chosen.step(network, state, some, 20_000)

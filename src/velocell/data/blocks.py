@@ -66,12 +66,12 @@ def join_events(blocks: list[Events]) -> Events:
 
 
 def cut_at(blocks: Sequence[Recording], until_us: int) -> tuple[Recording, list[Recording]]:
-    """The events before `until_us` of blocks that may overlap in time, in order of time, and the rest."""
+    """The events before `until_us` of blocks (at least one) that may overlap in time, in order of time, and the rest,
+    which may be a block without events."""
     whole = joined(blocks)
     if (np.diff(whole.t_us) < 0).any():
         order = np.argsort(whole.t_us, kind="stable")
         p = None if whole.p is None else whole.p[order]
         whole = replace(whole, t_us=whole.t_us[order], x=whole.x[order], y=whole.y[order], p=p)
     k = int(np.searchsorted(whole.t_us, until_us))
-    rest = whole.slice(k, len(whole))
-    return whole.slice(0, k), [rest] if len(rest) else []
+    return whole.slice(0, k), [whole.slice(k, len(whole))]

@@ -62,7 +62,9 @@ def step(network: Network, state: State, events: Recording, until_us: int | None
     check_stream(events, state.size, state.engine.next_us)
     if until_us is not None and not _INT64.min <= until_us <= _INT64.max:
         raise EngineError(f"until_us = {until_us} does not fit into 64 bits; give a time in microseconds")
-    p = None if events.p is None else _column(events.p, np.bool_).view(np.uint8)
+    # A block without events, as a quiet stream gives it, says nothing of polarity.
+    signs = np.zeros(0, np.bool_) if events.p is None and not len(events) else events.p
+    p = None if signs is None else _column(signs, np.bool_).view(np.uint8)
     with _memory():
         t_us, x, y, channel, layer = state.engine.step(
             _column(events.t_us, np.int64), _column(events.x, np.uint16), _column(events.y, np.uint16), p, until_us

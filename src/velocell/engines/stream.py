@@ -97,7 +97,7 @@ def _rest(part: Recording, from_us: int) -> Recording:
 def _columns(network: Network, parts: list[Recording]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
     x = np.concatenate([part.x for part in parts]).astype(np.intp)
     y = np.concatenate([part.y for part in parts]).astype(np.intp)
-    if needs_polarity(network) and any(part.p is None for part in parts):
+    if needs_polarity(network) and any(part.p is None and len(part) for part in parts):
         raise RecordingError("this network sees polarity but the recording has none; calibrate with polarity merge")
     p = np.concatenate([np.zeros(len(part), bool) if part.p is None else part.p for part in parts])
     return x, y, p
