@@ -45,9 +45,9 @@ def _restructure(app: Any, what: str, name: str, item: Any, options: Any, lines:
     lines[:] = reference.restructured(lines)
 
 
-def _shorten(app: Any, what: str, name: str, item: Any, options: Any, *told: str | None) -> tuple[str | None, ...]:
+def _shorten(app: Any, what: str, name: str, item: Any, options: Any, *texts: str | None) -> tuple[str | None, ...]:
     """Arguments and result of a signature, arrays as they stand in the source."""
-    return tuple(text and reference.short_types(text) for text in told)
+    return tuple(text and reference.short_types(text) for text in texts)
 
 
 def setup(app: Any) -> None:

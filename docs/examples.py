@@ -68,7 +68,7 @@ def examples(text: str, page: str) -> list[Example]:
     Raises Wrong for a block of unknown kind, and for a marker that no example follows.
     """
     found: list[Example] = []
-    marker, follows = None, False  # whether what comes next may tell what the last example prints
+    marker, follows = None, False  # whether what comes next may be what the last example prints
     for token in MarkdownIt().parse(text):
         if token.level or not token.map:
             continue
@@ -177,8 +177,8 @@ def _parse(arguments: list[str], place: str) -> None:
     except typer.Exit:  # --help, --version
         pass
     except Exception as problem:
-        told = getattr(problem, "message", None) or str(problem) or repr(problem)
-        raise Wrong(f"{place}: velocell {shlex.join(arguments)}: {told}") from problem
+        message = getattr(problem, "message", None) or str(problem) or repr(problem)
+        raise Wrong(f"{place}: velocell {shlex.join(arguments)}: {message}") from problem
 
 
 def run_page(found: list[Example]) -> None:
@@ -198,11 +198,11 @@ def _run_python(example: Example, names: dict[str, Any]) -> str:
         code = compile("\n" * example.line + example.text, example.page, "exec")
         if example.not_run is not None:
             return ""
-        with contextlib.redirect_stdout(io.StringIO()) as told:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(code, names)
     except Exception as problem:
         raise Wrong(f"{example.place}: {type(problem).__name__}: {problem}") from problem
-    return told.getvalue()
+    return printed.getvalue()
 
 
 def _run_line(words: list[str], example: Example) -> str:

@@ -25,7 +25,7 @@ from velocell.demo import BANDS
 from velocell.filters.chain import Cleaning
 from velocell.network.network import Network
 from velocell.simulate import notebook_scene, simulate
-from velocell.viewer.command import Told
+from velocell.viewer.command import CommandParts
 from velocell.viewer.following import STREAM
 from velocell.viewer.server import Stage, build_app
 from velocell.viewer.session import Session
@@ -62,9 +62,9 @@ def looking(
     recipe: dict[str, Any] = {field: values.pop(name) for name, field in RECIPE.items() if name in values}
     searched: dict[str, Any] = {name: values.pop(name) for name in SEARCHED if name in values}
     cleaned: dict[str, Any] = {name: values.pop(name) for name in CLEANED if name in values}
-    told: dict[str, Any] = {} if network_file is None else {"told": Told(network=network_file)}
+    parts: dict[str, Any] = {} if network_file is None else {"command_parts": CommandParts(network=network_file)}
     search = Search(bands, radius, recipe=Recipe(**recipe), **searched, **networks)
-    return Settings(search, Cleaning(**cleaned), **told, **values)
+    return Settings(search, Cleaning(**cleaned), **parts, **values)
 
 
 def until(condition: Callable[[], T], what: str = "that") -> T:

@@ -126,21 +126,21 @@ def test_dragging_a_band_edge_moves_objects_into_another_band(window):
         until(lambda: bands(window) == {31: 0, 125: 1, 250: 2}, "the reset")
 
 
-def test_knobs_by_slider_by_number_and_out_of_range(window):
+def test_settings_by_slider_by_number_and_out_of_range(window):
     with page(window):
-        fill(window, "#knob-threshold", "1.4")
+        fill(window, "#slider-threshold", "1.4")
         until(lambda: state(window, "settings.threshold") == 1.4, "the threshold")
         assert "--network net.toml" in find(window, "#command").text
-        fill(window, "#knob-radius", "900")
+        fill(window, "#slider-radius", "900")
         notice = until(lambda: find(window, "#notices").text, "the notice")
         assert "radius 900 px is outside 1.5 to 40 px; choose it within" in notice
         shot(window, "refused-value")
         assert state(window, "settings.radius") == 5
-        assert find(window, "#knob-radius").get_attribute("value") == "5"
+        assert find(window, "#slider-radius").get_attribute("value") == "5"
         for text in ("1e400", "--3"):
-            fill(window, "#knob-radius", text)
+            fill(window, "#slider-radius", text)
             until(lambda: "radius must be a number" in find(window, "#notices").text, "the notice")
-            assert find(window, "#knob-radius").get_attribute("value") == "5"
+            assert find(window, "#slider-radius").get_attribute("value") == "5"
             click(window, ".notice:last-child button")
         fill(window, "#edges input:nth-child(2)", "-e")
         until(lambda: "an edge must be a number" in find(window, "#notices").text, "the notice")
@@ -266,18 +266,18 @@ def test_lines_are_drawn_counted_and_saved(window):
         assert sum(int(row.split(",")[-1]) for row in rows[1:]) == sum(counted.values())
 
 
-def test_a_range_of_radii_is_named_until_its_knob_is_moved(window):
+def test_a_range_of_radii_is_named_until_its_slider_is_moved(window):
     with page(window, settings=looking(radius=(4.0, 6.5))):
-        field = find(window, "#knob-radius")
+        field = find(window, "#slider-radius")
         assert (field.get_attribute("value"), field.get_attribute("placeholder")) == ("", "4 to 6.5 px")
-        assert not find(window, "#knob-threshold").is_enabled()
+        assert not find(window, "#slider-threshold").is_enabled()
         assert "looking for 4 to 6.5 px" in find(window, "#figures").text
         assert "--radius 4:6.5" in find(window, "#command").text
         shot(window, "range")
-        fill(window, "#knob-radius", "5")
+        fill(window, "#slider-radius", "5")
         until(lambda: state(window, "shape") is None, "one radius")
-        until(lambda: find(window, "#knob-radius").get_attribute("value") == "5", "its number")
-        assert find(window, "#knob-threshold").is_enabled()
+        until(lambda: find(window, "#slider-radius").get_attribute("value") == "5", "its number")
+        assert find(window, "#slider-threshold").is_enabled()
 
 
 # --- saving -------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from velocell.viewer import opening, pictures, windowed, wire
 from velocell.viewer.marks import Labels
 from velocell.viewer.object_table import object_paths, object_table
 from velocell.viewer.opening import Cleaned, open_source
-from velocell.viewer.settings import KNOBS, knobs
+from velocell.viewer.settings import SLIDERS, sliders
 from velocell.viewer.source import InMemory, OnDisk
 from velocell.viewer.windowed import stored
 
@@ -361,13 +361,13 @@ def test_untouched_settings_make_the_network_that_calibrate_makes():
         assert np.array_equal(one.neurons.v_th, other.neurons.v_th)
 
 
-@pytest.mark.parametrize("name", KNOBS)
-def test_every_knob_changes_the_network(name):
+@pytest.mark.parametrize("name", SLIDERS)
+def test_every_slider_changes_the_network(name):
     before = looking(BANDS)
-    knob = KNOBS[name]
+    slider = SLIDERS[name]
     value = {"contrast": 3.0, "dt_us": 500, "inside": -1.5, "veto": -8.0, "surround": -0.6}.get(name)
     if value is None:
-        value = min(before.value(name) * 1.5, knob.high)
+        value = min(before.value(name) * 1.5, slider.high)
     after = before.changed({name: value}, (50, 50))
     one, other = before.networks(polarity=True)[0], after.networks(polarity=True)[0]
 
@@ -441,11 +441,11 @@ def test_the_command_line_names_what_was_changed():
     assert "--network" in looking(BANDS, veto=-5).command("r.npz")
 
 
-def test_the_knobs_stand_where_a_calibration_stands():
-    for knob in knobs():
-        value = knob["default"]
-        assert (value is None) == knob["auto"]
-        assert value is None or knob["low"] <= value <= knob["high"]
+def test_the_sliders_stand_where_a_calibration_stands():
+    for slider in sliders():
+        value = slider["default"]
+        assert (value is None) == slider["auto"]
+        assert value is None or slider["low"] <= value <= slider["high"]
 
 
 # --- labels -------------------------------------------------------------------------------------------

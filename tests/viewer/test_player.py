@@ -38,13 +38,13 @@ def told():
 def player(clock, told):
     """Of a recording from 2 s to 12 s, played in real time."""
     recording = Recording.from_arrays([2_000_000], [0], [0], width=2, height=2, stop_us=12_000_000)
-    return Player(InMemory(recording), playing=False, clock=clock, told=lambda: told.append(1))
+    return Player(InMemory(recording), playing=False, clock=clock, on_change=lambda: told.append(1))
 
 
 @pytest.fixture
 def follower(clock, told):
     stream = Stream()
-    made = Follower(stream, lambda: stream.stop_us - 50_000, clock=clock, told=lambda: told.append(1))
+    made = Follower(stream, lambda: stream.stop_us - 50_000, clock=clock, on_change=lambda: told.append(1))
     return stream, made
 
 

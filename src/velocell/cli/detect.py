@@ -132,7 +132,7 @@ class _Job:
         return Path(f"{self.out}.counts.csv") if self.lines and self.out is not None else None
 
     def settings(self) -> dict[str, Any]:
-        """What the command was told, for the results' side."""
+        """The command's options, for the results' side."""
         look_for, (from_us, to_us) = self.search.to_dict(), self.part.times_us()
         engine = look_for.pop("engine")
         return {

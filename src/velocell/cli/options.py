@@ -35,7 +35,7 @@ POLARITY_HELP = (
 )
 
 
-def sought(*names: str, **more: Any) -> Any:
+def look_for(*names: str, **more: Any) -> Any:
     """An option in the panel of what to look for."""
     return typer.Option(*names, rich_help_panel="What to look for", **more)
 
@@ -52,17 +52,17 @@ def output(*names: str, **more: Any) -> Any:
 
 Edges = Annotated[
     str | None,
-    sought("--bands", metavar="EDGES", help="In px/s: 16,62,177,500 makes three bands, the slowest is band 0."),
+    look_for("--bands", metavar="EDGES", help="In px/s: 16,62,177,500 makes three bands, the slowest is band 0."),
 ]
-BandNames = Annotated[str | None, sought("--band-names", metavar="NAMES", help="Such as slow,medium,fast.")]
+BandNames = Annotated[str | None, look_for("--band-names", metavar="NAMES", help="Such as slow,medium,fast.")]
 Radius = Annotated[
-    str | None, sought("--radius", metavar="PX", help="Radius of the disks in px, or a range 3:15; 5 if not given.")
+    str | None, look_for("--radius", metavar="PX", help="Radius of the disks in px, or a range 3:15; 5 if not given.")
 ]
 Contrast = Annotated[
     str,
-    sought("--contrast", metavar="N", help="Events per pixel and edge crossing; auto leaves it to the recording."),
+    look_for("--contrast", metavar="N", help="Events per pixel and edge crossing; auto leaves it to the recording."),
 ]
-Dt = Annotated[str, sought("--dt", metavar="TIME", help="Tick, such as 1ms; auto follows the bands.")]
+Dt = Annotated[str, look_for("--dt", metavar="TIME", help="Tick, such as 1ms; auto follows the bands.")]
 Polarity = Annotated[PolarityChoice, part("--polarity", help=POLARITY_HELP)]
 Size = Annotated[str | None, part("--size", metavar="WxH", help="Sensor size in px, where the file does not say.")]
 FrameTime = Annotated[str, part("--frame-time", metavar="TIME", help="Period of the frames in a tensor file.")]
@@ -94,17 +94,17 @@ class LookFor:
     radius: Radius = None
     template: Annotated[
         list[Path] | None,
-        sought("--template", metavar="FILE", help="Picture of another shape to find; again for a second one."),
+        look_for("--template", metavar="FILE", help="Picture of another shape to find; again for a second one."),
     ] = None
     contrast: Contrast = "auto"
     dt: Dt = "auto"
     network: Annotated[
         Path | None,
-        sought("--network", metavar="TOML", help="A network from velocell calibrate, instead of calibrating."),
+        look_for("--network", metavar="TOML", help="A network from velocell calibrate, instead of calibrating."),
     ] = None
     rule: Annotated[
         list[str] | None,
-        sought("--rule", metavar="NAME=VALUE", help="Another value for a rule of the tracker; can be repeated."),
+        look_for("--rule", metavar="NAME=VALUE", help="Another value for a rule of the tracker; can be repeated."),
     ] = None
     polarity: Polarity = "merge"
     every: Annotated[str, output("--every", metavar="TIME", help="Reporting interval.")] = "5ms"

@@ -89,7 +89,7 @@ def fit_table(before: Scores, after: Scores) -> Table:
 
 def confusion_table(scores: Scores, bands: Bands) -> Table:
     names = [*bands.names, "outside"]
-    table = _table("rows by true and told band", "true band")
+    table = _table("rows by true and predicted band", "true band")
     for name in names:
         table.add_column(name, justify="right")
     for name, row in zip(names, scores.confusion, strict=True):

@@ -19,7 +19,7 @@ from velocell.cli.spread import spread
 from velocell.errors import OptionError, RecordingError, VelocellError
 
 if TYPE_CHECKING:
-    from velocell.viewer.command import Told
+    from velocell.viewer.command import CommandParts
     from velocell.viewer.session import Session
     from velocell.viewer.settings import Settings
     from velocell.viewer.source import Source
@@ -97,20 +97,20 @@ def _settings(look_for: o.LookFor, part: o.Part, clean: o.Clean, measures: o.Mea
         region=cleaning.regions[0] if alone else None,
         plane=measures.plane(),
         lines=measures.lines(),
-        told=_told(look_for, part, clean, measures),
+        command_parts=_command_parts(look_for, part, clean, measures),
     )
 
 
-def _told(look_for: o.LookFor, part: o.Part, clean: o.Clean, measures: o.Measures) -> Told:
+def _command_parts(look_for: o.LookFor, part: o.Part, clean: o.Clean, measures: o.Measures) -> CommandParts:
     """The words of the command line for what the settings hold as values."""
-    from velocell.viewer.command import Told
+    from velocell.viewer.command import CommandParts
 
     files = {"network": look_for.network, "ignore": clean.ignore}
     files["template"] = look_for.template[0] if look_for.template else None
     plane = (("--px-per-mm", measures.px_per_mm), ("--homography", measures.homography))
     frames = part.frame_time if part.frame_time != "1ms" else None
     reading = (("--size", part.size), ("--frame-time", frames), ("--from", part.start), ("--to", part.stop))
-    return Told(
+    return CommandParts(
         **{name: str(path) for name, path in files.items() if path is not None},
         plane=tuple(word for name, value in plane if value is not None for word in (name, str(value))),
         reading=tuple(word for name, text in reading if text is not None for word in (name, text)),

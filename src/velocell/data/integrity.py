@@ -64,9 +64,9 @@ class Integrity:
 
     def notes(self) -> tuple[str, ...]:
         """One sentence each, in the order of the tables."""
-        told = [f"{n} {words}" for table, found in ((FACTS, self.facts), (FAULTS, self.faults))
+        notes = [f"{n} {words}" for table, found in ((FACTS, self.facts), (FAULTS, self.faults))
                 for name, words in table.items() if (n := found.get(name, 0))]  # fmt: skip
-        return tuple(told)
+        return tuple(notes)
 
     def to_dict(self) -> dict[str, int]:
         """Every name of FACTS and FAULTS, 0 where nothing was found."""

@@ -26,7 +26,7 @@ from velocell.formats.prophesee import dat
 from velocell.formats.prophesee import raw as prophesee
 from velocell.formats.prophesee.write import write_dat, write_evt2, write_evt3
 from velocell.formats.ros import events as rosbag
-from velocell.formats.source import Opened, Source, telling
+from velocell.formats.source import Opened, Source, file_errors
 from velocell.formats.text import text
 from velocell.formats.text.text import write_csv
 
@@ -114,7 +114,7 @@ def open_recording(
     Raises RecordingError: one sentence with the file's name, what is wrong and what to do.
     """
     file = Path(path)
-    with telling(file):
+    with file_errors(file):
         head = _head(file)
         for known in FORMATS:
             if known.matches(head, file):

@@ -96,7 +96,7 @@ class Source:
                 self.size_from += "; the file says {}x{}".format(*opened.size)
         elif opened.size is None:
             self.size_from = "inferred from the largest coordinates; give --size to set it"
-        with telling(path):
+        with file_errors(path):
             self.width, self.height = size or opened.size or self._largest()
             if not (0 < self.width <= MAX_SENSOR_PX and 0 < self.height <= MAX_SENSOR_PX):
                 raise RecordingError(
@@ -109,7 +109,7 @@ class Source:
         """Where the recording starts: as the file says, or its first event (0 where there is none)."""
         if self._opened.span is not None:
             return self._opened.span[0]
-        with telling(self.path):
+        with file_errors(self.path):
             first = next(self._ordered(Integrity(str(self.path)), None), None)
         return 0 if first is None else int(first.t_us[0])
 
@@ -135,7 +135,7 @@ class Source:
         """
         self.integrity.facts.clear()
         self.integrity.faults.clear()
-        with telling(self.path):
+        with file_errors(self.path):
             yield from self._spanned(start_us, stop_us)
 
     def read(self, start_us: int | None = None, stop_us: int | None = None) -> Recording:
@@ -143,7 +143,7 @@ class Source:
         if self._opened.recording is not None:
             return self._opened.recording.between(start_us, stop_us)
         blocks = list(self.blocks(start_us, stop_us))
-        with telling(self.path):
+        with file_errors(self.path):
             return replace(joined(blocks), notes=self.notes)
 
     def _spanned(self, start_us: int | None, stop_us: int | None) -> Iterator[Recording]:
@@ -277,8 +277,8 @@ def _pieces(events: Events) -> Iterator[Events]:
 
 
 @contextmanager
-def telling(path: Path) -> Iterator[None]:
-    """What the system refuses, as a RecordingError that names the file."""
+def file_errors(path: Path) -> Iterator[None]:
+    """Turn errors of the system into a RecordingError that names the file."""
     try:
         yield
     except OSError as error:

@@ -111,5 +111,5 @@ def _name(camera: Any) -> str:
 def _reason(error: Exception) -> str:
     """What an error of dv-processing says, without the place in its source and the stack."""
     lines = str(error).splitlines() or [type(error).__name__]
-    told = next((line for line in lines if line.startswith("RuntimeError: ")), lines[0])
-    return bare(told.removeprefix("RuntimeError: "), 120)
+    message = next((line for line in lines if line.startswith("RuntimeError: ")), lines[0])
+    return bare(message.removeprefix("RuntimeError: "), 120)

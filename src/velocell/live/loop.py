@@ -129,7 +129,7 @@ class _Loop:
         self._measured: Future[tuple[NDArray[np.int64], tuple[Network, ...] | None]] | None = None
         self._assumed = self._search.measures
         self._first_id = 0
-        self._told: dict[str, Any] | None = None
+        self._sent_meta: dict[str, Any] | None = None
         self._gate = Gate(settings.lines)
         masks = settings.cleaning.mask_hot
         if isinstance(source, Replay) and (self._assumed or masks):
@@ -222,9 +222,9 @@ class _Loop:
                 columns = with_real_units(tracks, settings.plane, self._source.size).columns()
             if self._gate.feed(tracks) + self._gate.finish(self._newest_us - GONE_US):
                 self._counted()
-        if self._told is None:  # once: the version alone takes a millisecond
-            self._told = self._meta()
-        self._output.write(columns, self._told)
+        if self._sent_meta is None:  # once: the version alone takes a millisecond
+            self._sent_meta = self._meta()
+        self._output.write(columns, self._sent_meta)
 
     def _counted(self) -> None:
         if self._on_count is not None:
@@ -232,8 +232,8 @@ class _Loop:
 
     def _meta(self) -> dict[str, Any]:
         search, settings = self._search, self._settings
-        told = search.to_dict()
-        more = {name: told[name] for name in ("rules",) if name in told}
+        wanted = search.to_dict()
+        more = {name: wanted[name] for name in ("rules",) if name in wanted}
         cleaning = {name: value for name, value in settings.cleaning.to_dict().items() if value}
         cleaning["mask_hot"] = settings.cleaning.mask_hot
         if settings.plane is not None:
@@ -249,7 +249,7 @@ class _Loop:
                 "every_us": search.every_us,
                 "polarity": search.polarity,
                 "engine": search.engine,
-                "contrast": self._contrast_told(),
+                "contrast": self._stated_contrast(),
                 "template": None if search.template is None else search.template.name,
                 **cleaning,
                 **more,
@@ -257,7 +257,7 @@ class _Loop:
             **of_networks(self._online.networks),
         )
 
-    def _contrast_told(self) -> float | str | None:
+    def _stated_contrast(self) -> float | str | None:
         if not self._search.measures:
             return self._search.contrast
         return "measured on the first second" + (", assumed until then" if self._assumed else "")

@@ -59,9 +59,9 @@ class Udp:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
-            self._tells_losses = True
+            self._counts_losses = True
         except OSError:
-            self._tells_losses = False
+            self._counts_losses = False
         self._integrity = Integrity(text)
         self._receiver: Any = None
         self._timed: bool | None = None
@@ -157,12 +157,12 @@ class Udp:
 
     def notes(self) -> tuple[str, ...]:
         waited = self._receiver
-        told, overflow = (waited.lost, waited.overflow) if waited else (0, 0)
-        lost = "packets lost by the system: not told by this system"
-        if self._tells_losses:
-            lost = f"{told} packets lost by the system"
+        lost, overflow = (waited.lost, waited.overflow) if waited else (0, 0)
+        losses = "packets lost by the system: unknown, this system does not count them"
+        if self._counts_losses:
+            losses = f"{lost} packets lost by the system"
         dropped = f"{overflow} packets dropped, too many waited; {self._astray} with a time far off, left out"
-        return (f"{self._packets} packets", lost, dropped, *self._integrity.notes())
+        return (f"{self._packets} packets", losses, dropped, *self._integrity.notes())
 
     def close(self) -> None:
         if self._receiver is not None:

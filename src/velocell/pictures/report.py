@@ -30,7 +30,7 @@ from velocell.pictures.figures.tracks import plot_overview, plot_xt
 from velocell.pictures.figures.tuning import plot_tuning_layers
 from velocell.pictures.video.clip import animate, player
 from velocell.pictures.words import number_text, with_error
-from velocell.results.objects import Found, objects
+from velocell.results.objects import ObjectSummary, objects
 from velocell.studies.tuning import tuning
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def write_report(
 ) -> None:
     """Write what was found in a recording as one HTML file.
 
-    settings, command: what was asked for, to be told in the report. fps, slow_motion: of the clip, as
+    settings, command: what the caller chose, shown in the report. fps, slow_motion: of the clip, as
     `video.animate` takes them. curves: measure the network's tuning with simulated disks and show it; leave it
     out for networks that look for other shapes. Raises VelocellError where it cannot be written.
     """
@@ -107,9 +107,9 @@ def _headline(recording: Recording, tracks: Tracks, bands: Bands, too_sparse: bo
         for figure, label, color in tiles
     )
     warning = "Too sparse to measure contrast and radius, so both are assumed: check radius and bands."
-    told = f'<p class="warning">{warning}</p>' if too_sparse else ""
+    assumed = f'<p class="warning">{warning}</p>' if too_sparse else ""
     none = '<p class="warning">Nothing was found that moves as one of these bands.</p>' if not len(tracks) else ""
-    return f'<div class="tiles">{cards}</div>{told}{none}'
+    return f'<div class="tiles">{cards}</div>{assumed}{none}'
 
 
 def _clip(recording: Recording, found: Detection, bands: Bands, fps: float, slow_motion: float | None) -> str:
@@ -149,7 +149,7 @@ def _object_table(tracks: Tracks, bands: Bands) -> str:
     return _section("Objects", words, table, note)
 
 
-def _object_row(item: Found, bands: Bands) -> str:
+def _object_row(item: ObjectSummary, bands: Bands) -> str:
     cells = (
         str(item.id),
         bands.name(item.band),

@@ -127,15 +127,15 @@ class _Object:
         """Length of the path since the first sample, px."""
         return np.interp(t_us, self.t_us, self.path)
 
-    def _speeds(self, told: Floats) -> Floats:
+    def _speeds(self, stated: Floats) -> Floats:
         """The table's speeds; where one is missing, the path over 10 ms to both sides tells it."""
-        missing = np.isnan(told)
+        missing = np.isnan(stated)
         if self.t_us.size < 2 or not missing.any():
-            return told
+            return stated
         t, reach = self.t_us.astype(np.float64), max(_SPEED_WINDOW_US, self.interval)
         low, high = np.maximum(t - reach, t[0]), np.minimum(t + reach, t[-1])
         derived = (np.interp(high, t, self.path) - np.interp(low, t, self.path)) / (high - low) * 1e6
-        return np.where(missing, derived, told)
+        return np.where(missing, derived, stated)
 
 
 def _objects(truth: Tracks) -> list[_Object]:
@@ -197,14 +197,14 @@ def _recall(tracks: Tracks, objects: list[_Object], match: NDArray[np.intp]) -> 
     return hits, steps
 
 
-def _confusion(told: NDArray[np.int32], speed: Floats, edges: Floats, margin: float) -> NDArray[np.int64]:
-    """Counts (N + 1, N + 1), rows = true band, columns = told band, last = outside."""
+def _confusion(predicted: NDArray[np.int32], speed: Floats, edges: Floats, margin: float) -> NDArray[np.int64]:
+    """Counts (N + 1, N + 1), rows = true band, columns = predicted band, last = outside."""
     bands = edges.size - 1
     near = (np.abs(speed[:, None] - edges) <= margin * edges).any(axis=1)
     keep = ~near & ~np.isnan(speed)
     true = band_of(speed[keep], edges) % (bands + 1)
     counts = np.zeros((bands + 1, bands + 1), np.int64)
-    np.add.at(counts, (true, told[keep] % (bands + 1)), 1)
+    np.add.at(counts, (true, predicted[keep] % (bands + 1)), 1)
     return counts
 
 

@@ -14,9 +14,9 @@ _COMMON = 0.8  # length of the mean of all directions: 1 on a straight way, 0 to
 
 
 @dataclass(frozen=True)
-class Found:
+class ObjectSummary:
     """One object of a table: its commonest band, the medians of its figures, its mean heading (degrees), times
-    in microseconds. NaN where no row tells, and the heading where the object turned.
+    in microseconds. NaN where no row has the figure, and for the heading of an object that turned.
     """
 
     id: int
@@ -31,6 +31,9 @@ class Found:
     rows: int
 
 
+Found = ObjectSummary  # its earlier name
+
+
 def rows_by_object(tracks: Tracks) -> list[NDArray[np.intp]]:
     """The rows of each object in order of time, ids rising."""
     order = np.argsort(tracks.id, kind="stable")
@@ -38,7 +41,7 @@ def rows_by_object(tracks: Tracks) -> list[NDArray[np.intp]]:
     return [rows for rows in parts if rows.size]
 
 
-def objects(tracks: Tracks) -> list[Found]:
+def objects(tracks: Tracks) -> list[ObjectSummary]:
     """Ids rising; all at once, since the viewer asks after every change for tables of 100 000 rows."""
     ids, number, rows = np.unique(tracks.id, return_inverse=True, return_counts=True)
     if not ids.size:
@@ -58,7 +61,7 @@ def objects(tracks: Tracks) -> list[Found]:
         rows,
         strict=True,
     )
-    return [Found(*(value.item() for value in values)) for values in fields]
+    return [ObjectSummary(*(value.item() for value in values)) for values in fields]
 
 
 def _commonest(bands: NDArray[np.integer[Any]], number: NDArray[np.intp], count: int) -> NDArray[np.integer[Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Scores:
-    """Figures of one evaluation. Bands are rows of `confusion` (true) and columns (told); the last
+    """Figures of one evaluation. Bands are rows of `confusion` (true) and columns (predicted); the last
     row and column stand for "outside all bands".
 
     recall: share of 10 ms steps of the objects with a matching row within 10 ms.
@@ -83,7 +83,7 @@ def _text(value: float, form: str) -> str:
 def _matrix(confusion: tuple[tuple[int, ...], ...]) -> list[str]:
     names = [*(str(k) for k in range(len(confusion) - 1)), "outside"]
     width = max(8, *(len(str(n)) + 1 for row in confusion for n in row))
-    lines = ["", "true band \\ told" + "".join(f"{name:>{width}}" for name in names)]
+    lines = ["", "true band \\ predicted" + "".join(f"{name:>{width}}" for name in names)]
     return lines + [
-        f"{name:>16}" + "".join(f"{n:>{width}}" for n in row) for name, row in zip(names, confusion, strict=True)
+        f"{name:>21}" + "".join(f"{n:>{width}}" for n in row) for name, row in zip(names, confusion, strict=True)
     ]

@@ -13,7 +13,7 @@ from velocell.results.counting import Line
 
 
 @dataclass(frozen=True)
-class Told:
+class CommandParts:
     """What the command line said and values do not know: names of files, the scale and how the file is read, as the
     words that say it again.
     """
@@ -25,23 +25,23 @@ class Told:
     reading: tuple[str, ...] = ()
 
 
-def source_words(file: str, told: Told, live_size: tuple[int, int] | None) -> list[str]:
+def source_words(file: str, parts: CommandParts, live_size: tuple[int, int] | None) -> list[str]:
     """The command, and what it reads. live_size: of a live source's sensor, (width, height)."""
     if live_size is None:
-        return ["velocell", "detect", file, *told.reading]
+        return ["velocell", "detect", file, *parts.reading]
     if file.startswith("replay:"):
-        return ["velocell", "live", file, *told.reading]
+        return ["velocell", "live", file, *parts.reading]
     return ["velocell", "live", file, "--size", "{}x{}".format(*live_size)]
 
 
-def shape_words(search: Search, told: Told) -> list[str]:
+def shape_words(search: Search, parts: CommandParts) -> list[str]:
     """What to look for, where the command calibrates itself."""
     assert search.bands is not None
     words = ["--bands", ",".join(map(number_text, search.bands.edges))]
     if search.bands.names != Bands(search.bands.edges).names:
         words += ["--band-names", ",".join(search.bands.names)]
     if search.template is not None:
-        words += ["--template", told.template]
+        words += ["--template", parts.template]
     elif isinstance(search.radius, tuple):
         words += ["--radius", ":".join(map(number_text, search.radius))]
     else:

@@ -17,7 +17,7 @@ from velocell.viewer.analysis import Analysis
 from velocell.viewer.measuring import Measured
 from velocell.viewer.pictures import plain
 from velocell.viewer.run import Results, bin_edges
-from velocell.viewer.settings import ONE_RADIUS, Settings, knobs
+from velocell.viewer.settings import ONE_RADIUS, Settings, sliders
 from velocell.viewer.source import Source
 from velocell.viewer.view import SPAN_US
 
@@ -56,7 +56,7 @@ def facts(source: Source, settings: Settings, speeds: tuple[float, ...]) -> dict
         "events": source.events,
         "polarity": source.polarity,
         "notes": list(source.notes),
-        "knobs": knobs(),
+        "knobs": sliders(),
         "speeds": list(speeds),
         "span_us": list(SPAN_US),
         "lines": [[line.x0, line.y0, line.x1, line.y1] for line in settings.lines],

@@ -139,7 +139,7 @@ def _meta(source: Source, results: Results) -> dict[str, Any]:
         source=source.name, start_us=results.from_us, stop_us=results.until_us, notes=source.notes,
     )  # fmt: skip
     cleaned = replace(settings.cleaning, regions=settings.regions())
-    told = {
+    used = {
         **settings.to_dict(),
         **settings.search.to_dict(),
         **cleaned.to_dict(),
@@ -147,7 +147,7 @@ def _meta(source: Source, results: Results) -> dict[str, Any]:
         "count_lines": [str(line) for line in settings.lines],
     }
     recording = of_recording(part, results.events)
-    return made_by("view", settings=told, inputs=[{"recording": recording, **of_networks(results.networks)}])
+    return made_by("view", settings=used, inputs=[{"recording": recording, **of_networks(results.networks)}])
 
 
 def _json(values: Any) -> bytes:

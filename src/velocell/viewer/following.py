@@ -18,7 +18,7 @@ from velocell.viewer import describe
 from velocell.viewer.analysis import QUICK_EVENTS, SETTLE_S, Analysis
 from velocell.viewer.kind import Kind
 from velocell.viewer.measuring import Measured, key_of
-from velocell.viewer.player import Clock, Follower, Plays, Told
+from velocell.viewer.player import Clock, Follower, OnChange, Plays
 from velocell.viewer.run import LAG_US, LEAD_US, Along, Pace, Results, Run
 from velocell.viewer.settings import Settings
 from velocell.viewer.stream import Stream
@@ -133,9 +133,9 @@ def _analysis(stream: Stream, on_change: Callable[[], None]) -> Analysis:
     return analysis
 
 
-def _player(stream: Stream, analysis: Analysis, *, playing: bool, clock: Clock, told: Told) -> Plays:
+def _player(stream: Stream, analysis: Analysis, *, playing: bool, clock: Clock, on_change: OnChange) -> Plays:
     """It follows, whether or not a recording would play."""
-    return Follower(stream, analysis.newest_us, clock=clock, told=told)
+    return Follower(stream, analysis.newest_us, clock=clock, on_change=on_change)
 
 
 STREAM = Kind(_analysis, _player, StreamPage)

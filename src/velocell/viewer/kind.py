@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from velocell.viewer.analysis import Analysis, Recorded
-from velocell.viewer.player import Clock, Player, Plays, Told
+from velocell.viewer.player import Clock, OnChange, Player, Plays
 from velocell.viewer.run import Results
 from velocell.viewer.settings import Settings
 from velocell.viewer.source import Source
@@ -62,8 +62,8 @@ def _analysis(source: Source, on_change: Callable[[], None]) -> Analysis:
     return Analysis(source, Recorded(source), on_change)
 
 
-def _player(source: Source, analysis: Analysis, *, playing: bool, clock: Clock, told: Told) -> Plays:
-    return Player(source, playing=playing, clock=clock, told=told)
+def _player(source: Source, analysis: Analysis, *, playing: bool, clock: Clock, on_change: OnChange) -> Plays:
+    return Player(source, playing=playing, clock=clock, on_change=on_change)
 
 
 RECORDING = Kind(_analysis, _player, RecordingPage)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from velocell.data.tracks import Tracks
-from velocell.results.objects import Found, objects, rows_by_object
+from velocell.results.objects import ObjectSummary, objects, rows_by_object
 from velocell.results.plane import with_real_units
 from velocell.viewer.pictures import plain
 from velocell.viewer.run import Results
@@ -47,7 +47,7 @@ def _shown(results: Results, size: tuple[int, int]) -> dict[str, Any]:
     return {"objects": table, "paths": object_paths(tracks, found), "activity": results.activity.tolist()}
 
 
-def object_table(found: list[Found]) -> list[dict[str, Any]]:
+def object_table(found: list[ObjectSummary]) -> list[dict[str, Any]]:
     """One entry per object; of more than 2000 those with the most rows are listed."""
     chosen = sorted(sorted(found, key=lambda item: -item.rows)[:MOST_OBJECTS], key=lambda item: item.id)
     return [
@@ -66,7 +66,7 @@ def object_table(found: list[Found]) -> list[dict[str, Any]]:
     ]
 
 
-def object_paths(tracks: Tracks, found: list[Found]) -> list[dict[str, Any]]:
+def object_paths(tracks: Tracks, found: list[ObjectSummary]) -> list[dict[str, Any]]:
     """For the x-t plot: per object t_us, x and y, thinned so that all have 12 000 points at most."""
     each = max(2, min(_POINTS_EACH, _MOST_POINTS // max(len(found), 1)))
     paths = []

@@ -69,9 +69,9 @@ class Cleaned:
             raise RecordingError(f"{file.name} has no events in that part; choose a longer time or a larger region")
         cleaning.check(sample)
         self._hot = hot_pixels(cleaning.without_ignored(sample)) if cleaning.mask_hot else np.zeros((0, 2), np.int64)
-        told = self._filters.pixels(sample, self._hot).notes[len(sample.notes) :]
-        as_told = f"as the first {len(sample)} events tell"
-        self.notes = (*file.notes, *(f"{note.partition(':')[0]}, {as_told}" for note in told))
+        new = self._filters.pixels(sample, self._hot).notes[len(sample.notes) :]
+        basis = f"by the first {len(sample)} events"
+        self.notes = (*file.notes, *(f"{note.partition(':')[0]}, {basis}" for note in new))
 
     @property
     def events(self) -> int:

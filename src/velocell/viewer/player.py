@@ -18,7 +18,7 @@ _SPEED_LIMITS = (SPEEDS[0], SPEEDS[-1])
 
 Clock = Callable[[], float]
 """In seconds."""
-Told = Callable[[], object]
+OnChange = Callable[[], object]
 """Called on every change."""
 
 
@@ -59,12 +59,12 @@ COMMANDS = frozenset(("play", "pause", "seek", "set_speed", "loop"))
 
 
 class Player:
-    """A cursor in what a source holds, by a clock that says seconds. told is called on every change."""
+    """A cursor in what a source holds, by a clock that says seconds. on_change is called on every change."""
 
     commands, following = COMMANDS, False
 
-    def __init__(self, source: Source, *, playing: bool, clock: Clock, told: Told) -> None:
-        self._source, self._clock, self._told = source, clock, told
+    def __init__(self, source: Source, *, playing: bool, clock: Clock, on_change: OnChange) -> None:
+        self._source, self._clock, self._on_change = source, clock, on_change
         self._lock = threading.RLock()
         self.playing, self.speed, self.looping = playing, start_speed(source), True
         self.part: tuple[int, int] | None = None
@@ -96,7 +96,7 @@ class Player:
             if t >= stop:
                 if not self.looping:
                     self.playing, self._at_us = False, stop
-                    self._told()
+                    self._on_change()
                     return stop
                 t = start + (t - start) % max(stop - start, 1)
                 self.put(int(t))
@@ -107,26 +107,26 @@ class Player:
             start, stop = self.span
             self.put(self._at_us if start <= self._at_us < stop else start)
             self.playing = True
-            self._told()
+            self._on_change()
 
     def pause(self) -> None:
         with self._lock:
             self._at_us = self.at_us()
             self.playing = False
-            self._told()
+            self._on_change()
 
     def seek(self, t_us: float) -> None:
         with self._lock:
             self.put(int(min(max(number(t_us, "time"), self._source.start_us), self._source.stop_us)))
             if not self.span[0] <= self._at_us <= self.span[1]:
                 self.part = None
-            self._told()
+            self._on_change()
 
     def set_speed(self, speed: float) -> None:
         with self._lock:
             self.put(self.at_us())
             self.speed = within(speed, _SPEED_LIMITS, "speed")
-            self._told()
+            self._on_change()
 
     def loop(self, on: bool, start_us: float | None = None, stop_us: float | None = None) -> None:
         """Whether to begin again at the end, of a part [start, stop) or of everything."""
@@ -140,7 +140,7 @@ class Player:
             self.looping = bool(on)
             self.part = None if start_us is None and stop_us is None else (start, stop)
             self._at_us = min(max(self._at_us, start), stop)
-            self._told()
+            self._on_change()
 
     def state(self) -> dict[str, Any]:
         at_us = self.at_us()
@@ -157,10 +157,10 @@ class Follower:
 
     commands = COMMANDS | {"follow"}
 
-    def __init__(self, source: Source, newest_us: Callable[[], int], *, clock: Clock, told: Told) -> None:
-        self._source, self._newest_us, self._told = source, newest_us, told
+    def __init__(self, source: Source, newest_us: Callable[[], int], *, clock: Clock, on_change: OnChange) -> None:
+        self._source, self._newest_us, self._on_change = source, newest_us, on_change
         self._lock = threading.RLock()
-        self._back = Player(source, playing=True, clock=clock, told=told)
+        self._back = Player(source, playing=True, clock=clock, on_change=on_change)
         self._back.speed = 1.0
         self.following = True
 
@@ -184,7 +184,7 @@ class Follower:
                 if not source.growing and edge >= source.stop_us:
                     self._look_back(edge)
                     back.playing = False
-                    self._told()
+                    self._on_change()
                 return edge
             if back.moved_us() < source.start_us:  # it is no longer held
                 back.put(source.start_us)
@@ -203,7 +203,7 @@ class Follower:
         with self._lock:
             self._back.part, self._back.speed = None, 1.0
             self.following = self._back.playing = True
-            self._told()
+            self._on_change()
 
     def play(self) -> None:
         with self._lock:
@@ -218,7 +218,7 @@ class Follower:
             at_us = self.at_us()
             self.following = self._back.playing = False
             self._back.put(at_us)
-            self._told()
+            self._on_change()
 
     def seek(self, t_us: float) -> None:
         with self._lock:
@@ -233,7 +233,7 @@ class Follower:
             if not self.following or wanted < 1:
                 self.following, self._back.speed = False, wanted
                 self._back.put(at_us)
-                self._told()
+                self._on_change()
 
     def loop(self, on: bool, start_us: float | None = None, stop_us: float | None = None) -> None:
         with self._lock:

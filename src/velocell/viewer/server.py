@@ -150,7 +150,7 @@ class Pages:
             return
         self._open += 1
         page = _Page(socket_, self._stage)
-        tasks = [asyncio.create_task(work()) for work in (page.tell, page.hear)]
+        tasks = [asyncio.create_task(work()) for work in (page.push, page.hear)]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -165,7 +165,7 @@ class _Page:
         self._socket, self._stage = socket_, stage
         self.painting: set[asyncio.Task[None]] = set()
 
-    async def tell(self) -> None:
+    async def push(self) -> None:
         """Loading, then facts, then state, results and curves whenever they change."""
         changed, loop = asyncio.Event(), asyncio.get_running_loop()
 
@@ -179,10 +179,10 @@ class _Page:
             if session is None:
                 return
             await self._send(_text("facts", **await asyncio.to_thread(session.facts)))
-            told: dict[str, Any] = {}
+            sent: dict[str, Any] = {}
             while True:
                 changed.clear()
-                await self._differences(session, told)
+                await self._differences(session, sent)
                 await asyncio.sleep(_PUSH_S)
                 try:
                     await asyncio.wait_for(changed.wait(), _FILE_CHECK_S)
@@ -202,21 +202,21 @@ class _Page:
             await asyncio.Event().wait()  # the page stays open with its message
         return stage.session
 
-    async def _differences(self, session: Session, told: dict[str, Any]) -> None:
-        """Only what the page has not been told yet."""
+    async def _differences(self, session: Session, sent: dict[str, Any]) -> None:
+        """Only what the page does not have yet."""
         state = session.state()
-        if state["revision"] != told.get("revision"):
-            told["revision"] = state["revision"]
+        if state["revision"] != sent.get("revision"):
+            sent["revision"] = state["revision"]
             await self._send(_text("state", **state))
         found = state["analysed"]
-        if found and not found["complete"] and time.monotonic() - told.get("at", 0.0) < _PARTIAL_S:
+        if found and not found["complete"] and time.monotonic() - sent.get("at", 0.0) < _PARTIAL_S:
             return  # the picture comes first
-        told["at"] = time.monotonic()
+        sent["at"] = time.monotonic()
         parts = (("timeline", session.timeline), ("results", session.results), ("curves", session.curves))
         for kind, make in parts:
             content = await asyncio.to_thread(make)
-            if content and content != told.get(kind):
-                told[kind] = content
+            if content and content != sent.get(kind):
+                sent[kind] = content
                 await self._send(_text(kind, **content))
 
     async def hear(self) -> None:

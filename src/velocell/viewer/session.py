@@ -51,8 +51,8 @@ class Session:
         settings.networks(polarity=source.polarity)[-1].check_size(*source.size)
         self._analysis = kind.analysis(source, self._changed)
         self._page = kind.page(source)
-        self.player = kind.player(source, self._analysis, playing=playing, clock=clock, told=self._changed)
-        self.shown = Shown(source, self._analysis, settings.bands, clock=clock, told=self._changed)
+        self.player = kind.player(source, self._analysis, playing=playing, clock=clock, on_change=self._changed)
+        self.shown = Shown(source, self._analysis, settings.bands, clock=clock, on_change=self._changed)
         self.tuning = Tuning(settings, source.size, self._analysis, self.shown, self._use)
         self._curves, self._table = Curves(self._analysis, self._changed), ObjectTable(self._page.table_s)
         held: tuple[tuple[Any, Iterable[str]], ...] = (

@@ -22,7 +22,7 @@ from velocell.network import Network
 from velocell.network.neurons import LIFBox
 from velocell.results.counting import Line
 from velocell.results.plane import Plane
-from velocell.viewer.command import Told, line_words, shape_words, source_words
+from velocell.viewer.command import CommandParts, line_words, shape_words, source_words
 
 MOST_BANDS = 8
 _RECIPE = Recipe()
@@ -32,12 +32,12 @@ _IN_RECIPE = {
 }  # fmt: skip
 _FACTORS = ("threshold", "memory", "hold")
 ONE_RADIUS = (*_IN_RECIPE, *_FACTORS)
-"""Knobs that a range of radii and a template leave as they are: each of their networks has its own ring, and a network
-in a file knows one radius."""
+"""Sliders that rest while a range of radii or a template is looked for: each of its networks has its own ring, and a
+network in a file has one radius."""
 
 
 @dataclass(frozen=True)
-class Knob:
+class Slider:
     """One number that can be tuned: limits, scale of its slider, and what it does, for the page."""
 
     label: str
@@ -59,23 +59,23 @@ class Knob:
         return round(inside) if self.whole else inside
 
 
-KNOBS: dict[str, Knob] = {
-    "radius": Knob("radius", "px", 1.5, 40, True, "Disk", "Radius of the disks looked for."),
-    "ring_width": Knob("ring width", "px", 0.5, 8, True, "Disk", "Width of the ring in which edges count."),
-    "inside": Knob("weight inside", "", -3, 0, False, "Disk", "What an event inside the ring counts."),
-    "contrast": Knob(
+SLIDERS: dict[str, Slider] = {
+    "radius": Slider("radius", "px", 1.5, 40, True, "Disk", "Radius of the disks looked for."),
+    "ring_width": Slider("ring width", "px", 0.5, 8, True, "Disk", "Width of the ring in which edges count."),
+    "inside": Slider("weight inside", "", -3, 0, False, "Disk", "What an event inside the ring counts."),
+    "contrast": Slider(
         "contrast", "", 0.2, 30, True, "Neurons", "Events per pixel and edge crossing; auto measures it.", auto=True
     ),
-    "dt_us": Knob(
+    "dt_us": Slider(
         "tick dt", "us", 5, 5_000, True, "Neurons", "Time step; auto follows the fastest band.", whole=True, auto=True
     ),
-    "threshold": Knob("threshold", "x", 0.3, 3, True, "Neurons", "Factor on the calibrated thresholds."),
-    "memory": Knob("time constant", "x", 0.3, 4, True, "Neurons", "Factor on the calibrated time constants."),
-    "veto": Knob("inhibition", "", -10, 0, False, "Selection", "What a spike of a faster channel counts."),
-    "veto_reach": Knob("its reach", "R", 0.5, 4, False, "Selection", "How far it acts, in radii."),
-    "surround": Knob("smoothing", "", -1, 0, False, "Selection", "What a spike around the centre counts."),
-    "centre_px": Knob("its centre", "px", 0.8, 5, True, "Selection", "Spikes this near count for the centre."),
-    "hold": Knob("hold", "x", 0.2, 4, True, "Selection", "Factor on how long inhibition lasts."),
+    "threshold": Slider("threshold", "x", 0.3, 3, True, "Neurons", "Factor on the calibrated thresholds."),
+    "memory": Slider("time constant", "x", 0.3, 4, True, "Neurons", "Factor on the calibrated time constants."),
+    "veto": Slider("inhibition", "", -10, 0, False, "Selection", "What a spike of a faster channel counts."),
+    "veto_reach": Slider("its reach", "R", 0.5, 4, False, "Selection", "How far it acts, in radii."),
+    "surround": Slider("smoothing", "", -1, 0, False, "Selection", "What a spike around the centre counts."),
+    "centre_px": Slider("its centre", "px", 0.8, 5, True, "Selection", "Spikes this near count for the centre."),
+    "hold": Slider("hold", "x", 0.2, 4, True, "Selection", "Factor on how long inhibition lasts."),
 }
 
 
@@ -86,7 +86,7 @@ class Settings:
     search: with one template at most; its networks are used as they stand until something that they fix is tuned.
     cleaning: what the source has left out; it stays. region: (x, y, w, h) px that is tuned, None = everywhere.
     threshold, memory, hold: factors, 1 as calibrated. plane: adds real units to the table. lines: objects that cross
-    them are counted. told: how the command line names what these are values of.
+    them are counted. command_parts: names and words of the command line that the values do not hold.
     """
 
     search: Search
@@ -97,7 +97,7 @@ class Settings:
     hold: float = 1.0
     plane: Plane | None = None
     lines: tuple[Line, ...] = ()
-    told: Told = field(default_factory=Told)
+    command_parts: CommandParts = field(default_factory=CommandParts)
 
     @property
     def bands(self) -> Bands:
@@ -123,17 +123,17 @@ class Settings:
         return "{:g} to {:g} px".format(*search.radius) if isinstance(search.radius, tuple) else None
 
     def value(self, name: str) -> Any:
-        """What a knob stands at; None leaves it to the recording."""
+        """What a slider stands at; None leaves it to the recording."""
         if name in _IN_RECIPE:
             return getattr(self.search.recipe, _IN_RECIPE[name])
         return getattr(self.search if name in ("contrast", "dt_us") else self, name)
 
     def changed(self, values: Mapping[str, Any], size: tuple[int, int]) -> Settings:
-        """With new values by name: the knobs, `edges`, `names`, `region`. Raises VelocellError."""
+        """With new values by name: the sliders, `edges`, `names`, `region`. Raises VelocellError."""
         new: dict[str, Any] = {}
         for name, value in values.items():
-            if name in KNOBS:
-                new[name] = KNOBS[name].checked(name, value)
+            if name in SLIDERS:
+                new[name] = SLIDERS[name].checked(name, value)
             elif name not in ("edges", "names", "region"):
                 raise OptionError(f"there is no setting '{name}'; reload the page")
         bands = _bands(values["edges"], values.get("names"), self.bands) if "edges" in values else self.bands
@@ -149,13 +149,13 @@ class Settings:
         return settings
 
     def _searched(self, new: Mapping[str, Any], bands: Bands) -> Search:
-        """The search with new values of knobs; where one changes, a given network is given up."""
+        """The search with new values of sliders; where one changes, a given network is given up."""
         search = self.search
         if bands == search.bands and all(value == self.value(name) for name, value in new.items()):
-            # A range is left for one radius by any move of its knob, if only to where it stands.
+            # A range is left for one radius by any move of its slider, if only to where it stands.
             return replace(search, radius=new["radius"], templates=()) if self.shape and "radius" in new else search
         if self.shape and "radius" not in new:
-            fixed = [KNOBS[name].label for name in new if name in ONE_RADIUS and new[name] != self.value(name)]
+            fixed = [SLIDERS[name].label for name in new if name in ONE_RADIUS and new[name] != self.value(name)]
             if fixed:
                 raise OptionError(f"{fixed[0]} is tuned for disks of one radius; move the radius first")
         recipe = replace(search.recipe, **{_IN_RECIPE[name]: new[name] for name in new if name in _IN_RECIPE})
@@ -210,26 +210,26 @@ class Settings:
 
     def command(self, file: str, live_size: tuple[int, int] | None = None) -> str:
         """The command line that makes the same table of a file, or, given the sensor's size, of a live source."""
-        search, told = self.search, self.told
-        words = source_words(file, told, live_size)
-        words += shape_words(search, told) if self.is_plain() else ["--network", told.network]
-        named = {"--ignore": told.ignore}
+        search, parts = self.search, self.command_parts
+        words = source_words(file, parts, live_size)
+        words += shape_words(search, parts) if self.is_plain() else ["--network", parts.network]
+        named = {"--ignore": parts.ignore}
         words += option_words(search, named)
         words += option_words(replace(self.cleaning, regions=self.regions()), named)
-        words += [*told.plane, *line_words(self.lines)]
+        words += [*parts.plane, *line_words(self.lines)]
         return shlex.join([*words, "-o", "tracks.csv" if live_size is None else "tracks.jsonl"])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name, for the page and for provenance."""
         return {
             "bands": {"edges": list(self.bands.edges), "names": list(self.bands.names)},
-            **{name: self.value(name) for name in KNOBS},
+            **{name: self.value(name) for name in SLIDERS},
             "region": None if self.region is None else list(self.region),
             "polarity": self.search.polarity,
             "every_us": self.search.every_us,
             "engine": self.search.engine,
             "mask_hot": self.cleaning.mask_hot,
-            "network_file": self.told.network if self.search.networks else "",
+            "network_file": self.command_parts.network if self.search.networks else "",
         }
 
 
@@ -242,12 +242,12 @@ def _with_thresholds(network: Network, factor: float) -> Network:
     return replace(network, layers=(replace(first, neurons=neurons), *rest), origin=origin)
 
 
-def knobs() -> list[dict[str, Any]]:
-    """The knobs as the page needs them, in order, each with the value that a calibration uses."""
+def sliders() -> list[dict[str, Any]]:
+    """The sliders as the page needs them, in order, each with the value that a calibration uses."""
     defaults = Settings(Search(Bands((1.0, 2.0))))
     return [
-        {"name": name, "default": defaults.value(name), **{f.name: getattr(knob, f.name) for f in fields(Knob)}}
-        for name, knob in KNOBS.items()
+        {"name": name, "default": defaults.value(name), **{f.name: getattr(slider, f.name) for f in fields(Slider)}}
+        for name, slider in SLIDERS.items()
     ]
 
 

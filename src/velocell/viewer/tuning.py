@@ -30,7 +30,7 @@ class Tuning:
         self._lock = threading.Lock()
 
     def tune(self, **values: Any) -> None:
-        """Change settings: the knobs by name, edges and names of bands, region. Raises VelocellError."""
+        """Change settings: values of the sliders by name, edges and names of bands, region. Raises VelocellError."""
         with self._lock:
             wanted = self.settings.changed(values, self._size)
             if wanted == self.settings:

@@ -15,7 +15,7 @@ from velocell.errors import OptionError
 from velocell.network import Network
 from velocell.viewer import pictures, wire
 from velocell.viewer.analysis import Analysis
-from velocell.viewer.player import Clock, Plays, Told
+from velocell.viewer.player import Clock, OnChange, Plays
 from velocell.viewer.run import Results
 from velocell.viewer.settings import Settings, number, within
 from velocell.viewer.source import Source
@@ -73,10 +73,10 @@ class Shown:
 
     commands = ("show", "select")
 
-    def __init__(self, source: Source, analysis: Analysis, bands: Bands, *, clock: Clock, told: Told) -> None:
+    def __init__(self, source: Source, analysis: Analysis, bands: Bands, *, clock: Clock, on_change: OnChange) -> None:
         self.view = View()
         self.selected: int | None = None
-        self._source, self._analysis, self._clock, self._told = source, analysis, clock, told
+        self._source, self._analysis, self._clock, self._on_change = source, analysis, clock, on_change
         self._lock, self._painting = threading.RLock(), threading.Lock()
         self._painted: tuple[tuple[Any, ...], float, bytes] | None = None
         self.answers(bands)
@@ -86,13 +86,13 @@ class Shown:
         with self._lock:
             results = self._analysis.results
             self.view = self.view.changed(values, () if results is None else results.networks)
-            self._told()
+            self._on_change()
 
     def select(self, id: int | None) -> None:
         """Highlight an object, or none."""
         with self._lock:
             self.selected = None if id is None else int(id)
-            self._told()
+            self._on_change()
 
     def answers(self, bands: Bands) -> None:
         """Show the answers of all bands, and no membrane."""

@@ -20,7 +20,7 @@ _VERSIONS = {"2.0": "EVT2", "2.1": "EVT2.1", "3.0": "EVT3"}
 _FORMATS = {"EVT2": "EVT2", "EVT21": "EVT2.1", "EVT3": "EVT3"}
 _VGA, _HD = (640, 480), (1280, 720)
 
-# Cameras by the number that old headers have instead of a size: sensor, and words where the header tells none.
+# Cameras by the number that old headers have instead of a size: sensor, and words where the header has none.
 _SYSTEMS: dict[int, tuple[tuple[int, int], str]] = {
     **dict.fromkeys((0x15, 0x17, 0x19, 0x1C, 0x1D, 0x21, 0x22, 0x23, 0x29), (_VGA, "EVT2")),
     0x28: (_VGA, "EVT3"),
@@ -32,12 +32,12 @@ _SYSTEMS: dict[int, tuple[tuple[int, int], str]] = {
 def matches(head: bytes, path: Path) -> bool:
     header = prophesee_header.parse(head)
     fields = header.fields
-    told = "evt" in fields or fields.get("format", "").startswith("EVT") or "system_id" in fields
-    return told and not prophesee_header.is_dat(header)
+    named = "evt" in fields or fields.get("format", "").startswith("EVT") or "system_id" in fields
+    return named and not prophesee_header.is_dat(header)
 
 
 def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
-    """The header tells version and size; the time is the camera's own clock."""
+    """The header has version and size; the time is the camera's own clock."""
     header = prophesee_header.read_header(path)
     version, why = _version(header, path)
     decoder = decoder_of(header, path)
@@ -51,12 +51,12 @@ def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -
 
 
 def decoder_of(header: Header, path: Path) -> str:
-    """Name of the decoder in the C++ core. Raises RecordingError for a header that does not tell the words."""
+    """Name of the decoder in the C++ core. Raises RecordingError for a header that does not say which words follow."""
     return _decoder(_version(header, path)[0], header)
 
 
 def size_of(header: Header, path: Path, given: tuple[int, int] | None) -> tuple[tuple[int, int] | None, str]:
-    """The sensor's size as the header tells it, and where. Raises RecordingError where it contradicts itself."""
+    """The sensor's size by the header, and the line that has it. Raises RecordingError where it contradicts itself."""
     # A size that is given settles what the header may say wrong.
     return (None, "") if given is not None and _contradicts(header) else _size(header, path)
 
@@ -64,19 +64,19 @@ def size_of(header: Header, path: Path, given: tuple[int, int] | None) -> tuple[
 def _version(header: Header, path: Path) -> tuple[str, str]:
     """EVT2, EVT2.1 or EVT3, and which line says so."""
     name, *_ = header.fields.get("format", "").split(";")
-    told = header.fields.get("evt", "")
-    by_format, by_number = _FORMATS.get(name), _VERSIONS.get(told)
-    if (name and by_format is None) or (told and by_number is None):
-        unread = shown(name if name and by_format is None else f"evt {told}")
+    number = header.fields.get("evt", "")
+    by_format, by_number = _FORMATS.get(name), _VERSIONS.get(number)
+    if (name and by_format is None) or (number and by_number is None):
+        unread = shown(name if name and by_format is None else f"evt {number}")
         raise RecordingError(f"{path} is a Prophesee RAW file of format {unread}; EVT2, EVT2.1 and EVT3 are read")
     if by_format is not None and by_number is not None and by_format != by_number:
         raise RecordingError(
-            f"{path}: the header says both {shown(name)} and {shown(f'evt {told}')}; remove what is wrong"
+            f"{path}: the header says both {shown(name)} and {shown(f'evt {number}')}; remove what is wrong"
         )
     if by_format is not None:
         return by_format, f"as the header's line 'format {name}' says"
     if by_number is not None:
-        return by_number, f"as the header's line 'evt {told}' says"
+        return by_number, f"as the header's line 'evt {number}' says"
     system = _SYSTEMS.get(header.number("system_id") or 0)
     if system is None:
         raise RecordingError(f"{path} does not say of which format its words are; add a line '% evt 3.0' (or 2.0)")

@@ -37,7 +37,7 @@ def plot_speeds(tracks: Tracks, *, bands: Bands) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
     found = [item for item in objects(tracks) if item.speed_px_s > 0]
-    speeds, told = np.array([item.speed_px_s for item in found]), np.array([item.band for item in found])
+    speeds, predicted = np.array([item.speed_px_s for item in found]), np.array([item.band for item in found])
     low, high = min([bands.edges[0], *speeds]) / 1.3, max([bands.edges[-1], *speeds]) * 1.3
     ends = np.unique([low, *bands.edges, high])
     steps = [max(1, round(_BINS_PER_OCTAVE * math.log2(b / a))) for a, b in pairwise(ends)]
@@ -48,7 +48,7 @@ def plot_speeds(tracks: Tracks, *, bands: Bands) -> Figure:
     figure, [[axes]] = grid(1, 1, (COLUMN_IN, 2.2))
     below = np.zeros(bins.size - 1)
     for band in (-1, *range(len(bands))):
-        counts, _ = np.histogram(speeds[told == band], bins)
+        counts, _ = np.histogram(speeds[predicted == band], bins)
         axes.bar(bins[:-1], counts, np.diff(bins), below, align="edge", color=band_hex(band, len(bands)))
         below += counts
     over_bands(axes, bands)
@@ -63,7 +63,7 @@ def plot_speeds(tracks: Tracks, *, bands: Bands) -> Figure:
 
 
 def plot_confusion(matrix: ArrayLike | Scores, names: Sequence[str]) -> Figure:
-    """Rows of tracks by true band (down) and told band (across), as `evaluate` counts them; a row or column beyond
+    """Rows of tracks by true band (down) and predicted band (across), as `evaluate` counts them; a row or column beyond
     the names is for what lies outside all bands. Takes the scores or their matrix."""
     counts = np.asarray(getattr(matrix, "confusion", matrix), dtype=np.float64)
     n = len(names)
@@ -81,7 +81,7 @@ def plot_confusion(matrix: ArrayLike | Scores, names: Sequence[str]) -> Figure:
         axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=SMALL_PT)
     axes.set_xticks(range(len(across)), across)
     axes.set_yticks(range(len(down)), down)
-    axes.set(xlabel="told band", ylabel="true band")
+    axes.set(xlabel="predicted band", ylabel="true band")
     axes.tick_params(length=0)
     return figure
 

@@ -153,7 +153,7 @@ def _draw_speeds(axes: Axes, recording: Recording, tracks: Tracks, bands: Bands,
 
 
 def _lines(axes: Axes, tracks: Tracks, across: NDArray[Any], down: NDArray[Any], bands: int) -> None:
-    """One line per object, each piece in the colour of the band told at its end; none where an
+    """One line per object, each piece in the colour of the band at its end; none where an
     object was lost for longer than three reporting intervals."""
     from matplotlib.collections import LineCollection
 

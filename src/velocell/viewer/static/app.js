@@ -22,7 +22,7 @@ import { Wire } from "./wire.js";
 /** @typedef {import("./messages.js").Send} Send */
 /** @typedef {import("./messages.js").State} State */
 /** @typedef {import("./messages.js").Store} Store */
-/** @typedef {import("./messages.js").Told} Told */
+/** @typedef {import("./messages.js").Incoming} Incoming */
 
 const LOST = "The connection to velocell is lost; if the program was stopped, start it again: "
   + "the page reconnects by itself.";
@@ -73,7 +73,7 @@ function opened() {
 
 // --- hearing ---
 
-/** @type {{ [Kind in keyof Told]: (content: Told[Kind]) => void }} */
+/** @type {{ [Kind in keyof Incoming]: (content: Incoming[Kind]) => void }} */
 const hearers = {
   loading: ({ text }) => stateText(`${text} …`),
   failed: ({ text }) => stateText(text, true),
@@ -128,7 +128,7 @@ function hearFacts(facts) {
 
 /**
  * The message is of the kind that it says; that its content fits is for the tests of both ends.
- * @param {{ kind: keyof Told }} message
+ * @param {{ kind: keyof Incoming }} message
  */
 function hear({ kind, ...content }) {
   met ||= kind !== "failed";

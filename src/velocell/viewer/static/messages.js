@@ -8,13 +8,13 @@
 
 /**
  * @typedef {"radius" | "ring_width" | "inside" | "contrast" | "dt_us" | "threshold" | "memory" | "veto"
- *   | "veto_reach" | "surround" | "centre_px" | "hold"} KnobName
+ *   | "veto_reach" | "surround" | "centre_px" | "hold"} SliderName
  */
 
 /**
  * One number that can be tuned. `auto`: null leaves it to the recording.
- * @typedef {object} Knob
- * @property {KnobName} name
+ * @typedef {object} Slider
+ * @property {SliderName} name
  * @property {number | null} default
  * @property {string} label
  * @property {string} unit
@@ -50,7 +50,7 @@
  * @property {number} events
  * @property {boolean} polarity
  * @property {string[]} notes
- * @property {Knob[]} knobs
+ * @property {Slider[]} knobs
  * @property {number[]} speeds
  * @property {[number, number]} span_us
  * @property {EventColors} colors
@@ -80,8 +80,8 @@
  */
 
 /**
- * What is looked for; a knob without a value is left to the recording.
- * @typedef {Record<KnobName, number | null> & {
+ * What is looked for; a slider without a value is left to the recording.
+ * @typedef {Record<SliderName, number | null> & {
  *   radius: number,
  *   bands: { edges: number[], names: string[] },
  *   region: Region | null,
@@ -145,7 +145,7 @@
 
 /**
  * What changes, in short. `part`: whether `span` was chosen. `shape`: what is looked for in words, where it is not
- * disks of one radius; `fixed`: the knobs that cannot be tuned then.
+ * disks of one radius; `fixed`: the sliders that cannot be tuned then.
  * @typedef {object} State
  * @property {number} revision
  * @property {boolean} playing
@@ -157,7 +157,7 @@
  * @property {View} view
  * @property {Settings} settings
  * @property {string | null} shape
- * @property {KnobName[]} fixed
+ * @property {SliderName[]} fixed
  * @property {Count[]} counts
  * @property {string} command
  * @property {Band[]} bands
@@ -176,7 +176,7 @@
 
 /**
  * An object of the table; band -1 is outside all of them. `speed_mm`: in mm/s, where the scale is known.
- * @typedef {object} Found
+ * @typedef {object} ObjectRow
  * @property {number} id
  * @property {number} band
  * @property {number | null} speed
@@ -190,7 +190,7 @@
  */
 
 /** @typedef {{ id: number, band: number, t: number[], x: number[], y: number[] }} Path */
-/** @typedef {{ objects: Found[], paths: Path[], activity: number[][] }} Results */
+/** @typedef {{ objects: ObjectRow[], paths: Path[], activity: number[][] }} Results */
 
 /**
  * Tuning curves: predicted peaks over thresholds by channel, and measured shares of answers by band.
@@ -248,7 +248,7 @@
 
 /**
  * Everything that comes from the program but pictures, by its kind.
- * @typedef {object} Told
+ * @typedef {object} Incoming
  * @property {{ text: string }} loading
  * @property {{ text: string }} failed
  * @property {Facts} facts
@@ -270,7 +270,7 @@
  * @property {number | null} now where the picture on show stands
  */
 
-/** @typedef {Partial<Record<KnobName, number | null>> & { edges?: number[], region?: Region | null }} Tuned */
+/** @typedef {Partial<Record<SliderName, number | null>> & { edges?: number[], region?: Region | null }} Tuned */
 /** @typedef {{ id?: number, undo?: boolean }} Unmarked */
 
 /**

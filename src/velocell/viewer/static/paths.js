@@ -7,7 +7,7 @@ import { sure } from "./sure.js";
 
 /** @typedef {import("./messages.js").Ask} Ask */
 /** @typedef {import("./messages.js").Band} Band */
-/** @typedef {import("./messages.js").Found} Found */
+/** @typedef {import("./messages.js").ObjectRow} ObjectRow */
 /** @typedef {import("./messages.js").Store} Store */
 /** @typedef {CanvasRenderingContext2D} Context */
 
@@ -21,7 +21,7 @@ export class Paths {
   /**
    * @param {Store} store
    * @param {Ask} ask
-   * @param {() => Found[]} listed the objects whose paths are shown
+   * @param {() => ObjectRow[]} listed the objects whose paths are shown
    * @param {(number: number) => Band} band
    */
   constructor(store, ask, listed, band) {

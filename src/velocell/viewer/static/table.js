@@ -8,7 +8,7 @@ import { sure } from "./sure.js";
 /** @typedef {import("./messages.js").Band} Band */
 /** @typedef {import("./messages.js").Count} Count */
 /** @typedef {import("./messages.js").Facts} Facts */
-/** @typedef {import("./messages.js").Found} Found */
+/** @typedef {import("./messages.js").ObjectRow} ObjectRow */
 /** @typedef {import("./messages.js").State} State */
 /** @typedef {import("./messages.js").Store} Store */
 
@@ -22,7 +22,7 @@ export class Table {
   constructor(store, ask) {
     this.store = store;
     this.ask = ask;
-    /** @type {[column: keyof Found, way: number]} */
+    /** @type {[column: keyof ObjectRow, way: number]} */
     this.sort = ["id", 1];
     /** @type {Set<number>} bands that are left out */
     this.hidden = new Set();
@@ -53,7 +53,7 @@ export class Table {
     const words = this.filter.value.trim().toLowerCase();
     const least = /^>\s*([\d.]+)/.exec(words);
     const most = /^<\s*([\d.]+)/.exec(words);
-    const keep = (/** @type {Found} */ item) => {
+    const keep = (/** @type {ObjectRow} */ item) => {
       if (this.hidden.has(item.band)) return false;
       if (least) return item.speed !== null && item.speed > Number(least[1]);
       if (most) return item.speed !== null && item.speed < Number(most[1]);
@@ -61,7 +61,7 @@ export class Table {
       return this.band(item.band).name.toLowerCase().includes(words);
     };
     const [name, way] = this.sort;
-    const difference = (/** @type {Found} */ a, /** @type {Found} */ b) =>
+    const difference = (/** @type {ObjectRow} */ a, /** @type {ObjectRow} */ b) =>
       way * ((a[name] ?? Infinity) - (b[name] ?? Infinity));
     return (this.store.results?.objects ?? []).filter(keep).sort((a, b) => difference(a, b) || a.id - b.id);
   }
@@ -87,7 +87,7 @@ export class Table {
   }
 
   /**
-   * @param {Found} item
+   * @param {ObjectRow} item
    * @param {State} state
    * @param {Facts} facts
    */
@@ -134,7 +134,7 @@ export class Table {
   /**
    * One for each band that has objects, to leave them out.
    * @param {State} state
-   * @param {Found[]} found
+   * @param {ObjectRow[]} found
    */
   chips(state, found) {
     const bands = [...state.bands.keys(), -1].filter((band) => found.some((item) => item.band === band));
@@ -152,12 +152,12 @@ export class Table {
 
 /** @param {HTMLElement} head */
 function columnOf(head) {
-  return /** @type {keyof Found} */ (head.dataset.sort);
+  return /** @type {keyof ObjectRow} */ (head.dataset.sort);
 }
 
 /**
  * Speed and its error, with a digit behind the point only where it says something.
- * @param {Found} item
+ * @param {ObjectRow} item
  */
 function speedCell({ speed, error }) {
   const cell = make("td", { className: "n" });
@@ -169,8 +169,8 @@ function speedCell({ speed, error }) {
 
 /**
  * Why no object is listed.
- * @param {Found[]} list
- * @param {Found[]} found
+ * @param {ObjectRow[]} list
+ * @param {ObjectRow[]} found
  * @param {State} state
  */
 function explanation(list, found, { analysed, settings, shape }) {

@@ -1,11 +1,11 @@
 // Live tuning: curves, edges as numbers, sliders, the figures that follow, the command line.
 import { Curves } from "./curves.js";
 import { $, make } from "./dom.js";
-import { Knobs } from "./knobs.js";
+import { Sliders } from "./sliders.js";
 import { rounded, short, span } from "./numbers.js";
 
 /** @typedef {import("./messages.js").Ask} Ask */
-/** @typedef {import("./messages.js").Knob} Knob */
+/** @typedef {import("./messages.js").Slider} Slider */
 /** @typedef {import("./messages.js").State} State */
 /** @typedef {import("./messages.js").Store} Store */
 
@@ -18,14 +18,14 @@ export class Tuner {
     this.store = store;
     this.ask = ask;
     this.curves = new Curves(store, ask);
-    this.knobs = new Knobs(store, ask, (field, name) => this.refuse(field, name));
+    this.sliders = new Sliders(store, ask, (field, name) => this.refuse(field, name));
     /** @type {HTMLInputElement[]} */
     this.edgeFields = [];
   }
 
-  /** @param {Knob[]} knobs */
-  build(knobs) {
-    this.knobs.build(knobs);
+  /** @param {Slider[]} sliders */
+  build(sliders) {
+    this.sliders.build(sliders);
   }
 
   /**
@@ -41,7 +41,7 @@ export class Tuner {
   update(all = false) {
     const { state } = this.store;
     if (!state) return;
-    this.knobs.update(state, all);
+    this.sliders.update(state, all);
     this.showEdges(state.settings.bands.edges, all);
     $("figures").replaceChildren(...this.figures(state).map(([name, value]) =>
       make("span", {}, `${name} `, make("b", {}, String(value)))));

@@ -2,7 +2,7 @@
 
 /** @typedef {import("./messages.js").Picture} Picture */
 /** @typedef {import("./messages.js").PictureHeader} PictureHeader */
-/** @typedef {import("./messages.js").Told} Told */
+/** @typedef {import("./messages.js").Incoming} Incoming */
 
 /**
  * @template T
@@ -44,12 +44,12 @@ export function unpack(buffer) {
 /** Connects, and connects again when the connection is lost. */
 export class Wire {
   /**
-   * @param {(message: { kind: keyof Told }) => void} told
+   * @param {(message: { kind: keyof Incoming }) => void} heard
    * @param {(picture: Picture) => void} shown
    * @param {(up: boolean) => void} state whether the connection stands
    */
-  constructor(told, shown, state) {
-    this.told = told;
+  constructor(heard, shown, state) {
+    this.heard = heard;
     this.shown = shown;
     this.state = state;
     this.pause = 300;
@@ -64,7 +64,7 @@ export class Wire {
       this.state(true);
     };
     socket.onmessage = ({ data }) => {
-      if (typeof data === "string") this.told(JSON.parse(data));
+      if (typeof data === "string") this.heard(JSON.parse(data));
       else this.shown(unpack(data));
     };
     socket.onclose = () => {

@@ -4,15 +4,15 @@ import { clamp, rounded } from "./numbers.js";
 import { sure } from "./sure.js";
 
 /** @typedef {import("./messages.js").Ask} Ask */
-/** @typedef {import("./messages.js").Knob} Knob */
+/** @typedef {import("./messages.js").Slider} Slider */
 /** @typedef {import("./messages.js").State} State */
 /** @typedef {import("./messages.js").Store} Store */
 
 /**
- * What a knob consists of on the page; `auto`: the button that leaves it to the recording.
+ * What a slider consists of on the page; `auto`: the button that leaves it to the recording.
  * @typedef {object} Row
- * @property {Knob} knob
- * @property {HTMLInputElement} slider
+ * @property {Slider} slider
+ * @property {HTMLInputElement} range
  * @property {HTMLInputElement} field
  * @property {HTMLButtonElement | null} auto
  * @property {HTMLElement} row
@@ -22,7 +22,7 @@ const STEPS = 1000; // of a slider
 /** @type {Record<string, string>} */
 const UNITS = { us: "µs", x: "×" };
 
-export class Knobs {
+export class Sliders {
   /**
    * @param {Store} store
    * @param {Ask} ask
@@ -36,48 +36,48 @@ export class Knobs {
     this.rows = [];
   }
 
-  /** @param {Knob[]} knobs */
-  build(knobs) {
-    this.rows = knobs.map((knob) => this.row(knob));
+  /** @param {Slider[]} sliders */
+  build(sliders) {
+    this.rows = sliders.map((slider) => this.row(slider));
     /** @type {Map<string, HTMLElement>} */
     const groups = new Map();
-    for (const { knob, row } of this.rows) {
-      const group = groups.get(knob.group) ?? make("details", { open: true }, make("summary", {}, knob.group));
-      groups.set(knob.group, group);
+    for (const { slider, row } of this.rows) {
+      const group = groups.get(slider.group) ?? make("details", { open: true }, make("summary", {}, slider.group));
+      groups.set(slider.group, group);
       group.append(row);
     }
-    $("knobs").replaceChildren(...groups.values());
+    $("sliders").replaceChildren(...groups.values());
   }
 
   /**
-   * @param {Knob} knob
+   * @param {Slider} slider
    * @returns {Row}
    */
-  row(knob) {
-    const { name, label, hint, unit } = knob;
-    const range = { type: "range", min: 0, max: STEPS, step: 1, title: hint, "aria-label": label };
-    const slider = make("input", range);
-    const field = make("input", { type: "number", step: "any", "aria-label": label, id: `knob-${name}` });
-    const auto = knob.auto ? make("button", { className: "toggle", title: "As measured" }, "auto") : null;
-    const row = make("div", { className: `knob${auto ? " auto" : ""}`, title: hint }, make("span", {}, label));
+  row(slider) {
+    const { name, label, hint, unit } = slider;
+    const limits = { type: "range", min: 0, max: STEPS, step: 1, title: hint, "aria-label": label };
+    const range = make("input", limits);
+    const field = make("input", { type: "number", step: "any", "aria-label": label, id: `slider-${name}` });
+    const auto = slider.auto ? make("button", { className: "toggle", title: "As measured" }, "auto") : null;
+    const row = make("div", { className: `slider${auto ? " auto" : ""}`, title: hint }, make("span", {}, label));
     if (auto) {
       auto.onclick = () => {
         const { state } = this.store;
-        this.ask.tune({ [name]: sure(state).settings[name] === null ? guess(knob, sure(state)) : null });
+        this.ask.tune({ [name]: sure(state).settings[name] === null ? guess(slider, sure(state)) : null });
       };
       row.append(auto);
     }
-    row.append(slider, field, make("small", {}, UNITS[unit] ?? unit));
-    slider.oninput = () => {
-      const value = fromSlider(knob, Number(slider.value) / STEPS);
-      this.ask.tune({ [name]: knob.whole ? Math.round(value) : rounded(value) });
+    row.append(range, field, make("small", {}, UNITS[unit] ?? unit));
+    range.oninput = () => {
+      const value = fromSlider(slider, Number(range.value) / STEPS);
+      this.ask.tune({ [name]: slider.whole ? Math.round(value) : rounded(value) });
     };
-    slider.ondblclick = () => this.ask.tune({ [name]: knob.default });
+    range.ondblclick = () => this.ask.tune({ [name]: slider.default });
     field.onchange = () => {
       if (field.value === "") this.refuse(field, label);
       else this.ask.tune({ [name]: Number(field.value) });
     };
-    return { knob, slider, field, auto, row };
+    return { slider, range, field, auto, row };
   }
 
   /**
@@ -86,30 +86,30 @@ export class Knobs {
    * @param {boolean} all
    */
   update(state, all) {
-    for (const { knob, slider, field, auto, row } of this.rows) {
-      const value = state.settings[knob.name];
-      const shown = value ?? guess(knob, state);
-      const share = toSlider(knob, shown);
-      if (all || document.activeElement !== slider) slider.value = String(Math.round(STEPS * share));
-      slider.style.setProperty("--filled", `${share * 100}%`);
-      // Where several radii or another shape are looked for, the radius' knob says so until it is moved.
-      const words = knob.name === "radius" ? state.shape : null;
-      if (all || document.activeElement !== field) field.value = words === null ? fieldText(knob, value, shown) : "";
+    for (const { slider, range, field, auto, row } of this.rows) {
+      const value = state.settings[slider.name];
+      const shown = value ?? guess(slider, state);
+      const share = toSlider(slider, shown);
+      if (all || document.activeElement !== range) range.value = String(Math.round(STEPS * share));
+      range.style.setProperty("--filled", `${share * 100}%`);
+      // Where several radii or another shape are looked for, the slider of the radius says so until it is moved.
+      const words = slider.name === "radius" ? state.shape : null;
+      if (all || document.activeElement !== field) field.value = words === null ? fieldText(slider, value, shown) : "";
       field.placeholder = words ?? "";
-      const fixed = state.fixed.includes(knob.name);
-      slider.disabled = fixed || value === null;
+      const fixed = state.fixed.includes(slider.name);
+      range.disabled = fixed || value === null;
       field.disabled = fixed || value === null;
       row.classList.toggle("fixed", fixed);
       row.classList.toggle("worded", words !== null);
       if (auto) auto.classList.toggle("on", value === null);
-      row.classList.toggle("changed", value !== knob.default && knob.name !== "radius");
+      row.classList.toggle("changed", value !== slider.default && slider.name !== "radius");
     }
   }
 }
 
 /**
  * What an automatic value stands at, to begin from.
- * @param {Knob} knob
+ * @param {Slider} slider
  * @param {State} state
  */
 function guess({ name, low, high }, { network, measured }) {
@@ -119,7 +119,7 @@ function guess({ name, low, high }, { network, measured }) {
 
 /**
  * The number, or nothing where it is automatic; an automatic tick is known all the same.
- * @param {Knob} knob
+ * @param {Slider} slider
  * @param {number | null} value
  * @param {number} shown
  */
@@ -130,7 +130,7 @@ function fieldText({ name }, value, shown) {
 
 /**
  * Which share of its way a slider stands at.
- * @param {Knob} knob
+ * @param {Slider} slider
  * @param {number} value
  */
 function toSlider({ log, low, high }, value) {
@@ -138,7 +138,7 @@ function toSlider({ log, low, high }, value) {
 }
 
 /**
- * @param {Knob} knob
+ * @param {Slider} slider
  * @param {number} share
  */
 function fromSlider({ log, low, high }, share) {
