@@ -321,7 +321,7 @@ def few(side: int = 60) -> Recording:
         ({"contrast": 0}, CalibrationError, "contrast must be above 0"),
         ({"dt_us": 100_000}, CalibrationError, "more than the ring's 2 px"),
         ({"engine": "fast"}, EngineError, "engine 'fast' is unknown"),
-        ({"polarity": "on"}, RecordingError, "polarity 'on' was asked for but the recording has none"),
+        ({"polarity": "on"}, RecordingError, "polarity 'on' was requested but the recording has none"),
         ({"polarity": "sideways"}, RecordingError, "polarity 'sideways' is unknown"),
     ],
 )
@@ -350,7 +350,7 @@ def test_a_network_without_bands_is_refused(found):
 
 
 def test_a_network_that_needs_polarity_is_refused_without_it(found):
-    with pytest.raises(RecordingError, match="sees polarity but the recording has none"):
+    with pytest.raises(RecordingError, match="needs polarity but the recording has none"):
         detect(few(), network=found.network)
 
 

@@ -102,7 +102,7 @@ def test_the_lens_is_corrected_before_any_speed_is_computed(disk, tmp_path):
     late = (tracks.t_us > 100_000) & (tracks.t_us < 330_000)
     np.testing.assert_allclose(tracks.speed_px_s[late], 400, rtol=0.05)
     assert "lens corrected with" in said
-    assert "events left the sensor and are dropped" in said
+    assert "events fell outside the sensor and were dropped" in said
     assert tracks.meta["settings"]["camera"] == {"matrix": MATRIX, "distortion": [*LENS, 0, 0, 0, 0]}
 
 
@@ -188,7 +188,7 @@ def test_on_stdout_the_counts_are_only_told(disk, tmp_path, monkeypatch):
     ("options", "words"),
     [
         (["--px-per-mm", "0"], "--px-per-mm must be a number above 0"),
-        (["--px-per-mm", "2", "--homography", "sound.csv"], "both tell the scale; give one of them"),
+        (["--px-per-mm", "2", "--homography", "sound.csv"], "both set the scale; give one of them"),
         (["--homography", "singular.csv"], "is singular"),
         (["--homography", "none.csv"], "cannot read none.csv"),
         (["--camera", "none.yml"], "cannot read none.yml"),

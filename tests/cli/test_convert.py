@@ -148,10 +148,10 @@ def test_an_empty_recording(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["a.npz", "a.txt"], "suffix must be .npz"),
-        (["a.npz", "a.npz"], "is named twice"),
+        (["a.npz", "a.npz"], "is used twice"),
         (["a.npz", "no/a.raw"], "no folder no"),
         (["none.npz", "a.raw"], "no such file"),
-        (["a.npz", "a.raw", "--evt", "4"], "--evt 4 does not fit a.raw: it is 2 or 3, for .raw files"),
+        (["a.npz", "a.raw", "--evt", "4"], "--evt 4 does not fit a.raw; use 2 or 3, with a .raw file"),
         (["a.npz", "a.dat", "--evt", "2"], "--evt 2 does not fit a.dat"),
         (["a.npz", "a.raw", "--from", "2s"], "a.npz has no events in that part"),
         (["a.npz", "a.raw", "--from", "2s", "--to", "1s"], "--to must be later"),

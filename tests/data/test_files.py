@@ -71,7 +71,7 @@ def test_an_error_inside_leaves_the_old_file(path: Path, error: BaseException) -
         (errno.EDQUOT, "quota exceeded; free some space"),
         (errno.EIO, "input/output error; choose another place"),
         (errno.EROFS, "read-only file system; choose another place"),
-        (errno.EACCES, "permission denied; choose a folder that you may write to"),
+        (errno.EACCES, "permission denied; choose a folder that you can write to"),
     ],
 )
 def test_errors_of_the_disk(path: Path, code: int, message: str) -> None:
@@ -94,7 +94,7 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(files.tempfile, "mkstemp", denied)
-    with pytest.raises(VelocellError, match="permission denied; choose a folder that you may write to"):
+    with pytest.raises(VelocellError, match="permission denied; choose a folder that you can write to"):
         replacing(tmp_path / "out.csv").__enter__()
     assert names(tmp_path) == ["file"]
 

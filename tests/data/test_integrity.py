@@ -142,7 +142,7 @@ def test_info_tells_what_a_damaged_file_holds(tmp_path: Path) -> None:
         assert (FACTS | FAULTS)[name] in text
     assert "faults" not in text
     message = refused(path, "--strict")
-    assert "cam.raw has 1 events before the first word that tells time or row (between bytes 33 and 72)" in message
+    assert "cam.raw has 1 events before the first word with a time or row (between bytes 33 and 72)" in message
 
 
 def test_info_of_a_sound_file_has_no_faults(tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ class TestParts:
 
     def test_polarity_that_is_not_there(self) -> None:
         recording = Recording.from_arrays([0], [0], [0], source="cam.npz")
-        with pytest.raises(RecordingError, match=r"'on' was asked for but cam.npz has none; use merge"):
+        with pytest.raises(RecordingError, match=r"'on' was requested but cam.npz has none; use merge"):
             recording.with_polarity("on")
         with pytest.raises(RecordingError, match="'red' is unknown"):
             recording.with_polarity("red")
@@ -313,7 +313,7 @@ class TestDense:
     @pytest.mark.parametrize("index", [-1, 2])
     def test_indices_outside(self, index: int) -> None:
         positions = [np.array([0]), np.array([index]), np.array([0])]
-        with pytest.raises(RecordingError, match=r"leave the shape \(2, 2, 2\) in dimension 1"):
+        with pytest.raises(RecordingError, match=r"lie outside the shape \(2, 2, 2\) in dimension 1"):
             Recording.from_counts(positions, np.array([1]), (2, 2, 2))
 
     def test_dense_refused(self) -> None:

@@ -328,7 +328,7 @@ def test_until_us_before_waiting_events_runs_only_the_ticks_before():
     ]:
         state, spikes = native.step(network, state, events, until_us)
         assert spikes.t_us.tolist() == expected
-    with pytest.raises(RecordingError, match="were already run"):
+    with pytest.raises(RecordingError, match="has already run to"):
         native.step(network, state, recording)
 
 
@@ -558,7 +558,7 @@ U16 = np.uint16
         (unchecked([0], np.array([8], U16), np.array([0], U16)), "outside the 8x8 sensor"),
         (unchecked([0], np.array([0], U16), np.array([65_535], U16)), "outside the 8x8 sensor"),
         (unchecked([5, 4], np.zeros(2, U16), np.zeros(2, U16)), "times go back"),
-        (unchecked([-1], np.zeros(1, U16), np.zeros(1, U16)), "were already run|times go back"),
+        (unchecked([-1], np.zeros(1, U16), np.zeros(1, U16)), "has already run to|times go back"),
         (unchecked([0, 1], np.zeros(1, U16), np.zeros(2, U16)), "one entry per event"),
         (unchecked([0], np.zeros(1, U16), np.zeros(1, U16), np.zeros(3, bool)), "one entry per event"),
         (unchecked([0], np.array([-1]), np.zeros(1, U16)), "of their types"),
@@ -715,5 +715,5 @@ def test_a_quiet_block_need_not_say_whether_it_has_polarity(engine):
     state, spikes = chosen.step(network, state, quiet, 10_000)
     assert len(spikes) == 0
     some = Recording.from_arrays([10_500], [3], [4], width=60, height=50)
-    with pytest.raises(RecordingError, match="sees polarity but the recording has none"):
+    with pytest.raises(RecordingError, match="needs polarity but the recording has none"):
         chosen.step(network, state, some, 20_000)

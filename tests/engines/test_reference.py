@@ -245,7 +245,7 @@ def test_off_and_on_events_are_two_input_maps():
     recording = Recording.from_arrays([0, 0], [1, 3], [0, 0], [False, True], width=5, height=5)
     spikes = engines.run(network, recording, engine="reference")
     assert [(s[2], s[4]) for s in as_list(spikes)] == [(0, 1), (1, 3)], "OFF is map 0, ON is map 1"
-    with pytest.raises(RecordingError, match="sees polarity but the recording has none"):
+    with pytest.raises(RecordingError, match="needs polarity but the recording has none"):
         engines.run(network, recording.with_polarity("drop"), engine="reference")
 
 
@@ -350,11 +350,11 @@ def test_a_chunk_that_goes_back_is_refused():
             reference.step(network, state, events(second))
     # A promise counts as well, although no event came.
     state, _ = reference.step(network, reference.init(network, (5, 5)), events([(500, 1)]), 8_000)
-    with pytest.raises(RecordingError, match="start at 7999 us where 8000 us were already run"):
+    with pytest.raises(RecordingError, match="start at 7999 us but the network has already run to 8000 us"):
         reference.step(network, state, events([(7_999, 1)]))
     # Time that was run stays run, whatever a later promise says.
     state, _ = reference.step(network, state, events([(8_000, 1)]).slice(0, 0), 3_000)
-    with pytest.raises(RecordingError, match="start at 7999 us where 8000 us were already run"):
+    with pytest.raises(RecordingError, match="start at 7999 us but the network has already run to 8000 us"):
         reference.step(network, state, events([(7_999, 1)]))
 
 

@@ -114,7 +114,7 @@ def test_what_cannot_be_is_refused():
     recording = Recording.from_arrays([1], [2], [3], width=WIDTH, height=HEIGHT)
     with pytest.raises(OptionError, match="window of the background-activity filter must be at least 1 us, got 0"):
         background_activity_filter(recording, 0)
-    with pytest.raises(OptionError, match="between 1 and 8 neighbours"):
+    with pytest.raises(OptionError, match="the number of neighbours must be between 1 and 8"):
         background_activity_filter(recording, 5, 9)
     with pytest.raises(OptionError, match="dead time of the refractory filter must be at least 1 us, got -3"):
         refractory_filter(recording, -3)

@@ -86,7 +86,10 @@ def test_events_move_and_those_that_leave_are_told():
     np.testing.assert_array_equal(found.p, (np.arange(n) % 2 == 1)[stay])
     assert (found.size, found.start_us, found.stop_us) == (SIZE, 0, n)
     lost = n - len(found)
-    assert found.notes[-1] == f"lens corrected with lens.yml: {lost} of {n} events left the sensor and are dropped"
+    assert (
+        found.notes[-1]
+        == f"lens corrected with lens.yml: {lost} of {n} events fell outside the sensor and were dropped"
+    )
 
 
 def test_without_distortion_nothing_changes():

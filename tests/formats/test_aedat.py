@@ -98,7 +98,9 @@ def test_without_a_camera_the_given_size_tells(tmp_path: Path) -> None:
     refused(path, "does not name its camera; give the size", size=(300, 200))
     assert events_of(path, size=(346, 260)) == EVENTS
     assert events_of(aedat2(path, [dvs128(*event) for event in EVENTS], chip=""), size=(128, 128)) == EVENTS
-    refused(aedat2(path, [], chip="ch.unizh.Cochlea"), "'ch.unizh.Cochlea'; AEDAT 2.0 is read of DVS128 and DAVIS")
+    refused(
+        aedat2(path, [], chip="ch.unizh.Cochlea"), "'ch.unizh.Cochlea'; AEDAT 2.0 is read only for DVS128 and DAVIS"
+    )
 
 
 def test_what_is_no_event_is_counted(tmp_path: Path) -> None:
@@ -225,7 +227,7 @@ def test_cut_at_any_byte(tmp_path: Path) -> None:
 
 
 def test_other_formats_are_named(tmp_path: Path) -> None:
-    refused(aedat31(tmp_path / "a", format_="Serial-TS"), "of format 'Serial-TS'; RAW is read")
+    refused(aedat31(tmp_path / "a", format_="Serial-TS"), "of format 'Serial-TS'; only RAW is read")
     (tmp_path / "a").write_bytes(b"#!AER-DAT3.0\r\n" + bytes(50))
     refused(tmp_path / "a", "AEDAT file of version 1 or 3.0")
 

@@ -108,7 +108,7 @@ def test_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (np.array([[1, 2, 3, 9], [0, 2, 3, 8]]), "cannot tell which columns .* save an array with the fields"),
         (np.zeros(3, [("t", "<i8"), ("x", "<u2")]), "with the fields t, x; save an array"),
         (np.zeros((3, 2), [("t", "<i8"), ("x", "<u2"), ("y", "<u2")]), r"of shape \(3, 2\) with the fields t, x, y"),
-        (np.zeros(3, [("t", "<M8[us]"), ("x", "<u2"), ("y", "<u2")]), "fields that are no numbers"),
+        (np.zeros(3, [("t", "<M8[us]"), ("x", "<u2"), ("y", "<u2")]), "fields that are not numbers"),
         (np.zeros(3, "S5"), "not numbers"),
         (np.array([1, None]), "Python objects, which could run code"),
     ],

@@ -228,7 +228,7 @@ def test_what_a_format_cannot_hold(tmp_path: Path) -> None:
         write_evt3(wide, path)
     write_dat(wide, path)
     quiet = Recording.from_arrays([0, 1 << 31], [0, 0], [0, 0])
-    with pytest.raises(RecordingError, match=r"nothing happens for 2147 s before 2147483648 us, and DAT can only"):
+    with pytest.raises(RecordingError, match=r"there are no events for 2147 s before 2147483648 us, and DAT can only"):
         write_dat(quiet, path)
     assert read(path).size == (2049, 10)
     with pytest.raises(RecordingError, match="nothing to write"):
@@ -392,7 +392,7 @@ def test_where_the_size_stands(tmp_path: Path, header: str, size: tuple[int, int
         ("% evt 4.0\n", "format 'evt 4.0'; EVT2, EVT2.1 and EVT3 are read"),
         ("% format HISTO3D\n% evt 9\n", "format 'HISTO3D'"),
         ("% evt 2.0\n% format EVT3\n", "says both 'EVT3' and 'evt 2.0'; remove what is wrong"),
-        ("% system_ID 99\n", "does not say of which format its words are; add a line"),
+        ("% system_ID 99\n", "does not say which format its words have; add a line"),
         ("% evt 2.0\n% geometry 640x480\n% format EVT2;width=1280;height=720\n", "says both '640x480' and '1280x720'"),
         ("% evt 2.0\n% geometry big\n", "size 'big' is not WIDTHxHEIGHT; give it with --size"),
         ("% evt 2.0\n% geometry 0x9\n", "0x9 must be between 1 and 65536 px"),

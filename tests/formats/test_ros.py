@@ -294,12 +294,12 @@ def test_another_database_is_no_bag(tmp_path: Path) -> None:
     # A view could compute for ever.
     base.execute("CREATE VIEW messages AS SELECT 1 AS id, 1 AS topic_id, x'00' AS data")
     base.commit()
-    refused(tmp_path / "a.db3", "an SQLite database, but no ROS 2 bag")
+    refused(tmp_path / "a.db3", "an SQLite database, but not a ROS 2 bag")
     base.execute("DROP VIEW messages")
     base.execute("CREATE TABLE messages (id, topic_id)")
     base.commit()
     base.close()
-    refused(tmp_path / "a.db3", "an SQLite database, but no ROS 2 bag")
+    refused(tmp_path / "a.db3", "an SQLite database, but not a ROS 2 bag")
 
 
 def test_a_schema_that_is_no_text(tmp_path: Path) -> None:

@@ -277,7 +277,7 @@ class TestBadLines:
         lines = ["t,x,y,p", *rows([1_500] * 6, [1] * 6, [2] * 6, [1] * 6, separator=",").splitlines()]
         lines[at] = line
         with pytest.raises(
-            RecordingError, match=rf"cam.txt line {at + 1} \(.*\) is no event: {why}; correct or remove it"
+            RecordingError, match=rf"cam.txt line {at + 1} \(.*\) is not an event: {why}; correct or remove it"
         ):
             read(path, "\n".join(lines))
 
@@ -294,7 +294,7 @@ class TestBadLines:
             formats.read(path)
 
     def test_first_event(self, path: Path) -> None:
-        with pytest.raises(RecordingError, match=r"line 2 \('5 x 6 1'\) is no event"):
+        with pytest.raises(RecordingError, match=r"line 2 \('5 x 6 1'\) is not an event"):
             read(path, "# hello\n5 x 6 1\n")
 
     @pytest.mark.parametrize(

@@ -264,8 +264,8 @@ class TestRefused:
             (dense("0", 2, (1, 1, 2), (1, 1, 1)), "has 8 bytes instead of 16"),
             (dense("9", 1, (1, 1, 1), (1, 1, 1)), "damaged or incomplete"),
             (dense("../x", 1, (1, 1, 1), (1, 1, 1)), "damaged or incomplete"),
-            (dense("0", 1, (1, 1, -1), (1, 1, 1)), "no whole number"),
-            (dense("0", 1, (1, 1, 1), (1, 1, -1)), "no whole number"),
+            (dense("0", 1, (1, 1, -1), (1, 1, 1)), "not a whole number"),
+            (dense("0", 1, (1, 1, 1), (1, 1, -1)), "not a whole number"),
             (dense("0", 1, (1, 1, 1), (1, 1)), "different lengths"),
             (dense("0", 1, (1,) * 9, (1,) * 9), "too many dimensions"),
             (dense("0", 1, (1, 1, 1), (1, 1, 1), kind="BFloat16Storage"), r"'torch\.BFloat16Storage'"),
@@ -292,8 +292,8 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("indices", "values", "message"),
         [
-            ((0, 9, 0), (1,), "leave the shape .* in dimension 1"),
-            ((0, 0, -1), (1,), "leave the shape .* in dimension 2"),
+            ((0, 9, 0), (1,), "lie outside the shape .* in dimension 1"),
+            ((0, 0, -1), (1,), "lie outside the shape .* in dimension 2"),
             ((0, 0, 0), (-1,), "none below 0"),
             ((0, 0, 0), (2**40,), "not brightness"),
             # A file of 1 kB would make events of 50 MB.

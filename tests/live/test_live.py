@@ -348,7 +348,7 @@ def test_the_first_second_is_measured_and_the_network_replaced(tmp_path, monkeyp
     out = tmp_path / "out.jsonl"
     result = call("live", f"replay:{tmp_path / 'rec.npz'}", "--bands", "60,240,960", "--speed", "max", "-o", out)
     assert result.exit_code == 0, result.stderr
-    assert "the network was replaced, calibrated on the first second" in result.stderr
+    assert "the network was replaced by one calibrated on the first second" in result.stderr
     tracks = Tracks.read(out)
     assert tracks.meta["settings"]["contrast"].startswith("measured on the first second")
     before, after = tracks.id[tracks.t_us < 1_000_000], tracks.id[tracks.t_us > 1_300_000]
@@ -392,7 +392,7 @@ def test_what_was_reported_survives_a_kill(made, tmp_path):
     ("arguments", "words"),
     [
         (["tcp://127.0.0.1"], "is not tcp://HOST:PORT, such as tcp://127.0.0.1:3333"),
-        (["serial:1"], "'serial:1' is no source; use replay:FILE"),
+        (["serial:1"], "'serial:1' is not a source; use replay:FILE"),
         (["replay:none.npz"], "cannot read none.npz"),
         (["replay:."], "is a folder"),
         (["replay:fifo"], "is not a regular file"),
@@ -402,7 +402,7 @@ def test_what_was_reported_survives_a_kill(made, tmp_path):
         (["replay:rec.npz", "-o", "out.csv"], "the suffix must be .jsonl"),
         (["replay:rec.npz", "-o", "udp://127.0.0.1"], "is not udp://HOST:PORT"),
         (["udp://127.0.0.1:99999", "--size", "9x9"], "is not udp://HOST:PORT"),
-        (["udp://127.0.0.1:3333"], "does not tell the sensor's size; give it with --size"),
+        (["udp://127.0.0.1:3333"], "does not state the sensor's size; give it with --size"),
     ],
 )
 def test_one_sentence_and_nothing_written(made, tmp_path, monkeypatch, arguments, words):

@@ -233,7 +233,7 @@ def test_what_is_no_packet_ends_it(tmp_path: Path, lead: bytes) -> None:
         source = open_source(address)
         blocks = source.blocks(Event())
         assert triples(next(blocks)) == as_sent(EVENTS)
-        with pytest.raises(RecordingError, match="sent bytes that are no packet; check the sender and start"):
+        with pytest.raises(RecordingError, match="sent bytes that are not a packet; check the sender and start"):
             next(blocks)
         source.close()
 
@@ -255,9 +255,9 @@ FRAMES = ((0, "FRME", "frames"), (1, "IMUS", "imu"))
     ("more", "words"),
     [
         ({"text": xml(FRAMES)}, r"carries no events \(it carries FRME, IMUS\); connect to an output of events"),
-        ({"text": xml().replace("sizeX", "wide")}, "does not tell the sensor's size; give it with --size"),
-        ({"text": "<dv"}, r"is no stream of dv-processing \(its header: its XML is not well formed"),
-        ({"compression": 9}, r"is no stream of dv-processing \(the unknown compression 9\)"),
+        ({"text": xml().replace("sizeX", "wide")}, "does not state the sensor's size; give it with --size"),
+        ({"text": "<dv"}, r"is not a stream of dv-processing \(its header: its XML is not well formed"),
+        ({"compression": 9}, r"is not a stream of dv-processing \(the unknown compression 9\)"),
     ],
 )
 def test_streams_without_events_or_size(tmp_path: Path, more: dict[str, Any], words: str) -> None:
@@ -285,7 +285,7 @@ def test_a_size_that_is_given_counts(tmp_path: Path) -> None:
 )
 def test_senders_of_something_else(monkeypatch: pytest.MonkeyPatch, data: bytes, end: str, words: str) -> None:
     monkeypatch.setattr(tcp, "_PATIENCE_S", 0.3)
-    words = rf"^tcp://\S+ is no stream of dv-processing \({words}\); check"
+    words = rf"^tcp://\S+ is not a stream of dv-processing \({words}\); check"
     with served(data, end=end) as address, pytest.raises(RecordingError, match=words):
         open_source(address)
 

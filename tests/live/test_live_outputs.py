@@ -117,7 +117,7 @@ def test_a_torn_last_line_is_left_out_and_told(tmp_path):
         if cut == 1:  # only the line break is missing: nothing is lost
             assert len(Tracks.read(torn)) == 3
             continue
-        with pytest.warns(UserWarning, match=f"torn.jsonl: the last line was torn and left out \\({last - cut} bytes"):
+        with pytest.warns(UserWarning, match=f"torn.jsonl: the last line was incomplete and left out \\({last - cut} bytes"):
             tracks = Tracks.read(torn)
         assert tracks.id.tolist() == [0, 1]
         assert str(last - cut) in tracks.meta["notes"][0]
@@ -162,7 +162,7 @@ def test_append_cuts_a_torn_line_off_and_says_so(tmp_path, left):
     whole = out.read_bytes()[: -len(texts(out)[-1])]
     out.write_bytes(whole + texts(out)[-1][:left].encode())
     written(out, rows(0), append=True, say=told.append)
-    assert told == [f"{out}: the last line was torn, {left} bytes were cut off; going on after it"]
+    assert told == [f"{out}: the last line was incomplete; its {left} bytes were cut off"]
     assert out.read_bytes().startswith(whole)
     assert Tracks.read(out).id.tolist() == [0, 1]
 
@@ -175,33 +175,33 @@ def test_append_to_what_is_not_there_starts_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "holds no whole line"),
-        (b'{"meta": {"velocell": "0"', "holds no whole line"),
-        (b"t_us,id\n1,2\n", "line 1 is no row of JSON Lines"),
-        (b'{"meta": {}}\n', "line 1 is none that velocell live writes"),
-        (b'{"meta": {"velocell": "0"}}\n{"t_us": 1, "id": 2}\n', "line 2 is none that"),
-        (b'{"meta": {"velocell": "0"}}\n[1]\n', "line 2 is none that"),
-        (b'{"meta": {"velocell": "0"}}\n\xff\n', "line 2 is no row"),
-        (b'{"meta": {"velocell": "0"}}\n7\n', "line 2 is no row"),
+        (b"", "it has no complete line"),
+        (b'{"meta": {"velocell": "0"', "it has no complete line"),
+        (b"t_us,id\n1,2\n", "line 1 is not a row of JSON Lines"),
+        (b'{"meta": {}}\n', "line 1 was not written by velocell live"),
+        (b'{"meta": {"velocell": "0"}}\n{"t_us": 1, "id": 2}\n', "line 2 was not written by velocell live"),
+        (b'{"meta": {"velocell": "0"}}\n[1]\n', "line 2 was not written by velocell live"),
+        (b'{"meta": {"velocell": "0"}}\n\xff\n', "line 2 is not a row of JSON Lines"),
+        (b'{"meta": {"velocell": "0"}}\n7\n', "line 2 is not a row of JSON Lines"),
     ],
 )
 def test_append_refuses_what_is_no_such_table_and_leaves_it(tmp_path, content, words):
     out = tmp_path / "out.jsonl"
     out.write_bytes(content)
-    with pytest.raises(OptionError, match=f"cannot go on with .*{words}.*; name another file or drop --append"):
+    with pytest.raises(OptionError, match=f"cannot continue .*{words}.*; name another file or drop --append"):
         open_output(str(out), append=True)
     assert out.read_bytes() == content
 
 
 @pytest.mark.parametrize("target", ["-", "udp://127.0.0.1:9"])
 def test_append_needs_a_file(target):
-    with pytest.raises(OptionError, match=r"--append goes on with a file.*drop it"):
+    with pytest.raises(OptionError, match=r"--append continues a file.*drop it"):
         open_output(target, append=True)
 
 
 def test_append_to_a_fifo_is_refused(tmp_path):
     os.mkfifo(tmp_path / "out.jsonl")
-    with pytest.raises(OptionError, match="no regular file"):
+    with pytest.raises(OptionError, match="not a regular file"):
         open_output(str(tmp_path / "out.jsonl"), append=True)
 
 
@@ -218,7 +218,7 @@ def test_the_command_goes_on_with_its_own_output(tmp_path):
     out.write_bytes(out.read_bytes() + b'{"t_us": 17')
     result = CliRunner().invoke(app, [*command, "-o", str(out), "--append"])
     assert result.exit_code == 0, result.stderr
-    assert "the last line was torn, 11 bytes were cut off" in result.stderr
+    assert "the last line was incomplete; its 11 bytes were cut off" in result.stderr
     twice = Tracks.read(out)
     first_id = int(once.id.max()) + 1
     assert [more["first_id"] for more in twice.meta["appended"]] == [first_id]

@@ -54,7 +54,7 @@ def test_one_shape_at_a_time(short):
     square = ["--template", str(short / "square.npy")]
     result = CliRunner().invoke(app, ["live", f"replay:{short / 'rec.npz'}", *BANDS, *square, *square])
     assert result.exit_code == 1
-    assert "live looks for one shape; give one --template" in result.stderr
+    assert "live looks for one shape at a time; give one --template" in result.stderr
 
 
 @pytest.fixture(scope="module")
@@ -159,8 +159,8 @@ def test_an_output_with_millimetres_can_be_gone_on_with(hot, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["udp://127.0.0.1:9", "--size", "80x60", "--from", "1s"], "--from and --to cut a recording"),
-        (["udp://127.0.0.1:9", "--size", "80x60", "--to", "1s"], "--from and --to cut a recording"),
+        (["udp://127.0.0.1:9", "--size", "80x60", "--from", "1s"], "--from and --to choose a part of a recording, but udp:"),
+        (["udp://127.0.0.1:9", "--size", "80x60", "--to", "1s"], "--from and --to choose a part of a recording, but udp:"),
         (["{rec}", "--count-line", "900,0,900,9"], "the counting line 900,0,900,9 lies outside the 80x60 sensor"),
         (["{rec}", "--roi", "0,0,90,10"], "reaches outside the 80x60 sensor"),
         (["{rec}", "--to", "2s", "--from", "3s"], "--to must be later"),

@@ -167,7 +167,7 @@ def test_whatever_the_size_the_html_is_small():
 
 
 def test_other_things_have_no_picture():
-    with pytest.raises(TypeError, match="nothing draws a int"):
+    with pytest.raises(TypeError, match="cannot draw a int"):
         shown(3)
 
 

@@ -172,7 +172,7 @@ def test_without_objects_it_says_so(tmp_path, found, recording):
     none = replace(found, tracks=Tracks.empty(), spikes=Spikes.empty(2))
     write(tmp_path / "r.html", none, recording)
     page = Page(tmp_path / "r.html")
-    assert "Nothing was found" in page.text
+    assert "No object was found" in page.text
     assert "|0|objects|" in page.text
     assert "<h2>Objects</h2>" not in page.source
     assert len([p for p in page.pictures() if p.shape[1] > 500]) == 1

@@ -270,9 +270,9 @@ def test_bad_tables_are_refused() -> None:
         evaluate(change(told(), first, x_px=np.nan), TRUTH, EDGES)
     with pytest.raises(TableError, match="1 rows of the truth have no position"):
         evaluate(told(), change(TRUTH, np.arange(1500) == 3, y_px=np.inf), EDGES)
-    with pytest.raises(TableError, match="tell band 3, but there are 3 bands"):
+    with pytest.raises(TableError, match="use band 3, but there are 3 bands"):
         evaluate(change(told(), first, band=3), TRUTH, EDGES)
-    with pytest.raises(TableError, match="object 0 is twice in the truth at 0 us"):
+    with pytest.raises(TableError, match="object 0 appears twice in the truth at 0 us"):
         evaluate(told(), change(TRUTH, np.arange(1500) == 1, id=0), EDGES)
 
 

@@ -126,9 +126,9 @@ def test_an_empty_table_and_unknown_sizes_are_told(tmp_path):
     with pytest.raises(TableError, match="no rows; there is nothing to export"):
         write_mot(tmp_path / "t.txt", Tracks.empty())
     bare = Tracks.from_columns(table().columns())
-    with pytest.raises(TableError, match="does not tell the size of the sensor; give --size"):
+    with pytest.raises(TableError, match="does not state the size of the sensor; give --size"):
         write_coco(tmp_path / "t.json", bare)
-    with pytest.raises(TableError, match="tells band 1, but only 1 bands are named"):
+    with pytest.raises(TableError, match="uses band 1, but only 1 bands are named"):
         write_coco(tmp_path / "t.json", bare, size=(9, 9), bands=["a"])
     assert list(tmp_path.iterdir()) == []
     write_coco(tmp_path / "t.json", bare, size=(9, 9))

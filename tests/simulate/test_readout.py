@@ -245,7 +245,7 @@ REAL = HEAD + "sensor = 'davis346'\n"
         (HEAD + "background = 'texture'\n", "the ideal pixel does not see light, so it takes no background"),
         (HEAD + "[[objects]]\nid = 3\nbrightness = 2\n", "so it takes no brightness of object 3"),
         (HEAD + "[[objects]]\naspect = 1.5\n", "aspect of object 0 is 1.5; it is the short half-axis by the long one"),
-        (HEAD + "[[objects]]\naspect = 0.5\nshape = 'bar'\n", "aspect of object 0 makes an ellipse of a disk only"),
+        (HEAD + "[[objects]]\naspect = 0.5\nshape = 'bar'\n", "aspect of object 0 is for disks only"),
         (REAL + "[[objects]]\nprofile = 'cube'\n", "profile of object 0 is 'cube'; use one of flat, ball"),
         (REAL + "[[objects]]\nhighlight = 2\n", "highlight of object 0 needs profile = 'ball'"),
         (REAL + "[[objects]]\nbrightness = 0\n", "brightness of object 0 is 0.0; it must be above 0"),

@@ -145,7 +145,7 @@ def test_figure_shows_prediction_and_measurement(found):
 def test_errors_are_one_sentence(found, network, tmp_path):
     with pytest.raises(NetworkError, match="a network with speed bands; write one with velocell calibrate"):
         tuning(replace(network, bands=None))
-    with pytest.raises(NetworkError, match="for which radius"):
+    with pytest.raises(NetworkError, match="does not state its radius"):
         tuning(replace(network, radius_px=None))
     for wrong in ({"speeds": [2, 1]}, {"contrast": 0}, {"radius": -1}, {"headings": ()}, {"noise_hz": -1}):
         with pytest.raises(OptionError):
@@ -162,7 +162,7 @@ def test_command_writes_and_tells(network, tmp_path):
         app, ["tuning", str(tmp_path / "net.toml"), "-o", str(tmp_path / "t.json"), "--sensitivity"]
     )
     assert run.exit_code == 0, run.stderr
-    assert "as asked" in run.stdout
+    assert "requested" in run.stdout
     assert "50 - 100" in run.stdout
     table = json.loads((tmp_path / "t.json").read_text())
     assert set(table["variants"]) == {name for name, *_ in module._VARIANTS}

@@ -235,7 +235,9 @@ def test_a_range_is_left_by_its_slider_and_come_back_to(folder):
         assert state["settings"]["radius"] == pytest.approx(26**0.5)
         assert len(state["network"]["radii_px"]) == 5
         assert "veto" in state["fixed"]
-        with pytest.raises(OptionError, match="threshold is tuned for disks of one radius; move the radius first"):
+        with pytest.raises(
+            OptionError, match="threshold can only be tuned for disks of one radius; move the radius first"
+        ):
             session.tuning.tune(threshold=1.2)
         with pytest.raises(OptionError, match=r"a file holds one network .* the search is for 4 to 6\.5 px"):
             session.save("network", "toml")
@@ -410,7 +412,7 @@ def call(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("udp://127.0.0.1:3333", "--size", "50x50", "--from", "1s"), "--from and --to cut a recording, and udp:"),
+        (("udp://127.0.0.1:3333", "--size", "50x50", "--from", "1s"), "--from and --to choose a part of a recording, but udp:"),
         (("udp://127.0.0.1:3333", "--size", "50x50", "--to", "1s"), "is a stream that starts when it comes"),
         (("demo", "--from", "2s"), "--from 2s lies after the end of the demo, which lasts 500ms"),
         (("demo", "--from", "3ms", "--to", "2ms"), "--to must be later"),

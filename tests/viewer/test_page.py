@@ -133,7 +133,7 @@ def test_settings_by_slider_by_number_and_out_of_range(window):
         assert "--network net.toml" in find(window, "#command").text
         fill(window, "#slider-radius", "900")
         notice = until(lambda: find(window, "#notices").text, "the notice")
-        assert "radius 900 px is outside 1.5 to 40 px; choose it within" in notice
+        assert "radius 900 px is outside 1.5 to 40 px; choose a value in that range" in notice
         shot(window, "refused-value")
         assert state(window, "settings.radius") == 5
         assert find(window, "#slider-radius").get_attribute("value") == "5"

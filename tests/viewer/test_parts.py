@@ -167,7 +167,7 @@ def test_a_file_that_vanishes_or_is_replaced_is_told_and_can_still_be_read(in_wi
         more.write(b"more")
     assert "or changed; start velocell view again" in in_memory.check()
     (tmp_path / "r.npz").unlink()
-    assert "goes on with what was read of it" in in_memory.check()
+    assert "goes on with what was already read" in in_memory.check()
 
 
 @pytest.mark.parametrize(
@@ -397,7 +397,7 @@ def test_threshold_and_time_constant_are_factors():
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ({"radius": 900}, "radius 900 px is outside 1.5 to 40 px; choose it within"),
+        ({"radius": 900}, "radius 900 px is outside 1.5 to 40 px; choose a value in that range"),
         ({"radius": "5"}, "radius must be a number"),
         ({"radius": None}, "radius must be a number"),
         ({"threshold": float("nan")}, "threshold must be a number"),

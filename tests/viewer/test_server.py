@@ -165,7 +165,7 @@ def test_a_value_that_cannot_be_is_answered_with_a_sentence(viewer):
         hear(socket_, "state")
         say(socket_, "tune", radius=900)
         refused = hear(socket_, "refused")
-        assert refused["text"] == "radius 900 px is outside 1.5 to 40 px; choose it within"
+        assert refused["text"] == "radius 900 px is outside 1.5 to 40 px; choose a value in that range"
         say(socket_, "picture")
         assert hear(socket_, bytes)
 

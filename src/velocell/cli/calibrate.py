@@ -28,12 +28,14 @@ def calibrate(
     dt: o.Dt = "auto",
     recording: Annotated[
         Path | None,
-        typer.Option("--recording", metavar="FILE", help="Measure on it how many edge crossings arrive."),
+        typer.Option("--recording", metavar="FILE", help="Measure on it which share of the edge crossings is seen."),
     ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(
-            "--labels", metavar="TRACKS", help="Where its objects are, and their speeds or bands: adjust to them."
+            "--labels",
+            metavar="TRACKS",
+            help="Table of its objects, with speeds or bands; the network is adjusted to them.",
         ),
     ] = None,
     polarity: o.Polarity = "merge",
@@ -59,7 +61,7 @@ def calibrate(
     check_output(out, (".toml",), "a network")
     settings: dict[str, Any] = {"contrast": contrast, "dt": dt, "polarity": polarity}
     if labels is not None and recording is None:
-        raise OptionError(f"the labels in {labels} need the recording that they tell about; give it with --recording")
+        raise OptionError(f"the labels in {labels} need their recording; give it with --recording")
     given: dict[str, Any] = {"contrast": search.contrast, "dt_us": search.dt_us}
     size_px = search.one_radius()
     if recording is None:

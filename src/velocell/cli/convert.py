@@ -29,11 +29,11 @@ Step = Callable[[Recording], Recording]
 
 @spread
 def convert(
-    file: Annotated[Path, typer.Argument(metavar="IN", help="A recording, of any format that is read.")],
+    file: Annotated[Path, typer.Argument(metavar="IN", help="A recording in any supported format.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help=f"One of {', '.join(formats.WRITERS)}.")],
     part: o.Part,
     evt: Annotated[
-        str | None, typer.Option("--evt", metavar="2|3", help="Words of a .raw file; 3 if not given.")
+        str | None, typer.Option("--evt", metavar="2|3", help="EVT version of a .raw file; 3 by default.")
     ] = None,
     crop: Annotated[
         str | None, typer.Option("--crop", metavar="x,y,w,h", help="Only this region; its corner becomes pixel 0,0.")
@@ -42,20 +42,20 @@ def convert(
         str | None, typer.Option("--flip", metavar="x|y|xy", help="Mirror left-right (x), top-down (y).")
     ] = None,
     downsample: Annotated[
-        int | None, typer.Option("--downsample", metavar="N", help="Make NxN pixels one; all events stay.")
+        int | None, typer.Option("--downsample", metavar="N", help="Merge NxN pixels into one; all events are kept.")
     ] = None,
     strict: o.Strict = False,
 ) -> None:
     """Write a recording in another format, chosen by the suffix of OUT, without loss.
 
-    What changes the picture happens in this order: --from and --to, --crop, --flip, --downsample.
+    Changes are made in this order: --from and --to, --crop, --flip, --downsample.
     """
     check_output(out, tuple(formats.WRITERS), "a recording")
     check_distinct([out], [file])
     write = formats.WRITERS[out.suffix.lower()]
     if evt is not None:
         if out.suffix.lower() != ".raw" or evt not in _EVT:
-            raise OptionError(f"--evt {evt} does not fit {out}: it is 2 or 3, for .raw files")
+            raise OptionError(f"--evt {evt} does not fit {out}; use 2 or 3, with a .raw file")
         write = _EVT[evt]
     from_us, to_us = part.times_us()
     work = _Work(open_events(file, part, strict), from_us, to_us, tuple(_steps(crop, flip, downsample)))

@@ -42,20 +42,18 @@ class Outputs:
     fps: Annotated[float, o.output("--fps", help="Frames per second of the video.")] = 25.0
     slow_motion: Annotated[
         float | None,
-        o.output("--slow-motion", metavar="N", help="Slow the video down N times; by default until it lasts 5 s."),
+        o.output("--slow-motion", metavar="N", help="Slow the video down N times; by default enough to last 5 s."),
     ] = None
     spikes: Annotated[Path | None, o.output("--spikes", metavar="NPZ", help="Spikes of all layers.")] = None
     report: Annotated[
         Path | None,
-        o.output(
-            "--report", metavar="HTML", help="One page that holds the figures, a clip, the table and the settings."
-        ),
+        o.output("--report", metavar="HTML", help="One HTML page with figures, a clip, the table and the settings."),
     ] = None
 
 
 @spread
 def detect(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings, of any format that is read.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings in any supported format.")],
     out: Annotated[
         str, o.output("--out", "-o", metavar="OUT", help="Table: .csv, .jsonl, .parquet; - is CSV on stdout.")
     ],
@@ -66,7 +64,7 @@ def detect(
     more: Outputs,
     strict: o.Strict = False,
 ) -> None:
-    """Find the objects in recordings: where is each, in which band and how fast does it move?"""
+    """Find the objects in recordings: where each is, in which band, and how fast it moves."""
     job = _Job(
         files=tuple(files),
         search=look_for.search(),

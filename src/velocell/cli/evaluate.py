@@ -19,10 +19,10 @@ Edges = Annotated[str, typer.Option("--bands", metavar="EDGES", help="Edges in p
 
 def evaluate(
     tracks: Annotated[Path, typer.Argument(metavar="TRACKS", help="Table that velocell detect wrote.")],
-    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="Table of where the objects truly are.")],
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="Table of the true positions and speeds.")],
     bands: Edges,
     spikes: Annotated[
-        Path | None, typer.Option("--spikes", metavar="NPZ", help="Spikes, for the purity of the channels.")
+        Path | None, typer.Option("--spikes", metavar="NPZ", help="Spikes; adds the purity of the channels.")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -22,13 +22,13 @@ def export(
     ],
     fps: Annotated[
         float | None,
-        typer.Option("--fps", metavar="N", help="Frames per second; by default every instant of the table is a frame."),
+        typer.Option("--fps", metavar="N", help="Frames per second; by default one frame for each time in the table."),
     ] = None,
     size: Annotated[
-        str | None, typer.Option("--size", metavar="WxH", help="Sensor size in px, where the table does not say.")
+        str | None, typer.Option("--size", metavar="WxH", help="Sensor size in px, if the table does not state it.")
     ] = None,
 ) -> None:
-    """Write tracks for other tools: boxes frame by frame, in MOTChallenge or COCO form."""
+    """Write tracks for other tools: boxes frame by frame, in MOTChallenge or COCO format."""
     from velocell.results import exports
 
     check_output(out, exports.SUFFIXES, "an export")

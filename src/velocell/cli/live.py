@@ -37,18 +37,21 @@ def live(
         str, o.output("--out", "-o", metavar="OUT", help="JSON Lines: a .jsonl file, udp://HOST:PORT or -.")
     ] = "-",
     speed: Annotated[
-        str, typer.Option("--speed", metavar="N|max", help="Pace of a replay, 1 is the recording's.")
+        str,
+        typer.Option(
+            "--speed", metavar="N|max", help="Speed of a replay: a factor, or max; 1 is the recording's own pace."
+        ),
     ] = "1",
     append: Annotated[
-        bool, typer.Option("--append", help="Go on with an earlier output, instead of replacing it.")
+        bool, typer.Option("--append", help="Continue an earlier output instead of replacing it.")
     ] = False,
 ) -> None:
-    """Find the objects in a stream while it arrives: a camera's, or a recording played at its own pace."""
+    """Find the objects in a stream as it arrives: from a camera, or from a recording played at its own pace."""
     from velocell.live import Settings, open_output, open_source, run
 
     search = look_for.search()
     if len(search.templates) > 1:
-        raise OptionError("live looks for one shape; give one --template, and run live once for each")
+        raise OptionError("live looks for one shape at a time; give one --template, or run live once for each")
     settings = Settings(search, clean.cleaning(), measures.plane(), measures.lines())
     counts = _checked(source, out, bool(settings.lines))
     events = open_source(

@@ -52,34 +52,34 @@ def output(*names: str, **more: Any) -> Any:
 
 Edges = Annotated[
     str | None,
-    look_for("--bands", metavar="EDGES", help="In px/s: 16,62,177,500 makes three bands, the slowest is band 0."),
+    look_for("--bands", metavar="EDGES", help="Band edges in px/s: 16,62,177,500 makes three bands, 0 the slowest."),
 ]
-BandNames = Annotated[str | None, look_for("--band-names", metavar="NAMES", help="Such as slow,medium,fast.")]
+BandNames = Annotated[
+    str | None, look_for("--band-names", metavar="NAMES", help="One for each band, such as slow,medium,fast.")
+]
 Radius = Annotated[
     str | None, look_for("--radius", metavar="PX", help="Radius of the disks in px, or a range 3:15; 5 if not given.")
 ]
 Contrast = Annotated[
     str,
-    look_for("--contrast", metavar="N", help="Events per pixel and edge crossing; auto leaves it to the recording."),
+    look_for("--contrast", metavar="N", help="Events per pixel and edge crossing; auto works for any contrast."),
 ]
-Dt = Annotated[str, look_for("--dt", metavar="TIME", help="Tick, such as 1ms; auto follows the bands.")]
+Dt = Annotated[str, look_for("--dt", metavar="TIME", help="Time step, such as 1ms; auto derives it from the bands.")]
 Polarity = Annotated[PolarityChoice, part("--polarity", help=POLARITY_HELP)]
-Size = Annotated[str | None, part("--size", metavar="WxH", help="Sensor size in px, where the file does not say.")]
-FrameTime = Annotated[str, part("--frame-time", metavar="TIME", help="Period of the frames in a tensor file.")]
-Strict = Annotated[
-    bool, part("--strict", help="Refuse a damaged recording, instead of repairing what is certain and saying so.")
-]
-From = Annotated[str | None, part("--from", metavar="TIME", help="Skip this much of the recording.")]
+Size = Annotated[str | None, part("--size", metavar="WxH", help="Sensor size in px, if the file does not state it.")]
+FrameTime = Annotated[str, part("--frame-time", metavar="TIME", help="Duration of a frame in a tensor file.")]
+Strict = Annotated[bool, part("--strict", help="Refuse a damaged recording instead of repairing it and saying so.")]
+From = Annotated[str | None, part("--from", metavar="TIME", help="Skip this much at the start of the recording.")]
 To = Annotated[
     str | None,
-    part("--to", metavar="TIME", help="Stop this long after the recording's start. Rows keep the file's times."),
+    part("--to", metavar="TIME", help="Stop this long after the recording's start. Times stay those of the file."),
 ]
 Engine = Annotated[
     str,
     typer.Option(
         "--engine",
         metavar="NAME",
-        help=f"What runs the network: {', '.join(ENGINES)}.",
+        help=f"Engine that runs the network: {', '.join(ENGINES)}.",
         autocompletion=lambda: list(ENGINES),
     ),
 ]
@@ -94,20 +94,20 @@ class LookFor:
     radius: Radius = None
     template: Annotated[
         list[Path] | None,
-        look_for("--template", metavar="FILE", help="Picture of another shape to find; again for a second one."),
+        look_for("--template", metavar="FILE", help="Picture of a shape to find instead of disks; can be repeated."),
     ] = None
     contrast: Contrast = "auto"
     dt: Dt = "auto"
     network: Annotated[
         Path | None,
-        look_for("--network", metavar="TOML", help="A network from velocell calibrate, instead of calibrating."),
+        look_for("--network", metavar="TOML", help="Use a network from velocell calibrate."),
     ] = None
     rule: Annotated[
         list[str] | None,
-        look_for("--rule", metavar="NAME=VALUE", help="Another value for a rule of the tracker; can be repeated."),
+        look_for("--rule", metavar="NAME=VALUE", help="Set a rule of the tracker; can be repeated."),
     ] = None
     polarity: Polarity = "merge"
-    every: Annotated[str, output("--every", metavar="TIME", help="Reporting interval.")] = "5ms"
+    every: Annotated[str, output("--every", metavar="TIME", help="Time between two reports.")] = "5ms"
     engine: Engine = "native"
 
     def search(self) -> Search:
@@ -147,7 +147,7 @@ class LookFor:
         given |= {name: text for name, text in (("--dt", self.dt), ("--contrast", self.contrast)) if text != "auto"}
         extra = [name for name, text in given.items() if text is not None]
         if extra:
-            raise OptionError(f"{network} already says what {' and '.join(extra)} would; drop either")
+            raise OptionError(f"{network} already sets what {' and '.join(extra)} would set; drop one of the two")
 
 
 @dataclass(frozen=True)
@@ -185,20 +185,23 @@ class Clean:
         part("--roi", metavar="x,y,w,h", help="Only events in this region (px); can be repeated."),
     ] = None
     ignore: Annotated[
-        Path | None, part("--ignore", metavar="CSV", help="Drop the events of these pixels, x,y per line.")
+        Path | None,
+        part("--ignore", metavar="CSV", help="Drop the events of the pixels in this file, one x,y per line."),
     ] = None
     mask_hot: Annotated[
         bool, part("--mask-hot/--no-mask-hot", help="Drop the events of hot pixels, as velocell info counts them.")
     ] = True
     refractory: Annotated[
-        str | None, part("--refractory", metavar="TIME", help="Drop events this soon after one at the same pixel.")
+        str | None,
+        part("--refractory", metavar="TIME", help="Drop events within this time after another at the same pixel."),
     ] = None
     denoise: Annotated[
-        str | None, part("--denoise", metavar="TIME", help="Keep only events this soon after one at a pixel beside.")
+        str | None,
+        part("--denoise", metavar="TIME", help="Keep only events within this time after one at a neighbouring pixel."),
     ] = None
     camera: Annotated[
         Path | None,
-        part("--camera", metavar="FILE", help="Correct the lens: an OpenCV camera file, .yml, .json or .xml."),
+        part("--camera", metavar="FILE", help="Correct the lens by an OpenCV camera file: .yml, .json or .xml."),
     ] = None
 
     def cleaning(self) -> Cleaning:
@@ -219,23 +222,29 @@ class Measures:
 
     px_per_mm: Annotated[
         float | None,
-        output("--px-per-mm", metavar="N", help="Add x_mm, y_mm, speed_mm_s, for a camera that looks straight at it."),
+        output(
+            "--px-per-mm", metavar="N", help="Add x_mm, y_mm, speed_mm_s, if the camera looks straight at the plane."
+        ),
     ] = None
     homography: Annotated[
         Path | None,
         output(
-            "--homography", metavar="FILE", help="The same by a 3x3 matrix from px to mm: .json, .toml, .csv, .npy."
+            "--homography", metavar="FILE", help="The same with a 3x3 matrix from px to mm: .json, .toml, .csv, .npy."
         ),
     ] = None
     count_line: Annotated[
         list[str] | None,
-        output("--count-line", metavar="x0,y0,x1,y1", help="Count who crosses, in OUT.counts.csv; can be repeated."),
+        output(
+            "--count-line",
+            metavar="x0,y0,x1,y1",
+            help="Count objects that cross this line, in OUT.counts.csv; can be repeated.",
+        ),
     ] = None
 
     def plane(self) -> Plane | None:
         """Raises OptionError."""
         if self.px_per_mm is not None and self.homography is not None:
-            raise OptionError("--px-per-mm and --homography both tell the scale; give one of them")
+            raise OptionError("--px-per-mm and --homography both set the scale; give one of them")
         if self.px_per_mm is not None:
             return Plane.of_scale(self.px_per_mm)
         return None if self.homography is None else Plane.read(self.homography)

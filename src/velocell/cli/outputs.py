@@ -23,7 +23,7 @@ def check_output(path: Path, suffixes: Sequence[str], what: str) -> None:
     if path.is_dir():
         raise OptionError(f"cannot write {path}: it is a folder; name a file")
     if not os.access(path.parent, os.W_OK):
-        raise OptionError(f"cannot write {path}: its folder is read-only; choose one that you may write to")
+        raise OptionError(f"cannot write {path}: its folder is read-only; choose one that you can write to")
 
 
 def check_distinct(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
@@ -31,5 +31,5 @@ def check_distinct(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
     taken = {path.resolve() for path in inputs}
     for path in outputs:
         if path.resolve() in taken:
-            raise OptionError(f"{path} is named twice, as input or output; choose another name for the output")
+            raise OptionError(f"{path} is used twice, as input or output; choose another name for the output")
         taken.add(path.resolve())

@@ -18,11 +18,14 @@ NOTEBOOK = "notebook"
 
 
 def simulate(
-    scene: Annotated[str, typer.Argument(metavar="SCENE", help=f"A scene's .toml, or '{NOTEBOOK}': its three disks.")],
+    scene: Annotated[
+        str,
+        typer.Argument(metavar="SCENE", help=f"A scene file (.toml), or '{NOTEBOOK}' for the notebook's three disks."),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="REC", help="Recording: .npz or .csv.")],
     truth: Annotated[
         Path | None,
-        typer.Option("--truth", metavar="T", help="Table of where the objects are: .csv, .jsonl, .parquet."),
+        typer.Option("--truth", metavar="T", help="Table of the true positions: .csv, .jsonl, .parquet."),
     ] = None,
 ) -> None:
     """Turn a scene of moving shapes into events and ground truth; the scene holds the seed."""

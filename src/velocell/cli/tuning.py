@@ -22,13 +22,13 @@ def tuning(
         typer.Option("--contrast", metavar="N", help="Events per edge crossing; by default the network's own, or 3."),
     ] = None,
     noise: Annotated[float, typer.Option("--noise", metavar="HZ", help="Background events per pixel and second.")] = 0,
-    seed: Annotated[int, typer.Option("--seed", help="Of the simulated passages.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the simulated passages.")] = 0,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Also with another contrast, radius and direction.")
     ] = False,
     engine: o.Engine = "native",
 ) -> None:
-    """Measure on simulated disks how a network answers each speed, beside what the formulas predict."""
+    """Measure with simulated disks how a network answers each speed, next to what the formulas predict."""
     from velocell.studies.tuning import SUFFIXES
     from velocell.studies.tuning import tuning as measure
 
@@ -37,10 +37,10 @@ def tuning(
     tuned = Network.from_toml(network)
     if contrast is None and tuned.origin.crossings is None:
         say(
-            f"note: {network} does not state for how many events per edge crossing it is; 3 are simulated, "
-            "--contrast N changes that"
+            f"note: {network} does not state its events per edge crossing; 3 are simulated, "
+            "use --contrast N to change that"
         )
-    with working(f"passing disks over {network}"):
+    with working(f"simulating disks for {network}"):
         found = measure(
             tuned,
             contrast=contrast,
@@ -55,10 +55,10 @@ def tuning(
         save_figure(plot_tuning_layers(found), out)
     else:
         found.write(out)
-    width = max(map(len, ("as asked", "measured", *found.variants))) + 2
+    width = max(map(len, ("requested", "measured", *found.variants))) + 2
     print(f"{'edges (px/s)':<{max(width, 14)}}" + "  ".join(f"{name:>15}" for name in found.bands.names))
-    asked = zip(found.bands.edges[:-1], found.bands.edges[1:], strict=True)
-    for name, edges in {"as asked": asked, "measured": found.edges, **found.variants}.items():
+    requested = zip(found.bands.edges[:-1], found.bands.edges[1:], strict=True)
+    for name, edges in {"requested": requested, "measured": found.edges, **found.variants}.items():
         cells = (f"{low:.4g} - {high:.4g}" for low, high in edges)
         print(f"{name:<{max(width, 14)}}" + "  ".join(f"{cell:>15}" for cell in cells))
     say(f"R2 of layer 1 {found.peak_r2:.3f}, of the final channels {found.share_r2:.3f}; in {out}")

@@ -21,7 +21,7 @@ def network_of(path: Path) -> Network:
     """A network that says what it looks for. Raises NetworkError."""
     network = Network.from_toml(path)
     if network.bands is None or network.radius_px is None:
-        raise NetworkError(f"{path} says neither bands nor radius; write a network with velocell calibrate")
+        raise NetworkError(f"{path} states neither bands nor radius; write a network with velocell calibrate")
     return network
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from velocell.viewer.source import Source
 
 DEMO = "demo"
-_WHAT = f"A recording; '{DEMO}': the three simulated disks; or a live source, such as udp://HOST:PORT or replay:FILE."
+_WHAT = f"A recording, '{DEMO}' for three simulated disks, or a live source such as udp://HOST:PORT or replay:FILE."
 _QUICK_S = 2.0  # a file that cannot be read is mostly known by then, and said in the terminal
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 _EVERYWHERE = ("", "0.0.0.0", "::")
@@ -44,9 +44,9 @@ def view(
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; other machines need the token that is printed.")
     ] = "127.0.0.1",
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open nothing.")] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open no browser.")] = False,
 ) -> None:
-    """Show a recording or a stream in the browser: events, responses, objects, and what each setting changes."""
+    """Show a recording or a stream in the browser: events, responses, objects, and the effect of each setting."""
     from velocell.demo import BANDS, RADIUS_PX
     from velocell.viewer.server import Stage, listening_socket, open_browser, require_server, serve
 
@@ -73,7 +73,7 @@ def view(
     address = f"http://{name}:{sock.getsockname()[1]}/" + (f"?token={token}" if token else "")
     say(f"the page is at {address} ; stop with Ctrl-C")
     if not no_browser and not open_browser(address):
-        say("no browser could be opened; open the address by hand, or forward the port to where one is")
+        say("no browser could be opened; open the address by hand, or forward the port to a machine that has one")
     serve(stage, sock, token)
 
 
@@ -89,7 +89,7 @@ def _settings(look_for: o.LookFor, part: o.Part, clean: o.Clean, measures: o.Mea
     search, cleaning = look_for.search(), clean.cleaning()
     engines.load(search.engine)
     if len(search.templates) > 1:
-        raise OptionError("the page looks for one shape; give one --template, and run view once for each")
+        raise OptionError("the page looks for one shape at a time; give one --template, or run view once for each")
     alone = len(cleaning.regions) == 1
     return Settings(
         search,

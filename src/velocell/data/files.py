@@ -91,6 +91,6 @@ def _reason(error: OSError) -> str:
         errno.EDQUOT: "free some space or choose another folder",
         errno.ENOENT: "make the folder first",
         errno.EISDIR: "name a file, not a folder",
-        errno.EACCES: "choose a folder that you may write to",
+        errno.EACCES: "choose a folder that you can write to",
     }.get(error.errno or 0, "choose another place")
     return f"{reason(error)}; {remedy}"

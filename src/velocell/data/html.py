@@ -13,10 +13,10 @@ from typing import Any
 @singledispatch
 def shown(value: Any) -> str:
     """HTML of a Recording, Network, Tracks or Spikes. Raises TypeError for a type that nothing draws."""
-    raise TypeError(f"nothing draws a {type(value).__name__}")
+    raise TypeError(f"cannot draw a {type(value).__name__}")
 
 
 @singledispatch
 def animated(value: Any, *arguments: Any, **settings: Any) -> Any:
     """A Recording as a clip; further arguments are those of `velocell.animate`. Raises TypeError for other types."""
-    raise TypeError(f"nothing animates a {type(value).__name__}")
+    raise TypeError(f"cannot animate a {type(value).__name__}")

@@ -12,15 +12,15 @@ FACTS = {
     "triggers": "external triggers",
     "imu_samples": "IMU samples",
     "frames": "frames",
-    "other": "other entries that are no events",
+    "other": "other entries that are not events",
 }
 
 # What was done is certain, not guessed; `--strict` refuses instead.
 FAULTS = {
-    "back_steps": "steps back in time; the events were put in order of time",
+    "back_steps": "steps back in time; the events were sorted by time",
     "out_of_bounds": "events outside the sensor; left out",
     "outside_span": "events outside the span that the file states; the span was widened",
-    "unplaced": "events before the first word that tells time or row; left out",
+    "unplaced": "events before the first word with a time or row; left out",
     "unknown": "words of an unknown kind; skipped",
     "unclosed": "recording that was cut off or not closed: there is no index at its end; read as far as it goes",
     "damaged": "damaged packets; left out",
@@ -59,7 +59,7 @@ class Integrity:
         if self.strict:
             what = words.partition(";")[0]
             where = f" ({at})" if at else ""
-            raise RecordingError(f"{self.source} has {n} {what}{where}; read it without --strict to have that repaired")
+            raise RecordingError(f"{self.source} has {n} {what}{where}; read it without --strict to repair that")
         self.faults[name] = self.faults.get(name, 0) + n
 
     def notes(self) -> tuple[str, ...]:

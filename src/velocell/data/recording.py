@@ -141,7 +141,7 @@ class Recording:
     def chunks(self, span_us: int) -> Iterator[Recording]:
         """Consecutive parts of `span_us` microseconds, quiet ones included, cut at its multiples."""
         if span_us < 1:
-            raise RecordingError(f"a recording is cut into parts of at least 1 us, got {span_us}")
+            raise RecordingError(f"parts of a recording must last at least 1 us, got {span_us}")
         start = self.start_us
         while start < self.stop_us:
             stop = min((start // span_us + 1) * span_us, self.stop_us)
@@ -157,7 +157,7 @@ class Recording:
         """Keep the events inside a region; pixels keep their coordinates, the sensor its size."""
         if x < 0 or y < 0 or x + w > self.width or y + h > self.height:
             raise RecordingError(
-                f"region {x},{y},{w},{h} reaches outside the {self.width}x{self.height} sensor; choose it within"
+                f"region {x},{y},{w},{h} reaches outside the {self.width}x{self.height} sensor; choose one inside it"
             )
         return self.mask((self.x >= x) & (self.x < x + w) & (self.y >= y) & (self.y < y + h))
 
@@ -181,7 +181,7 @@ class Recording:
             raise RecordingError(f"polarity '{polarity}' is unknown; use both, on, off, merge or drop")
         if self.p is None:
             raise RecordingError(
-                f"polarity '{polarity}' was asked for but {self.source or 'the recording'} has none; use merge"
+                f"polarity '{polarity}' was requested but {self.source or 'the recording'} has none; use merge"
             )
         return self.mask(self.p if polarity == "on" else ~self.p)
 
@@ -251,13 +251,13 @@ class Recording:
         stop_us = start_us + shape[0] * dt_us
         if dt_us < 1 or abs(start_us) > _LATEST_US or stop_us > _LATEST_US:
             raise RecordingError(
-                f"{shape[0]} frames{where} of {dt_us} us each do not fit; the frame time must be at least 1 us and all "
-                "of them less than 2^62 us"
+                f"{shape[0]} frames{where} of {dt_us} us each do not fit; the frame time must be at least 1 us and the "
+                "total less than 2^62 us"
             )
         for axis, (positions, bound) in enumerate(zip(index, shape, strict=True)):
             if positions.size and not (positions.min() >= 0 and positions.max() < bound):
                 raise RecordingError(
-                    f"indices{where} leave the shape {shape} in dimension {axis}; save the tensor again"
+                    f"indices{where} lie outside the shape {shape} in dimension {axis}; save the tensor again"
                 )
         repeats = event_counts(counts, where)
         if repeats.size and not (repeats == 1).all():

@@ -129,7 +129,7 @@ def read_jsonl(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
         first = rows[0]["meta"] if rows and "meta" in rows[0] else {}
         if "command" not in first or first["command"] != "live":
             raise
-        notes = [f"the last line was torn and left out ({len(last)} bytes): its writer was stopped"]
+        notes = [f"the last line was incomplete and left out ({len(last)} bytes); its writer was stopped"]
         warnings.warn(f"{path}: {notes[0]}", stacklevel=3)
     if not rows:
         raise TableError("the table is empty, without even a line of meta data")

@@ -57,5 +57,6 @@ def check_stream(events: Recording, size: tuple[int, int], not_before_us: int) -
         raise RecordingError(f"events of a {events.width}x{events.height} sensor follow those of {size[0]}x{size[1]}")
     if len(events) and events.t_us[0] < not_before_us:
         raise RecordingError(
-            f"events start at {events.t_us[0]} us where {not_before_us} us were already run; chunks must follow in time"
+            f"events start at {events.t_us[0]} us but the network has already run to {not_before_us} us; "
+            "chunks must follow in time"
         )

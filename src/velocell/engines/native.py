@@ -21,7 +21,7 @@ from velocell.errors import EngineError, NetworkError, RecordingError
 from velocell.network import Network
 
 MAX_SPIKES = 1 << 25
-"""Spikes one step may report (800 MB of arrays) unless `init` is told otherwise."""
+"""Spikes one step may report (800 MB of arrays) unless `init` sets another limit."""
 
 _INT64 = np.iinfo(np.int64)
 

@@ -101,7 +101,7 @@ class SpikingNetwork(torch.nn.Module):
                 "a network with a trail filter sees velocell.engines.stream.input_maps"
             )
         if not len(dense):
-            raise NetworkError("there are no frames to answer to; pass at least one")
+            raise NetworkError("there are no frames; pass at least one")
         return dense.to(next(self.parameters()))
 
 

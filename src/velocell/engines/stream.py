@@ -98,7 +98,7 @@ def _columns(network: Network, parts: list[Recording]) -> tuple[NDArray[np.intp]
     x = np.concatenate([part.x for part in parts]).astype(np.intp)
     y = np.concatenate([part.y for part in parts]).astype(np.intp)
     if needs_polarity(network) and any(part.p is None and len(part) for part in parts):
-        raise RecordingError("this network sees polarity but the recording has none; calibrate with polarity merge")
+        raise RecordingError("this network needs polarity but the recording has none; calibrate with polarity merge")
     p = np.concatenate([np.zeros(len(part), bool) if part.p is None else part.p for part in parts])
     return x, y, p
 

@@ -61,7 +61,7 @@ class Camera:
             raise OptionError(f"{source} must have 4, 5 or 8 distortion coefficients k1 k2 p1 p2 k3 k4 k5 k6")
         if d[8:].any():
             raise OptionError(
-                f"{source} has thin-prism or tilt coefficients, which are not known here; calibrate without"
+                f"{source} has thin-prism or tilt coefficients, which are not supported; calibrate without them"
             )
         full = np.zeros(8)
         full[: min(d.size, 8)] = d[:8]
@@ -81,7 +81,7 @@ class Camera:
             raise OptionError(f"{path} is not a readable camera file ({error}); write it with OpenCV") from None
         model = str(fields.get("distortionmodel", ""))
         if _plain(model) in _OTHER_MODELS or _truth(fields.get("fisheyemodel")):
-            raise OptionError(f"{path} is of a fisheye model, which is not known here; calibrate with the standard one")
+            raise OptionError(f"{path} uses a fisheye model, which is not supported; calibrate with the standard one")
         matrix, distortion = _first(fields, _MATRIX_NAMES), _first(fields, _DISTORTION_NAMES)
         for what, value in (("camera_matrix", matrix), ("distortion_coefficients", distortion)):
             if not isinstance(value, np.ndarray):
@@ -124,7 +124,7 @@ class Camera:
         """
         if self.size not in (None, (width, height)):
             was = "x".join(map(str, self.size or ()))
-            raise OptionError(f"{self.source} is for a sensor of {was}, not {width}x{height}; calibrate on this size")
+            raise OptionError(f"{self.source} is for a sensor of {was}, not {width}x{height}; calibrate at this size")
         row, column = np.mgrid[:height, :width]
         x, y = (np.rint(values) for values in self.corrected(column, row))
         inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
@@ -166,7 +166,7 @@ class Undistortion:
         left, pixel = block.mask(stay), to[stay]
         lost = len(block) - len(left)
         source = self._camera.source
-        note = f"lens corrected with {source}: {lost} of {len(block)} events left the sensor and are dropped"
+        note = f"lens corrected with {source}: {lost} of {len(block)} events fell outside the sensor and were dropped"
         x, y = (pixel % block.width).astype(np.uint16), (pixel // block.width).astype(np.uint16)
         return replace(left, x=x, y=y, notes=(*block.notes, note))
 

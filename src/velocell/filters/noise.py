@@ -35,7 +35,7 @@ class BackgroundActivity:
         if window_us < 1:
             raise OptionError(f"the window of the background-activity filter must be at least 1 us, got {window_us}")
         if not 1 <= neighbours <= 8:
-            raise OptionError(f"between 1 and 8 neighbours can be asked for, got {neighbours}")
+            raise OptionError(f"the number of neighbours must be between 1 and 8, got {neighbours}")
         width, height = size
         self._window_us, self._neighbours = window_us, neighbours
         self._stride = width + 2  # a frame of one pixel, so that neighbours never wrap

@@ -109,7 +109,7 @@ def microseconds(t: NDArray[Any], unit: Unit, path: object) -> NDArray[np.int64]
     scaled = np.rint(t.astype(np.float64) * 10.0**decimals)
     # A comparison with NaN is false, so NaN is refused too.
     if not (np.abs(scaled) < _LATEST).all():
-        raise RecordingError(f"{path} holds times that are no numbers or beyond 2^62 us; check the array of times")
+        raise RecordingError(f"{path} holds times that are not numbers or beyond 2^62 us; check the array of times")
     return scaled.astype(np.int64) + np.int64(unit.offset_us)
 
 

@@ -141,7 +141,7 @@ class _Loop:
             width, height = source.size
             self._use(networks_for(Recording.from_arrays([], [], [], width=width, height=height), self._search))
             if self._assumed:
-                say("calibrated for the usual share of edge crossings until the first second is measured")
+                say("calibrated for a typical share of edge crossings until the first second is measured")
         if self._assumed or (masks and not isinstance(source, Replay)):
             self._probe = []
 
@@ -291,7 +291,9 @@ class _Loop:
         self._clean.hot = hot
         self.summary.hot_pixels = len(hot)
         if len(hot):
-            self._say(f"from {self._next_us} us on {len(hot)} hot pixels are masked, found in the first second")
+            self._say(
+                f"from {self._next_us} us on {len(hot)} hot pixels are masked; they were found in the first second"
+            )
         if networks is None:
             return
         if networks[0].origin.too_sparse:
@@ -299,4 +301,4 @@ class _Loop:
             return
         # A network starts where a tick of its own does.
         self._use(networks)
-        self._say(f"at {self._next_us} us the network was replaced, calibrated on the first second; ids go on")
+        self._say(f"at {self._next_us} us the network was replaced by one calibrated on the first second; ids continue")

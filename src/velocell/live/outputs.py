@@ -59,7 +59,7 @@ def open_output(target: str, *, append: bool = False, say: Say = print) -> Outpu
     append: go on with such a file instead; `say` is told what is cut off it. Raises VelocellError.
     """
     if append and (target == "-" or target.startswith("udp://")):
-        raise OptionError(f"--append goes on with a file, and {target} is none; name a .jsonl file or drop it")
+        raise OptionError(f"--append continues a file, and {target} is not a file; name a .jsonl file or drop it")
     if target == "-":
         return Output(_to_stdout, lambda: None)
     if target.startswith("udp://"):
@@ -110,10 +110,10 @@ class _File:
             torn = os.lseek(self._handle, 0, os.SEEK_END) - whole
             if torn:
                 os.ftruncate(self._handle, whole)
-                say(f"{self.path}: the last line was torn, {torn} bytes were cut off; going on after it")
+                say(f"{self.path}: the last line was incomplete; its {torn} bytes were cut off")
         except OSError as error:
             why = reason(error)
-            raise OptionError(f"cannot go on with {self.path}: {why}; name another file") from None
+            raise OptionError(f"cannot continue {self.path}: {why}; name another file") from None
         return free_id
 
     def close(self) -> None:
@@ -125,10 +125,10 @@ def _earlier(path: Path) -> tuple[int, int]:
     """The first free id of an earlier output, line by line since it may be large, and where its whole lines end."""
 
     def refuse(what: str) -> OptionError:
-        return OptionError(f"cannot go on with {path}: {what}; name another file or drop --append")
+        return OptionError(f"cannot continue {path}: {what}; name another file or drop --append")
 
     if not path.is_file():
-        raise refuse("it is no regular file")
+        raise refuse("it is not a regular file")
     free_id = whole = 0
     try:
         with path.open("rb") as lines:
@@ -139,14 +139,14 @@ def _earlier(path: Path) -> tuple[int, int]:
                 if list(row)[: len(COLUMNS)] == list(COLUMNS) and number:
                     free_id = max(free_id, int(row["id"]) + 1)
                 elif list(row) != ["meta"] or "velocell" not in row["meta"]:
-                    raise refuse(f"its line {number + 1} is none that velocell live writes")
+                    raise refuse(f"its line {number + 1} was not written by velocell live")
                 whole += len(line)
     except OSError as error:
         raise refuse(reason(error)) from None
     except (ValueError, TypeError, LookupError):
-        raise refuse(f"its line {number + 1} is no row of JSON Lines") from None
+        raise refuse(f"its line {number + 1} is not a row of JSON Lines") from None
     if not whole:
-        raise refuse("it holds no whole line")
+        raise refuse("it has no complete line")
     return free_id, whole
 
 

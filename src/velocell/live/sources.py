@@ -75,7 +75,7 @@ def open_source(
     scheme, colon, rest = text.partition(":")
     if part_us != (0, None) and scheme != "replay":
         raise OptionError(
-            f"--from and --to cut a recording, and {text} is a stream that starts when it comes; drop them, or record "
+            f"--from and --to choose a part of a recording, but {text} is a stream; drop them, or record "
             "it and use replay:FILE"
         )
     if text == "-":
@@ -89,7 +89,8 @@ def open_source(
     if scheme == "camera" and colon:
         return Camera(text, size)
     raise OptionError(
-        f"'{text}' is no source; use replay:FILE, udp://HOST:PORT, tcp://HOST:PORT, unix:PATH, camera: or - for stdin"
+        f"'{text}' is not a source; use replay:FILE, udp://HOST:PORT, tcp://HOST:PORT, unix:PATH, camera: "
+        "or - for stdin"
     )
 
 
@@ -189,9 +190,9 @@ class Stdin:
             decoder, stated = prophesee.decoder_of(header, where), prophesee.size_of(header, where, size)[0]
             offset = header.offset
         else:
-            raise RecordingError("stdin is no Prophesee RAW or DAT stream; save other formats and use replay:FILE")
+            raise RecordingError("stdin is not a Prophesee RAW or DAT stream; save other formats and use replay:FILE")
         if size is None and stated is None:
-            raise RecordingError("the header on stdin does not tell the sensor's size; give it with --size")
+            raise RecordingError("the header on stdin does not state the sensor's size; give it with --size")
         self.size = size or stated or (0, 0)
         import velocell._native as core
 

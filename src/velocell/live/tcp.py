@@ -51,7 +51,7 @@ class Tcp:
                 held = aedat4.held(self._streams)
                 raise RecordingError(f"{text} carries no events (it carries {held}); connect to an output of events")
             if size is None and cameras[0].size is None:
-                raise RecordingError(f"{text} does not tell the sensor's size; give it with --size, such as 640x480")
+                raise RecordingError(f"{text} does not state the sensor's size; give it with --size, such as 640x480")
         except BaseException:
             self._socket.close()
             raise
@@ -111,7 +111,7 @@ class Tcp:
             # Without a right length there is no way to find the next packet.
             if number not in self._streams or not 0 <= length <= MAX_BYTES:
                 raise RecordingError(
-                    f"{self.name} sent bytes that are no packet; check the sender and start live again"
+                    f"{self.name} sent bytes that are not a packet; check the sender and start live again"
                 )
             if len(data) < 8 + length:
                 return
@@ -150,7 +150,7 @@ class Tcp:
 
     def _foreign(self, why: str) -> RecordingError:
         return RecordingError(
-            f"{self.name} is no stream of dv-processing ({why}); check the address, and that the sender is not "
+            f"{self.name} is not a stream of dv-processing ({why}); check the address, and that the sender is not "
             "encrypted and takes more readers"
         )
 

@@ -44,7 +44,7 @@ class Udp:
     def __init__(self, text: str, size: tuple[int, int] | None):
         host, port = parse_address(text)
         if size is None:
-            raise OptionError(f"{text} does not tell the sensor's size; give it with --size, such as 640x480")
+            raise OptionError(f"{text} does not state the sensor's size; give it with --size, such as 640x480")
         self.name, self.size = text, size
         self.meta: dict[str, Any] = {}
         self.waited_s = 0.0
@@ -120,7 +120,7 @@ class Udp:
         if self._unlike > _AGREED:
             before, now = ("with", "without") if self._timed else ("without", "with")
             raise RecordingError(
-                f"{self.name}: events come {now} times, the first ones came {before} them; start live again"
+                f"{self.name}: events come {now} times, but the first ones came {before} them; start live again"
             )
         return good
 

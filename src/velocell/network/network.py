@@ -60,7 +60,7 @@ class Layer:
         if not np.all(np.isfinite(weights)):
             raise NetworkError("a kernel must hold finite weights")
         if not weights.any():
-            raise NetworkError("a kernel without any weight answers to nothing; give it positive weights")
+            raise NetworkError("a kernel without any weight never responds; give it positive weights")
         if weights.shape[0] == 1 and neurons.channels > 1:
             weights = np.repeat(weights, neurons.channels, axis=0)
         if weights.shape[0] != neurons.channels:
@@ -244,7 +244,7 @@ def _from_dict(data: dict[str, Any]) -> Network:
     for entry in data["layers"]:
         shape = tuple(_whole(n, "shape") for n in entry["shape"])
         if len(shape) != 4 or min(shape) < 1 or math.prod(shape) > _MOST_WEIGHTS:
-            raise NetworkError(f"a kernel of shape {shape} cannot be")
+            raise NetworkError(f"a kernel cannot have the shape {shape}")
         weights = np.zeros(shape, np.float32)
         for link in entry["connections"]:
             out, into, kernel = _whole(link["out"], "out"), _whole(link["in"], "in"), kernels[link["kernel"]]
@@ -273,7 +273,7 @@ def _trail_filter(entry: dict[str, Any]) -> TrailFilter:
 
 def _bands(entry: dict[str, Any]) -> Bands:
     if not all(isinstance(name, str) for name in entry["names"]):
-        raise NetworkError(f"names of bands must be texts, got {entry['names']}")
+        raise NetworkError(f"names of bands must be strings, got {entry['names']}")
     return Bands(tuple(entry["edges_px_s"]), tuple(entry["names"]))
 
 

@@ -108,7 +108,7 @@ def _headline(recording: Recording, tracks: Tracks, bands: Bands, too_sparse: bo
     )
     warning = "Too sparse to measure contrast and radius, so both are assumed: check radius and bands."
     assumed = f'<p class="warning">{warning}</p>' if too_sparse else ""
-    none = '<p class="warning">Nothing was found that moves as one of these bands.</p>' if not len(tracks) else ""
+    none = '<p class="warning">No object was found that moves in one of these bands.</p>' if not len(tracks) else ""
     return f'<div class="tiles">{cards}</div>{assumed}{none}'
 
 
@@ -180,7 +180,7 @@ def _network(found: Detection, *, curves: bool) -> str:
         )
         parts.append(_figure(plot_tuning_layers(tuning(network)), words))
     parts.append(
-        _facts(((name, _value(value)) for name, value in network.origin.words().items()), "Where its numbers came from")
+        _facts(((name, _value(value)) for name, value in network.origin.words().items()), "Where its numbers come from")
     )
     return _section("Network", *parts)
 

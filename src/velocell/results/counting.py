@@ -55,7 +55,9 @@ class Line:
             elif not -0.5 <= start <= most:
                 last = -1.0
         if first > last:
-            raise OptionError(f"the counting line {self} lies outside the {width}x{height} sensor; choose it within")
+            raise OptionError(
+                f"the counting line {self} lies outside the {width}x{height} sensor; choose one inside it"
+            )
 
     def __str__(self) -> str:
         return f"{self.x0:g},{self.y0:g},{self.x1:g},{self.y1:g}"

@@ -271,13 +271,15 @@ def _check_tables(tracks: Tracks, truth: Tracks, bands: int) -> None:
     wrong = (tracks.band < -1) | (tracks.band >= bands)
     if wrong.any():
         raise TableError(
-            f"the tracks tell band {int(tracks.band[wrong][0])}, but there are {bands} bands, 0 to {bands - 1}; "
+            f"the tracks use band {int(tracks.band[wrong][0])}, but there are {bands} bands, 0 to {bands - 1}; "
             "give the bands they were made with"
         )
     twice = (np.diff(truth.t_us) == 0) & (np.diff(truth.id) == 0)
     if twice.any():
         row = int(np.argmax(twice))
-        raise TableError(f"object {truth.id[row]} is twice in the truth at {truth.t_us[row]} us; keep one row of it")
+        raise TableError(
+            f"object {truth.id[row]} appears twice in the truth at {truth.t_us[row]} us; keep one row of it"
+        )
 
 
 def _median(values: Floats) -> float:

@@ -110,7 +110,7 @@ def write_coco(
     most = int(rows.band.max()) + 1
     names = list(bands if bands is not None else stated_band_names(tracks.meta) or [f"band {k}" for k in range(most)])
     if len(names) < most:
-        raise TableError(f"the table tells band {most - 1}, but only {len(names)} bands are named; name all of them")
+        raise TableError(f"the table uses band {most - 1}, but only {len(names)} bands are named; name all of them")
     images = [
         {
             "id": k + 1, "video_id": 1, "frame_id": k, "file_name": f"{k + 1:06d}.png", "width": width,
@@ -172,5 +172,5 @@ def _resampled(tracks: Tracks, fps: float, away_us: float) -> tuple[NDArray[np.i
 def _size(meta: dict[str, Any]) -> tuple[int, int]:
     size = sensor_size(meta)
     if size is None:
-        raise TableError("the table does not tell the size of the sensor; give --size WxH")
+        raise TableError("the table does not state the size of the sensor; give --size WxH")
     return size

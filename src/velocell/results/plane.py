@@ -60,7 +60,7 @@ class Plane:
             share = abs(np.linalg.det(scaled))
         if not share > _SINGULAR:
             raise OptionError(
-                f"{source} is singular: it takes the whole picture to one line; measure four points of which no three "
+                f"{source} is singular: it maps the whole picture to one line; measure four points of which no three "
                 "lie on a line"
             )
         return Plane(h, source)

@@ -95,7 +95,7 @@ class SceneObject:
         )
         check(
             not (self.path and (self.motion or turns)),
-            f"{where} has a path, which leaves nothing to its motion, bounce or orbit; drop one of the two",
+            f"{where} has a path as well as a motion, bounce or orbit; drop one of the two",
         )
         check(len(self.path) != 1, f"path of {where} has one point; give two or more [t_us, x_px, y_px]")
         for (before, *_), (after, *_) in pairwise(self.path):
@@ -107,7 +107,7 @@ class SceneObject:
             0 < self.aspect <= 1,
             f"aspect of {where} is {self.aspect}; it is the short half-axis by the long one, above 0 and at most 1",
         )
-        check(self.aspect == 1 or self.shape == "disk", f"aspect of {where} makes an ellipse of a disk only")
+        check(self.aspect == 1 or self.shape == "disk", f"aspect of {where} is for disks only")
         check(self.profile in PROFILES, f"profile of {where} is '{self.profile}'; use one of {', '.join(PROFILES)}")
         check(self.profile == "flat" or self.shape == "disk", f"profile of {where} is for disks; use flat")
         if self.brightness is not None:

@@ -220,7 +220,7 @@ def _subject(network: Network, radius: float | None) -> tuple[Bands, float]:
         raise NetworkError("a tuning needs a network with speed bands; write one with velocell calibrate")
     size = network.radius_px if radius is None else radius
     if size is None:
-        raise NetworkError("the network does not say for which radius it is; give one")
+        raise NetworkError("the network does not state its radius; give one")
     if not (math.isfinite(size) and size > 0):
         raise OptionError(f"the radius must be above 0 px, got {size:g}")
     return network.bands, float(size)

@@ -40,7 +40,7 @@ class Curves:
         if results is None:
             raise OptionError("there is no network yet; wait for the first results")
         if results.settings.search.templates:
-            raise OptionError("tuning curves are measured with disks; move the radius to look for these")
+            raise OptionError("tuning curves are measured with disks; move the radius to look for disks")
         network = results.network
 
         def job() -> None:

@@ -36,7 +36,7 @@ def found(
 ) -> bytes:
     """Of the results: table, counts or a clip of the part that plays. Raises VelocellError."""
     if what not in ("table", "counts", "clip"):
-        raise OptionError(f"there is no '{what}' to save; use table, counts, clip, network or labels")
+        raise OptionError(f"'{what}' cannot be saved; use table, counts, clip, network or labels")
     if results is None:
         raise OptionError("nothing is found yet; wait for the first results")
     if what == "counts":
@@ -63,7 +63,7 @@ def counts(results: Results, kind: str) -> bytes:
     if kind != "csv":
         raise OptionError(f"counts are saved as csv, not {kind}")
     if not lines:
-        raise OptionError("there is no line to count at; start velocell view with --count-line")
+        raise OptionError("there is no counting line; start velocell view with --count-line")
     text = io.StringIO()
     write_counts(text, count(results.crossed, lines, bands.names))
     return text.getvalue().encode()

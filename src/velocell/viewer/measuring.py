@@ -135,7 +135,7 @@ class Meter:
             return False
         known, self.known = self.known, fresh
         keeps = self._probing.keeps(fresh, known, wanted)
-        self._say("" if keeps else "following what was measured")
+        self._say("" if keeps else "applying the measurement")
         return not keeps
 
     def again(self, wanted: Settings, asked_s: float) -> float | None:

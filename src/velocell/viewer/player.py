@@ -136,7 +136,7 @@ class Player:
             start = source.start_us if start_us is None else max(int(number(start_us, "time")), source.start_us)
             stop = source.stop_us if stop_us is None else min(int(number(stop_us, "time")), source.stop_us)
             if stop <= start and (start_us, stop_us) != (None, None):
-                raise OptionError("a part to loop over must have a length; drag over the timeline")
+                raise OptionError("the part to loop over has no length; drag over the timeline")
             self.looping = bool(on)
             self.part = None if start_us is None and stop_us is None else (start, stop)
             self._at_us = min(max(self._at_us, start), stop)
@@ -229,7 +229,7 @@ class Follower:
         with self._lock:
             wanted, at_us = within(speed, _SPEED_LIMITS, "speed"), self.at_us()
             if self.following and wanted > 1:
-                raise OptionError("a stream comes no faster than it comes; scrub back to play what is held faster")
+                raise OptionError("a live stream cannot be played faster; scrub back to play older events faster")
             if not self.following or wanted < 1:
                 self.following, self._back.speed = False, wanted
                 self._back.put(at_us)

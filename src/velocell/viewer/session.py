@@ -165,14 +165,12 @@ class Session:
         """Carry out {"do": name, ...arguments}. Raises VelocellError for what cannot be understood."""
         name = message.get("do") if isinstance(message, dict) else None
         if not isinstance(name, str) or name not in self._commands:
-            raise OptionError(f"the page asked for {name!r}, which is unknown; reload it")
+            raise OptionError(f"the page sent the unknown command {name!r}; reload it")
         arguments = {key: value for key, value in message.items() if key != "do"}
         try:
             self._commands[name](**arguments)
         except (TypeError, ValueError, OverflowError) as error:
-            raise OptionError(
-                f"'{name}' was asked for with values that do not fit ({error}); reload the page"
-            ) from None
+            raise OptionError(f"the command '{name}' has wrong values ({error}); reload the page") from None
         self._watch()
 
     # --- inner --------------------------------------------------------------------------------------

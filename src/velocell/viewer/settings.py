@@ -60,9 +60,9 @@ class Slider:
 
 
 SLIDERS: dict[str, Slider] = {
-    "radius": Slider("radius", "px", 1.5, 40, True, "Disk", "Radius of the disks looked for."),
+    "radius": Slider("radius", "px", 1.5, 40, True, "Disk", "Radius of the disks to find."),
     "ring_width": Slider("ring width", "px", 0.5, 8, True, "Disk", "Width of the ring in which edges count."),
-    "inside": Slider("weight inside", "", -3, 0, False, "Disk", "What an event inside the ring counts."),
+    "inside": Slider("weight inside", "", -3, 0, False, "Disk", "Weight of an event inside the ring."),
     "contrast": Slider(
         "contrast", "", 0.2, 30, True, "Neurons", "Events per pixel and edge crossing; auto measures it.", auto=True
     ),
@@ -71,9 +71,9 @@ SLIDERS: dict[str, Slider] = {
     ),
     "threshold": Slider("threshold", "x", 0.3, 3, True, "Neurons", "Factor on the calibrated thresholds."),
     "memory": Slider("time constant", "x", 0.3, 4, True, "Neurons", "Factor on the calibrated time constants."),
-    "veto": Slider("inhibition", "", -10, 0, False, "Selection", "What a spike of a faster channel counts."),
+    "veto": Slider("inhibition", "", -10, 0, False, "Selection", "Weight of a spike from a faster channel."),
     "veto_reach": Slider("its reach", "R", 0.5, 4, False, "Selection", "How far it acts, in radii."),
-    "surround": Slider("smoothing", "", -1, 0, False, "Selection", "What a spike around the centre counts."),
+    "surround": Slider("smoothing", "", -1, 0, False, "Selection", "Weight of a spike around the centre."),
     "centre_px": Slider("its centre", "px", 0.8, 5, True, "Selection", "Spikes this near count for the centre."),
     "hold": Slider("hold", "x", 0.2, 4, True, "Selection", "Factor on how long inhibition lasts."),
 }
@@ -145,7 +145,7 @@ class Settings:
             settings = replace(settings, region=region)
             if region is not None and not settings.regions():
                 where = ",".join(map(str, region))
-                raise OptionError(f"region {where} lies outside those given with --roi; choose it within")
+                raise OptionError(f"region {where} lies outside those given with --roi; choose one inside them")
         return settings
 
     def _searched(self, new: Mapping[str, Any], bands: Bands) -> Search:
@@ -157,7 +157,7 @@ class Settings:
         if self.shape and "radius" not in new:
             fixed = [SLIDERS[name].label for name in new if name in ONE_RADIUS and new[name] != self.value(name)]
             if fixed:
-                raise OptionError(f"{fixed[0]} is tuned for disks of one radius; move the radius first")
+                raise OptionError(f"{fixed[0]} can only be tuned for disks of one radius; move the radius first")
         recipe = replace(search.recipe, **{_IN_RECIPE[name]: new[name] for name in new if name in _IN_RECIPE})
         direct = {name: new[name] for name in ("radius", "contrast", "dt_us") if name in new}
         templates = () if "radius" in new else search.templates
@@ -274,7 +274,9 @@ def _region(value: Any, size: tuple[int, int]) -> Region:
         raise OptionError(f"a region is x, y, width, height in px, got {value!r}")
     x, y, w, h = (math.floor(number(v, "a region's edge")) for v in value)
     if w < 1 or h < 1 or x < 0 or y < 0 or x + w > size[0] or y + h > size[1]:
-        raise OptionError(f"region {x},{y},{w},{h} reaches outside the {size[0]}x{size[1]} sensor; choose it within")
+        raise OptionError(
+            f"region {x},{y},{w},{h} reaches outside the {size[0]}x{size[1]} sensor; choose one inside it"
+        )
     return x, y, w, h
 
 
@@ -289,5 +291,5 @@ def within(value: Any, limits: tuple[float, float], what: str, unit: str = "") -
     """A number within its limits. Raises OptionError."""
     low, high = limits
     if not low <= number(value, what) <= high:
-        raise OptionError(f"{what} {value:g}{unit} is outside {low:g} to {high:g}{unit}; choose it within")
+        raise OptionError(f"{what} {value:g}{unit} is outside {low:g} to {high:g}{unit}; choose a value in that range")
     return float(value)

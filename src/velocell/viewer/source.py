@@ -73,7 +73,7 @@ class OnDisk:
         try:
             same = self._mark(self.path) == self.mark
         except OSError:
-            return f"{self.path} is no longer there; the page goes on with {goes_on_with}"
+            return f"{self.path} is no longer there; the page continues with {goes_on_with}"
         if same:
             return None
         return f"{self.path} was replaced by another file or changed; start velocell view again to see that"
@@ -123,4 +123,4 @@ class InMemory:
         return np.diff(np.searchsorted(self.recording.t_us, edges_us))
 
     def check(self) -> str | None:
-        return None if self.file is None else self.file.changed("what was read of it")
+        return None if self.file is None else self.file.changed("what was already read")

@@ -160,7 +160,7 @@ def spooled(path: Path, size: tuple[int, int] | None, frame_time_us: int) -> Win
     scalars = {"width": recording.width, "height": recording.height, "start_us": start_us, "stop_us": stop_us}
 
     def changed(keep: object = keepers) -> str | None:  # the columns stay open as long as this does
-        return here.changed("what was read of it")
+        return here.changed("what was already read")
 
     return Windowed(path, columns, scalars, recording.notes, changed)
 

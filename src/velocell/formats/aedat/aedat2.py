@@ -81,11 +81,13 @@ def _camera(chip: str, size: tuple[int, int] | None, path: Path) -> _Camera:
     if name == "SBRET10":
         return _Camera("DAVIS240", _DAVIS["240"], _davis)
     if chip:
-        raise RecordingError(f"{path} is of the camera {shown(chip)}; AEDAT 2.0 is read of DVS128 and DAVIS cameras")
+        raise RecordingError(
+            f"{path} is from the camera {shown(chip)}; AEDAT 2.0 is read only for DVS128 and DAVIS cameras"
+        )
     if size == (128, 128):
-        return _Camera("DVS128, as the given size tells", size, _dvs128)
+        return _Camera("DVS128, by the given size", size, _dvs128)
     if size is not None and size in _DAVIS.values():
-        return _Camera("DAVIS, as the given size tells", size, _davis)
+        return _Camera("DAVIS, by the given size", size, _davis)
     raise RecordingError(
         f"{path} does not name its camera; give the size of a DVS128 or DAVIS with --size, such as 128x128 or 346x260"
     )

@@ -60,7 +60,7 @@ def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -
     lines = header[:end].decode("latin-1").split("\r\n")
     format_ = next((line.partition(":")[2].strip() for line in lines if line.startswith("#Format:")), "RAW")
     if format_ != "RAW":
-        raise RecordingError(f"{path} is an AEDAT 3.1 file of format {shown(format_)}; RAW is read")
+        raise RecordingError(f"{path} is an AEDAT 3.1 file of format {shown(format_)}; only RAW is read")
     found = (re.match(r"#Source ([0-9]{1,4}): *(.*)", line) for line in lines)
     sources = {int(match[1]): match[2].strip() for match in found if match is not None}
     chosen = min(sources, default=None)

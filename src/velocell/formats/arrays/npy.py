@@ -74,7 +74,7 @@ def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -
         where: dict[str, Any] = dict(named.names)
         how, unit_name = "fields", named.unit
         if any(array.dtype[field].kind not in "iubf" or array.dtype[field].shape for field in where.values()):
-            raise RecordingError(f"{path} has fields that are no numbers; {_REMEDY}")
+            raise RecordingError(f"{path} has fields that are not numbers; {_REMEDY}")
     else:
         if len(array.shape) != 2 or array.shape[1] not in (3, 4):
             raise RecordingError(f"{path} is an array of shape {array.shape}, not a list of events; {_REMEDY}")
@@ -114,7 +114,7 @@ def _array(path: Path) -> _Array:
     found = path.stat().st_size - offset
     if not shape or dtype.itemsize == 0 or count * dtype.itemsize != found:
         raise RecordingError(
-            f"{path} has {found} bytes for an array of shape {shape}, which takes {count * dtype.itemsize}; "
+            f"{path} has {found} bytes for an array of shape {shape}, which needs {count * dtype.itemsize}; "
             "copy or save it again"
         )
     return _Array(path, shape, by_column and len(shape) == 2, dtype, offset)

@@ -270,5 +270,5 @@ def _lengths(values: Any) -> tuple[int, ...]:
 
 def _length(value: Any) -> int:
     if not isinstance(value, int) or not 0 <= value < 1 << 62:
-        raise ValueError("a shape, stride or offset that is no whole number")
+        raise ValueError("a shape, stride or offset that is not a whole number")
     return value

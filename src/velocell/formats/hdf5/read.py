@@ -241,7 +241,7 @@ def _offset(file: Any, array: _Array, path: Path) -> tuple[int, str]:
             continue
         dataset = file[name]
         if dataset.size != 1 or dataset.dtype.kind not in "iu":
-            raise RecordingError(f"{path}: {name} is no whole number of microseconds; correct or remove it")
+            raise RecordingError(f"{path}: {name} is not a whole number of microseconds; correct or remove it")
         offset = int(np.asarray(dataset[()]).reshape(-1)[0])
         if abs(offset) >= _LATEST_US:
             raise RecordingError(f"{path}: {name} is beyond 2^62 us; correct or remove it")
@@ -347,8 +347,8 @@ def _check(dataset: Any, path: Path) -> None:
 def _refuse_filter(number: int, name: bytes, path: Path) -> None:
     if number == _ECF:
         raise RecordingError(
-            f"{path} is packed with Metavision's ECF filter, which no Python package brings; build it from Prophesee's "
-            "hdf5_ecf and name its folder in HDF5_PLUGIN_PATH, or give the RAW file"
+            f"{path} is packed with Metavision's ECF filter, which no Python package provides; build it from "
+            "Prophesee's hdf5_ecf and name its folder in HDF5_PLUGIN_PATH, or give the RAW file"
         )
     words = bare(name.decode("latin-1").strip("\0")) or f"number {number}"
     raise RecordingError(

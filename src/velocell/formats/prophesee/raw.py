@@ -79,7 +79,7 @@ def _version(header: Header, path: Path) -> tuple[str, str]:
         return by_number, f"as the header's line 'evt {number}' says"
     system = _SYSTEMS.get(header.number("system_id") or 0)
     if system is None:
-        raise RecordingError(f"{path} does not say of which format its words are; add a line '% evt 3.0' (or 2.0)")
+        raise RecordingError(f"{path} does not say which format its words have; add a line '% evt 3.0' (or 2.0)")
     return system[1], f"as cameras of system_ID {header.fields['system_id']} write"
 
 

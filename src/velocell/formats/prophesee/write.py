@@ -122,6 +122,7 @@ def _check_gaps(block: Recording, last_us: int | None, target: _Target, path: st
     if gaps.max() > target.longest_gap_us:
         at = int(np.argmax(gaps))
         raise RecordingError(
-            f"cannot write {path}: nothing happens for {gaps[at] / 1e6:.0f} s before {block.t_us[at]} us, and "
-            f"{target.name} can only tell gaps up to {target.longest_gap_us / 1e6:.0f} s; cut it there, or write .npz"
+            f"cannot write {path}: there are no events for {gaps[at] / 1e6:.0f} s before {block.t_us[at]} us, and "
+            f"{target.name} can only store gaps of up to {target.longest_gap_us / 1e6:.0f} s; "
+            "cut it there, or write .npz"
         )

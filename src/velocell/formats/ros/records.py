@@ -302,7 +302,7 @@ def _sqlite(path: Path, integrity: Integrity) -> Iterator[Message]:
             base.execute("PRAGMA trusted_schema = OFF")
             # A view could compute forever.
             if base.execute(_TABLES).fetchone()[0] != 2:
-                raise RecordingError(f"{path} is an SQLite database, but no ROS 2 bag; give the bag's .db3 file")
+                raise RecordingError(f"{path} is an SQLite database, but not a ROS 2 bag; give the bag's .db3 file")
             for topic, type_, encoding, data in base.execute(_MESSAGES, (MAX_BYTES,)):
                 if not all(isinstance(text, str) for text in (topic, type_, encoding)) or not isinstance(data, bytes):
                     integrity.fault("damaged")
@@ -320,6 +320,8 @@ def _sqlite(path: Path, integrity: Integrity) -> Iterator[Message]:
     # Of a damaged schema, SQLite's message may be no text.
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if isinstance(error, sqlite3.OperationalError) and "no such column" in str(error):
-            raise RecordingError(f"{path} is an SQLite database, but no ROS 2 bag; give the bag's .db3 file") from None
+            raise RecordingError(
+                f"{path} is an SQLite database, but not a ROS 2 bag; give the bag's .db3 file"
+            ) from None
         # What was read before stands.
         integrity.fault("damaged", 1, bare(str(error)))

@@ -91,7 +91,7 @@ def find_layout(head: bytes, complete: bool, path: Path) -> Layout:
     """
     preamble, rows = _read_head(head, complete, path)
     if not rows and not complete:
-        raise RecordingError(f"{path} has no event in its first {len(head)} bytes; shorten what stands before them")
+        raise RecordingError(f"{path} has no event in its first {len(head)} bytes; shorten the text before the events")
     if not rows and preamble.columns is None and preamble.size is None:
         raise RecordingError(f"{path} is a text without events; write one event a line, under a first line t_us,x,y,p")
     if rows and preamble.columns is not None and len(rows[0]) != preamble.n_columns:
@@ -155,7 +155,7 @@ def _read_head(head: bytes, complete: bool, path: Path) -> tuple[_Preamble, list
         fields = split(line.split(preamble.comment)[0], preamble.separator)
         if not all(map(is_number, fields)) or (rows and len(fields) != len(rows[0])):
             if not rows:
-                raise RecordingError(f"{path} line {number} ({shown(line)}) is no event; correct or remove it")
+                raise RecordingError(f"{path} line {number} ({shown(line)}) is not an event; correct or remove it")
             # Reading the file names the line.
             break
         rows.append(fields)

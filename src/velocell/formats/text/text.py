@@ -107,9 +107,7 @@ def _blocks(handle: IO[bytes], layout: Layout, path: Path) -> Iterator[tuple[int
     while piece := handle.read(_BLOCK_BYTES):
         rest = handle.readline(_LONGEST_LINE)
         if len(rest) == _LONGEST_LINE and not rest.endswith(b"\n"):
-            raise RecordingError(
-                f"{path} has a line of more than {_LONGEST_LINE} characters; one event a line is needed"
-            )
+            raise RecordingError(f"{path} has a line of more than {_LONGEST_LINE} characters; write one event per line")
         data = (piece + rest).removesuffix(b"\n")
         yield number, data
         number += data.count(b"\n") + 1
@@ -158,7 +156,7 @@ def _read_exactly(lines: list[str], first_line: int, layout: Layout, path: Path)
             rows.append(tuple(_value(name, fields[k], layout.unit) for name, k in layout.columns.items()))
         except ValueError as error:
             raise RecordingError(
-                f"{path} line {number} ({shown(line)}) is no event: {error}; correct or remove it"
+                f"{path} line {number} ({shown(line)}) is not an event: {error}; correct or remove it"
             ) from None
     return {
         name: np.array([row[k] for row in rows], np.int64 if name == "t" else np.int32)

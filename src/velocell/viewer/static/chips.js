@@ -30,7 +30,7 @@ export function showChips(state, results, actions, send) {
   }
   if (settings.region) {
     const size = settings.region.slice(2).join("×");
-    const clear = make("button", { className: "chip on", title: "Everywhere again (Esc)" }, `region ${size} ×`);
+    const clear = make("button", { className: "chip on", title: "Remove the region (Esc)" }, `region ${size} ×`);
     clear.onclick = () => send("tune", { region: null });
     nodes.push(clear);
   }

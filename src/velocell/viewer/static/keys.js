@@ -47,10 +47,10 @@ function playing({ parts: { actions, ask, store } }) {
   };
   return [
     { keys: ["Space"], text: "play or pause", act: () => actions.playOrPause() },
-    { keys: ["ArrowRight"], text: "one interval on; Shift: one tick", act: (e) => actions.step(1, e.shiftKey) },
+    { keys: ["ArrowRight"], text: "one interval forward; Shift: one tick", act: (e) => actions.step(1, e.shiftKey) },
     { keys: ["ArrowLeft"], text: "one interval back; Shift: one tick", act: (e) => actions.step(-1, e.shiftKey) },
-    { keys: ["Home"], text: "to the start, or to what is held of a stream", act: toStart },
-    { keys: ["End"], text: "to the end, or along with a stream", act: toEnd },
+    { keys: ["Home"], text: "to the start, or to the oldest events kept of a stream", act: toStart },
+    { keys: ["End"], text: "to the end, or follow a stream", act: toEnd },
     { keys: [","], text: "slower", act: () => actions.faster(-1) },
     { keys: ["."], text: "faster", act: () => actions.faster(1) },
     { keys: ["l"], text: "loop", act: () => actions.loop() },
@@ -100,7 +100,7 @@ function using(controls, labels) {
     { keys: ["f"], text: "fit the picture", act: () => stage.fit() },
     { keys: ["c"], text: "copy the command line", act: () => copyCommand(sure(store.state).command) },
     { keys: ["k"], text: "light or dark", act: () => controls.changeTheme() },
-    { keys: ["Escape"], text: "no region, no selection", act: escape },
+    { keys: ["Escape"], text: "clear region and selection", act: escape },
     { keys: ["?"], text: "this list", act: () => $("keys", HTMLDialogElement).showModal() },
   ];
 }

@@ -57,7 +57,7 @@ export class Labels {
   row(id, marks) {
     const first = marks[0].t_us;
     const last = marks[marks.length - 1].t_us;
-    const drop = make("button", { title: "Forget this object" }, "×");
+    const drop = make("button", { title: "Remove this object" }, "×");
     drop.onclick = (event) => {
       event.stopPropagation();
       this.ask.unmark({ id });

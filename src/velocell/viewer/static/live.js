@@ -13,7 +13,7 @@ import { sure } from "./sure.js";
 const SILENT_S = 1;
 export const AHEAD = 2; // pictures that are asked for before one has come
 const EVERY_MS = 28; // every second frame of the screen
-const ENDED = "The stream has ended; what is held can still be looked at";
+const ENDED = "The stream has ended; its last part can still be viewed";
 
 export class Live {
   /**
@@ -56,7 +56,7 @@ export class Live {
     button.classList.toggle("on", live.following);
     button.disabled = !live.growing;
     button.textContent = live.growing ? "Live" : "Ended";
-    button.title = live.growing ? "To the newest events, and along with them (End)" : ENDED;
+    button.title = live.growing ? "Go to the newest events and follow them (End)" : ENDED;
     $("stream").textContent = this.sentence(live, this.store.now ?? at);
     $("stream").classList.toggle("warn", live.growing && live.begun && live.silent_s > SILENT_S);
     const dropped = live.dropped ? [`${count(live.dropped)} events not analysed, the program was too slow`] : [];

@@ -52,7 +52,7 @@ export function withdraw(meant) {
  * @param {Results | null} results
  */
 export function showProgress(state, results) {
-  const busy = state.doing || (state.analysed && !state.analysed.current ? "following the settings" : "");
+  const busy = state.doing || (state.analysed && !state.analysed.current ? "applying the settings" : "");
   $("doing").textContent = busy || outcome(state, (results?.objects ?? []).length);
   $("doing").classList.toggle("busy", Boolean(busy));
 }

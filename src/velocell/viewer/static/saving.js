@@ -2,7 +2,7 @@
 import { $, make } from "./dom.js";
 import { notice } from "./notices.js";
 
-const SILENT = "The program does not answer; see whether velocell view still runs.";
+const SILENT = "The program does not answer; check that velocell view is still running.";
 const KEPT_MS = 10000;
 
 /**
@@ -36,5 +36,5 @@ export function give(blob, name) {
 /** @param {string} command */
 export async function copyCommand(command) {
   await navigator.clipboard.writeText(command);
-  notice("The command line is in the clipboard", true);
+  notice("Command line copied", true);
 }

@@ -58,7 +58,7 @@ export class Sliders {
     const limits = { type: "range", min: 0, max: STEPS, step: 1, title: hint, "aria-label": label };
     const range = make("input", limits);
     const field = make("input", { type: "number", step: "any", "aria-label": label, id: `slider-${name}` });
-    const auto = slider.auto ? make("button", { className: "toggle", title: "As measured" }, "auto") : null;
+    const auto = slider.auto ? make("button", { className: "toggle", title: "Choose automatically" }, "auto") : null;
     const row = make("div", { className: `slider${auto ? " auto" : ""}`, title: hint }, make("span", {}, label));
     if (auto) {
       auto.onclick = () => {

@@ -115,7 +115,7 @@ export class Tuner {
       const used = radii.length === 1 ? short(radii[0]) : `${radii.map(short).join(", ")}`;
       parts.push([radii.length === 1 ? "radius used" : "radii used", `${used} px`]);
       if (settings.contrast === null && measured && !settings.network_file) {
-        parts.push([measured.too_sparse ? "share assumed" : "share measured", short(measured.share)]);
+        parts.push([measured.too_sparse ? "crossing share, assumed" : "crossing share, measured", short(measured.share)]);
       }
       parts.push(["τ", `${network.tau_us.map((tau) => short(tau / 1000)).join(", ")} ms`]);
     }
@@ -124,7 +124,7 @@ export class Tuner {
     if (settings.network_file) parts.push(["network", settings.network_file]);
     const curves = this.store.curves?.measured;
     if (curves) parts.push(["R² of the measured curves", curves.r2]);
-    if (analysed?.seconds) parts.push(["result after", `${Math.round(analysed.seconds * 1000)} ms`]);
+    if (analysed?.seconds) parts.push(["result took", `${Math.round(analysed.seconds * 1000)} ms`]);
     return parts;
   }
 }
