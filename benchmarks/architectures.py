@@ -75,9 +75,9 @@ FINDINGS = """## What it says
 - A veto has to reach beyond 1.5 R and to outweigh several spikes: -0.5 and -1 leak. A longer hold
   (0.8) is a little purer at contrast 1; here no disk follows another's way, which is what a long hold spoils.
 - Smoothing and inhibition in one layer are as good as in two; a deep refractory of that layer brings the edges nearer
-  to what is asked for. The reset of layer 1 matters only far above an edge, where faster channels veto anyway.
-- Without weights inside the ring, or with a shorter memory, single disks are told as well or a little better; these
-  scenes hold nothing that is no disk.
+  to the requested ones. The reset of layer 1 matters only far above an edge, where faster channels veto anyway.
+- Without weights inside the ring, or with a shorter memory, single disks are classified as well or a little better;
+  these scenes contain only disks.
 - Time constants that do not follow the edges (a limit kernel's) keep the edges but let wrong channels through.
 
 """
@@ -319,7 +319,7 @@ def _octaves(curves: dict[str, Floats], speeds: Floats) -> str:
     kernel = circular_kernel(RADIUS, RING_WIDTH_PX)
     words = [f"{wanted.name} {differences.octaves(wanted, kernel, RADIUS):.1f}" for wanted in DIFFERENCES]
     return (
-        f"Full width at half maximum in octaves, where 1 is asked for: {OURS} {ours:.1f}; by their law, over all "
+        f"Full width at half maximum in octaves, for bands of 1 octave: {OURS} {ours:.1f}; by their law, over all "
         f"speeds,\n{', '.join(words)}."
     )
 

@@ -24,7 +24,7 @@ NOISE_HZ = 0.2
 TOLERANCE = 0.10
 WORDS = """## Where the edges lie
 
-The speed at which a final channel's spikes per px of travel cross half of their maximum, over the edge asked for: bands
+The speed at which a final channel's spikes per px of travel cross half of their maximum, over the requested edge: bands
 50, 100, 200 px/s, noise 0.2 Hz/px, contrast given (`--contrast`) or left to the recording. From the smallest to the
 largest of the bands' edges, medians over {seeds} seeds and directions; in brackets the same for each direction
 alone ({headings} degrees).
@@ -86,7 +86,7 @@ def _speeds() -> Floats:
 
 def _measured(radius: float, contrast: float, seed: int) -> Network:
     """A network for an unknown contrast: the share of crossings is measured on disks within the bands, the radius
-    is the one asked for."""
+    is the requested one."""
     lanes = Lanes.plan(np.geomspace(1.2 * BANDS[0], 0.9 * BANDS[-1], 12), radius, (0.0,), seed)
     share = network_for(lanes.record(contrast, 0.0, NOISE_HZ, seed), BANDS, radius).origin.crossings
     assert share is not None

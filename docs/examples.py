@@ -81,7 +81,7 @@ def examples(text: str, page: str) -> list[Example]:
         elif kind == "text" and follows:
             found[-1] = replace(found[-1], printed=token.content)
         if marker is not None:
-            raise Wrong(f"{page}:{line}: 'not run' stands before something that is no example")
+            raise Wrong(f"{page}:{line}: 'not run' stands before something that is not an example")
         follows = kind in ("python", "shell")
         match = _NOT_RUN.fullmatch(token.content) if token.type == "html_block" else None
         marker = match[1] if match else None
@@ -95,7 +95,7 @@ def pictures(text: str, page: Path) -> list[str]:
 
 
 def _kind(token: Any) -> str:
-    """Of a token: python, shell, text, another block that is no example, unknown, or "" for what is no block."""
+    """Of a token: python, shell, text, another block that is not an example, unknown, or "" for what is not a block."""
     if token.type == "code_block":
         return "shell" if _COMMANDS.search(token.content) else "other"
     if token.type != "fence":

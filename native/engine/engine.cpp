@@ -117,7 +117,7 @@ SpikeColumns Engine::step(const Chunk& chunk, std::optional<std::int64_t> until_
 
 void Engine::check(const Chunk& chunk, std::int64_t not_before_us) const {
     if (chunk.p == nullptr && sees_polarity_)
-        throw RecordingFault("this network sees polarity but the recording has none; calibrate with polarity merge");
+        throw RecordingFault("this network needs polarity but the recording has none; calibrate with polarity merge");
     std::int64_t last = not_before_us;
     bool rising = true;
     std::uint16_t right = 0, bottom = 0;

@@ -1,6 +1,6 @@
 """Velocell: where is each disk-like object in an event camera's view, and how fast does it move?
 
-The data flow: file -> Recording -> filters -> engine -> Spikes -> tracking -> Tracks. `pipeline.py` tells it on
+The data flow: file -> Recording -> filters -> engine -> Spikes -> tracking -> Tracks. `pipeline.py` shows it on
 one page; each folder is a room of the house, and imports those above it only (`tests/house/test_imports.py`).
 """
 

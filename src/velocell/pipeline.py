@@ -41,15 +41,15 @@ def detect(
     keep_spikes: bool = True,
     on_block: Callable[[Recording], object] | None = None,
 ) -> Detection:
-    """Find disks of `radius` px in a recording and tell in which of the `bands` (px/s) each moves.
+    """Find disks of `radius` px in a recording, and in which of the `bands` (px/s) each moves.
 
     A pair of radii is a range: several networks look for disks of all sizes in it. A `template` is looked for
     instead of disks: any silhouette that moves without turning.
 
     Left out, `contrast` is taken from the recording. `polarity`: `merge` and `both` feed all events to
-    the network, whose trail filter, where the recording has polarity, uses it to tell two edges
-    apart; `on` and `off` select; `drop` forgets it. A given `network` replaces the calibration. rules: the
-    tracker's thresholds and memories, by name. keep_spikes: hand the spikes of all layers on. on_block: called with
+    the network, whose trail filter uses polarity, where there is one, to separate two edges; `on` and `off`
+    select; `drop` forgets it. A given `network` replaces the calibration. rules: the tracker's thresholds and
+    memories, by name. keep_spikes: keep the spikes of all layers in the result. on_block: called with
     each part of the recording that is done, for a progress bar.
     Raises VelocellError for values or recordings from which nothing can follow.
     """

@@ -117,7 +117,9 @@ def test_a_torn_last_line_is_left_out_and_told(tmp_path):
         if cut == 1:  # only the line break is missing: nothing is lost
             assert len(Tracks.read(torn)) == 3
             continue
-        with pytest.warns(UserWarning, match=f"torn.jsonl: the last line was incomplete and left out \\({last - cut} bytes"):
+        with pytest.warns(
+            UserWarning, match=f"torn.jsonl: the last line was incomplete and left out \\({last - cut} bytes"
+        ):
             tracks = Tracks.read(torn)
         assert tracks.id.tolist() == [0, 1]
         assert str(last - cut) in tracks.meta["notes"][0]

@@ -159,8 +159,14 @@ def test_an_output_with_millimetres_can_be_gone_on_with(hot, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["udp://127.0.0.1:9", "--size", "80x60", "--from", "1s"], "--from and --to choose a part of a recording, but udp:"),
-        (["udp://127.0.0.1:9", "--size", "80x60", "--to", "1s"], "--from and --to choose a part of a recording, but udp:"),
+        (
+            ["udp://127.0.0.1:9", "--size", "80x60", "--from", "1s"],
+            "--from and --to choose a part of a recording, but udp:",
+        ),
+        (
+            ["udp://127.0.0.1:9", "--size", "80x60", "--to", "1s"],
+            "--from and --to choose a part of a recording, but udp:",
+        ),
         (["{rec}", "--count-line", "900,0,900,9"], "the counting line 900,0,900,9 lies outside the 80x60 sensor"),
         (["{rec}", "--roi", "0,0,90,10"], "reaches outside the 80x60 sensor"),
         (["{rec}", "--to", "2s", "--from", "3s"], "--to must be later"),

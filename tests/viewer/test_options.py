@@ -412,7 +412,10 @@ def call(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("udp://127.0.0.1:3333", "--size", "50x50", "--from", "1s"), "--from and --to choose a part of a recording, but udp:"),
+        (
+            ("udp://127.0.0.1:3333", "--size", "50x50", "--from", "1s"),
+            "--from and --to choose a part of a recording, but udp:",
+        ),
         (("udp://127.0.0.1:3333", "--size", "50x50", "--to", "1s"), "is a stream that starts when it comes"),
         (("demo", "--from", "2s"), "--from 2s lies after the end of the demo, which lasts 500ms"),
         (("demo", "--from", "3ms", "--to", "2ms"), "--to must be later"),

@@ -42,7 +42,7 @@ def _run() -> int:
 def _failed(error: Exception) -> int:
     from velocell.cli.guard import tell
 
-    # A reader that has seen enough, such as `head`, is no error to speak of.
+    # A reader that has seen enough, such as `head`, is not an error.
     if not (isinstance(error, OSError) and error.errno == errno.EPIPE):
         tell(error)
     return 1

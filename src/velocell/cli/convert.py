@@ -79,7 +79,7 @@ def _steps(crop: str | None, flip: str | None, factor: int | None) -> Iterator[S
 
 @dataclass
 class _Work:
-    """What is written; times from the recording's start. events, size and duration_us tell what it was."""
+    """What is written; times from the recording's start. events, size and duration_us describe it."""
 
     source: Source
     from_us: int

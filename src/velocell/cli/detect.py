@@ -158,7 +158,7 @@ def _detect_one(job: _Job, file: Path) -> tuple[Tracks, list[Crossing]]:
     for line in job.lines:
         line.check(recording.size)
     slower = automatic_slow_motion(recording) if more.slow_motion is None else more.slow_motion
-    overlay_length(recording, fps=more.fps, slow_motion=slower)  # a wrong value is told before the work
+    overlay_length(recording, fps=more.fps, slow_motion=slower)  # a wrong value is refused before the work
     started = time.perf_counter()
     with detection_progress(recording) as on_block:
         keep_spikes = any((more.video, more.spikes, more.report))

@@ -13,7 +13,7 @@ from velocell.data.recording import Recording
 
 @contextmanager
 def detection_progress(recording: Recording) -> Iterator[Callable[[Recording], None] | None]:
-    """A bar that is told each part of the recording once it is done; None without a terminal."""
+    """A bar that gets each part of the recording once it is done; None without a terminal."""
     if not sys.stderr.isatty():
         yield None
         return

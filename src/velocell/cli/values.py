@@ -32,12 +32,12 @@ def radius_of(text: str) -> float | tuple[float, float]:
         return number_of(text, "--radius", what)
     smallest, _, largest = text.partition(":")
     bounds = number_of(smallest, "--radius", what), number_of(largest, "--radius", what)
-    bank_radii(*bounds)  # a wrong range is told before the work
+    bank_radii(*bounds)  # a wrong range is refused before the work
     return bounds
 
 
 def number_of(text: str, option: str, more: str) -> float:
-    """more: how the sentence goes on, for a text that is no number. Raises OptionError."""
+    """more: end of the sentence for a text that is not a number. Raises OptionError."""
     try:
         return float(text)
     except ValueError:

@@ -55,7 +55,7 @@ def view(
         radius = look_for.radius or (None if look_for.template else f"{RADIUS_PX:g}")
         look_for = replace(look_for, bands=",".join(f"{edge:g}" for edge in BANDS.edges), radius=radius)
     settings = _settings(look_for, part, clean, measures)
-    part.times_us()  # wrong times are told before the work
+    part.times_us()  # wrong times are refused before the work
     if port is not None and not 0 <= port <= 65535:
         raise OptionError(f"--port {port} must lie between 0 and 65535")
     if file == "-":

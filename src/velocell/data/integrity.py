@@ -49,7 +49,7 @@ class Integrity:
             self.facts[name] = self.facts.get(name, 0) + n
 
     def fault(self, name: str, n: int = 1, at: str = "") -> None:
-        """Count n more of one of FAULTS, 0 is nothing; `at` tells in words where the first of them is.
+        """Count n more of one of FAULTS, 0 is nothing; `at` says where the first of them is.
 
         Raises RecordingError where the reading is strict.
         """

@@ -34,7 +34,7 @@ class Recording:
     x, y: uint16, pixels; x to the right, y downwards, pixel centres at integers.
     p: bool, True = ON (brighter); None where the recording has no polarity.
     width, height: sensor size in pixels.
-    start_us, stop_us: the span the recording covers, [start, stop); events alone cannot tell
+    start_us, stop_us: the span the recording covers, [start, stop); events alone do not show
         how long it was quiet before the first and after the last.
     source, notes: where it came from, and in words how format and size were inferred or repaired.
 

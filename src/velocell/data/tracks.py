@@ -36,7 +36,7 @@ class Tracks:
     t_us int64; id int32; x_px, y_px: where the object is at t_us (pixel centres at integers);
     band int32 (-1 = outside all bands); speed_px_s and its 1-sigma error; heading_deg, 0 = +x,
     90 = +y (down); radius_px; confidence 0..1. Missing floats are NaN. `extra` holds further
-    columns by name, in order, such as x_mm, y_mm, speed_mm_s (`geometry.with_real_units`). `meta`
+    columns by name, in order, such as x_mm, y_mm, speed_mm_s (`plane.with_real_units`). `meta`
     travels with the table: version and settings.
     """
 

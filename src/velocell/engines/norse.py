@@ -48,7 +48,7 @@ class SpikingNetwork(torch.nn.Module):
     """A Network as a torch module: one Conv2d and one LIFBoxCell per layer.
 
     The kernels are parameters; the neurons' values are buffers of shape (C, 1, 1) under their Norse
-    names, tau_mem_inv in 1/s. Everything follows `.to(device)`. The trail filter is no part of it:
+    names, tau_mem_inv in 1/s. Everything follows `.to(device)`. The trail filter is not part of it:
     where the network has one, `forward` expects frames that have passed it
     (`velocell.engines.stream.input_maps`).
     """

@@ -146,7 +146,7 @@ class Camera:
 
 
 def undistort(recording: Recording, camera: Camera) -> Recording:
-    """Every event at its corrected pixel; those that leave the sensor are dropped, and the notes tell how many.
+    """Every event at its corrected pixel; those that leave the sensor are dropped, and the notes say how many.
 
     Positions are rounded to pixels, so two pixels may become one. Mask defective pixels first: they
     move with the rest. Raises OptionError for a camera of another sensor size.

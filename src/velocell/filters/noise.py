@@ -41,7 +41,7 @@ class BackgroundActivity:
         self._stride = width + 2  # a frame of one pixel, so that neighbours never wrap
         self._first = np.zeros((height + 2) * self._stride, np.int64)  # event number + 1; 0 for none
         self._until = np.zeros_like(self._first)  # the end of the window of the last event, exclusive
-        self._events = self._begin = 0  # so many events came; so many before the current bin
+        self._events = self._begin = 0  # events so far; events before the current bin
         self._bin = -1
 
     def __call__(self, block: Recording) -> Recording:
@@ -51,7 +51,7 @@ class BackgroundActivity:
         steps = [dy * stride + dx for dx, dy in AROUND]
         first, until = self._first, self._until
         # Time is cut into bins of one window. An earlier event in the same bin is in the window whenever it
-        # was, so each pixel's first one tells all; of the bins before, each pixel's last one tells all.
+        # was, so each pixel's first one suffices; of the bins before, each pixel's last one suffices.
         bins = t // window_us
         ends = np.flatnonzero(np.diff(bins, append=-1)) + 1 if len(block) else np.zeros(0, np.intp)
         keep = np.zeros(len(block), np.bool_)

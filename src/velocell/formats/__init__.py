@@ -86,7 +86,7 @@ WRITERS: dict[str, Writer] = {
 
 _HEAD_BYTES = 1 << 12
 
-# Files that people will try, so that the error can tell them what they have.
+# Files that people will try, so that the error can name what they have.
 _FOREIGN = (
     (rb"(%[^\n]*\n)+[^\n]*[\x00-\x08]", "a Prophesee file"),
     (rb"#!AER-DAT", "an AEDAT file of version 1 or 3.0"),

@@ -24,7 +24,7 @@ _SAMPLE_PARTS, _SAMPLE_ROWS = 5, 1_000
 
 @dataclass(frozen=True)
 class Naming:
-    """names: t, x, y and perhaps p -> what the file calls them. unit: of the times, where their name tells it."""
+    """names: t, x, y and perhaps p -> what the file calls them. unit: of the times, where their name says it."""
 
     names: dict[str, str]
     unit: str | None
@@ -32,7 +32,7 @@ class Naming:
 
 @dataclass(frozen=True)
 class Unit:
-    """Of the times of one recording; `why` tells in words how it was found. offset_us is added to all times."""
+    """Of the times of one recording; `why` says how it was found. offset_us is added to all times."""
 
     name: str
     why: str

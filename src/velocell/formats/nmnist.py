@@ -1,6 +1,6 @@
 """N-MNIST's binary files, which N-Caltech101 uses too: entries of 40 bits, big-endian, without a header.
 
-x 8 bits, y 8 bits, polarity 1 bit, microseconds 23 bits. Entries with y = 240 tell that 2^13 us went by.
+x 8 bits, y 8 bits, polarity 1 bit, microseconds 23 bits. Entries with y = 240 mean that 2^13 us went by.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SIDE = 34
 
 
 def matches(head: bytes, path: Path) -> bool:
-    """There is no mark: every entry must lie on the largest sensor of these data sets, in order of time."""
+    """The files have no mark: every entry must lie on the largest sensor of these data sets, in order of time."""
     if path.stat().st_size % _ENTRY_BYTES or len(head) < _FEWEST_ENTRIES * _ENTRY_BYTES:
         return False
     x, y, _, stamps = _columns(head[: len(head) // _ENTRY_BYTES * _ENTRY_BYTES])

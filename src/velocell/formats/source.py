@@ -77,7 +77,7 @@ class Source:
     """A recording opened for reading; memory stays bounded however long it is.
 
     path, format, why: what it is and by what that was recognised. width, height: the sensor in px; size_from
-    tells how it was found. polarity: whether events have one. remarks: what else the file says, in words.
+    says how it was found. polarity: whether events have one. remarks: what else the file says, in words.
     integrity: counts of what `blocks` met; complete once all are read.
 
     Make one with `formats.open_recording`.
@@ -118,7 +118,7 @@ class Source:
         """In words: the format first, then what a user should know of size, content and repairs."""
         if self._opened.recording is not None:
             return self._opened.recording.notes
-        # A size that the file says, and nobody else, is no news.
+        # A size that only the file states needs no note.
         sized = (
             []
             if self._opened.size == (self.width, self.height)

@@ -90,7 +90,7 @@ def run(
 ) -> Summary:
     """Detect in what `source` gives until it ends or `stop` is set; the output is complete then.
 
-    say: is told, in words, when the network changes. on_count: is called when a line was crossed, and once at the end.
+    say: gets a sentence when the network changes. on_count: is called when a line was crossed, and once at the end.
     Raises VelocellError.
     """
     for line in settings.lines:
@@ -278,7 +278,7 @@ class _Loop:
         return hot, self._calibrated(probe, hot) if self._assumed else None
 
     def _calibrate(self) -> None:
-        """Once the first second is there, measure it; once that is done, go on with what it gives."""
+        """Once the first second is there, measure it; once that is done, use the result."""
         if self._probe is not None and self._next_us is not None:
             seen = [part for part in self._probe if len(part)]
             enough = sum(map(len, seen)) > _PROBE_EVENTS

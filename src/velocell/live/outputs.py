@@ -56,7 +56,7 @@ class Output:
 def open_output(target: str, *, append: bool = False, say: Say = print) -> Output:
     """`-` is stdout, `udp://HOST:PORT` sends each line as a packet, else a file (.jsonl), replaced if it is there.
 
-    append: go on with such a file instead; `say` is told what is cut off it. Raises VelocellError.
+    append: continue such a file instead; `say` gets a sentence about what is cut off. Raises VelocellError.
     """
     if append and (target == "-" or target.startswith("udp://")):
         raise OptionError(f"--append continues a file, and {target} is not a file; name a .jsonl file or drop it")

@@ -165,7 +165,7 @@ class Replay:
 
 
 class Stdin:
-    """The bytes of a Prophesee RAW (EVT2, EVT2.1, EVT3) or DAT file, as they come; the header tells which."""
+    """The bytes of a Prophesee RAW (EVT2, EVT2.1, EVT3) or DAT file, as they come; the header says which."""
 
     name, waits, waited_s = "stdin", True, 0.0
     stop_us: int | None = None

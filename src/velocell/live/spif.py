@@ -17,7 +17,7 @@ _NO_TIME = 1 << 31
 
 
 def has_times(packet: bytes) -> bool | None:
-    """Whether the events of a packet carry times; None where it is no packet of whole events of one kind."""
+    """Whether the events of a packet carry times; None where it is not a packet of whole events of one kind."""
     if not packet or len(packet) % 4:
         return None
     words = np.frombuffer(packet, "<u4")

@@ -30,7 +30,7 @@ _BACK_US = 1_000_000  # a sender that begins anew; less is events out of order
 
 
 class Tcp:
-    """Connects to `tcp://HOST:PORT` or `unix:PATH`, which tells the sensor's size. Raises VelocellError.
+    """Connects to `tcp://HOST:PORT` or `unix:PATH`, which sends the sensor's size. Raises VelocellError.
 
     dv-processing's writer does not wait for its readers: what they do not take piles up in its memory. So all is
     taken at once, and overload is shed here, where it is counted.

@@ -33,7 +33,7 @@ _SO_RXQ_OVFL = 40  # Linux: each packet comes with the count of those the system
 
 
 class Udp:
-    """Listens on HOST:PORT; `size` is needed, since the packets do not tell it. Raises OptionError.
+    """Listens on HOST:PORT; `size` is needed, since the packets do not hold it. Raises OptionError.
 
     Whether events carry times is decided by the first packet; without, the time of arrival counts, in us since 1970.
     """

@@ -1,7 +1,7 @@
 """Kernels: float32 receptive fields with the shape of a Conv2d weight, (1, 1, h, w).
 
 A kernel's centre lies at ((w-1)/2, (h-1)/2): on a pixel for odd sizes, between pixels for even
-ones, as the notebook's disks of 10 px need it. `anchor` tells which pixel a response belongs to.
+ones, as the notebook's disks of 10 px need it. `anchor` says which pixel a response belongs to.
 Edges are anti-aliased, so that a fractional radius is not rounded.
 """
 

@@ -3,7 +3,7 @@
 A row matches the nearest true object within max(2 px, R/2) at its own time; at one instant an object
 takes one row, the nearest, and further rows on it are false. The truth is interpolated linearly between
 its samples. A sample stands for the time up to the next one, so that an object lives until one
-sample after its last; longer pauses of the samples (an object out of sight) are no part of its life.
+sample after its last; longer pauses of the samples (an object out of sight) are not part of its life.
 
 Where a figure has nothing to be computed from it is NaN (null in JSON): recall without true objects,
 errors without matches. The precision of an empty table is 1: nothing false was said.
@@ -45,7 +45,7 @@ def evaluate(
 
     band_edges: N + 1 rising speeds in px/s. edge_margin: band accuracy leaves out rows of objects whose
     true speed is within this share of an edge. Raises TableError for positions that are not finite, tables
-    that share no time, an object that is twice in the truth at one time, and bands that are not among the edges';
+    that share no time, an object that appears twice in the truth at one time, and bands that the edges do not have;
     OptionError for edges that do not rise.
     """
     edges = _check_edges(band_edges)
@@ -128,7 +128,7 @@ class _Object:
         return np.interp(t_us, self.t_us, self.path)
 
     def _speeds(self, stated: Floats) -> Floats:
-        """The table's speeds; where one is missing, the path over 10 ms to both sides tells it."""
+        """The table's speeds; where one is missing, it follows from the path over 10 ms to both sides."""
         missing = np.isnan(stated)
         if self.t_us.size < 2 or not missing.any():
             return stated

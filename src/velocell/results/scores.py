@@ -15,7 +15,7 @@ class Scores:
 
     recall: share of 10 ms steps of the objects with a matching row within 10 ms.
     precision: share of rows later than 30 ms that match. band_accuracy: share of matching rows, of
-    objects not too near to an edge, that tell the right band. purity: for each final channel, the
+    objects not too near to an edge, with the right band. purity: for each final channel, the
     share of its spikes near an object of that band; None for a silent channel, empty without spikes.
     localisation_median_px, localisation_rms_px, speed_error_median (relative), heading_error_median_deg:
     over the matching rows. id_switches: how often the id on an object changed, in total and (in

@@ -19,7 +19,7 @@ def simulate(scene: Scene, *, truth_every_us: int = 1_000) -> tuple[Recording, T
     """Events with polarity in [0, duration) and the truth, sampled every `truth_every_us`.
 
     The truth has the columns t_us, id, x_px, y_px, speed_px_s, heading_deg, radius_px; `band` stays
-    -1, since it depends on the bands asked for. Raises SceneError for an interval below 1 us.
+    -1, since it depends on the bands. Raises SceneError for an interval below 1 us.
     """
     if truth_every_us < 1:
         raise SceneError(f"truth_every_us is {truth_every_us}; it must be at least 1")

@@ -35,7 +35,7 @@ _FINE = 4
 
 @dataclass(frozen=True)
 class Picture:
-    """The light of a scene for a pixel whose thresholds tell what `contrast` means."""
+    """The light of a scene for a pixel whose thresholds define what `contrast` means."""
 
     scene: Scene
     pixel: Pixel
@@ -78,7 +78,7 @@ class Picture:
         return ln
 
     def there(self, item: SceneObject, t_s: Floats) -> NDArray[np.bool_]:
-        """Whether an object is there; the end of the scene is no end of it."""
+        """Whether an object is there; it does not end with the scene."""
         begin, end = lifetime_s(self.scene, item)
         there: NDArray[np.bool_] = (t_s >= begin) & ((t_s < end) | (end >= self.scene.duration_us * 1e-6))
         return there

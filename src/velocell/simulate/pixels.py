@@ -31,9 +31,9 @@ from velocell.simulate.shapes import SHAPES
 
 # An outline moves at most this far between two looks.
 _STEP_PX = 0.25
-# A period of a lamp or of a patch has so many samples.
+# A period of a lamp or of a patch has this many samples.
 _PER_PERIOD = 16
-# The speed of an object is integrated on a grid of at least so many points, no wider than this.
+# The speed of an object is integrated on a grid of at least this many points, no wider than this.
 _POINTS, _POINT_S, _MOST_POINTS = 200, 2e-4, 100_000
 _MOST_LOOKS = 4_000_000
 # Candidates looked at in one go, and samples of one band of rows.

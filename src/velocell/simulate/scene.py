@@ -34,7 +34,7 @@ _LISTS: tuple[tuple[str, Any], ...] = (("objects", SceneObject), ("flicker", Fli
 class Scene:
     """A sensor and what happens in front of it for `duration_us`, from time 0.
 
-    noise_hz: background events per pixel and second. hot_pixels: so many pixels fire at hot_rate_hz.
+    noise_hz: background events per pixel and second. hot_pixels: this many pixels fire at hot_rate_hz.
     jitter_us: standard deviation of the time noise. event_loss: share of the events dropped at random
     (not of the noise). threshold_mismatch: relative standard deviation of the pixels' contrast.
     The same scene, seed included, gives the same events.

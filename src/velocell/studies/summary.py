@@ -26,7 +26,7 @@ class Summary:
     format, format_from, size_from: what it is, and in words how that was inferred; notes: what else there is to say.
     first_us, last_us: of the events; start_us, stop_us: of the span that the recording covers.
     peak_rate: in the busiest 10 ms. rates: in consecutive bins of rates_bin_us, at most 64, from start_us on.
-    on_share: of the events; None without polarity. hot_pixels: as `hygiene.hot_pixels` defines them.
+    on_share: of the events; None without polarity. hot_pixels: as `filters.hot_pixels` defines them.
     gaps: silences of 100 ms and more between two events; longest_gap_us, and when it starts.
     integrity: counts by name, see `integrity.FACTS` and `integrity.FAULTS`.
     """

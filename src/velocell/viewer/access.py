@@ -24,7 +24,7 @@ HEADERS = {
 
 
 class Gate:
-    """Answers 403 to whoever may not ask; everything else goes on to the app."""
+    """Answers 403 to requests that are not allowed; everything else goes on to the app."""
 
     def __init__(self, app: ASGIApp, port: int, token: str | None) -> None:
         self._app, self._port, self._token = app, port, token

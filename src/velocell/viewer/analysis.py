@@ -35,8 +35,8 @@ _PUBLISH_S = 0.15
 class Way(Probing, Protocol):
     """How an analysis goes about a source.
 
-    publish_s: results are shown at most so often, before the run is complete. tell_s: and told of at most so often.
-    rest_s: with nothing to do it looks again after so long; 0: only when something happens.
+    publish_s: shortest time between two results of an incomplete run. tell_s: shortest time between two notices.
+    rest_s: with nothing to do it looks again after this time; 0: only when something happens.
     """
 
     publish_s: float

@@ -1,4 +1,4 @@
-"""What a page is told about recording, network and curves, as plain values for JSON."""
+"""What a page gets about recording, network and curves, as plain values for JSON."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from velocell.viewer.stream import Stream
 
 _AGAIN_S = 10.0  # where the newest second was too sparse to measure, another one is tried after so long
 _TABLE_S = 2.0
-_TELL_S = 0.25  # pages are told of the stream's state so often
+_TELL_S = 0.25  # pages get the stream's state this often
 
 
 class Streamed:
@@ -76,7 +76,7 @@ class Streamed:
         """The newest second, without what hot pixels gave before they were known."""
         stop = self._stream.stop_us
         newest = self._stream.window(stop - PROBE_US, stop)
-        # Behind a lens that was corrected, nobody can tell any more which pixel an event came from.
+        # Behind a lens that was corrected, it is unknown which pixel an event came from.
         return newest if self._stream.moves_pixels else mask_pixels(newest, self._stream.hot)
 
     def measures_at(self, known: Measured, wanted: Settings, asked_s: float, tried_s: float) -> float | None:
@@ -92,7 +92,7 @@ class Streamed:
 
 
 class StreamPage:
-    """What a page is told of a stream beside what it is told of any source."""
+    """What a page gets of a stream, in addition to what it gets of any source."""
 
     table_s = _TABLE_S
 

@@ -14,7 +14,7 @@ from velocell.viewer.source import Source
 
 
 class Page(Protocol):
-    """What a page is told of one kind of source. table_s: while the cursor follows, the table is made at most so
+    """What a page gets of one kind of source. table_s: while the cursor follows, the table is made at most so
     often."""
 
     table_s: float

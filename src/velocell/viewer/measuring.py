@@ -1,4 +1,4 @@
-"""What the recording itself tells: how many edge crossings arrive, and the true radius."""
+"""What is measured on the recording: how many edge crossings arrive, and the true radius."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Probing(Protocol):
 class Meter:
     """Measures: at first where nothing may be shown before, and again in a thread beside the work.
 
-    known: what was measured, or is assumed. say: is told what is being done; wake: that something was found.
+    known: what was measured, or is assumed. say: gets a sentence about the work. wake: called for a result.
     """
 
     def __init__(self, probing: Probing, say: Callable[[str], object], wake: Callable[[], object]) -> None:

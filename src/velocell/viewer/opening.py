@@ -20,7 +20,7 @@ from velocell.viewer.windowed import Windowed, is_stored, spooled, stored
 WINDOWED_BYTES = 256 << 20
 """Files from this size on are read in windows."""
 
-_SAMPLE_EVENTS = 1 << 22  # in a large file, hot pixels are looked for among so many events from the start
+_SAMPLE_EVENTS = 1 << 22  # in a large file, hot pixels are looked for among this many events from the start
 
 Part = tuple[int, "int | None"]
 """From and to, in microseconds from the recording's start; to is None for its end."""

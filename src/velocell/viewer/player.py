@@ -51,7 +51,7 @@ class Plays(Protocol):
     def loop(self, on: bool, start_us: float | None = None, stop_us: float | None = None) -> None: ...
 
     def state(self) -> dict[str, Any]:
-        """What a page is told."""
+        """What a page gets."""
         ...
 
 
@@ -147,7 +147,7 @@ class Player:
         return {"playing": self.playing, "t_us": at_us, **self.choices()}
 
     def choices(self) -> dict[str, Any]:
-        """What a page is told but for the cursor."""
+        """What a page gets, except the cursor."""
         part = self.part is not None
         return {"speed": self.speed, "loop": self.looping, "span": list(self.span), "part": part}
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 8741
 STATIC = Path(__file__).parent / "static"
 
-_PUSH_S = 1 / 60  # at most so often a page is told of changes
+_PUSH_S = 1 / 60  # changes are sent to a page at most this often
 _LARGEST_MESSAGE = 1 << 16
 _MOST_PAGES = 16
 _WAITING = 4  # pictures a page may have asked for and not yet got
@@ -135,7 +135,7 @@ def build_app(stage: Stage, port: int, token: str | None = None) -> Starlette:
 
 
 class Pages:
-    """The open pages; each has a task that tells it of changes and one that hears it."""
+    """The open pages; each has a task that sends it changes and one that hears it."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -255,7 +255,7 @@ class _Page:
         await self._send(picture)
 
     async def _send(self, message: str | bytes) -> None:
-        """A page that has left is no error."""
+        """A page that has left is not an error."""
         from starlette.websockets import WebSocketDisconnect
 
         try:

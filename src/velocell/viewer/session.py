@@ -113,7 +113,7 @@ class Session:
             self.labels.forget(id, undo)
             self._changed()
 
-    # --- what a page is told ------------------------------------------------------------------------
+    # --- what a page gets ---------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
         """What does not change."""

@@ -51,7 +51,7 @@ class Slider:
     auto: bool = False
 
     def checked(self, name: str, value: Any) -> float | None:
-        """The value as a number. Raises OptionError where it is none or lies outside the limits."""
+        """The value as a number. Raises OptionError where it is not a number or lies outside the limits."""
         if value is None and self.auto:
             return None
         unit = f" {self.unit}" if self.unit else ""

@@ -33,7 +33,7 @@ _PAGE_EVENTS = 1 << 16
 _PAGE_BYTES = 13 * _PAGE_EVENTS
 _GATHER_S = 0.004
 _PROBE_EVENTS = 1 << 22  # of the first second so many are enough to find hot pixels
-_TELL_US = 5_000  # listeners are told of new events at most so often, in the stream's time
+_TELL_US = 5_000  # listeners hear of new events at most this often, in the stream's time
 
 
 class _Page:
@@ -96,7 +96,7 @@ class Stream:
 
     hot: pixels (n, 2) whose events are left out from now on. moves_pixels: whether a lens is corrected.
     late: events of times that were settled, left out. failure: why the source ended, if not by itself.
-    `listen` sets who is told of new events and of the end, from the stream's thread.
+    `listen` sets what is called for new events and of the end, from the stream's thread.
     """
 
     def __init__(self, source: live.Source, cleaning: Cleaning | None = None) -> None:

@@ -69,7 +69,9 @@ class View:
 
 
 class Shown:
-    """What the picture shows of a source, and who is highlighted; the same on all pages. Told on every change."""
+    """What the picture shows of a source, and which object is highlighted; the same on all pages.
+
+    on_change is called on every change."""
 
     commands = ("show", "select")
 

@@ -19,7 +19,7 @@ def failed(error: Exception) -> str:
 
 class Worker:
     """once: does a piece of work; returns how long nothing else is to be done (0: until woken), None: go on.
-    due: whether there is something to do, asked with `lock` held. fail: is told what went wrong, in a sentence.
+    due: whether there is something to do, asked with `lock` held. fail: gets a sentence about what went wrong.
     """
 
     def __init__(

@@ -48,7 +48,7 @@ def matches(head: bytes, path: Path) -> bool:
 
 
 def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
-    """The header names the camera; where it does not, as v2e's files, the given size tells it. Times of 32 bits."""
+    """The header names the camera; where it does not, as v2e's files, the given size decides. Times of 32 bits."""
     with path.open("rb") as handle:
         header = handle.read(_MAX_HEADER_BYTES)
     offset = _header_bytes(header)

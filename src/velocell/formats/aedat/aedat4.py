@@ -150,7 +150,7 @@ def _decode(handle: IO[bytes], header: _Header, chosen: int, integrity: Integrit
 def packet_events(
     unpack: Unpack, packed: bytes, stream: Stream, wanted: bool, integrity: Integrity, at: str = ""
 ) -> NDArray[Any] | None:
-    """The events of a packet of a wanted stream; else it is counted, as a damaged one is, which `at` tells where.
+    """The events of a packet of a wanted stream; else it is counted, as a damaged one is, at the place `at`.
 
     Raises RecordingError for a packet that is too large.
     """
@@ -206,7 +206,7 @@ def _read_header(path: Path) -> _Header:
 
 
 def described(data: bytes) -> tuple[int, int, dict[int, Stream]]:
-    """What a header tells, its length first: number of the compression, place of the index, -1 without; streams.
+    """Contents of a header, its length first: number of the compression, place of the index, -1 without; streams.
 
     Raises ValueError.
     """

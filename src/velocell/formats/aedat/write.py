@@ -46,7 +46,7 @@ def write_aedat4(
         if not part.is_file():
             raise RecordingError(f"cannot write {path}: this format needs a regular file; name one")
         last = _write(dv, part, first, blocks, compression)
-        # dv-processing writes in a thread of its own, which tells nobody of a full disk.
+        # dv-processing writes in a thread of its own, which does not report a full disk.
         if not is_closed(part):
             raise VelocellError(f"cannot write {path}: the file is incomplete; free some space on the disk")
         _set_span(part, first, last)

@@ -1,6 +1,6 @@
 """The pickle inside a torch file, read as a description: nothing it names is imported or called.
 
-`pickle.Unpickler` with a narrow `find_class` would still build what it is told to build, at any
+`pickle.Unpickler` with a narrow `find_class` would still build what the file names, at any
 size. This reader knows only the operations that a saved tensor needs, and only the names that the
 caller explains to it.
 """

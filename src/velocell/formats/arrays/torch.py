@@ -165,7 +165,7 @@ class _Reader:
             return np.empty(dense.shape, dtype)
         data = self._bytes(member)
         strides = [step * dtype.itemsize for step in dense.stride]
-        # A byte other than 0 and 1 is no NumPy bool.
+        # A byte other than 0 and 1 is not a NumPy bool.
         stored = np.dtype(np.uint8) if dtype == np.bool_ else dtype.newbyteorder(self._byte_order())
         view: NDArray[Any] = np.ndarray(dense.shape, stored, data, dense.offset * dtype.itemsize, strides)
         return view != 0 if dtype == np.bool_ else view

@@ -26,7 +26,7 @@ _BLOSC, _LZ4, _BITSHUFFLE = 32001, 32004, 32008
 def rehearsed(work: Callable[[], object]) -> str:
     """Run `work` in a copy of this process: "" where it returns or raises, else how it failed, in words.
 
-    Nothing is tried where a copy is no safe place to work: outside Linux, and where other threads run, which it lacks.
+    Nothing is tried where a copy of the process is not safe: outside Linux, and where other threads run.
     """
     if sys.platform != "linux" or threading.active_count() > 1:
         return ""
@@ -51,7 +51,7 @@ def _work_and_exit(work: Callable[[], object]) -> None:
             os.dup2(null, stream)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGSEGV, signal.SIGXCPU, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
-        # Not by the clock: a slow disk is no circle.
+        # Not by the clock: a slow disk is not a circle.
         resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS + 1))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         signal.alarm(_LONGEST_SECONDS)

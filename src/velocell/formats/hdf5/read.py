@@ -76,7 +76,7 @@ def matches(head: bytes, path: Path) -> bool:
 
 def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
     """The times are the file's own: `t_offset` is added where there is one."""
-    with _opened(path):  # tells what is missing
+    with _opened(path):  # says what is missing
         pass
     if failed := rehearsed(lambda: _describe(path, _REHEARSED_CHUNK_BYTES)):
         raise RecordingError(f"{path} is an HDF5 file that is damaged ({failed}); copy it again")
@@ -306,7 +306,7 @@ def _opened(path: Path) -> Iterator[Any]:
         raise RecordingError(
             f"reading {path}, an HDF5 file, needs h5py ({error}); install it with: pip install 'velocell[hdf5]'"
         ) from None
-    # `_check` tells where one is missing.
+    # `_check` says where one is missing.
     with suppress(ImportError):
         import hdf5plugin  # noqa: F401 (registers its filters)
     try:

@@ -25,7 +25,7 @@ def matches(head: bytes, path: Path) -> bool:
 
 
 def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
-    """Two bytes after the header tell the kind and the length of the entries; the clock has 32 bits."""
+    """Two bytes after the header are the kind and the length of the entries; the clock has 32 bits."""
     header = prophesee_header.read_header(path)
     with path.open("rb") as handle:
         handle.seek(header.offset)
@@ -57,6 +57,6 @@ def version_of(header: Header, described: bytes, path: Path) -> str:
 
 
 def size_of(header: Header, path: Path) -> tuple[int, int] | None:
-    """The sensor's size, where the header tells it."""
+    """The sensor's size, where the header has it."""
     width, height = header.fields.get("width"), header.fields.get("height")
     return None if width is None or height is None else parse_geometry(f"{width}x{height}", path)

@@ -44,7 +44,7 @@ class Header:
 
 
 def parse(head: bytes) -> Header:
-    """Lines up to `% end`, or to the first that is none."""
+    """Lines up to `% end`, or to the first line that is not one."""
     fields, lines, offset = {}, [], 0
     while head.startswith(b"% ", offset):
         end = head.find(b"\n", offset)

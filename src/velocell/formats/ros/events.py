@@ -62,7 +62,7 @@ class _Content:
 
 
 def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
-    """The first message of events tells topic, encoding and size."""
+    """The first message of events has topic, encoding and size."""
     topic, kind, first, others = _first(path)
     if first.encoding not in (*_WORDS, "mono", "ros1", "cdr"):
         raise RecordingError(

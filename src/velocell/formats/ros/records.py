@@ -317,7 +317,7 @@ def _sqlite(path: Path, integrity: Integrity) -> Iterator[Message]:
                 yield Message(topic, type_, encoding, data)
         finally:
             base.close()
-    # Of a damaged schema, SQLite's message may be no text.
+    # Of a damaged schema, SQLite's message may not be text.
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if isinstance(error, sqlite3.OperationalError) and "no such column" in str(error):
             raise RecordingError(

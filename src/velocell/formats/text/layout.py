@@ -86,7 +86,7 @@ class _Preamble:
 def find_layout(head: bytes, complete: bool, path: Path) -> Layout:
     """The layout of a text that begins with `head`; `complete`: nothing comes after it.
 
-    Raises RecordingError for a text that is no table of events, and for one that leaves open what
+    Raises RecordingError for a text that is not a table of events, and for one that leaves open what
     its columns are.
     """
     preamble, rows = _read_head(head, complete, path)
@@ -198,7 +198,7 @@ def _read_comment(line: str, number: int, preamble: _Preamble) -> None:
         preamble.span = int(found[1]), int(found[2])
     content = line.strip("#% ")
     names = named_columns(split(content, _separator(content)))
-    # numpy.savetxt writes its header as a comment; prose is none.
+    # numpy.savetxt writes its header as a comment; prose is not one.
     if names is not None and len(names[0]) == names[1]:
         preamble.columns, preamble.n_columns, preamble.unit = names
         preamble.header_line = number

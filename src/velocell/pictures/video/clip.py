@@ -112,7 +112,7 @@ class Clip:
             write_video(path, self._pictures(), fps=self.fps)
 
     def mp4(self) -> bytes:
-        """As a video of at most about CLIP_BYTES bytes; where more happens than they can tell, it is less sharp."""
+        """As a video of at most about CLIP_BYTES bytes; where more happens than they can hold, it is less sharp."""
         buffer = io.BytesIO()
         encode(buffer, "mp4", self._pictures(), self.fps, self._small())
         return buffer.getvalue()
@@ -157,7 +157,7 @@ def animate(
     first 10 s are shown (`Clip.note` says so); `write_overlay` writes all of it. Raises VelocellError.
     """
     slower = automatic_slow_motion(recording) if slow_motion is None else slow_motion
-    # A wrong frame rate or factor is told here, not when the notebook shows the clip.
+    # A wrong frame rate or factor raises here, not when the notebook shows the clip.
     overlay_length(recording, fps=fps, slow_motion=slower)
     longest_us = max(int(CLIP_S * 1e6 / slower), 1)
     part = recording.between(stop_us=recording.start_us + longest_us)

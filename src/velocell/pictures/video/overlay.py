@@ -171,7 +171,7 @@ class _Path:
     radius: NDArray[np.float64]
 
     def row(self, at_us: int) -> int:
-        """The row that tells the object's state at a time; -1 where it was not tracked."""
+        """The row with the object's state at a time; -1 where it was not tracked."""
         row = int(np.searchsorted(self.t_us, at_us, side="right")) - 1
         return row if row >= 0 and at_us - self.t_us[row] < self.hold_us else -1
 

@@ -18,7 +18,7 @@ export class Actions {
     this.send = send;
   }
 
-  /** What the program told last; only asked for once it has. */
+  /** The last message from the program; only used once there is one. */
   get state() {
     return sure(this.store.state);
   }

@@ -1,4 +1,4 @@
-// The page: what it knows, its parts, and what they do when the program tells something.
+// The page: what it knows, its parts, and what they do when a message comes from the program.
 import { Actions } from "./actions.js";
 import { Pictures, Soon } from "./asking.js";
 import { showChips } from "./chips.js";

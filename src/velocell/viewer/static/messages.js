@@ -1,4 +1,4 @@
-// What the program and the page tell each other, as types only; nothing loads this file.
+// The messages between program and page, as types only; nothing loads this file.
 // The other end is velocell/viewer: describe.py, session.py, settings.py, object_table.py, pictures.py and wire.py.
 // Times are microseconds of the recording's clock, positions and radii sensor pixels, speeds px/s.
 
@@ -34,14 +34,14 @@
  * @property {number} start_us
  * @property {number} stop_us
  * @property {number[]} rate
- * @property {number} first_us told of a stream; of a recording the page itself sets its start
+ * @property {number} first_us sent for a stream; for a recording the page itself sets its start
  * @property {number} [held_us] from where on a stream is held
  * @property {number[][]} [activity] spikes of each band, in the parts of `rate`; of a stream only
  */
 
 /**
  * What does not change. `span_us`: limits of the decay time. `lines`: those at which objects are counted.
- * `mm`: whether speeds are told in mm/s too.
+ * `mm`: whether speeds are given in mm/s too.
  * @typedef {object} RecordingFacts
  * @property {string} version
  * @property {string} file

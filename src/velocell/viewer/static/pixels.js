@@ -18,7 +18,7 @@ import { sure } from "./sure.js";
  * @property {(color: string) => Uint32Array} membrane 128 is at rest
  */
 
-const UNKNOWN = "#96a0ae"; // of a channel that is not told yet
+const UNKNOWN = "#96a0ae"; // of a channel that is not known yet
 const UNKNOWN_SPIKES = /** @type {Rgb} */ ([150, 155, 163]);
 
 export class Pixels {
