@@ -120,7 +120,7 @@ def test_dragging_a_band_edge_moves_objects_into_another_band(window):
         until(lambda: state(window, "settings.bands.edges")[2] == pytest.approx(330, rel=0.05), "the edge")
         edge = state(window, "settings.bands.edges")[2]
         assert f"--bands 16,62,{edge:g},500" in find(window, "#command").text
-        until(lambda: "result after" in find(window, "#figures").text, "the figures")
+        until(lambda: "result took" in find(window, "#figures").text, "the figures")
         shot(window, "edge-dragged")
         click(window, "#reset")
         until(lambda: bands(window) == {31: 0, 125: 1, 250: 2}, "the reset")

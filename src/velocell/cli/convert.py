@@ -90,7 +90,7 @@ class _Work:
     duration_us: int = 0
 
     def blocks(self) -> Iterator[Recording]:
-        """Raises RecordingError where a part was asked for and nothing is in it."""
+        """Raises RecordingError where the requested part is empty."""
         whole = self.from_us == 0 and self.to_us is None
         start_us = None if whole else self.source.start_us + self.from_us
         stop_us = None if self.to_us is None else self.source.start_us + self.to_us

@@ -165,7 +165,7 @@ class Recording:
         """`both`: unchanged. `drop`: all events, without polarity. `on`, `off`: only those events.
 
         `merge` is the old name of `drop`, deprecated: elsewhere it keeps polarity. Raises RecordingError for other
-        names, and where events of one polarity are asked for but the recording has none.
+        names, and where events of one polarity are requested but the recording has none.
         """
         if polarity == "both":
             return self

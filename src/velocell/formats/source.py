@@ -129,7 +129,7 @@ class Source:
     def blocks(self, start_us: int | None = None, stop_us: int | None = None) -> Iterator[Recording]:
         """The events in [start, stop), in order of time, as Recordings of some 100 000 events.
 
-        The first block starts where the recording (or the part asked for) starts, the last one stops where it
+        The first block starts where the recording (or the requested part) starts, the last one stops where it
         stops, and there is at least one. Between them, blocks span just their events; one instant may go
         on in the next block. Each call reads the file again. Raises RecordingError.
         """

@@ -18,7 +18,7 @@ Item = TypeVar("Item", bound=Sized)
 class Arrivals(Generic[Item]):
     """What the generator `receive` gives, until it ends or its argument is set; it looks at that every POLL_S.
 
-    most: this much may wait, as `len` measures it. Then `receive` is not asked for more or, with `leave_out`,
+    most: this much may wait, as `len` measures it. Then `receive` is not called for more or, with `leave_out`,
     what has waited longest goes, and `left_out` counts the items.
     """
 

@@ -113,7 +113,7 @@ class _Object:
         return x, y
 
     def radius(self, t_us: NDArray[np.int64]) -> Floats:
-        """Radius in px, 0 where the truth does not tell."""
+        """Radius in px, 0 where the truth has none."""
         return np.nan_to_num(np.interp(t_us, self.t_us, self.radius_px), nan=0.0)
 
     def speed(self, t_us: NDArray[np.int64]) -> Floats:

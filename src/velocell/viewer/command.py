@@ -14,9 +14,7 @@ from velocell.results.counting import Line
 
 @dataclass(frozen=True)
 class CommandParts:
-    """What the command line said and values do not know: names of files, the scale and how the file is read, as the
-    words that say it again.
-    """
+    """Words of the command line that the values do not hold: names of files, the scale, and how the file is read."""
 
     network: str = "net.toml"
     template: str = "template.png"

@@ -82,7 +82,7 @@ class Probing(Protocol):
         ...
 
     def measures_at(self, known: Measured, wanted: Settings, asked_s: float, tried_s: float) -> float | None:
-        """When to measure again, by `time.perf_counter`, where the settings were asked for and the last measurement
+        """When to measure again, by `time.perf_counter`, where the settings were requested and the last measurement
         began then; None: it need not be."""
         ...
 

@@ -20,7 +20,7 @@ _POINTS_EACH = 240
 
 
 class ObjectTable:
-    """What a page gets of the objects; made anew where results are, but at most so often with the same key."""
+    """What a page gets of the objects; made anew where results are, but at most this often with the same key."""
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s

@@ -36,7 +36,7 @@ def event_plane(events: Recording, at_us: int, mode: Mode, span_us: float, *, po
 
     `surface`: the exponentially decayed time surface, span_us its time constant, over FADE_TAUS of
     them. `accumulate`: counts over span_us, each event half of what is left to the highest level. Where
-    there is no polarity, or it is not asked for, bit 7 is never set.
+    there is no polarity, or it is not wanted, bit 7 is never set.
     """
     stop_us = at_us
     part = events.between(round(at_us - span_us * (FADE_TAUS if mode == "surface" else 1)), stop_us)

@@ -52,7 +52,7 @@ export class Pictures {
     this.send = send;
     this.waiting = 0;
     this.since = 0;
-    this.stale = false; // whether what is seen has changed since a picture was last asked for
+    this.stale = false; // whether what is seen has changed since the last request for a picture
   }
 
   /** With every frame from now on. */
@@ -77,7 +77,7 @@ export class Pictures {
     this.waiting = Math.max(0, this.waiting - 1);
   }
 
-  /** Those that were asked for will not come any more. */
+  /** The requested ones will not come any more. */
   restart() {
     this.waiting = 0;
     this.stale = true;

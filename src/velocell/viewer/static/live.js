@@ -11,7 +11,7 @@ import { sure } from "./sure.js";
 /** @typedef {import("./messages.js").Store} Store */
 
 const SILENT_S = 1;
-export const AHEAD = 2; // pictures that are asked for before one has come
+export const AHEAD = 2; // pictures requested before one has come
 const EVERY_MS = 28; // every second frame of the screen
 const ENDED = "The stream has ended; its last part can still be viewed";
 
@@ -38,7 +38,7 @@ export class Live {
   }
 
   /**
-   * Whether a new picture is to be asked for, `ms` after the last. Pictures of a stream are not asked for ahead of
+   * Whether to request a new picture, `ms` after the last. Pictures of a stream are not requested ahead of
    * time, and not more than the analysis leaves time for.
    * @param {State} state
    * @param {number} waiting

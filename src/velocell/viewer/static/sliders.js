@@ -81,7 +81,7 @@ export class Sliders {
   }
 
   /**
-   * Shows what holds; `all`: also where someone is at it.
+   * Shows the current values; `all`: also in the field that is being edited.
    * @param {State} state
    * @param {boolean} all
    */
@@ -129,7 +129,7 @@ function fieldText({ name }, value, shown) {
 }
 
 /**
- * Which share of its way a slider stands at.
+ * Position of a slider, 0 to 1.
  * @param {Slider} slider
  * @param {number} value
  */

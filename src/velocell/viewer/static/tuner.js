@@ -115,7 +115,8 @@ export class Tuner {
       const used = radii.length === 1 ? short(radii[0]) : `${radii.map(short).join(", ")}`;
       parts.push([radii.length === 1 ? "radius used" : "radii used", `${used} px`]);
       if (settings.contrast === null && measured && !settings.network_file) {
-        parts.push([measured.too_sparse ? "crossing share, assumed" : "crossing share, measured", short(measured.share)]);
+        const basis = measured.too_sparse ? "assumed" : "measured";
+        parts.push([`crossing share, ${basis}`, short(measured.share)]);
       }
       parts.push(["τ", `${network.tau_us.map((tau) => short(tau / 1000)).join(", ")} ms`]);
     }
