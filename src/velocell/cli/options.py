@@ -30,8 +30,8 @@ from velocell.tracking.rules import Rules
 # The same as data.recording.Polarity; written out, since the help lists the choices.
 PolarityChoice = Literal["both", "on", "off", "merge", "drop"]
 POLARITY_HELP = (
-    "Events to use: merge and both are all of them, and the trail filter uses their polarity; on and off are those "
-    "alone; drop is all of them without polarity."
+    "Events to use: merge and both use all, and the trail filter their polarity; on and off use only those; drop uses "
+    "all and forgets polarity."
 )
 
 

@@ -107,5 +107,5 @@ def as_polarity(p: ArrayLike, n: int, where: str) -> NDArray[np.bool_]:
             raise RecordingError(f"p{where} must hold only 0 and 1, or only -1 and 1; convert it first")
         found |= [bool(one.any()) for one in seen]
     if found[0] and found[1]:
-        raise RecordingError(f"p{where} holds -1 and 0; which one is OFF is unclear; use 0 and 1, or -1 and 1")
+        raise RecordingError(f"p{where} holds -1 and 0, so it is unclear which one is OFF; use 0 and 1, or -1 and 1")
     return array.view(np.bool_) if array.dtype == np.uint8 else np.asarray(array == 1)
