@@ -29,6 +29,7 @@ from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
 from velocell.filters.chain import Cleaning
+from velocell.network.origin import told_by_stamps
 from velocell.results.counting import Crossing, Line, crossings
 from velocell.results.plane import Plane, with_real_units
 from velocell.tracking.detection import Detection
@@ -197,6 +198,8 @@ def _warn(file: Path, recording: Recording, detection: Detection) -> None:
             f"warning: {file}: most of the sensor is active, as where the camera moves or noise is high; "
             "use a camera that stands still, or --denoise"
         )
+    if (stamps := told_by_stamps(detection.networks[0])) is not None:
+        say(f"note: {file}: {stamps}")
     if detection.too_sparse:
         say(
             f"warning: {file}: too sparse to measure contrast and radius, so both are assumed; "
