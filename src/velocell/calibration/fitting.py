@@ -170,6 +170,7 @@ def _measured(
         polarity=recording.p is not None,
         crossing_share=middle,
         step_us=own.origin.step_us or 1,
+        scanned=own.origin.scanned,
     )
     origin = replace(network.origin, radius_from_labels=True, basis="labels")
     return _scaled(replace(network, origin=origin), n / middle)

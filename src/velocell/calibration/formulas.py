@@ -66,14 +66,15 @@ def calibrate(
     template: Template | None = None,
     recipe: Recipe = Recipe(),
     step_us: int = 1,
+    scanned: bool = False,
 ) -> Network:
     """The network whose final channel k answers to disks of `radius` px in band k, or to a `template`.
 
     bands: N+1 edges in px/s. contrast: events per pixel and edge crossing; left out, a trail filter
     makes it irrelevant (polarity: whether the recording has any, which the filter uses) and
     `crossing_share` is the share of crossings that arrive. dt_us: left out, from the fastest edge. step_us: of the
-    recording's stamps (`time_step_us`); where objects move visibly in it, each channel's ring is as wide as its band
-    smears it.
+    recording's stamps, scanned: line by line (`stamps.time_step`); where objects move visibly in it, each channel's
+    ring is as wide as its band smears it.
     Raises CalibrationError (or NetworkError) for values from which no network follows.
     """
     wanted = bands if isinstance(bands, Bands) else Bands(tuple(bands))
@@ -93,7 +94,7 @@ def calibrate(
     tick_px = edges * together_us * 1e-6
     margin = _margin(contrast, radius, tick_px / widths, recipe)
     # Shorter travel is what the margins were fitted with.
-    far = (tick_px > recipe.ring_width_px / 2) & is_coarse(step_us, edges[-1])
+    far = (tick_px > recipe.ring_width_px / 2) & is_coarse(step_us, wanted.edges[-1])
     peaks = [
         psi(kernel, template or radius, v * tau, tick, best_phase=best)
         for kernel, v, tau, tick, best in zip(kernels, edges, tau_s, tick_px, far.tolist(), strict=True)
@@ -112,7 +113,8 @@ def calibrate(
         corner_px=corner_px,
         ring_width_px=recipe.ring_width_px,
         dt_given=bool(dt_us),
-        step_us=step_us if is_coarse(step_us, edges[-1]) else None,
+        step_us=step_us if is_coarse(step_us, wanted.edges[-1]) else None,
+        scanned=scanned and is_coarse(step_us, wanted.edges[-1]),
     )
     return Network(dt, (first, _selective_layer(edges, dt, radius, recipe)), trail, wanted, float(radius), origin)
 
@@ -120,7 +122,7 @@ def calibrate(
 def _ring_widths(edges: Floats, radius: float, recipe: Recipe, step_us: int) -> Floats:
     """px, per edge channel. In one step of the stamps a disk smears its ring along its way: the kernel is as wide as
     that at the band's upper edge (the topmost channel, which only vetoes, half as fast again), up to the radius."""
-    if not is_coarse(step_us, edges[-1]):
+    if not is_coarse(step_us, float(edges[-1])):
         return np.full(edges.size, recipe.ring_width_px)
     smear = np.append(edges[1:], _BEYOND * edges[-1]) * step_us * 1e-6
     return np.clip(smear, recipe.ring_width_px, max(radius, recipe.ring_width_px))
@@ -197,7 +199,7 @@ def _silence_us(edges: Floats, radius: float, polarity: bool, recipe: Recipe, st
         ratios = np.append(edges[1:] / edges[:-1], _BEYOND)
         travel = np.clip(2 * radius / (1.5 * ratios), 2.0, recipe.trail_px)
     silence = [max(1, round(1e6 * px / edge)) for px, edge in zip(travel, edges, strict=True)]
-    if is_coarse(step_us, edges[-1]):
+    if is_coarse(step_us, float(edges[-1])):
         # Events of one crossing may lie on both sides of a step's end: two steps apart they are of two.
         silence = [max(-(-us // step_us), 2) * step_us for us in silence]
     return tuple(silence)

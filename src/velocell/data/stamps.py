@@ -1,12 +1,13 @@
 """The step of a recording's clock: how it is measured, and events spread within it.
 
-A camera that is read out in frames or row by row stamps all events of one readout alike. Where an object moves
-visibly in that time, the stamps say less than they seem to.
+A camera that is read out in frames stamps all events of a frame alike; one that scans its lines, all events of a
+line since its last turn. Where an object moves visibly in that time, the stamps say less than they seem to.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ turn."""
 
 _WINDOWS = 20
 _WINDOW_EVENTS = 10_000
-_GROUP = 5  # differences; six of ten such groups of random multiples of a step have no larger divisor in common
+_GROUP = 5  # differences; of random multiples of a step so many hardly ever have a larger divisor in common
 _FEWEST_GROUPS = 5
 _ALIKE = 0.5  # of the groups
 _FAINT = 0.25  # of the usual number of events in a stamp: such a stamp is an odd one
@@ -33,39 +34,43 @@ def is_coarse(step_us: int, fastest_px_s: float) -> bool:
     return step_us > 1 and step_us * 1e-6 * fastest_px_s > COARSE_PX
 
 
-def time_step_us(t_us: NDArray[np.int64]) -> int:
-    """The largest step (us) of which almost all differences between time stamps (n,) are multiples; 1 where there is
-    none.
+@dataclass(frozen=True)
+class Step:
+    """us: the largest step of which almost all differences between stamps are multiples; 1 where there is none.
+    scanned: only between stamps of one row or one column, since lines are read out in turn, each at its own time."""
 
-    The median of the greatest common divisors of five differences each, in 20 places of the recording, so that a few
-    odd stamps do not count and ten million events take milliseconds. A step that is no whole number of microseconds,
-    whose stamps are rounded, is found too. 1 for recordings of too few different stamps.
+    us: int = 1
+    scanned: Literal["", "row", "column"] = ""
+
+
+def time_step(recording: Recording) -> Step:
+    """The step of a recording's stamps.
+
+    From the greatest common divisors of five differences each, in up to 20 places, so that a few odd stamps do not
+    count and ten million events take milliseconds. A step that is no whole number of microseconds, whose stamps are
+    rounded, is found too. Recordings of too few different stamps have none.
     """
-    gaps = _gaps(t_us)
-    groups = gaps[: gaps.size // _GROUP * _GROUP].reshape(-1, _GROUP)
-    if len(groups) < _FEWEST_GROUPS:
-        return 1
-    values, times = np.unique(np.gcd.reduce(groups, axis=1), return_counts=True)
-    # Groups whose members happen to share a factor have a multiple of the step.
-    for value in values[::-1].tolist():
-        if times[values % value == 0].sum() >= _ALIKE * len(groups):
-            if value > 1:
-                return int(value)
-            break
-    return _rounded_step(gaps)
+    n = len(recording)
+    begins = [0]
+    if n > _WINDOWS * _WINDOW_EVENTS:
+        begins = np.linspace(0, n - _WINDOW_EVENTS, _WINDOWS).astype(np.int64).tolist()
+    length = n if len(begins) == 1 else _WINDOW_EVENTS
+    parts = [slice(begin, begin + length) for begin in begins]
+    t_us = recording.t_us
+    step_us = _step_us(np.concatenate([np.diff(_clear(t_us[part])) for part in parts]))
+    if step_us > 1:
+        return Step(step_us)
+    lines: tuple[tuple[Literal["row", "column"], NDArray[np.uint16]], ...]
+    lines = (("row", recording.y), ("column", recording.x))
+    for name, line in lines:
+        step_us = _step_us(np.concatenate([_within_lines(t_us[part], line[part]) for part in parts]))
+        if step_us >= _SHORTEST_ROUNDED_US:
+            return Step(step_us, name)
+    return Step()
 
 
-def _gaps(t_us: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Differences between consecutive stamps, without the odd ones, in places spread evenly."""
-    if t_us.size <= _WINDOWS * _WINDOW_EVENTS:
-        parts = [t_us]
-    else:
-        begins = np.linspace(0, t_us.size - _WINDOW_EVENTS, _WINDOWS).astype(np.int64)
-        parts = [t_us[begin : begin + _WINDOW_EVENTS] for begin in begins.tolist()]
-    return np.concatenate([np.diff(_stamps(part)) for part in parts])
-
-
-def _stamps(t_us: NDArray[np.int64]) -> NDArray[np.int64]:
+def _clear(t_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The different stamps, without odd ones that hardly any event has."""
     stamps, events = np.unique(t_us, return_counts=True)
     if not stamps.size:
         return stamps
@@ -75,7 +80,27 @@ def _stamps(t_us: NDArray[np.int64]) -> NDArray[np.int64]:
     return clear
 
 
-def _rounded_step(gaps: NDArray[np.int64]) -> int:
+def _within_lines(t_us: NDArray[np.int64], line: NDArray[np.uint16]) -> NDArray[np.int64]:
+    """Differences above 0 between stamps that follow each other in one line."""
+    order = np.argsort(line, kind="stable")
+    gaps, same = np.diff(t_us[order]), np.diff(line[order].astype(np.int32)) == 0
+    within: NDArray[np.int64] = gaps[same & (gaps > 0)]
+    return within
+
+
+def _step_us(gaps: NDArray[np.int64]) -> int:
+    groups = gaps[: gaps.size // _GROUP * _GROUP].reshape(-1, _GROUP)
+    if len(groups) < _FEWEST_GROUPS:
+        return 1
+    values, times = np.unique(np.gcd.reduce(groups, axis=1), return_counts=True)
+    # Groups whose members happen to share a factor have a multiple of the step.
+    for value in values[values > 1][::-1].tolist():
+        if times[values % value == 0].sum() >= _ALIKE * len(groups):
+            return int(value)
+    return _rounded_step_us(gaps)
+
+
+def _rounded_step_us(gaps: NDArray[np.int64]) -> int:
     """A step between whole microseconds, such as 204.08 us: found from the shortest of the usual differences."""
     step = float(np.quantile(gaps, 0.05))
     if step < _SHORTEST_ROUNDED_US:

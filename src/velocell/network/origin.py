@@ -65,9 +65,10 @@ class Origin(Mapping[str, Any]):
     margin: factors of the lowest and the highest edge's threshold over the mean peak. memory: time constants, in units
     of the time in which an edge crosses corner_px. ring_width_px: of the kernel. dt_given: the tick was asked for.
     share, contrast: events per edge crossing behind and before the trail filter, as measured. step_us: of the
-    recording's time stamps, where objects move visibly in it. stated_radius_px: where another radius was measured, and
-    radius_from_labels: on labelled paths. threshold_factor: on all thresholds, by hand; edge_factors: on each, by
-    labels. labelled: how the labels were met. more: whatever else is to be kept, by name, such as version and settings.
+    recording's time stamps, where objects move visibly in it, and whether lines are scanned, each at its own time.
+    stated_radius_px: where another radius was measured, and radius_from_labels: on labelled paths. threshold_factor: on
+    all thresholds, by hand; edge_factors: on each, by labels. labelled: how the labels were met. more: whatever else is
+    to be kept, by name, such as version and settings.
 
     It is also a mapping, from names to words and plain values, as files hold it.
     """
@@ -84,6 +85,7 @@ class Origin(Mapping[str, Any]):
     stated_radius_px: float | None = None
     radius_from_labels: bool = False
     step_us: int | None = None
+    scanned: bool = False
     threshold_factor: float = 1.0
     edge_factors: tuple[float, ...] = ()
     labelled: Labelled | None = None
@@ -218,7 +220,7 @@ def _typed(name: str, value: Any) -> Any:
             return kinds[name](**{key: tuple(v) if isinstance(v, list) else v for key, v in value.items()})
         if name in ("margin", "edge_factors"):
             return tuple(float(v) for v in value)
-        if name in ("dt_given", "radius_from_labels"):
+        if name in ("dt_given", "radius_from_labels", "scanned"):
             fits = isinstance(value, bool)
         elif name == "basis":
             fits = value in get_args(Basis)

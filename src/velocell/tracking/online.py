@@ -44,8 +44,9 @@ class Online:
         self._engine = engines.load(engine)
         self._states = [self._engine.init(network, size) for network in self.networks]
         self.detector = Detector(self.networks, size, every_us, template, rules)
-        step_us = self.networks[0].origin.step_us
-        self._spread = None if step_us is None else Spread(step_us)
+        origin = self.networks[0].origin
+        # Lines that are scanned spread the events of an object themselves.
+        self._spread = None if origin.step_us is None or origin.scanned else Spread(origin.step_us)
 
     @property
     def dt_us(self) -> int:
