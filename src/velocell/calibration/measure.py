@@ -14,7 +14,7 @@ from velocell.calibration.recipe import bank_radii, bank_recipe
 from velocell.calibration.search import Search
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
-from velocell.data.stamps import Step, is_coarse, time_step
+from velocell.data.stamps import time_step
 from velocell.network import Network
 from velocell.network.origin import Spread
 from velocell.tracking.online import EVERY_US, respond
@@ -54,9 +54,7 @@ def networks_for(recording: Recording, search: Search) -> tuple[Network, ...]:
     assert search.bands is not None  # a search without networks has them
     bands, given = search.bands, {"dt_us": search.dt_us, "contrast": search.contrast}
     # As of a stream, of which only so much is there when it is measured.
-    step = time_step(recording.between(stop_us=recording.start_us + PROBE_US))
-    if step.scanned and not is_coarse(step.us, bands.edges[-1]):
-        step = Step()  # then a tick may begin anywhere in a scan
+    step = time_step(recording.between(stop_us=recording.start_us + PROBE_US)).for_speeds(bands.edges[-1])
     given |= {"step_us": step.us, "scanned": bool(step.scanned)}
     several = search.template is not None or isinstance(search.radius, tuple)
     if several and search.dt_us is None:

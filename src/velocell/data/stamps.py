@@ -42,6 +42,14 @@ class Step:
     us: int = 1
     scanned: Literal["", "row", "column"] = ""
 
+    def for_speeds(self, fastest_px_s: float) -> Step:
+        """What matters for objects up to this speed: a scan in which they hardly move is none, since a tick may begin
+        anywhere in it."""
+        return NO_STEP if self.scanned and not is_coarse(self.us, fastest_px_s) else self
+
+
+NO_STEP = Step()
+
 
 def time_step(recording: Recording) -> Step:
     """The step of a recording's stamps.
@@ -66,7 +74,7 @@ def time_step(recording: Recording) -> Step:
         step_us = _step_us(np.concatenate([_within_lines(t_us[part], line[part]) for part in parts]))
         if step_us >= _SHORTEST_ROUNDED_US:
             return Step(step_us, name)
-    return Step()
+    return NO_STEP
 
 
 def _clear(t_us: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from velocell.data.blocks import joined
 from velocell.data.integrity import Integrity
 from velocell.data.recording import Recording
-from velocell.data.stamps import Step, time_step
+from velocell.data.stamps import NO_STEP, time_step
 from velocell.filters.hot_pixels import PixelCounts, hot_among
 from velocell.formats import Source
 
@@ -147,7 +147,7 @@ class _Tally:
         duration_us = self.stop_us - start_us
         sized = [note for note in notes if note.startswith("sensor size")]
         pixel, count = self.pixels.counts()
-        step = time_step(joined(self.begin)) if self.begin else Step()
+        step = time_step(joined(self.begin)) if self.begin else NO_STEP
         return Summary(
             file=file,
             format=format_,

@@ -292,7 +292,7 @@ class Analysis:
 
     def _measure_first(self, wanted: Settings) -> None:
         """Before anything is shown: what is shown first should be right."""
-        self.measured = unmeasured(wanted)
+        self.measured = unmeasured(wanted, self._source)
         if measurable(wanted):
             self._say("measuring contrast and radius")
             self.measured = measure(self._source, wanted)

@@ -96,7 +96,13 @@ def measured(found: Measured | None) -> dict[str, Any] | None:
     """What was measured on the recording."""
     if found is None:
         return None
-    return {"share": found.share, "radius": found.radius, "too_sparse": found.too_sparse}
+    moves = found.motion is not None and found.motion.moves
+    return {
+        "share": found.share,
+        "radius": found.radius,
+        "too_sparse": found.too_sparse,
+        "camera": found.motion.reason if found.motion is not None and moves else None,
+    }
 
 
 def analysed(results: Results | None, settings: Settings) -> dict[str, Any] | None:

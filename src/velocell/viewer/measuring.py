@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from velocell.calibration.formulas import CROSSING_SHARE
 from velocell.calibration.measure import PROBE_US, network_for
 from velocell.data.recording import Recording
+from velocell.data.stamps import NO_STEP, Step, time_step
+from velocell.filters import CameraMotion, camera_motion
 from velocell.network import Network
 from velocell.viewer.settings import Settings
 from velocell.viewer.source import Source
@@ -19,13 +21,16 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Measured:
-    """As `pipeline.network_for` measures it for the settings `key`; `radius` stands in for the `stated` one."""
+    """As `pipeline.network_for` measures it for the settings `key`; `radius` stands in for the `stated` one. step: of
+    the time stamps. motion: of the camera, None where nothing was looked at yet."""
 
     key: Key
     share: float
     stated: float
     radius: float
     too_sparse: bool = False
+    step: Step = NO_STEP
+    motion: CameraMotion | None = None
 
     def radius_for(self, settings: Settings) -> float:
         """The measured radius, but only in place of the one that it was measured for."""
@@ -33,16 +38,21 @@ class Measured:
 
     def agrees(self, other: Measured, settings: Settings) -> bool:
         """Whether the same network follows from both."""
-        return abs(self.share / other.share - 1) < 0.01 and self.radius == other.radius_for(settings)
+        same_share = abs(self.share / other.share - 1) < 0.01
+        return same_share and self.radius == other.radius_for(settings) and self.step == other.step
 
     def network(self, settings: Settings, *, polarity: bool) -> Network:
         """The network for these settings. Raises VelocellError."""
-        return settings.build(polarity=polarity, share=self.share, radius=self.radius_for(settings))
+        return settings.build(polarity=polarity, share=self.share, radius=self.radius_for(settings), step=self.step)
 
 
-def unmeasured(settings: Settings) -> Measured:
-    """What is assumed until there is a measurement."""
-    return Measured((), CROSSING_SHARE, settings.radius, settings.radius)
+def unmeasured(settings: Settings, source: Source | None = None) -> Measured:
+    """What is assumed until there is a measurement. source: where the stamps and the camera are looked at already."""
+    assumed = Measured((), CROSSING_SHARE, settings.radius, settings.radius)
+    if source is None:
+        return assumed
+    probe = source.window(source.start_us, source.start_us + PROBE_US)
+    return replace(assumed, step=time_step(probe), motion=camera_motion(probe))
 
 
 def measurable(settings: Settings) -> bool:
@@ -57,12 +67,21 @@ def key_of(settings: Settings) -> Key:
 
 def measure(source: Source, settings: Settings) -> Measured:
     """On the recording's first second, as the command line does it. Raises VelocellError."""
-    probe = seen(source.window(source.start_us, source.start_us + PROBE_US), settings)
+    window = source.window(source.start_us, source.start_us + PROBE_US)
+    probe = seen(window, settings)
     network = network_for(probe, settings.bands, settings.radius, dt_us=settings.dt_us)
     share, radius = network.origin.crossings, network.radius_px
     sparse = network.origin.too_sparse
     stated = settings.radius
-    return Measured(key_of(settings), share or CROSSING_SHARE, stated, radius or stated, sparse)
+    return Measured(
+        key_of(settings),
+        share or CROSSING_SHARE,
+        stated,
+        radius or stated,
+        sparse,
+        time_step(probe),
+        camera_motion(window),
+    )
 
 
 def seen(events: Recording, settings: Settings) -> Recording:

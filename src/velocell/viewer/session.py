@@ -16,6 +16,7 @@ from velocell.data.bands import Bands
 from velocell.data.meta import version
 from velocell.errors import OptionError, VelocellError
 from velocell.network import Network
+from velocell.network.origin import told_by_stamps
 from velocell.results.objects import objects
 from velocell.studies.tuning import tuning
 from velocell.viewer import describe, export
@@ -276,6 +277,7 @@ class Session:
                 "channels": describe.channels(settings.bands, network),
                 "network": describe.network_facts(network),
                 "measured": describe.measured(analysis.measured),
+                "stamps": None if network is None else told_by_stamps(network),
                 "analysed": describe.analysed(results, settings),
                 "selected": self.selected,
                 "labels": self.labels.to_dict(),

@@ -12,6 +12,7 @@ from velocell.calibration.formulas import CROSSING_SHARE, calibrate
 from velocell.calibration.recipe import Recipe
 from velocell.data.bands import Bands
 from velocell.data.recording import Polarity
+from velocell.data.stamps import NO_STEP, Step
 from velocell.data.units import format_time
 from velocell.errors import OptionError
 from velocell.network import Network
@@ -128,13 +129,16 @@ class Settings:
         """Whether the command line's own options say all of it."""
         return self.network is None and self.recipe() == _RECIPE and self.threshold == 1
 
-    def build(self, *, polarity: bool, share: float = CROSSING_SHARE, radius: float | None = None) -> Network:
-        """The network. share, radius: as measured on the recording (`radius` left out: as stated).
+    def build(
+        self, *, polarity: bool, share: float = CROSSING_SHARE, radius: float | None = None, step: Step = NO_STEP
+    ) -> Network:
+        """The network. share, radius, step of the stamps: as measured on the recording (`radius` left out: as stated).
 
         Raises VelocellError where none follows.
         """
         if self.network is not None:
             return self.network
+        seen = step.for_speeds(self.bands.edges[-1])
         network = calibrate(
             self.bands,
             self.radius if radius is None else radius,
@@ -143,6 +147,8 @@ class Settings:
             polarity=polarity,
             crossing_share=share,
             recipe=self.recipe(),
+            step_us=seen.us,
+            scanned=bool(seen.scanned),
         )
         return network if self.threshold == 1 else _with_thresholds(network, self.threshold)
 

@@ -183,7 +183,7 @@ function update() {
   if (document.activeElement !== $("decay")) $("decay").value = Math.round((1000 * Math.log(view.span_us / low)) / Math.log(high / low));
   $("decay").style.setProperty("--filled", `${(100 * Math.log(view.span_us / low)) / Math.log(high / low)}%`);
   $("decay-text").textContent = span(view.span_us);
-  if (fresh("chips", [state.channels, view.channels, view.membrane, state.settings.region, state.settings.contrast, state.measured?.too_sparse, state.analysed?.complete, store.results?.objects.length])) chips(state);
+  if (fresh("chips", [state.channels, view.channels, view.membrane, state.settings.region, state.settings.contrast, state.measured?.too_sparse, state.measured?.camera, state.stamps, state.analysed?.complete, store.results?.objects.length])) chips(state);
   const busy = state.doing || (state.analysed && !state.analysed.current ? "following the settings" : "");
   const objects = (store.results?.objects ?? []).length;
   const done = state.analysed?.complete ? `${objects || "no"} object${objects === 1 ? "" : "s"}` : state.error ? "stopped" : state.analysed && !state.live ? "analysing" : "";
@@ -217,6 +217,8 @@ function chips(state) {
     nodes.push(clear);
   }
   if (state.measured?.too_sparse && state.settings.contrast === null && state.analysed) nodes.push(make("span", { className: "chip note", title: "Nothing could be followed long enough to measure contrast and radius; check radius and bands." }, "contrast assumed"));
+  if (state.measured?.camera) nodes.push(make("span", { className: "chip note", title: state.measured.camera }, "camera moves or noise"));
+  if (state.stamps) nodes.push(make("span", { className: "chip note", title: state.stamps }, "coarse stamps"));
   if (state.analysed?.complete && store.results && !store.results.objects.length) nodes.push(make("span", { className: "chip note" }, "no object found"));
   if (document.activeElement?.id !== "membrane") $("chips").replaceChildren(...nodes);
 }
