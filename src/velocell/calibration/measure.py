@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from velocell.calibration.formulas import CROSSING_SHARE, calibrate, choose_dt_us
-from velocell.calibration.recipe import bank_radii, bank_recipe
+from velocell.calibration.recipe import Recipe, bank_radii, bank_recipe
 from velocell.calibration.search import Search
+from velocell.calibration.widths import suited
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
 from velocell.data.stamps import time_step
@@ -61,13 +63,17 @@ def networks_for(recording: Recording, search: Search) -> tuple[Network, ...]:
         # All in the same ticks: what suits the narrowest ring suits the others.
         given["dt_us"] = choose_dt_us(bands.edges[-1], step_us=step.us)
 
-    def calibrated(share: float, measured_px: float) -> tuple[Network, ...]:
+    def calibrated(share: float, measured_px: float, recipe: Recipe = search.recipe) -> tuple[Network, ...]:
         more: dict[str, Any] = {**given, "polarity": recording.p is not None, "crossing_share": share}
         if search.template is not None:
             return (calibrate(bands, template=search.template, **more),)
         if isinstance(search.radius, tuple):
             return tuple(calibrate(bands, r, recipe=bank_recipe(r), **more) for r in bank_radii(*search.radius))
-        return (calibrate(bands, measured_px, recipe=search.recipe, **more),)
+        return (calibrate(bands, measured_px, recipe=recipe, **more),)
+
+    def with_recipe(recipe: Recipe) -> Network | None:
+        made = _settled(partial(calibrated, recipe=recipe), recording, search, search.one_radius())
+        return None if made is None else made[0]
 
     stated = calibrated(CROSSING_SHARE, 0.0 if isinstance(search.radius, tuple) else search.radius)
     stated[-1].check_size(*recording.size)
@@ -78,7 +84,9 @@ def networks_for(recording: Recording, search: Search) -> tuple[Network, ...]:
     for factor in _RADIUS_FACTORS:  # the others only where the stated radius finds nothing
         settled = _settled(calibrated, recording, search, search.one_radius() * factor)
         if settled is not None:
-            return (_with(settled[0], stated_radius_px=search.radius),)
+            probe = recording.between(stop_us=recording.start_us + PROBE_US)
+            best = suited(settled[0], with_recipe, probe, search)
+            return (_with(best, stated_radius_px=search.radius),)
     return (_assumed(stated[0]),)
 
 

@@ -22,7 +22,8 @@ Key = tuple[Any, ...]
 @dataclass(frozen=True)
 class Measured:
     """As `pipeline.network_for` measures it for the settings `key`; `radius` stands in for the `stated` one. step: of
-    the time stamps. motion: of the camera, None where nothing was looked at yet."""
+    the time stamps. motion: of the camera, None where nothing was looked at yet. ring_width_px: what suits the objects,
+    None where that was not measured."""
 
     key: Key
     share: float
@@ -31,6 +32,7 @@ class Measured:
     too_sparse: bool = False
     step: Step = NO_STEP
     motion: CameraMotion | None = None
+    ring_width_px: float | None = None
 
     def radius_for(self, settings: Settings) -> float:
         """The measured radius, but only in place of the one that it was measured for."""
@@ -39,11 +41,19 @@ class Measured:
     def agrees(self, other: Measured, settings: Settings) -> bool:
         """Whether the same network follows from both."""
         same_share = abs(self.share / other.share - 1) < 0.01
-        return same_share and self.radius == other.radius_for(settings) and self.step == other.step
+        same_ring = self.radius == other.radius_for(settings) and self.ring_width_px == other.ring_width_px
+        return same_share and same_ring and self.step == other.step
 
     def network(self, settings: Settings, *, polarity: bool) -> Network:
         """The network for these settings. Raises VelocellError."""
-        return settings.build(polarity=polarity, share=self.share, radius=self.radius_for(settings), step=self.step)
+        width = self.ring_width_px if measurable(settings) else None
+        return settings.build(
+            polarity=polarity,
+            share=self.share,
+            radius=self.radius_for(settings),
+            step=self.step,
+            ring_width_px=width,
+        )
 
 
 def unmeasured(settings: Settings, source: Source | None = None) -> Measured:
@@ -81,6 +91,7 @@ def measure(source: Source, settings: Settings) -> Measured:
         sparse,
         time_step(probe),
         camera_motion(window),
+        network.origin.ring_width_px,
     )
 
 

@@ -130,14 +130,24 @@ class Settings:
         return self.network is None and self.recipe() == _RECIPE and self.threshold == 1
 
     def build(
-        self, *, polarity: bool, share: float = CROSSING_SHARE, radius: float | None = None, step: Step = NO_STEP
+        self,
+        *,
+        polarity: bool,
+        share: float = CROSSING_SHARE,
+        radius: float | None = None,
+        step: Step = NO_STEP,
+        ring_width_px: float | None = None,
     ) -> Network:
-        """The network. share, radius, step of the stamps: as measured on the recording (`radius` left out: as stated).
+        """The network. share, radius, step of the stamps, width of the ring: as measured on the recording (`radius`
+        and a ring that was set by hand: as stated).
 
         Raises VelocellError where none follows.
         """
         if self.network is not None:
             return self.network
+        recipe = self.recipe()
+        if ring_width_px is not None and self.ring_width == _RECIPE.ring_width_px:
+            recipe = replace(recipe, ring_width_px=ring_width_px)
         seen = step.for_speeds(self.bands.edges[-1])
         network = calibrate(
             self.bands,
@@ -146,7 +156,7 @@ class Settings:
             dt_us=self.dt_us,
             polarity=polarity,
             crossing_share=share,
-            recipe=self.recipe(),
+            recipe=recipe,
             step_us=seen.us,
             scanned=bool(seen.scanned),
         )
