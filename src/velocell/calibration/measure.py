@@ -71,8 +71,8 @@ def networks_for(recording: Recording, search: Search) -> tuple[Network, ...]:
             return tuple(calibrate(bands, r, recipe=bank_recipe(r), **more) for r in bank_radii(*search.radius))
         return (calibrate(bands, measured_px, recipe=recipe, **more),)
 
-    def with_recipe(recipe: Recipe) -> Network | None:
-        made = _settled(partial(calibrated, recipe=recipe), recording, search, search.one_radius())
+    def with_recipe(recipe: Recipe, probe: Recording) -> Network | None:
+        made = _settled(partial(calibrated, recipe=recipe), probe, search, search.one_radius())
         return None if made is None else made[0]
 
     stated = calibrated(CROSSING_SHARE, 0.0 if isinstance(search.radius, tuple) else search.radius)

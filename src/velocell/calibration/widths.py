@@ -2,10 +2,11 @@
 
 The potential of a neuron is predicted for a sharp disk of the stated radius. Where edges are blurred, pixels slow or
 unequal, or objects not quite round, the events of one edge crossing lie beside the ring, the peak is lower than
-predicted, and objects are taken for slower than they are or not seen at all. A ring of 3 instead of 2 px holds them.
+predicted, and objects are taken for slower than they are or not seen at all. A ring of 3 or 4 instead of 2 px holds
+them.
 
 What decides is the recording itself: with which ring more rows have a band that agrees with their own measured speed.
-Where both do equally well, as for sharp disks, the ring stays at 2 px. Rejected: always 3 px, since neighbours and
+Where they do equally well, as for sharp disks, the ring stays at 2 px. Rejected: always 3 px, since neighbours and
 noise are told apart less well; the scatter of the followed objects' events, since those that do not fit are not
 followed.
 """
@@ -25,28 +26,39 @@ from velocell.data.recording import Recording
 from velocell.network import Network
 from velocell.tracking.online import EVERY_US, respond
 
-WIDE_PX = 3.0
+WIDTHS_PX = (3.0, 4.0)
+MOST_EVENTS = 400_000  # that the widths are tried on
 _NEAR_EDGE = 0.1  # speeds so near to an edge may go to either band
 _BETTER = 1.1
-_FEWEST_ROWS, _RIGHT = 40, 0.8  # of the wide ring: 200 ms of one object; agreeing, of those that agree or not
+_FEWEST_ROWS = 40  # 200 ms of one object
+# Of the rows of a wider ring: most agree, or they are not many more than before. Else it sees what is not there.
+_RIGHT, _MANY_MORE = 0.8, 1.3
+
+Settle = Callable[[Recipe, Recording], Network | None]
 
 
-def suited(found: Network, settle: Callable[[Recipe], Network | None], probe: Recording, search: Search) -> Network:
-    """`found`, a network for disks, or the one with a wider ring where that suits the recording better.
+def suited(found: Network, settle: Settle, probe: Recording, search: Search) -> Network:
+    """`found`, a network for disks, or one with a wider ring where that suits the recording better.
 
-    settle: measures with another recipe, None where nothing is followed. probe: the part of the recording that is
-    measured. A recipe or stamps that ask for a width of their own are left alone.
+    settle: measures with another recipe on a recording, None where nothing is followed. probe: what `found` was
+    measured on. A recipe or stamps that ask for a width of their own are left alone.
     """
     if search.recipe != Recipe() or found.origin.step_us is not None:
         return found
-    wide = settle(replace(search.recipe, ring_width_px=WIDE_PX))
-    if wide is None:
-        return found
-    agree, differ = judged(wide, probe, search)
-    if agree < _FEWEST_ROWS or agree < _RIGHT * (agree + differ):
-        return found
-    before, differed = judged(found, probe, search)
-    return wide if agree - differ > _BETTER * max(before - differed, 0) else found
+    if len(probe) > MOST_EVENTS:
+        probe = probe.between(stop_us=int(probe.t_us[MOST_EVENTS]))
+    best, (agree, differ) = found, judged(found, probe, search)
+    rows = agree + differ
+    for width in WIDTHS_PX:
+        wide = settle(replace(search.recipe, ring_width_px=width), probe)
+        if wide is None:
+            continue
+        right, wrong = judged(wide, probe, search)
+        told = right + wrong
+        sound = right >= _FEWEST_ROWS and (right >= _RIGHT * told or told <= _MANY_MORE * rows)
+        if sound and right - wrong > _BETTER * max(agree - differ, 0):
+            best, agree, differ = wide, right, wrong
+    return best
 
 
 def judged(network: Network, probe: Recording, search: Search) -> tuple[int, int]:
