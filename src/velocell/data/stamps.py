@@ -65,16 +65,14 @@ def time_step(recording: Recording) -> Step:
     length = n if len(begins) == 1 else _WINDOW_EVENTS
     parts = [slice(begin, begin + length) for begin in begins]
     t_us = recording.t_us
-    step_us = _step_us(np.concatenate([np.diff(_clear(t_us[part])) for part in parts]))
-    if step_us > 1:
-        return Step(step_us)
+    whole_us = _step_us(np.concatenate([np.diff(_clear(t_us[part])) for part in parts]))
     lines: tuple[tuple[Literal["row", "column"], NDArray[np.uint16]], ...]
     lines = (("row", recording.y), ("column", recording.x))
     for name, line in lines:
         step_us = _step_us(np.concatenate([_within_lines(t_us[part], line[part]) for part in parts]))
-        if step_us >= _SHORTEST_ROUNDED_US:
+        if step_us > whole_us and step_us >= _SHORTEST_ROUNDED_US:
             return Step(step_us, name)
-    return NO_STEP
+    return Step(whole_us)
 
 
 def _clear(t_us: NDArray[np.int64]) -> NDArray[np.int64]:

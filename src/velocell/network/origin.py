@@ -189,11 +189,11 @@ def told_by_stamps(network: Network) -> str | None:
     if step_us is None or bands is None or radius is None:
         return None
     step_s, fastest = step_us * 1e-6, bands.edges[-1]
-    most = min(_MOST_SMEAR_PX, _MOST_SMEAR * radius) / step_s
+    most = float(f"{min(_MOST_SMEAR_PX, _MOST_SMEAR * radius) / step_s:.2g}")
     text = f"stamps come in steps of {format_time(step_us)}, in which {fastest:g} px/s make {fastest * step_s:.3g} px"
     if fastest <= most:
-        return f"{text}; disks of {radius:.3g} px can be followed at up to {most:.2g} px/s"
-    return f"{text}; disks of {radius:.3g} px are missed above about {most:.2g} px/s: use finer stamps or slower bands"
+        return f"{text}; disks of {radius:.3g} px can be followed at up to {most:g} px/s"
+    return f"{text}; disks of {radius:.3g} px are missed above about {most:g} px/s: use finer stamps or slower bands"
 
 
 def _labelled_words(found: Labelled) -> dict[str, Any]:
