@@ -69,7 +69,9 @@ def judged(network: Network, probe: Recording, search: Search) -> tuple[int, int
     online = replace(search, every_us=EVERY_US).online(network, probe.size)
     agree = differ = 0
     for block, spikes in respond(online, probe):
-        rows: dict[str, NDArray[Any]] = online.locate(block, spikes, block.stop_us)
+        rows: dict[str, NDArray[Any]] = online.locate(
+            block, spikes, block.stop_us, at_end=block.stop_us == probe.stop_us
+        )
         speed, band = rows["speed_px_s"], rows["band"]
         clear = (np.abs(speed[:, None] / edges - 1) > _NEAR_EDGE).all(axis=1)
         right = (band >= 0) & (np.searchsorted(edges, speed, side="right") - 1 == band)
