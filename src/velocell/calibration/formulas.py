@@ -93,13 +93,8 @@ def calibrate(
     together_us = max(dt, step_us)
     tick_px = edges * together_us * 1e-6
     margin = _margin(contrast, radius, tick_px / widths, recipe)
-    # Shorter travel is what the margins were fitted with.
-    far = (tick_px > recipe.ring_width_px / 2) & is_coarse(step_us, wanted.edges[-1])
-    peaks = [
-        psi(kernel, template or radius, v * tau, tick, best_phase=best)
-        for kernel, v, tau, tick, best in zip(kernels, edges, tau_s, tick_px, far.tolist(), strict=True)
-    ]
-    v_th = margin * count * tick_px * np.array(peaks) * (a / -np.expm1(-together_us * 1e-6 / tau_s))
+    peaks = _peaks(kernels, template or radius, edges * tau_s, tick_px, is_coarse(step_us, wanted.edges[-1]), recipe)
+    v_th = margin * count * tick_px * peaks * (a / -np.expm1(-together_us * 1e-6 / tau_s))
     # Forward Euler with a = 1 - exp(-dt / tau) decays exactly as the time constant says.
     neurons = LIFBox(a / (dt * 1e-6), v_th, v_reset=recipe.reset * v_th)
     first = Layer.from_arrays(_stacked(kernels), neurons, len(edges) if contrast is None else 1)
@@ -126,6 +121,21 @@ def _ring_widths(edges: Floats, radius: float, recipe: Recipe, step_us: int) -> 
         return np.full(edges.size, recipe.ring_width_px)
     smear = np.append(edges[1:], _BEYOND * edges[-1]) * step_us * 1e-6
     return np.clip(smear, recipe.ring_width_px, max(radius, recipe.ring_width_px))
+
+
+def _peaks(
+    kernels: list[NDArray[np.float32]],
+    shape: Template | float,
+    memory_px: Floats,
+    tick_px: Floats,
+    coarse: bool,
+    recipe: Recipe,
+) -> Floats:
+    """Psi per channel. Where stamps are coarse, long travel within a tick is that of the neuron which suits it best;
+    shorter travel is what the margins were fitted with."""
+    far = (tick_px > recipe.ring_width_px / 2) & coarse
+    channels = zip(kernels, memory_px, tick_px, far.tolist(), strict=True)
+    return np.array([psi(kernel, shape, memory, tick, best_phase=best) for kernel, memory, tick, best in channels])
 
 
 def _kernel(shape: Template | float, width: float, recipe: Recipe) -> NDArray[np.float32]:
