@@ -1,13 +1,12 @@
-"""Filters against their definitions, event by event; the moving camera against scenes."""
+"""Filters against their definitions, event by event."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from moving_pictures import panned
 from typer.testing import CliRunner
 
 from velocell import pipeline
@@ -15,11 +14,10 @@ from velocell.cli.app import app
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, RecordingError
-from velocell.filters.camera_motion import camera_motion, is_moving_camera
 from velocell.filters.hot_pixels import hot_pixels, mask_pixels
 from velocell.filters.noise import background_activity_filter, refractory_filter
 from velocell.formats import write_npz
-from velocell.simulate import Scene, SceneObject, random_scene, simulate
+from velocell.simulate import Scene, SceneObject, simulate
 
 WIDTH, HEIGHT = 5, 4
 BANDS = (60.0, 240.0, 960.0)
@@ -123,44 +121,6 @@ def test_what_cannot_be_is_refused():
             mask_pixels(recording, [(0, 0), pixel])
 
 
-# --- the moving camera -----------------------------------------------------------------------------
-
-
-def panned(from_us=0, duration_us=1_000_000, speed_px_s=200):
-    """A random texture of 8 px patches moves past the whole sensor, from `from_us` on; some noise before."""
-    rng = np.random.default_rng(7)
-    width, height = 150, 100
-    texture = np.kron(rng.integers(0, 2, (13, 80)), np.ones((8, 8), int))[:height]
-    steps = np.arange((duration_us - from_us) * speed_px_s // 1_000_000)
-    when = from_us + steps * 1_000_000 // speed_px_s
-    parts = []
-    for t, shift in zip(when, steps, strict=True):
-        y, x = np.nonzero(texture[:, shift + 1 : shift + 1 + width] != texture[:, shift : shift + width])
-        parts.append(np.column_stack((np.full(x.size, t), x, y)))
-    n = 3 * width * height
-    noise = (rng.integers(0, duration_us, n), rng.integers(0, width, n), rng.integers(0, height, n))
-    rows = np.concatenate([*parts, np.column_stack(noise)])
-    rows = rows[np.argsort(rows[:, 0], kind="stable")]
-    return Recording.from_arrays(*rows.T, width=width, height=height, start_us=0, stop_us=duration_us)
-
-
-def test_a_moving_camera_is_seen_and_for_how_long():
-    assert camera_motion(panned()) > 0.9
-    assert camera_motion(panned(from_us=700_000)) == pytest.approx(0.3, abs=0.051)
-    assert is_moving_camera(panned(from_us=700_000))
-    assert not is_moving_camera(panned(from_us=850_000))
-    then_silence = replace(panned(duration_us=200_000), stop_us=800_000)
-    assert camera_motion(then_silence) == camera_motion(panned(duration_us=200_000)) / 4
-
-
-def test_a_standing_camera_is_left_alone():
-    busy, _ = simulate(random_scene(12, width=160, height=120, radius=6, speeds=(100, 900), contrast=5, seed=3))
-    assert camera_motion(busy) == 0
-    noise, _ = simulate(Scene(160, 120, 500_000, seed=3, noise_hz=3.0))
-    assert camera_motion(noise) == 0
-    assert camera_motion(Recording.from_arrays([], [], [], width=4, height=3)) == 0
-
-
 # --- in `velocell detect` --------------------------------------------------------------------------
 
 
@@ -211,7 +171,7 @@ def test_a_moving_camera_is_warned_about(tmp_path):
     result, warnings = run("detect", file, "--bands", "60,240,960", "-o", tmp_path / "t.csv", "--contrast", "1")
     assert result.exit_code == 0, result.stderr
     assert len(warnings) == 1
-    assert "most of the sensor is active" in warnings[0]
+    assert "the picture as a whole shifts, as where the camera moves" in warnings[0]
 
 
 def test_a_recording_too_sparse_to_measure_is_warned_about(tmp_path):

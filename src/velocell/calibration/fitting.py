@@ -78,7 +78,7 @@ def fit(
     trials = _Trials(part, truth, cut, engine)
     asked = np.array(wanted.edges)
     before = best = trials.of(own, asked)
-    best = _better(best, trials.of(_measured(recording, cut, wanted, radius, contrast, dt_us), asked))
+    best = _better(best, trials.of(_measured(recording, cut, radius, contrast, dt_us, own), asked))
     step = 1.0
     for _ in range(_TRIES):
         factors, edges = _corrections(best, cut, wanted)
@@ -141,9 +141,12 @@ def _better(best: _Trial, other: _Trial) -> _Trial:
 
 
 def _measured(
-    recording: Recording, cut: Stretches, bands: Bands, radius: float, contrast: float | None, dt_us: int | None
+    recording: Recording, cut: Stretches, radius: float, contrast: float | None, dt_us: int | None, own: Network
 ) -> Network:
-    """The calibration for the radius and the events per edge crossing around the labelled paths."""
+    """The calibration for the radius and the events per edge crossing around the labelled paths. own: what the
+    recording alone gives."""
+    bands = own.bands
+    assert bands is not None  # it is calibrated
     stated = np.array([path.radius for path in cut.paths])
     stated = stated[np.isfinite(stated)]
     expected = float(np.median(stated)) if stated.size else radius
@@ -166,6 +169,8 @@ def _measured(
         dt_us=dt_us,
         polarity=recording.p is not None,
         crossing_share=middle,
+        step_us=own.origin.step_us or 1,
+        scanned=own.origin.scanned,
     )
     origin = replace(network.origin, radius_from_labels=True, basis="labels")
     return _scaled(replace(network, origin=origin), n / middle)

@@ -18,11 +18,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from velocell.calibration.peaks import psi
 from velocell.calibration.recipe import RING_WIDTH_PX, Recipe
 from velocell.data.arrays import Floats
 from velocell.data.bands import Bands
+from velocell.data.stamps import is_coarse
 from velocell.errors import CalibrationError
 from velocell.network import Layer, Network, TrailFilter
 from velocell.network.architectures import selective_layer
@@ -32,19 +34,25 @@ from velocell.network.origin import Origin
 from velocell.network.template import Template
 
 MAX_DT_US = 1_000
+_MANY = 20  # stamps in a tick: one more or less is nothing
 _SEPARABLE = 2.5 / 0.85  # standard deviations, in terms of speed: such bands were still answered in simulated passages
+_BEYOND = 1.5  # edges: up to here the topmost channel is made for
 CROSSING_SHARE = 0.85  # of all edge crossings that arrive through the trail filter, until measured
 
 
-def choose_dt_us(fastest_px_s: float, ring_width_px: float = RING_WIDTH_PX) -> int:
-    """Tick (us) in which the fastest edge moves at most half a ring width: 1, 2 or 5 times a power of ten."""
+def choose_dt_us(fastest_px_s: float, ring_width_px: float = RING_WIDTH_PX, step_us: int = 1) -> int:
+    """Tick (us) in which the fastest edge moves at most half a ring width: 1, 2 or 5 times a power of ten.
+
+    step_us: of the recording's stamps. The tick is never shorter; where it holds few stamps, it holds equally many.
+    """
     longest = min(1e6 * ring_width_px / (2 * fastest_px_s), MAX_DT_US)
     if longest < 1:
         raise CalibrationError(
             f"bands up to {fastest_px_s:g} px/s need a dt below 1 us, the clock's step; choose slower bands"
         )
     decade = 10 ** math.floor(math.log10(longest))
-    return int(max(m * decade for m in (1, 2, 5) if m * decade <= longest))
+    dt = int(max(m * decade for m in (1, 2, 5) if m * decade <= longest))
+    return dt if dt >= _MANY * step_us else max(dt // step_us * step_us, step_us)
 
 
 def calibrate(
@@ -57,35 +65,41 @@ def calibrate(
     crossing_share: float = CROSSING_SHARE,
     template: Template | None = None,
     recipe: Recipe = Recipe(),
+    step_us: int = 1,
+    scanned: bool = False,
 ) -> Network:
     """The network whose final channel k answers to disks of `radius` px in band k, or to a `template`.
 
     bands: N+1 edges in px/s. contrast: events per pixel and edge crossing; left out, a trail filter
     makes it irrelevant (polarity: whether the recording has any, which the filter uses) and
-    `crossing_share` is the share of crossings that arrive. dt_us: left out, from the fastest edge.
+    `crossing_share` is the share of crossings that arrive. dt_us: left out, from the fastest edge. step_us: of the
+    recording's stamps, scanned: line by line (`stamps.time_step`); where objects move visibly in it, each channel's
+    ring is as wide as its band smears it.
     Raises CalibrationError (or NetworkError) for values from which no network follows.
     """
     wanted = bands if isinstance(bands, Bands) else Bands(tuple(bands))
     radius = radius if template is None else template.radius_px
-    _check(radius, wanted, contrast, dt_us, recipe)
+    _check(radius, wanted, contrast, dt_us, recipe, step_us)
     edges = np.array(wanted.edges)
-    dt = choose_dt_us(edges[-1], recipe.ring_width_px) if dt_us is None else dt_us
-    if template is None:
-        kernel = circular_kernel(radius, recipe.ring_width_px, inside=recipe.inside, outside=recipe.outside)
-    else:
-        kernel = template.kernel(recipe.ring_width_px, recipe.inside)
+    dt = choose_dt_us(edges[-1], recipe.ring_width_px, step_us) if dt_us is None else dt_us
+    widths = _ring_widths(edges, radius, recipe, step_us)
+    kernels = [_kernel(template or radius, width, recipe) for width in widths.tolist()]
     corner_px = math.pi * recipe.ring_width_px / 2
     count = crossing_share if contrast is None else contrast
 
-    tau_s = recipe.memory * corner_px / edges
+    tau_s = recipe.memory * (math.pi * widths / 2) / edges
     a = -np.expm1(-dt * 1e-6 / tau_s)
-    tick_px = edges * dt * 1e-6
-    margin = _margin(contrast, radius, tick_px, recipe)
-    v_th = margin * count * tick_px * psi(kernel, template or radius, edges * tau_s, tick_px)
+    # Events of one stamp come together, be they of one tick or of the first of several.
+    together_us = max(dt, step_us)
+    tick_px = edges * together_us * 1e-6
+    margin = _margin(contrast, radius, tick_px / widths, recipe)
+    peaks = _peaks(kernels, template or radius, edges * tau_s, tick_px, is_coarse(step_us, wanted.edges[-1]), recipe)
+    v_th = margin * count * tick_px * peaks * (a / -np.expm1(-together_us * 1e-6 / tau_s))
     # Forward Euler with a = 1 - exp(-dt / tau) decays exactly as the time constant says.
     neurons = LIFBox(a / (dt * 1e-6), v_th, v_reset=recipe.reset * v_th)
-    first = Layer.from_arrays(kernel, neurons, len(edges) if contrast is None else 1)
-    trail = None if contrast is not None else TrailFilter(_silence_us(edges, radius, polarity, recipe), polarity)
+    first = Layer.from_arrays(_stacked(kernels), neurons, len(edges) if contrast is None else 1)
+    silence_us = _silence_us(edges, radius, polarity, recipe, step_us)
+    trail = None if contrast is not None else TrailFilter(silence_us, polarity)
     origin = Origin(
         crossings=float(count),
         basis="assumed" if contrast is None else "given",
@@ -94,8 +108,47 @@ def calibrate(
         corner_px=corner_px,
         ring_width_px=recipe.ring_width_px,
         dt_given=bool(dt_us),
+        step_us=step_us if is_coarse(step_us, wanted.edges[-1]) else None,
+        scanned=scanned and is_coarse(step_us, wanted.edges[-1]),
     )
     return Network(dt, (first, _selective_layer(edges, dt, radius, recipe)), trail, wanted, float(radius), origin)
+
+
+def _ring_widths(edges: Floats, radius: float, recipe: Recipe, step_us: int) -> Floats:
+    """px, per edge channel. In one step of the stamps a disk smears its ring along its way: the kernel is as wide as
+    that at the band's upper edge (the topmost channel, which only vetoes, half as fast again), up to the radius."""
+    if not is_coarse(step_us, float(edges[-1])):
+        return np.full(edges.size, recipe.ring_width_px)
+    smear = np.append(edges[1:], _BEYOND * edges[-1]) * step_us * 1e-6
+    return np.clip(smear, recipe.ring_width_px, max(radius, recipe.ring_width_px))
+
+
+def _peaks(
+    kernels: list[NDArray[np.float32]],
+    shape: Template | float,
+    memory_px: Floats,
+    tick_px: Floats,
+    coarse: bool,
+    recipe: Recipe,
+) -> Floats:
+    """Psi per channel. Where stamps are coarse, long travel within a tick is that of the neuron which suits it best;
+    shorter travel is what the margins were fitted with."""
+    far = (tick_px > recipe.ring_width_px / 2) & coarse
+    channels = zip(kernels, memory_px, tick_px, far.tolist(), strict=True)
+    return np.array([psi(kernel, shape, memory, tick, best_phase=best) for kernel, memory, tick, best in channels])
+
+
+def _kernel(shape: Template | float, width: float, recipe: Recipe) -> NDArray[np.float32]:
+    if isinstance(shape, Template):
+        return shape.kernel(width, recipe.inside)
+    return circular_kernel(shape, width, inside=recipe.inside, outside=recipe.outside)
+
+
+def _stacked(kernels: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Kernels (1, 1, side, side) of several odd sides as one (channels, 1, side, side)."""
+    side = max(kernel.shape[-1] for kernel in kernels)
+    grown = [np.pad(k, [(0, 0), (0, 0), *[((side - k.shape[-1]) // 2,) * 2] * 2]) for k in kernels]
+    return np.concatenate(grown)
 
 
 def answer_width(radius: float, contrast: float | None = None) -> float:
@@ -107,15 +160,18 @@ def answer_width(radius: float, contrast: float | None = None) -> float:
     return (0.1 if contrast is None else 0.085 / contrast) / math.sqrt(radius) + 0.005
 
 
-def _margin(contrast: float | None, radius: float, tick_px: Floats, recipe: Recipe) -> Floats:
-    """By how much each threshold lies above the mean peak; tick_px: travel within a tick, per channel."""
-    peaks = recipe.margin_peaks / (math.sqrt(radius) * (1 + tick_px / recipe.ring_width_px))
+def _margin(contrast: float | None, radius: float, tick_widths: Floats, recipe: Recipe) -> Floats:
+    """By how much each threshold lies above the mean peak; tick_widths: travel within a tick, in ring widths, per
+    channel."""
+    peaks = recipe.margin_peaks / (math.sqrt(radius) * (1 + tick_widths))
     few = (peaks + recipe.margin_blur) / (1.0 if contrast is None else contrast)
     margin = recipe.margin + few + recipe.margin_px / radius
     return np.asarray(margin * recipe.margin_trail if contrast is None else margin)
 
 
-def _check(radius: float, bands: Bands, contrast: float | None, dt_us: int | None, recipe: Recipe) -> None:
+def _check(
+    radius: float, bands: Bands, contrast: float | None, dt_us: int | None, recipe: Recipe, step_us: int
+) -> None:
     if not (math.isfinite(radius) and radius > 0):
         raise CalibrationError(f"the radius must be above 0 px, got {radius:g}")
     if radius < 1.5:
@@ -134,14 +190,14 @@ def _check(radius: float, bands: Bands, contrast: float | None, dt_us: int | Non
         if dt_us < 1:
             raise CalibrationError(f"dt must be at least 1 us, got {dt_us}")
         travel = bands.edges[-1] * dt_us * 1e-6
-        if travel > recipe.ring_width_px:
+        if travel > recipe.ring_width_px and dt_us > step_us:
             raise CalibrationError(
                 f"in dt = {dt_us} us a disk at {bands.edges[-1]:g} px/s moves {travel:.3g} px, more than the ring's "
                 f"{recipe.ring_width_px:g} px; use at most {choose_dt_us(bands.edges[-1], recipe.ring_width_px)} us"
             )
 
 
-def _silence_us(edges: Floats, radius: float, polarity: bool, recipe: Recipe) -> tuple[int, ...]:
+def _silence_us(edges: Floats, radius: float, polarity: bool, recipe: Recipe, step_us: int) -> tuple[int, ...]:
     """How long a pixel must have been silent, per edge channel.
 
     Without polarity the trailing edge must count although it follows the leading one by 2R at
@@ -150,9 +206,13 @@ def _silence_us(edges: Floats, radius: float, polarity: bool, recipe: Recipe) ->
     """
     travel = np.full(edges.size, recipe.trail_px)
     if not polarity:
-        ratios = np.append(edges[1:] / edges[:-1], 1.5)
+        ratios = np.append(edges[1:] / edges[:-1], _BEYOND)
         travel = np.clip(2 * radius / (1.5 * ratios), 2.0, recipe.trail_px)
-    return tuple(max(1, round(1e6 * px / edge)) for px, edge in zip(travel, edges, strict=True))
+    silence = [max(1, round(1e6 * px / edge)) for px, edge in zip(travel, edges, strict=True)]
+    if is_coarse(step_us, float(edges[-1])):
+        # Events of one crossing may lie on both sides of a step's end: two steps apart they are of two.
+        silence = [max(-(-us // step_us), 2) * step_us for us in silence]
+    return tuple(silence)
 
 
 def _selective_layer(edges: Floats, dt_us: int, radius: float, recipe: Recipe) -> Layer:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from velocell.calibration.formulas import CROSSING_SHARE, calibrate, choose_dt_us
-from velocell.calibration.recipe import bank_radii, bank_recipe
+from velocell.calibration.recipe import Recipe, bank_radii, bank_recipe
 from velocell.calibration.search import Search
+from velocell.calibration.widths import suited
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
+from velocell.data.stamps import NO_STEP, Step, time_step
 from velocell.network import Network
 from velocell.network.origin import Spread
 from velocell.tracking.online import EVERY_US, respond
@@ -51,9 +54,16 @@ def networks_for(recording: Recording, search: Search) -> tuple[Network, ...]:
     Raises CalibrationError (or NetworkError) for values from which no network follows.
     """
     several = search.template is not None or isinstance(search.radius, tuple)
+    # As of a stream, of which only so much is there when it is measured.
+    step = time_step(recording.between(stop_us=recording.start_us + PROBE_US))
 
-    def calibrated(share: float, measured_px: float) -> tuple[Network, ...]:
-        return networks_from(search, measured_px, polarity=recording.p is not None, share=share)
+    def calibrated(share: float, measured_px: float, recipe: Recipe = search.recipe) -> tuple[Network, ...]:
+        wanted = replace(search, recipe=recipe)
+        return networks_from(wanted, measured_px, polarity=recording.p is not None, share=share, step=step)
+
+    def with_recipe(recipe: Recipe, probe: Recording) -> Network | None:
+        made = _settled(partial(calibrated, recipe=recipe), probe, search, search.one_radius())
+        return None if made is None else made[0]
 
     stated = calibrated(CROSSING_SHARE, 0.0 if isinstance(search.radius, tuple) else search.radius)
     stated[-1].check_size(*recording.size)
@@ -64,23 +74,33 @@ def networks_for(recording: Recording, search: Search) -> tuple[Network, ...]:
     for factor in _RADIUS_FACTORS:  # the others only where the stated radius finds nothing
         settled = _settled(calibrated, recording, search, search.one_radius() * factor)
         if settled is not None:
-            return (_with(settled[0], stated_radius_px=search.radius),)
+            probe = recording.between(stop_us=recording.start_us + PROBE_US)
+            best = suited(settled[0], with_recipe, probe, search)
+            return (_with(best, stated_radius_px=search.radius),)
     return (_assumed(stated[0]),)
 
 
 def networks_from(
-    search: Search, radius_px: float, *, polarity: bool, share: float = CROSSING_SHARE
+    search: Search, radius_px: float, *, polarity: bool, share: float = CROSSING_SHARE, step: Step = NO_STEP
 ) -> tuple[Network, ...]:
     """The networks that follow from values alone: one for `radius_px` or a template, or those for all radii in a range.
 
-    polarity: whether the events have one; share: of the edge crossings that arrive. Raises as `networks_for`.
+    polarity: whether the events have one; share: of the edge crossings that arrive; step: of the time stamps.
+    Raises as `networks_for`.
     """
     assert search.bands is not None  # a search without networks has them
-    bands, dt_us = search.bands, search.dt_us
+    bands, dt_us, step = search.bands, search.dt_us, step.for_speeds(search.bands.edges[-1])
     if dt_us is None and (search.template is not None or isinstance(search.radius, tuple)):
         # All in the same ticks: what suits the narrowest ring suits the others.
-        dt_us = choose_dt_us(bands.edges[-1])
-    more: dict[str, Any] = {"dt_us": dt_us, "contrast": search.contrast, "polarity": polarity, "crossing_share": share}
+        dt_us = choose_dt_us(bands.edges[-1], step_us=step.us)
+    more: dict[str, Any] = {
+        "dt_us": dt_us,
+        "contrast": search.contrast,
+        "polarity": polarity,
+        "crossing_share": share,
+        "step_us": step.us,
+        "scanned": bool(step.scanned),
+    }
     if search.template is not None:
         return (calibrate(bands, template=search.template, **more),)
     if isinstance(search.radius, tuple):

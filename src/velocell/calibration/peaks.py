@@ -48,12 +48,20 @@ def _density(shape: tuple[int, int], data: bytes, radius: float, step: float) ->
     return x, rho / (headings.size * sideways.size * step)
 
 
-def psi(kernel: ArrayLike, radius: float | Template, memory_px: ArrayLike, tick_px: ArrayLike = 0.0) -> Floats:
+def psi(
+    kernel: ArrayLike,
+    radius: float | Template,
+    memory_px: ArrayLike,
+    tick_px: ArrayLike = 0.0,
+    *,
+    best_phase: bool = False,
+) -> Floats:
     """Psi(L) for each memory length L = v tau (px): shape of `memory_px`. Unit: events per px of travel.
 
     radius: of a disk, or the template that passes. tick_px: travel v dt within a tick, fitting `memory_px`.
     Events of one tick count alike and potentials exist at its end only, so that a long tick lowers the
-    peak; 0 is the limit of short ticks.
+    peak; 0 is the limit of short ticks. best_phase: of the neuron, of all on the path, that a tick suits best, instead
+    of the mean over neurons; they differ where the travel within a tick comes near the width of the ring.
     """
     step = 0.1
     if isinstance(radius, Template):  # each heading has a peak of its own
@@ -63,13 +71,13 @@ def psi(kernel: ArrayLike, radius: float | Template, memory_px: ArrayLike, tick_
         densities = rho[None]
     lengths, ticks = np.broadcast_arrays(np.asarray(memory_px, np.float64), np.asarray(tick_px, np.float64))
     peaks = [
-        float(np.mean([_peak(x, rho, length, tick, step) for rho in densities]))
+        float(np.mean([_peak(x, rho, length, tick, step, best_phase) for rho in densities]))
         for length, tick in zip(lengths.ravel(), ticks.ravel(), strict=True)
     ]
     return np.array(peaks).reshape(lengths.shape)
 
 
-def _peak(x: Floats, rho: Floats, length: float, tick: float, step: float) -> float:
+def _peak(x: Floats, rho: Floats, length: float, tick: float, step: float, best_phase: bool = False) -> float:
     # A first-order low-pass along the path, exact for rho constant within a step: how much of the
     # whole weight lies within each distance.
     distance = np.arange(x.size + 1) * step
@@ -80,6 +88,8 @@ def _peak(x: Floats, rho: Floats, length: float, tick: float, step: float) -> fl
     age = np.floor(distance / tick)
     within = 1 - keep**age * (1 - (1 - keep) * (distance / tick - age))
     v = np.convolve(rho, np.diff(within))[: x.size]
+    if best_phase:
+        return float(v.max())
     # The mean over where in a tick the passage falls.
     starts = x[0] + tick * (np.arange(8) + 0.5) / 8
     return float(np.mean([np.interp(np.arange(start, x[-1], tick), x, v).max() for start in starts]))

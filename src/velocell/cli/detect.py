@@ -29,6 +29,7 @@ from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
 from velocell.filters.chain import Cleaning
+from velocell.network.origin import told_by_stamps
 from velocell.results.counting import Crossing, Line, crossings
 from velocell.results.plane import Plane, with_real_units
 from velocell.tracking.detection import Detection
@@ -190,11 +191,10 @@ def _detect_one(job: _Job, file: Path) -> tuple[Tracks, list[Crossing]]:
 
 def _warn(file: Path, recording: Recording, detection: Detection) -> None:
     """Say why the table may not be what it looks like."""
-    if filters.is_moving_camera(recording):
-        say(
-            f"warning: {file}: most of the sensor is active, as where the camera moves or noise is high; "
-            "use a camera that stands still, or --denoise"
-        )
+    if (motion := filters.camera_motion(recording)).moves:
+        say(f"warning: {file}: {motion.reason}")
+    if (stamps := told_by_stamps(detection.networks[0])) is not None:
+        say(f"note: {file}: {stamps}")
     if detection.too_sparse:
         say(
             f"warning: {file}: too sparse to measure contrast and radius, so both are assumed; "

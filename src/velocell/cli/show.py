@@ -14,6 +14,7 @@ from velocell.cli.progress import rate_text
 from velocell.data.bands import Bands
 from velocell.data.integrity import FACTS, FAULTS
 from velocell.data.tracks import Tracks
+from velocell.data.units import format_time
 from velocell.results.counting import DIRECTIONS, Crossing
 from velocell.results.objects import objects
 from velocell.results.scores import Scores
@@ -107,6 +108,8 @@ def summary_table(summary: Summary) -> Table:
     table.add_row("duration", f"{seconds:.6f} s, {summary.start_us} to {summary.stop_us} us")
     if summary.first_us is not None:
         table.add_row("events from, to", f"{summary.first_us} us, {summary.last_us} us")
+    scanned = f", {summary.scanned} by {summary.scanned}" if summary.scanned else ""
+    table.add_row("stamps", f"in steps of {format_time(summary.step_us)}{scanned}")
     rate = f"{rate_text(summary.mean_rate)} on average"
     if summary.stop_us - summary.start_us > RATE_BIN_US:
         rate += f", {rate_text(summary.peak_rate)} in the busiest 10 ms"

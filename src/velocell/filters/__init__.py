@@ -4,12 +4,13 @@
 """
 
 from velocell.data.history import NEVER_US, pixel_history
-from velocell.filters.camera_motion import camera_motion, is_moving_camera
+from velocell.filters.camera_motion import CameraMotion, camera_motion, is_moving_camera
 from velocell.filters.hot_pixels import PixelCounts, hot_among, hot_pixels, mask_pixels, pixel_counts
 from velocell.filters.noise import background_activity_filter, refractory_filter
 
 __all__ = [
     "NEVER_US",
+    "CameraMotion",
     "PixelCounts",
     "background_activity_filter",
     "camera_motion",

@@ -20,14 +20,15 @@ from velocell.calibration.search import Search
 from velocell.data.blocks import cut_at, joined
 from velocell.data.meta import made_by
 from velocell.data.recording import Recording
+from velocell.data.stamps import is_coarse, time_step
 from velocell.data.tracks import Tracks
-from velocell.filters import hot_pixels
+from velocell.filters import CameraMotion, camera_motion, hot_pixels
 from velocell.filters.chain import Cleaning
 from velocell.live.blocks import pieces
 from velocell.live.outputs import Output
 from velocell.live.sources import Replay, Source
 from velocell.network import Network
-from velocell.network.origin import of_networks
+from velocell.network.origin import of_networks, told_by_stamps
 from velocell.results.counting import Gate, Line
 from velocell.results.plane import Plane, with_real_units
 from velocell.tracking.online import BLOCK_US, Online
@@ -38,6 +39,15 @@ _TOO_SPARSE = "warning: too sparse to measure contrast and radius, so both stay 
 GONE_US = 1_000_000  # an object without a row for so long has left: it crosses no line any more
 
 Say = Callable[[str], object]
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the first second shows: hot pixels (k, 2), networks where they follow from it, how the camera moves."""
+
+    hot: NDArray[np.int64]
+    networks: tuple[Network, ...] | None
+    motion: CameraMotion
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +136,8 @@ class _Loop:
         self._next_us: int | None = None  # the first microsecond of the first tick not yet run
         self._newest_us = 0
         self._probe: list[Recording] | None = None
-        self._measured: Future[tuple[NDArray[np.int64], tuple[Network, ...] | None]] | None = None
+        self._measured: Future[Seen] | None = None
+        self._motion: CameraMotion | None = None
         self._assumed = self._search.measures
         self._first_id = 0
         self._sent_meta: dict[str, Any] | None = None
@@ -150,6 +161,7 @@ class _Loop:
         if self._settings.cleaning.mask_hot:
             self._clean.hot = hot
             self.summary.hot_pixels = len(hot)
+        self._watch(camera_motion(self._settings.cleaning.without_ignored(first)))
         if self._search.networks:
             self._use(self._search.networks)
             return
@@ -240,11 +252,13 @@ class _Loop:
             more["homography"] = settings.plane.homography.tolist()
         if settings.lines:
             more["count_lines"] = [str(line) for line in settings.lines]
+        motion = self._motion
         return made_by(
             "live",
             source=self._source.name,
             size=list(self._source.size),
             **self._source.meta,
+            camera="looked at in the first second" if motion is None else motion.reason,
             settings={
                 "every_us": search.every_us,
                 "polarity": search.polarity,
@@ -269,13 +283,26 @@ class _Loop:
     def _use(self, networks: Sequence[Network]) -> None:
         self._online: Online = self._search.online(networks, self._source.size)
         self._first_id = self.summary.objects
+        if (stamps := told_by_stamps(self._online.networks[0])) is not None:
+            self._say(f"note: {stamps}")
 
-    def _measure(self, probe: Recording) -> tuple[NDArray[np.int64], tuple[Network, ...] | None]:
-        """The hot pixels, and the networks for what the others show where they are not given."""
-        cleaning, hot = self._settings.cleaning, self._clean.hot
+    def _watch(self, motion: CameraMotion) -> None:
+        """Say it where the picture as a whole moves."""
+        self._motion = motion
+        if motion.moves:
+            self._say(f"warning: {motion.reason}")
+
+    def _measure(self, probe: Recording) -> Seen:
+        """The hot pixels; the networks for what the others show, where they are not given and what was assumed of
+        contrast or stamps may be wrong."""
+        cleaning, search, hot = self._settings.cleaning, self._search, self._clean.hot
+        whole = cleaning.without_ignored(probe)
         if cleaning.mask_hot:
-            hot = hot_pixels(cleaning.without_ignored(probe))
-        return hot, self._calibrated(probe, hot) if self._assumed else None
+            hot = hot_pixels(whole)
+        bands = None if search.networks else search.bands
+        coarse = bands is not None and is_coarse(time_step(probe).us, bands.edges[-1])
+        networks = self._calibrated(probe, hot) if self._assumed or coarse else None
+        return Seen(hot, networks, camera_motion(whole))
 
     def _calibrate(self) -> None:
         """Once the first second is there, measure it; once that is done, use the result."""
@@ -287,7 +314,9 @@ class _Loop:
                 self._measured = self._thread.submit(self._measure, joined(seen))
         if self._measured is None or not (self._source.waits or self._measured.done()):
             return
-        (hot, networks), self._measured = self._measured.result(), None
+        seen_now, self._measured = self._measured.result(), None
+        hot, networks = seen_now.hot, seen_now.networks
+        self._watch(seen_now.motion)
         self._clean.hot = hot
         self.summary.hot_pixels = len(hot)
         if len(hot):
@@ -298,7 +327,8 @@ class _Loop:
             return
         if networks[0].origin.too_sparse:
             self._say(_TOO_SPARSE)
-            return
+            if networks[0].origin.step_us is None:
+                return
         # A network starts where a tick of its own does.
         self._use(networks)
         self._say(f"at {self._next_us} us the network was replaced by one calibrated on the first second; ids continue")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from velocell.data.meta import of_recording
 from velocell.data.recording import Recording
+from velocell.data.units import format_time
 from velocell.errors import NetworkError
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ _CROSSINGS = {
     "too_sparse": "assumed: nothing was followed from which to measure the share of edge crossings",
     "labels": "events per edge crossing around the labelled paths",
 }
-_WORDS = ("bands", "dt_us", "tau_mem_inv", "v_th", "n", "contrast", "radius", "stated_radius_px", "edge_factors",
-          "labels", "on_labels")  # fmt: skip
+_WORDS = ("bands", "dt_us", "stamps", "tau_mem_inv", "v_th", "n", "contrast", "radius", "stated_radius_px",
+          "edge_factors", "labels", "on_labels")  # fmt: skip
+_MOST_SMEAR_PX, _MOST_SMEAR = 4.0, 0.75  # px, of the radius: travel in a step; measured by benchmarks/stamps.py
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,11 @@ class Origin(Mapping[str, Any]):
     crossings: n, the events per edge crossing that the thresholds were made for; basis: where n comes from.
     margin: factors of the lowest and the highest edge's threshold over the mean peak. memory: time constants, in units
     of the time in which an edge crosses corner_px. ring_width_px: of the kernel. dt_given: the tick was asked for.
-    share, contrast: events per edge crossing behind and before the trail filter, as measured. stated_radius_px: where
-    another radius was measured, and radius_from_labels: on labelled paths. threshold_factor: on all thresholds, by
-    hand; edge_factors: on each, by labels. labelled: how the labels were met. more: whatever else is to be kept,
-    by name, such as version and settings.
+    share, contrast: events per edge crossing behind and before the trail filter, as measured. step_us: of the
+    recording's time stamps, where objects move visibly in it, and whether lines are scanned, each at its own time.
+    stated_radius_px: where another radius was measured, and radius_from_labels: on labelled paths. threshold_factor: on
+    all thresholds, by hand; edge_factors: on each, by labels. labelled: how the labels were met. more: whatever else is
+    to be kept, by name, such as version and settings.
 
     It is also a mapping, from names to words and plain values, as files hold it.
     """
@@ -81,6 +84,8 @@ class Origin(Mapping[str, Any]):
     contrast: Spread | None = None
     stated_radius_px: float | None = None
     radius_from_labels: bool = False
+    step_us: int | None = None
+    scanned: bool = False
     threshold_factor: float = 1.0
     edge_factors: tuple[float, ...] = ()
     labelled: Labelled | None = None
@@ -112,11 +117,13 @@ class Origin(Mapping[str, Any]):
             return {}
         words: dict[str, Any] = {
             "bands": "as asked",
-            "dt_us": "as asked" if self.dt_given else f"the fastest edge moves at most {self._half_ring():g} px in it",
+            "dt_us": self._tick(),
             "tau_mem_inv": f"{self.memory:g} of the time in which an edge at its speed crosses {self.corner_px:.3g} px",
             "v_th": self._threshold(*self.margin),
             "n": self._crossings_text(),
         }
+        if self.step_us is not None:
+            words["stamps"] = f"in steps of {format_time(self.step_us)}; rings are widened by the way made in one"
         if self.contrast is not None:
             words["contrast"] = (
                 f"events per pixel and edge crossing, measured: {self.contrast}; the trail filter makes it irrelevant"
@@ -129,8 +136,12 @@ class Origin(Mapping[str, Any]):
             words["edge_factors"] = list(self.edge_factors)
         return {**words, **({} if self.labelled is None else _labelled_words(self.labelled))}
 
-    def _half_ring(self) -> float:
-        return (self.ring_width_px or 0.0) / 2
+    def _tick(self) -> str:
+        if self.dt_given:
+            return "as asked"
+        if self.step_us is not None:
+            return "a step of the recording's stamps"
+        return f"the fastest edge moves at most {(self.ring_width_px or 0.0) / 2:g} px in it"
 
     def _threshold(self, low: float, high: float) -> str:
         text = f"{low:.3g} to {high:.3g} n dt v Psi(v tau)"
@@ -176,6 +187,19 @@ class Origin(Mapping[str, Any]):
         return Origin(**{name: _typed(name, value) for name, value in facts.items()}, more=more)
 
 
+def told_by_stamps(network: Network) -> str | None:
+    """In words, what the step of the time stamps lets a calibrated network see; None where it does not matter."""
+    step_us, bands, radius = network.origin.step_us, network.bands, network.radius_px
+    if step_us is None or bands is None or radius is None:
+        return None
+    step_s, fastest = step_us * 1e-6, bands.edges[-1]
+    most = float(f"{min(_MOST_SMEAR_PX, _MOST_SMEAR * radius) / step_s:.2g}")
+    text = f"stamps come in steps of {format_time(step_us)}, in which {fastest:g} px/s make {fastest * step_s:.3g} px"
+    if fastest <= most:
+        return f"{text}; disks of {radius:.3g} px can be followed at up to {most:g} px/s"
+    return f"{text}; disks of {radius:.3g} px are missed above about {most:g} px/s: use finer stamps or slower bands"
+
+
 def _labelled_words(found: Labelled) -> dict[str, Any]:
     kept = "kept as the recording alone gives it: " if found.kept else ""
     names = ("recall", "precision", "band accuracy")
@@ -200,7 +224,7 @@ def _typed(name: str, value: Any) -> Any:
             return kinds[name](**{key: tuple(v) if isinstance(v, list) else v for key, v in value.items()})
         if name in ("margin", "edge_factors"):
             return tuple(float(v) for v in value)
-        if name in ("dt_given", "radius_from_labels"):
+        if name in ("dt_given", "radius_from_labels", "scanned"):
             fits = isinstance(value, bool)
         elif name == "basis":
             fits = value in get_args(Basis)

@@ -24,6 +24,8 @@ from velocell.data.html import shown
 from velocell.data.meta import version
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
+from velocell.filters import camera_motion
+from velocell.network.origin import told_by_stamps
 from velocell.pictures.colors import band_color, hex_color
 from velocell.pictures.figures.scores import plot_speeds
 from velocell.pictures.figures.tracks import plot_overview, plot_xt
@@ -67,7 +69,7 @@ def write_report(
     tracks = found.tracks
     title = Path(recording.source).name or "recording"
     sections = [
-        _headline(recording, tracks, bands, found.too_sparse),
+        _headline(recording, tracks, bands, _warnings(recording, found)),
         _clip(recording, found, bands, fps, slow_motion),
         _figures(recording, found, bands),
         _object_table(tracks, bands),
@@ -90,7 +92,19 @@ def write_report(
 # --- sections -----------------------------------------------------------------------------------------
 
 
-def _headline(recording: Recording, tracks: Tracks, bands: Bands, too_sparse: bool) -> str:
+def _warnings(recording: Recording, found: Detection) -> list[str]:
+    """Why the table may not be what it looks like."""
+    warnings = []
+    if (motion := camera_motion(recording)).moves:
+        warnings.append(motion.reason)
+    if (stamps := told_by_stamps(found.network)) is not None:
+        warnings.append(stamps)
+    if found.too_sparse:
+        warnings.append("too sparse to measure contrast and radius, so both are assumed: check radius and bands")
+    return [f"{warning[0].upper()}{warning[1:]}." for warning in warnings]
+
+
+def _headline(recording: Recording, tracks: Tracks, bands: Bands, warnings: list[str]) -> str:
     """The numbers that one wants first."""
     counts = Counter(item.band for item in objects(tracks))
     seconds = recording.duration_us / 1e6
@@ -106,10 +120,9 @@ def _headline(recording: Recording, tracks: Tracks, bands: Bands, too_sparse: bo
         f'<div class="tile"{_style(color)}><b>{escape(figure)}</b><span>{escape(label)}</span></div>'
         for figure, label, color in tiles
     )
-    warning = "Too sparse to measure contrast and radius, so both are assumed: check radius and bands."
-    assumed = f'<p class="warning">{warning}</p>' if too_sparse else ""
+    told = "".join(f'<p class="warning">{escape(warning)}</p>' for warning in warnings)
     none = '<p class="warning">No object was found that moves in one of these bands.</p>' if not len(tracks) else ""
-    return f'<div class="tiles">{cards}</div>{assumed}{none}'
+    return f'<div class="tiles">{cards}</div>{told}{none}'
 
 
 def _clip(recording: Recording, found: Detection, bands: Bands, fps: float, slow_motion: float | None) -> str:

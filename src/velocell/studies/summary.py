@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.blocks import joined
 from velocell.data.integrity import Integrity
 from velocell.data.recording import Recording
+from velocell.data.stamps import NO_STEP, time_step
 from velocell.filters.hot_pixels import PixelCounts, hot_among
 from velocell.formats import Source
 
 RATE_BIN_US = 10_000
 GAP_US = 100_000  # silence of this length between two events is reported
 MOST_RATES = 64
+_STAMPS = 200_000
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Summary:
     first_us, last_us: of the events; start_us, stop_us: of the span that the recording covers.
     peak_rate: in the busiest 10 ms. rates: in consecutive bins of rates_bin_us, at most 64, from start_us on.
     on_share: of the events; None without polarity. hot_pixels: as `filters.hot_pixels` defines them.
+    step_us: in which time stamps come, scanned: row or column by column (`stamps.time_step`); of the first 200 000
+    events.
     gaps: silences of 100 ms and more between two events; longest_gap_us, and when it starts.
     integrity: counts by name, see `integrity.FACTS` and `integrity.FAULTS`.
     """
@@ -46,6 +51,8 @@ class Summary:
     peak_rate: float
     rates: tuple[float, ...]
     rates_bin_us: int
+    step_us: int
+    scanned: str
     on_share: float | None
     active_pixels: int
     hot_pixels: int
@@ -93,6 +100,7 @@ class _Tally:
         self.last_us: int | None = None
         self.bin, self.in_bin = -1, 0
         self.rates = _Rates()
+        self.begin: list[Recording] = []
         self.pixels = PixelCounts(width, height)
         self.polarity = True
 
@@ -119,6 +127,8 @@ class _Tally:
         self.last_us = int(t[-1])
         self._count_bins(t // RATE_BIN_US)
         self.rates.add(t - (self.start_us or 0))
+        if (missing := _STAMPS - sum(map(len, self.begin))) > 0:
+            self.begin.append(block.slice(0, missing))
         self.pixels.add(block)
 
     def _count_bins(self, bins: NDArray[np.int64]) -> None:
@@ -137,6 +147,7 @@ class _Tally:
         duration_us = self.stop_us - start_us
         sized = [note for note in notes if note.startswith("sensor size")]
         pixel, count = self.pixels.counts()
+        step = time_step(joined(self.begin)) if self.begin else NO_STEP
         return Summary(
             file=file,
             format=format_,
@@ -153,6 +164,8 @@ class _Tally:
             peak_rate=self.busiest / RATE_BIN_US * 1e6,
             rates=self.rates.per_second(duration_us),
             rates_bin_us=self.rates.bin_us,
+            step_us=step.us,
+            scanned=step.scanned,
             on_share=self.on / self.events if self.events and self.polarity else None,
             active_pixels=int(pixel.size),
             hot_pixels=int(hot_among(pixel, count, self.width).size),

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from velocell import engines
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
+from velocell.data.stamps import Spread
 from velocell.network import Network
 from velocell.network.template import Template
 from velocell.tracking.detector import Detector, as_networks
@@ -43,6 +44,9 @@ class Online:
         self._engine = engines.load(engine)
         self._states = [self._engine.init(network, size) for network in self.networks]
         self.detector = Detector(self.networks, size, every_us, template, rules)
+        origin = self.networks[0].origin
+        # Lines that are scanned spread the events of an object themselves.
+        self._spread = None if origin.step_us is None or origin.scanned else Spread(origin.step_us)
 
     @property
     def dt_us(self) -> int:
@@ -67,7 +71,10 @@ class Online:
         return Spikes.concatenate([spikes.for_radius(network.radius_px or 0.0) for spikes, network in told])
 
     def locate(self, events: Recording, spikes: Spikes, stop_us: int, *, at_end: bool = False) -> dict[str, Any]:
-        """The second half: rows, columns by name."""
+        """The second half: rows, columns by name. Where the stamps are coarse, the detector sees events spread within
+        their steps."""
+        if self._spread is not None:
+            events = self._spread(events, stop_us, at_end=at_end)
         return self.detector.step(events, spikes, stop_us - at_end)
 
 

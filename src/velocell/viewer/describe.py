@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from velocell.data.bands import Bands
 from velocell.data.meta import version
 from velocell.network import Network
+from velocell.network.origin import told_by_stamps
 from velocell.pictures.colors import EVENT, OFF, ON, OUTSIDE, band_color, hex_color
 from velocell.results.counting import count
 from velocell.studies.tuning import Tuning, predicted_peaks
@@ -77,6 +78,7 @@ def analysis(now: Analysis, settings: Settings) -> dict[str, Any]:
         "channels": channels(settings.bands, networks[0] if networks else None),
         "network": network_facts(networks),
         "measured": measured(now.measured),
+        "stamps": told_by_stamps(networks[0]) if networks else None,
         "analysed": analysed(results, settings),
         "counts": counts(now.whole),
         "doing": now.doing,
@@ -129,7 +131,12 @@ def measured(found: Measured | None) -> dict[str, Any] | None:
     """What was measured on the recording."""
     if found is None:
         return None
-    return {"share": found.share, "radius": found.radius, "too_sparse": found.too_sparse}
+    return {
+        "share": found.share,
+        "radius": found.radius,
+        "too_sparse": found.too_sparse,
+        "camera": found.motion.reason if found.motion is not None and found.motion.moves else None,
+    }
 
 
 def analysed(results: Results | None, settings: Settings) -> dict[str, Any] | None:

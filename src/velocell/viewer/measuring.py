@@ -12,6 +12,8 @@ from velocell.calibration.formulas import CROSSING_SHARE
 from velocell.calibration.measure import networks_for
 from velocell.calibration.recipe import Recipe
 from velocell.data.recording import Recording
+from velocell.data.stamps import NO_STEP, Step, time_step
+from velocell.filters import CameraMotion, camera_motion
 from velocell.network import Network
 from velocell.viewer.settings import Settings
 
@@ -23,7 +25,9 @@ _MEASURING = "measuring contrast and radius"
 @dataclass(frozen=True)
 class Measured:
     """As `calibration.networks_for` measures it for the settings `key`; `radius` stands in for the `stated` one.
-    networks: those that it gives for these settings, where nothing but they is tuned."""
+    networks: those that it gives for these settings, where nothing but they is tuned. step: of the time stamps.
+    motion: of the camera, None where nothing was looked at yet. ring_width_px: what suits the objects, None where that
+    was not measured."""
 
     key: Key
     share: float
@@ -31,6 +35,9 @@ class Measured:
     radius: float
     too_sparse: bool = False
     networks: tuple[Network, ...] = field(default=(), compare=False)
+    step: Step = NO_STEP
+    motion: CameraMotion | None = field(default=None, compare=False)
+    ring_width_px: float | None = None
 
     def radius_for(self, settings: Settings) -> float:
         """The measured radius, but only in place of the one that it was measured for."""
@@ -39,13 +46,21 @@ class Measured:
 
     def agrees(self, other: Measured, settings: Settings) -> bool:
         """Whether nearly the same network follows from both."""
-        return abs(self.share / other.share - 1) < 0.01 and self.radius == other.radius_for(settings)
+        same_share = abs(self.share / other.share - 1) < 0.01
+        same_ring = self.radius == other.radius_for(settings) and self.ring_width_px == other.ring_width_px
+        return same_share and same_ring and self.step == other.step
 
     def networks_for(self, settings: Settings, *, polarity: bool) -> tuple[Network, ...]:
         """The networks for these settings. Raises VelocellError."""
         if self.networks and self.key == key_of(settings) and measurable(settings) and settings.is_plain():
             return self.networks
-        return settings.networks(polarity=polarity, share=self.share, radius=self.radius_for(settings))
+        return settings.networks(
+            polarity=polarity,
+            share=self.share,
+            radius=self.radius_for(settings),
+            step=self.step,
+            ring_width_px=self.ring_width_px if measurable(settings) else None,
+        )
 
 
 def unmeasured(settings: Settings) -> Measured:
@@ -66,10 +81,18 @@ def key_of(settings: Settings) -> Key:
 
 def measure(first: Recording, settings: Settings) -> Measured:
     """On the first second, as the command line does it. Raises VelocellError."""
-    networks = networks_for(settings.seen(first), replace(settings.search, recipe=Recipe()))
+    seen = settings.seen(first)
+    networks = networks_for(seen, replace(settings.search, recipe=Recipe()))
     origin, radius = networks[0].origin, settings.radius
     found = radius if settings.shape is not None else networks[0].radius_px or radius
-    return Measured(key_of(settings), origin.crossings or CROSSING_SHARE, radius, found, origin.too_sparse, networks)
+    share, (step, motion) = origin.crossings or CROSSING_SHARE, looked_at(first)
+    ring = origin.ring_width_px
+    return Measured(key_of(settings), share, radius, found, origin.too_sparse, networks, step, motion, ring)
+
+
+def looked_at(first: Recording) -> tuple[Step, CameraMotion]:
+    """What can be seen without any network: the step of the time stamps, how the camera moves."""
+    return time_step(first), camera_motion(first)
 
 
 class Probing(Protocol):
@@ -118,9 +141,14 @@ class Meter:
         if self.known is not None:
             return
         self.known = unmeasured(wanted)
-        if self._probing.measures_first and measurable(wanted):
+        if not self._probing.measures_first:
+            return
+        first = self._probing.probe()
+        step, motion = looked_at(first)
+        self.known = replace(self.known, step=step, motion=motion)
+        if measurable(wanted):
             self._say(_MEASURING)
-            self.known = measure(self._probing.probe(), wanted)
+            self.known = measure(first, wanted)
             self._say("")
 
     def take(self, wanted: Settings) -> bool:

@@ -15,6 +15,7 @@ from velocell.calibration.search import Search
 from velocell.data.bands import Bands
 from velocell.data.optional import option_words
 from velocell.data.recording import Recording
+from velocell.data.stamps import NO_STEP, Step
 from velocell.errors import OptionError
 from velocell.filters.chain import Cleaning
 from velocell.filters.regions import Region
@@ -173,16 +174,26 @@ class Settings:
         return not self.search.networks and self.recipe() == _RECIPE and self.threshold == 1
 
     def networks(
-        self, *, polarity: bool, share: float = CROSSING_SHARE, radius: float | None = None
+        self,
+        *,
+        polarity: bool,
+        share: float = CROSSING_SHARE,
+        radius: float | None = None,
+        step: Step = NO_STEP,
+        ring_width_px: float | None = None,
     ) -> tuple[Network, ...]:
-        """The network, or those of a range. share, radius: as measured on the recording (`radius` left out: as stated).
+        """The network, or those of a range. share, radius, step of the stamps, width of the ring: as measured on the
+        recording (`radius` left out: as stated).
 
         Raises VelocellError where none follows.
         """
         if self.search.networks:
             return self.search.networks
-        search = replace(self.search, recipe=self.recipe())
-        found = networks_from(search, self.radius if radius is None else radius, polarity=polarity, share=share)
+        recipe, size = self.recipe(), self.radius if radius is None else radius
+        if ring_width_px is not None and self.search.recipe.ring_width_px == _RECIPE.ring_width_px:
+            recipe = replace(recipe, ring_width_px=ring_width_px)
+        search = replace(self.search, recipe=recipe)
+        found = networks_from(search, size, polarity=polarity, share=share, step=step)
         return found if self.threshold == 1 else tuple(_with_thresholds(network, self.threshold) for network in found)
 
     def check(self, size: tuple[int, int]) -> None:

@@ -37,6 +37,10 @@ export function showChips(state, results, actions, send) {
   if (state.measured?.too_sparse && settings.contrast === null && analysed) {
     nodes.push(make("span", { className: "chip note", title: ASSUMED }, "contrast assumed"));
   }
+  if (state.measured?.camera) {
+    nodes.push(make("span", { className: "chip note", title: state.measured.camera }, "camera moves or noise"));
+  }
+  if (state.stamps) nodes.push(make("span", { className: "chip note", title: state.stamps }, "coarse stamps"));
   if (analysed?.complete && results && !results.objects.length) {
     nodes.push(make("span", { className: "chip note" }, "no object found"));
   }

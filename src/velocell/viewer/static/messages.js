@@ -118,7 +118,7 @@
  * @property {number} crossings
  */
 
-/** @typedef {{ share: number, radius: number, too_sparse: boolean }} Measured */
+/** @typedef {{ share: number, radius: number, too_sparse: boolean, camera: string | null }} Measured */
 
 /**
  * How far the results go. `seconds`: how long they took. `current`: whether they are of the settings that hold.
@@ -164,6 +164,7 @@
  * @property {Channel[]} channels
  * @property {NetworkFacts | null} network
  * @property {Measured | null} measured
+ * @property {string | null} stamps
  * @property {Analysed | null} analysed
  * @property {number | null} selected
  * @property {Mark[]} labels

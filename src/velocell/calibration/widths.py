@@ -1,0 +1,80 @@
+"""How wide the ring should be: as the events of the objects scatter.
+
+The potential of a neuron is predicted for a sharp disk of the stated radius. Where edges are blurred, pixels slow or
+unequal, or objects not quite round, the events of one edge crossing lie beside the ring, the peak is lower than
+predicted, and objects are taken for slower than they are or not seen at all. A ring of 3 or 4 instead of 2 px holds
+them.
+
+What decides is the recording itself: with which ring more rows have a band that agrees with their own measured speed.
+Where they do equally well, as for sharp disks, the ring stays at 2 px. Rejected: always 3 px, since neighbours and
+noise are told apart less well; the scatter of the followed objects' events, since those that do not fit are not
+followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velocell.calibration.recipe import Recipe
+from velocell.calibration.search import Search
+from velocell.data.recording import Recording
+from velocell.network import Network
+from velocell.tracking.online import EVERY_US, respond
+
+WIDTHS_PX = (3.0, 4.0)
+MOST_EVENTS = 400_000  # that the widths are tried on
+_NEAR_EDGE = 0.1  # speeds so near to an edge may go to either band
+_BETTER = 1.1
+_FEWEST_ROWS = 40  # 200 ms of one object
+# Of the rows of a wider ring: most agree, or they are not many more than before. Else it sees what is not there.
+_RIGHT, _MANY_MORE = 0.8, 1.3
+
+Settle = Callable[[Recipe, Recording], Network | None]
+
+
+def suited(found: Network, settle: Settle, probe: Recording, search: Search) -> Network:
+    """`found`, a network for disks, or one with a wider ring where that suits the recording better.
+
+    settle: measures with another recipe on a recording, None where nothing is followed. probe: what `found` was
+    measured on. A recipe or stamps that ask for a width of their own are left alone.
+    """
+    if search.recipe != Recipe() or found.origin.step_us is not None:
+        return found
+    if len(probe) > MOST_EVENTS:
+        probe = probe.between(stop_us=int(probe.t_us[MOST_EVENTS]))
+    best, (agree, differ) = found, judged(found, probe, search)
+    rows = agree + differ
+    for width in WIDTHS_PX:
+        wide = settle(replace(search.recipe, ring_width_px=width), probe)
+        if wide is None:
+            continue
+        right, wrong = judged(wide, probe, search)
+        told = right + wrong
+        sound = right >= _FEWEST_ROWS and (right >= _RIGHT * told or told <= _MANY_MORE * rows)
+        if sound and right - wrong > _BETTER * max(agree - differ, 0):
+            best, agree, differ = wide, right, wrong
+    return best
+
+
+def judged(network: Network, probe: Recording, search: Search) -> tuple[int, int]:
+    """Rows whose band is that of their measured speed, and rows where it is another one; those near an edge are
+    neither."""
+    assert network.bands is not None  # it is calibrated
+    edges = np.array(network.bands.edges)
+    online = replace(search, every_us=EVERY_US).online(network, probe.size)
+    agree = differ = 0
+    for block, spikes in respond(online, probe):
+        rows: dict[str, NDArray[Any]] = online.locate(
+            block, spikes, block.stop_us, at_end=block.stop_us == probe.stop_us
+        )
+        speed, band = rows["speed_px_s"], rows["band"]
+        clear = (np.abs(speed[:, None] / edges - 1) > _NEAR_EDGE).all(axis=1)
+        right = (band >= 0) & (np.searchsorted(edges, speed, side="right") - 1 == band)
+        agree += int((clear & right).sum())
+        differ += int((clear & ~right).sum())
+    return agree, differ

@@ -1,0 +1,74 @@
+"""The width of the ring follows from the recording: wider where edges are blurred, as ever where they are sharp."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from velocell.calibration.measure import networks_for
+from velocell.calibration.search import Search
+from velocell.calibration.widths import WIDTHS_PX, judged, suited
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
+from velocell.pipeline import detect
+from velocell.results.evaluate import evaluate
+from velocell.simulate import random_scene, simulate
+
+WIDE = (40.0, 160.0, 640.0, 2200.0)
+
+
+def made(edge_px: float, contrast: float, radius: float = 6.0, seed: int = 301) -> tuple[Recording, Tracks]:
+    scene = random_scene(
+        4, width=200, height=150, radius=radius, speeds=(60, 1500), contrast=contrast, noise_hz=0.2, seed=seed,
+        duration_us=600_000,
+    )  # fmt: skip
+    blurred = tuple(replace(item, edge_px=edge_px) for item in scene.objects)
+    return simulate(replace(scene, objects=blurred, threshold_mismatch=0.2))
+
+
+@pytest.mark.parametrize(("edge_px", "contrast"), [(4.0, 3.0), (6.0, 4.0)])
+def test_blurred_disks_get_a_wider_ring_and_the_right_band(edge_px, contrast):
+    recording, truth = made(edge_px, contrast)
+    found = detect(recording, WIDE, 6.0)
+    scores = evaluate(found.tracks, truth, WIDE)
+    assert found.network.origin.ring_width_px in WIDTHS_PX
+    assert scores.recall >= 0.95
+    assert scores.band_accuracy >= 0.97
+    # A search with a recipe of its own keeps its ring: what the usual one does here.
+    narrow = Search.of(WIDE, 6.0, recipe=replace(Search.of(WIDE).recipe, hold=0.4001))
+    before = evaluate(detect(recording, network=networks_for(recording, narrow)).tracks, truth, WIDE)
+    assert before.band_accuracy < 0.8
+
+
+@pytest.mark.parametrize(("radius", "contrast"), [(4.0, 1.0), (6.0, 3.0), (8.0, 10.0)])
+def test_sharp_disks_keep_the_usual_ring(radius, contrast):
+    recording, _ = made(1.0, contrast, radius, seed=311)
+    assert networks_for(recording, Search.of(WIDE, radius))[0].origin.ring_width_px == 2.0
+
+
+def test_rows_are_judged_by_their_own_speed():
+    recording, truth = made(1.0, 3.0)
+    network = networks_for(recording, Search.of(WIDE, 6.0))[0]
+    tracks = detect(recording, network=network).tracks
+    edges = np.array(WIDE)
+    near = (np.abs(tracks.speed_px_s[:, None] / edges - 1) <= 0.1).any(axis=1)
+    own = np.array([np.flatnonzero(speed >= edges)[-1] if speed >= edges[0] else -2 for speed in tracks.speed_px_s])
+    expected = int(((own == tracks.band) & ~near).sum()), int(((own != tracks.band) & ~near).sum())
+    assert judged(network, recording, Search.of(WIDE, 6.0)) == expected
+    assert expected[0] > 100
+    assert len(truth)
+
+
+def test_a_wider_ring_that_follows_nothing_is_not_taken():
+    recording, _ = made(1.0, 3.0)
+    search = Search.of(WIDE, 6.0)
+    network = networks_for(recording, search)[0]
+    asked = []
+
+    def settle(recipe, probe):
+        asked.append(recipe.ring_width_px)
+
+    assert suited(network, settle, recording, search) is network
+    assert asked == list(WIDTHS_PX)
