@@ -7,7 +7,7 @@ import numpy as np
 from velocell.data.recording import Recording
 
 
-def panned(from_us=0, duration_us=1_000_000, speed_px_s=200):
+def panned(from_us: int = 0, duration_us: int = 1_000_000, speed_px_s: int = 200) -> Recording:
     """A random texture of 8 px patches moves past the whole sensor, from `from_us` on; some noise before."""
     rng = np.random.default_rng(7)
     width, height = 150, 100
@@ -25,7 +25,9 @@ def panned(from_us=0, duration_us=1_000_000, speed_px_s=200):
     return Recording.from_arrays(*rows.T, width=width, height=height, start_us=0, stop_us=duration_us)
 
 
-def trembling(amplitude_px=0.5, hz=20.0, lamp=0.0, duration_us=600_000):
+def trembling(
+    amplitude_px: float = 0.5, hz: float = 20.0, lamp: float = 0.0, duration_us: int = 600_000
+) -> Recording:
     """A fine texture that swings along x and y, or one that stands still under a lamp that flickers: a pixel gives an
     event where the logarithm of its light has changed by a quarter. Noise of 1 Hz/px."""
     rng = np.random.default_rng(9)

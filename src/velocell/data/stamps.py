@@ -43,7 +43,7 @@ class Step:
     scanned: Literal["", "row", "column"] = ""
 
     def for_speeds(self, fastest_px_s: float) -> Step:
-        """What matters for objects up to this speed: a scan in which they hardly move is none, since a tick may begin
+        """What matters for objects up to this speed: a scan in which they hardly move does not count, since a tick may begin
         anywhere in it."""
         return NO_STEP if self.scanned and not is_coarse(self.us, fastest_px_s) else self
 
@@ -55,7 +55,7 @@ def time_step(recording: Recording) -> Step:
     """The step of a recording's stamps.
 
     From the greatest common divisors of five differences each, in up to 20 places, so that a few odd stamps do not
-    count and ten million events take milliseconds. A step that is no whole number of microseconds, whose stamps are
+    count and ten million events take milliseconds. A step that is not a whole number of microseconds, whose stamps are
     rounded, is found too. Recordings of too few different stamps have none.
     """
     n = len(recording)

@@ -47,7 +47,7 @@ _SHORTEST_SPAN = 20  # intervals of _RHYTHM_US
 _FEWEST_EVENTS = 200
 _RHYTHM_SIGMAS, _RHYTHM_CELLS = 3.0, 0.65
 _RHYTHM = 0.4  # correlation of a cell with the others, median
-_BURST = 0.95  # rates beyond this quantile of a cell count as that: one flash is no rhythm
+_BURST = 0.95  # rates beyond this quantile of a cell count as that: one flash does not make a rhythm
 _SYNC = 0.22  # shared polarity within 1 ms: 0 for independent signs, 1 for one sign at a time
 
 # Busy
@@ -206,7 +206,7 @@ def _trembles(part: Recording) -> bool:
         part = part.mask(np.arange(len(part)) % -(-len(part) // _MOST_EVENTS) == 0)
     counts, _ = _counts(part, _RHYTHM_US)
     rates = np.sqrt(counts + 0.375)  # of about equal noise (Anscombe 1948)
-    rates -= _slowly(rates, _SLOW_US // _RHYTHM_US)  # what comes and goes slowly is no trembling
+    rates -= _slowly(rates, _SLOW_US // _RHYTHM_US)  # what comes and goes slowly does not tremble
     rates = np.minimum(rates, np.quantile(rates, _BURST, axis=1, keepdims=True))
     others = rates.sum(axis=0) - rates
     norm = np.linalg.norm(rates, axis=1) * np.linalg.norm(others, axis=1)
