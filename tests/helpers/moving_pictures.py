@@ -25,9 +25,7 @@ def panned(from_us: int = 0, duration_us: int = 1_000_000, speed_px_s: int = 200
     return Recording.from_arrays(*rows.T, width=width, height=height, start_us=0, stop_us=duration_us)
 
 
-def trembling(
-    amplitude_px: float = 0.5, hz: float = 20.0, lamp: float = 0.0, duration_us: int = 600_000
-) -> Recording:
+def trembling(amplitude_px: float = 0.5, hz: float = 20.0, lamp: float = 0.0, duration_us: int = 600_000) -> Recording:
     """A fine texture that swings along x and y, or one that stands still under a lamp that flickers: a pixel gives an
     event where the logarithm of its light has changed by a quarter. Noise of 1 Hz/px."""
     rng = np.random.default_rng(9)

@@ -43,8 +43,8 @@ class Step:
     scanned: Literal["", "row", "column"] = ""
 
     def for_speeds(self, fastest_px_s: float) -> Step:
-        """What matters for objects up to this speed: a scan in which they hardly move does not count, since a tick may begin
-        anywhere in it."""
+        """What matters for objects up to this speed: a scan in which they hardly move does not count, since a tick
+        may begin anywhere in it."""
         return NO_STEP if self.scanned and not is_coarse(self.us, fastest_px_s) else self
 
 
