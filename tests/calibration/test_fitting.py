@@ -285,4 +285,4 @@ def test_command_shows_before_and_after_and_writes_the_network(tmp_path):
     assert network.origin["labels"].startswith("3 objects")
     bad = CliRunner().invoke(app, [*bands, *given[2:]])
     assert bad.exit_code == 1
-    assert "need the recording" in bad.stderr
+    assert "need their recording" in bad.stderr
