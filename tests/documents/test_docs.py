@@ -191,7 +191,7 @@ def test_a_wrong_mention_is_found(text):
         ("    velocell view demo\n", "mark it"),
         ("    velocell live udp://0.0.0.0:3333\n", "mark it"),
         ("<!-- not run: no camera -->\n\n    velocell live udp://0.0.0.0:3333 --sizes 3x3\n", "--sizes"),
-        ("<!-- not run: no camera -->\n\nNo example.\n", "no example"),
+        ("<!-- not run: no camera -->\n\nNo example.\n", "not an example"),
         ("    velocell info recording.npz\n    rm recording.npz\n", "rm recording.npz"),
         ("    make demos\n", "make demos"),
         ("    pip install '.[viewers]'\n", "viewers"),

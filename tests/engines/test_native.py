@@ -598,7 +598,7 @@ def test_a_network_that_sees_polarity_needs_it():
     first = Layer.from_arrays(np.ones((1, 2, 1, 1)), LIFBox(500.0, 1.0))
     _, recording = one_pixel([0])
     for network in (Network(1_000, (first,)), replace(one_pixel([])[0], trail_filter=TrailFilter((5,)))):
-        with pytest.raises(RecordingError, match="sees polarity"):
+        with pytest.raises(RecordingError, match="needs polarity"):
             native.step(network, native.init(network, (1, 1)), recording)
 
 

@@ -48,7 +48,7 @@ def test_a_udp_port_in_use_is_told_in_a_sentence():
         (("udp://127.0.0.1:99999", "--size", "50x50"), "is not udp://HOST:PORT"),
         (("-",), "stdin cannot be viewed"),
         (("replay:none.npz",), "none.npz"),
-        (("smoke://127.0.0.1:3333",), "'smoke://127.0.0.1:3333' is no source"),
+        (("smoke://127.0.0.1:3333",), "'smoke://127.0.0.1:3333' is not a source"),
         (("udp://127.0.0.1:0", "--size", "50x50"), "is not udp://HOST:PORT"),
     ],
 )

@@ -416,7 +416,7 @@ def call(*arguments):
             ("udp://127.0.0.1:3333", "--size", "50x50", "--from", "1s"),
             "--from and --to choose a part of a recording, but udp:",
         ),
-        (("udp://127.0.0.1:3333", "--size", "50x50", "--to", "1s"), "is a stream that starts when it comes"),
+        (("udp://127.0.0.1:3333", "--size", "50x50", "--to", "1s"), "is a stream; drop them"),
         (("demo", "--from", "2s"), "--from 2s lies after the end of the demo, which lasts 500ms"),
         (("demo", "--from", "3ms", "--to", "2ms"), "--to must be later"),
         (("demo", "--count-line", "1,2,3"), "--count-line '1,2,3' must be x0,y0,x1,y1"),
@@ -440,7 +440,7 @@ def test_what_cannot_be_is_told_in_the_terminal(arguments, text):
 
 def test_two_templates_are_refused(folder):
     result = call("r.npz", "--template", "round.png", "--template", "round.png")
-    assert "give one --template, and run view once for each" in result.stderr
+    assert "give one --template, or run view once for each" in result.stderr
 
 
 def test_a_replay_is_cut_and_its_command_says_so(folder):

@@ -363,7 +363,7 @@ def test_a_file_that_vanishes_is_told_and_the_page_goes_on(window, tmp_path):
 def test_a_lost_connection_is_told(window):
     with page(window, leave=False):
         pass  # the program ends
-    until(lambda: "connection to velocell is lost" in find(window, "#notices").text, "the notice")
+    until(lambda: "Connection to velocell lost." in find(window, "#notices").text, "the notice")
     shot(window, "connection-lost")
     window.get("about:blank")
     window.get_log("browser")  # of the attempts to connect again

@@ -167,7 +167,7 @@ def test_a_file_that_vanishes_or_is_replaced_is_told_and_can_still_be_read(in_wi
         more.write(b"more")
     assert "or changed; start velocell view again" in in_memory.check()
     (tmp_path / "r.npz").unlink()
-    assert "goes on with what was already read" in in_memory.check()
+    assert "continues with what was already read" in in_memory.check()
 
 
 @pytest.mark.parametrize(

@@ -370,7 +370,7 @@ def test_a_clip_that_would_be_too_long_and_unknown_kinds_are_refused(session, mo
         ("clip", "avi", "saved as mp4 or gif"),
         ("table", "xls", "saved as csv or jsonl or parquet"),
         ("labels", "csv", "nothing is marked yet"),
-        ("everything", "zip", "no 'everything' to save"),
+        ("everything", "zip", "'everything' cannot be saved"),
     ):
         with pytest.raises(OptionError, match=text):
             session.save(what, kind)

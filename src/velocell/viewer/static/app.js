@@ -24,7 +24,7 @@ import { Wire } from "./wire.js";
 /** @typedef {import("./messages.js").Store} Store */
 /** @typedef {import("./messages.js").Incoming} Incoming */
 
-const LOST = "Connection to velocell lost. If the program was stopped, start it again: "
+const LOST = "Connection to velocell lost. If the program was stopped, start it again; "
   + "the page reconnects by itself.";
 
 /** @type {Store} */
