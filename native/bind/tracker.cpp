@@ -42,6 +42,11 @@ nb::dict columns_of(const std::vector<velocell::Row>& rows) {
     columns["heading_deg"] = column_of(rows, &Row::heading);
     columns["radius_px"] = column_of(rows, &Row::radius);
     columns["confidence"] = column_of(rows, &Row::confidence);
+    for (int k = 0; k < 16; ++k) {
+        std::unique_ptr<double[]> v(new double[rows.size()]);
+        for (std::size_t i = 0; i < rows.size(); ++i) v[i] = rows[i].evidence[k];
+        columns[("e" + std::to_string(k)).c_str()] = array_of(std::move(v), rows.size());
+    }
     return columns;
 }
 

@@ -118,26 +118,4 @@ double Fit::speed_sigma(double variance) const {
     return std::sqrt(std::max(0.0, variance * (b[2] * cx + b[3] * cy)));
 }
 
-void Shape::add(double x, double y, double w) {
-    weight += w;
-    ux += w * x;
-    uy += w * y;
-    uxx += w * x * x;
-    uxy += w * x * y;
-    uyy += w * y * y;
-}
-
-void Shape::fade(double keep) {
-    for (double* sum : {&weight, &ux, &uy, &uxx, &uxy, &uyy, &inside}) *sum *= keep;
-}
-
-double Shape::imbalance() const { return weight > 0 ? length(ux, uy) / weight : 1; }
-
-double Shape::along(double vx, double vy) const {
-    const double v2 = vx * vx + vy * vy;
-    return weight > 0 && v2 > 0 ? (uxx * vx * vx + 2 * uxy * vx * vy + uyy * vy * vy) / (weight * v2) : 0;
-}
-
-double Shape::filling(double uniform) const { return weight > 0 ? inside / (weight * uniform) : 1; }
-
 }  // namespace velocell

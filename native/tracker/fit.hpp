@@ -1,4 +1,4 @@
-// What a track knows of its disk, from events alone: Fit (where and how fast) and Shape (is it a disk?).
+// Fit: where a disk is and how fast it moves, from its events alone.
 #pragma once
 
 #include <array>
@@ -23,20 +23,6 @@ struct Fit {
     std::array<double, 2> advance(std::int64_t t, double memory_px, double max_speed);  // solve, move to t, fade
     double speed() const;
     double speed_sigma(double variance) const;
-};
-
-constexpr double kDiskAlong = 2.0 / 3;  // share of cos^2 to the path over the events on a disk's ring
-
-// How the events lie around the fit, over the last few px: a disk has them on both sides of its
-// path's normal, most ahead and behind, few at the flanks, none inside.
-struct Shape {
-    double weight = 0, ux = 0, uy = 0, uxx = 0, uxy = 0, uyy = 0, inside = 0;
-
-    void add(double x, double y, double w);
-    void fade(double keep);
-    double imbalance() const;                    // 0: as many on each side, 1: all on one
-    double along(double vx, double vy) const;    // share of cos^2 to the path
-    double filling(double uniform) const;        // 0: hollow, 1: as dense inside as on the ring
 };
 
 inline double length(double x, double y) { return std::sqrt(x * x + y * y); }  // hypot guards against overflow, slowly

@@ -19,7 +19,8 @@ bool confirmed_now(const Track& track, double quiet_px, const Model& model) {
         return false;
     if (track.seen < rules.min_event_density * track.expected || track.seen > rules.max_event_density * track.expected)
         return false;
-    return track.disk_like(model, 1.0);
+    if (track.slow.speed() < rules.confirm_sigmas * track.slow.speed_sigma(track.variance())) return false;
+    return track.log_odds(model) > rules.confirm_odds;
 }
 
 // A new track that grew where an older one was just lost is the same object.

@@ -24,6 +24,7 @@ struct Model {
     // towards +y, over its mean; edge pixels crossed per px of travel, over those of a disk.
     std::vector<double> outline;
     double crossings = 1;
+    bool polarity = true, one_polarity = false;  // whether events have one, and all the same
 
     Edge edge_towards(double dx, double dy) const { return outline.empty() ? Edge{} : outline_towards(dx, dy); }
 

@@ -32,6 +32,14 @@ double confidence(const Track& track, int band, const Model& model) {
     return std::clamp(support * unanimity * (agrees ? 1.0 : rules.off_band_confidence), 0.0, 1.0);
 }
 
+std::array<double, 16> evidence(const Track& track, const Model& model) {
+    const Evidence& e = track.evidence;
+    const double gate = model.rules.wide_gate(track.nominal);
+    return {track.log_odds(model), e.dipole(2), e.near, e.around, e.way, track.variance(), track.clustering / track.clusters,
+            track.slow.speed_sigma(track.variance()), track.travel, track.seen / track.expected, track.radius / track.nominal,
+            gate, track.support(model.rules), track.misfit_px, 0, 0};
+}
+
 Row row_of(const Track& track, std::int64_t t, const Model& model) {
     const Rules& rules = model.rules;
     const int band = track.band(rules);
@@ -47,7 +55,8 @@ Row row_of(const Track& track, std::int64_t t, const Model& model) {
             speed_error(track, lag, rules),
             heading,
             track.radius,
-            confidence(track, band, model)};
+            confidence(track, band, model),
+            evidence(track, model)};
 }
 
 }  // namespace
@@ -55,7 +64,8 @@ Row row_of(const Track& track, std::int64_t t, const Model& model) {
 void report(const std::vector<Track>& tracks, std::int64_t t, const Model& model, std::vector<Row>& rows) {
     const auto first = static_cast<std::ptrdiff_t>(rows.size());
     for (const Track& track : tracks)
-        if (track.id >= 0 && track.support(model.rules) > model.rules.row_support && track.keeps_pace(model))
+        if (track.id >= 0 && track.support(model.rules) > model.rules.row_support && track.keeps_pace(model) &&
+            track.log_odds(model) > model.rules.row_odds)
             rows.push_back(row_of(track, t, model));
     std::sort(rows.begin() + first, rows.end(), [](const Row& a, const Row& b) { return a.id < b.id; });
 }

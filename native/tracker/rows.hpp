@@ -1,6 +1,7 @@
 // Row: what is reported of a track at one instant.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -12,6 +13,7 @@ struct Row {
     std::int64_t t_us;
     std::int32_t id, band;
     double x, y, speed, speed_err, heading, radius, confidence;
+    std::array<double, 16> evidence;
 };
 
 // Append the rows of all confirmed tracks that have support, by id.

@@ -11,7 +11,9 @@ namespace velocell {
     RULE(long_memory_px)             \
     RULE(short_memory_px)            \
     RULE(turn_memory_px)             \
-    RULE(shape_memory_px)            \
+    RULE(evidence_memory_px)         \
+    RULE(cluster_px)                 \
+    RULE(clustering_memory_px)       \
     RULE(vote_memory_px)             \
     RULE(min_vote_memory_px)         \
     RULE(vote_memory_growth)         \
@@ -60,13 +62,19 @@ namespace velocell {
     RULE(relocate_spikes)            \
     RULE(relocate_px)                \
     RULE(relocate_radii)             \
-    /* shape */                      \
-    RULE(inside_radii)               \
-    RULE(max_imbalance)              \
-    RULE(max_filling)                \
-    RULE(along_below)                \
-    RULE(along_above)                \
-    RULE(misfit_slack)               \
+    /* evidence */                   \
+    RULE(around_px)                  \
+    RULE(evidence_prior_events)      \
+    RULE(one_polarity_dipole)        \
+    RULE(one_polarity_share)         \
+    RULE(confirm_sigmas)             \
+    RULE(row_odds)                   \
+    RULE(odds_base)                  \
+    RULE(odds_excess)                \
+    RULE(odds_isolation)             \
+    RULE(odds_dipole)                \
+    RULE(confirm_odds)               \
+    RULE(misfit_odds)                \
     /* births */                     \
     RULE(confirm_spikes)             \
     RULE(confirm_quiet_px)           \
@@ -102,6 +110,7 @@ namespace velocell {
     RULE(bend_error)                 \
     /* measuring */                  \
     RULE(silence_px)                 \
+    RULE(crossing_px)                \
     RULE(measure_support)            \
     RULE(measure_px)
 

@@ -18,6 +18,7 @@ Track::Track(const Spike& first, const Model& model)
       scatter(model.rules.scatter_prior_px2 * model.rules.scatter_prior_events),
       scatter_weight(model.rules.scatter_prior_events) {
     votes[first.channel] = 1;
+    voted = first.channel;
     fast.reset(first.t_us, first.x, first.y, model.rules.birth_sigma_px, model.edges[first.channel + 1]);
     slow = fast;
 }
@@ -38,15 +39,8 @@ bool Track::keeps_pace(const Model& model) const {
     return slow.speed() > model.rules.min_speed_edges * model.lower_edge(band(model.rules));
 }
 
-bool Track::disk_like(const Model& model, double slack) const {
-    if (!model.outline.empty()) return true;  // the neurons and the number of events must do
-    const Rules& rules = model.rules;
-    const double along = shape.along(slow.vx, slow.vy);
-    // Inside against ring, for events that are everywhere; 16/15 gates is the integral of the biweight.
-    const double uniform =
-        rules.inside_radii * rules.inside_radii * nominal / (2 * rules.wide_gate(nominal) * 16 / 15);
-    return shape.imbalance() < rules.max_imbalance * slack && shape.filling(uniform) < rules.max_filling * slack &&
-           along > kDiskAlong - rules.along_below * slack && along < kDiskAlong + rules.along_above * slack;
+double Track::log_odds(const Model& model) const {
+    return evidence.log_odds(radius, model.rules.wide_gate(nominal), model);
 }
 
 Passage Track::passage(const Model& model) const {
@@ -54,21 +48,25 @@ Passage Track::passage(const Model& model) const {
     return {crossings / pixels, radius, ring_events / pixels};
 }
 
-bool Track::take(std::int64_t t, int x, int y, std::int64_t silent_us, bool flipped, const Model& model) {
+bool Track::take(std::int64_t t, int x, int y, const Crossing& crossing, const Model& model) {
     const Rules& rules = model.rules;
-    add(fast, t, x, y, rules.wide_gate(nominal), model);
-    add(slow, t, x, y, rules.narrow_gate(nominal), model);
-    last_event_us = t;
-    const double v = slow.speed();
+    const double v = edge_speed(model);
+    // What trails behind an edge says that something is there, not where.
+    if (crossing.since_s * v <= rules.crossing_px) {
+        add(fast, t, x, y, rules.wide_gate(nominal), crossing, model);
+        add(slow, t, x, y, rules.narrow_gate(nominal), crossing, model);
+        last_event_us = t;
+    }
     if (id >= 0 && support(rules) > rules.measure_support) {  // else the disk has gone and noise would count
         ring_events += 1;
-        crossings += flipped || static_cast<double>(silent_us) * 1e-6 * v >= rules.silence_px;
+        crossings += crossing.begins;
         crossed_px += std::exchange(coasted_px, 0.0);
     }
     return fast.count >= rules.refit_events || seconds(fast.t_us, t) * v > rules.refit_px;
 }
 
-void Track::add(Fit& fit, std::int64_t t, int x, int y, double gate, const Model& model) {
+void Track::add(Fit& fit, std::int64_t t, int x, int y, double gate, const Crossing& crossing,
+                const Model& model) {
     const double s = seconds(fit.t_us, t);
     const double dx = x - (fit.x + fit.vx * s), dy = y - (fit.y + fit.vy * s);
     const double d = std::sqrt(dx * dx + dy * dy);
@@ -82,19 +80,30 @@ void Track::add(Fit& fit, std::int64_t t, int x, int y, double gate, const Model
     if (u * u >= 1) return;
     const double weight = (1 - u * u) * (1 - u * u);  // Tukey's biweight
     fit.add(s, ux, uy, residual, weight);
+    if (&fit == &slow) {
+        const double v = slow.speed();
+        if (v > 0) {
+            const double c = (ux * slow.vx + uy * slow.vy) / v;
+            score += weight * residual * c;
+            score_info += weight * c * c;
+        }
+    }
     if (&fit != &fast) return;
     shift_info[0] += ux * ux;
     shift_info[1] += ux * uy;
     shift_info[2] += uy * uy;
     shift_x += residual * ux;
     shift_y += residual * uy;
-    seen += weight;
-    seen_long += weight;
     radius_sum += weight * d / edge.distance;
     radius_weight += weight;
     scatter += weight * residual * residual;
     scatter_weight += weight;
-    shape.add(ux, uy, weight);
+    if (!crossing.begins) return;
+    seen += weight;
+    seen_long += weight;
+    evidence.near += 1;
+    const double v = slow.speed();
+    if (v > 0) evidence.add((ux * slow.vx + uy * slow.vy) / v, weight, crossing.p);
 }
 
 void Track::share(std::int64_t t, const Model& model) {
@@ -143,16 +152,24 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
     seen_long *= keep_long;
     expected_long = keep_long * expected_long + perimeter * px;
     if (crowded_until_us <= t) {
-        const bool fits = disk_like(model, rules.misfit_slack) && keeps_pace(model);
+        const bool fits = log_odds(model) > rules.misfit_odds && keeps_pace(model);
         misfit_px = fits ? std::max(0.0, misfit_px - px) : misfit_px + px;
     }
-    shape.fade(std::exp(-px / rules.shape_memory_px));
+    evidence.fade(std::exp(-px / rules.evidence_memory_px), px);
+    score_px += px;
+    if (score_px >= rules.cluster_px && score_info > 0) {
+        const double k = std::exp(-score_px / rules.clustering_memory_px);
+        clustering = k * clustering + score * score / (variance() * score_info);
+        clusters = k * clusters + 1;
+        score = score_info = score_px = 0;
+    }
     if (id >= 0) coasted_px += px;
     // What appears gives many events at once and seems fast: the first votes are soon forgotten.
     const double vote_memory =
         std::clamp(rules.vote_memory_growth * travel, rules.min_vote_memory_px, rules.vote_memory_px);
     const double keep_vote = std::exp(-px / vote_memory);
     for (double& vote : votes) vote *= keep_vote;
+    voted = band(rules);
     const double keep_spikes = std::exp(-px / rules.spike_memory_px);
     spike_weight *= keep_spikes;
     spike_dx *= keep_spikes;

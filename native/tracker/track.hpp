@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "evidence.hpp"
 #include "fit.hpp"
 #include "grid.hpp"
 #include "model.hpp"
@@ -24,12 +25,26 @@ struct Passage {
     double crossing_share, radius, contrast;
 };
 
+// What happened at an event's pixel before it.
+struct Before {
+    std::int64_t silent_us;
+    bool flipped;  // the last event there had the other polarity
+};
+
+// An event as one of an edge crossing. p: polarity, 2 where there is none.
+struct Crossing {
+    bool begins;
+    double since_s;  // its beginning
+    int p;
+};
+
 struct Track {
     std::int32_t id = -1;  // -1 until confirmed
     Fit slow, fast;        // long and short memory
     double nominal, radius;  // px: stated (or settled on), measured
     double radius_sum = 0, radius_weight = 0;
     std::vector<double> votes;
+    int voted = -1;  // band(), as of the last step
     double birth_x, birth_y;
     std::int64_t birth_us, last_spike_us, last_event_us;
     std::int64_t crowded_until_us = 0;  // its ring crosses that of another object: hold on to the path
@@ -41,7 +56,8 @@ struct Track {
     double crossings = 0, crossed_px = 0, coasted_px = 0, ring_events = 0;
     std::array<double, 3> shift_info{};                   // shift of the events against the fast fit,
     double shift_x = 0, shift_y = 0;                      // over the last fraction of a px: turns
-    Shape shape;
+    Evidence evidence;
+    double score = 0, score_info = 0, score_px = 0, clustering = 1, clusters = 1;
     double bend = 0;       // rad by which the short memory's heading is ahead of the long one's
     double misfit_px = 0;  // travel for which the shape was not a disk's
     double scatter, scatter_weight;  // squared distance of the events from the ring, px^2
@@ -57,14 +73,18 @@ struct Track {
     double pace(const Model& model) const;  // px/s by which memory fades and support is judged
     bool keeps_pace(const Model& model) const;
     double support(const Rules& rules) const;  // ring events lately, against its usual number per px of travel
-    bool disk_like(const Model& model, double slack) const;
+    double log_odds(const Model& model) const;  // that it is what is looked for
     double variance() const { return scatter / scatter_weight; }  // px^2, of an event across the ring
     Passage passage(const Model& model) const;
 
     // --- events and spikes ---
-    // An event on its ring alone. silent_us: since the pixel's last; flipped: of other polarity than that. True
-    // where it is time to advance.
-    bool take(std::int64_t t, int x, int y, std::int64_t silent_us, bool flipped, const Model& model);
+    // Whether an event is the first of an edge crossing: of other polarity than the one before it, or after a silence.
+    bool begins(const Before& before, const Model& model) const {
+        return before.flipped || static_cast<double>(before.silent_us) * 1e-6 * edge_speed(model) >= model.rules.silence_px;
+    }
+    double edge_speed(const Model& model) const { return std::max(slow.speed(), model.lower_edge(voted)); }
+    // An event on its ring alone. True where it is time to advance.
+    bool take(std::int64_t t, int x, int y, const Crossing& crossing, const Model& model);
     void share(std::int64_t t, const Model& model);  // an event on its ring and on another's
     void answer(const Spike& spike, double dx, double dy, const Model& model);  // (dx, dy): from the fit
 
@@ -76,7 +96,7 @@ struct Track {
     void restart(std::int64_t t, double x, double y, double vx, double vy, const Model& model);
 
   private:
-    void add(Fit& fit, std::int64_t t, int x, int y, double gate, const Model& model);
+    void add(Fit& fit, std::int64_t t, int x, int y, double gate, const Crossing& crossing, const Model& model);
     bool turned(std::int64_t t, const Model& model);
     void relocate(std::int64_t t, const Model& model);
 };

@@ -13,8 +13,7 @@ namespace velocell {
 Tracker::Tracker(const TrackerConfig& config, Model model)
     : config_(config), model_(std::move(model)), grid_(config.width, config.height) {
     const auto pixels = static_cast<std::size_t>(config_.width) * config_.height;
-    last_us_.assign(pixels, std::numeric_limits<std::int64_t>::min() / 2);
-    last_p_.assign(pixels, 2);
+    past_.resize(pixels);
     const auto upkeep_us = static_cast<std::int64_t>(1e6 * model_.rules.upkeep_px / model_.edges.back());
     upkeep_us_ = std::clamp<std::int64_t>(upkeep_us, std::min(config_.dt_us, config_.every_us), config_.every_us);
 }
@@ -57,34 +56,42 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
     if (x >= config_.width || y >= config_.height) throw std::out_of_range("an event lies outside the sensor");
     const auto& candidates = grid_.at(x, y);
     if (candidates.empty()) return;
-    const std::size_t pixel = static_cast<std::size_t>(y) * config_.width + x;
-    const std::int64_t silent_us = t - last_us_[pixel];
-    const bool flipped = p != 2 && p != last_p_[pixel];
-    last_us_[pixel] = t;
-    last_p_[pixel] = static_cast<std::uint8_t>(p);
+    PixelPast& past = past_[static_cast<std::size_t>(y) * config_.width + x];
+    const Before before{t - past.last_us, p != 2 && p != past.p};
+    past.last_us = t;
+    past.p = static_cast<std::uint8_t>(p);
+    if (before.flipped) past.began_us = t;
+    ++polarities_[p];
 
-    const Claim claimed = claim(candidates, t, x, y);
+    around_.clear();
+    const Claim claimed = claim(candidates, t, x, y, before);
+    for (Track* track : around_)
+        if (claimed.owner == nullptr || claimed.owner->id < 0) track->evidence.around += 1;
     if (claimed.owner == nullptr) return;
     Track& track = *claimed.owner;
     const double ahead_px = (claimed.second - claimed.best) * model_.rules.wide_gate(track.nominal);
     if (claimed.rival != nullptr && track.id >= 0 && ahead_px < model_.rules.unclear_px) {
         track.share(t, model_);
         claimed.rival->share(t, model_);
-    } else if (track.take(t, x, y, silent_us, flipped, model_)) {
-        advance(track, t);
+        return;
     }
+    const bool begins = track.begins(before, model_);
+    if (begins) past.began_us = t;
+    if (track.take(t, x, y, {begins, seconds(past.began_us, t), p}, model_)) advance(track, t);
 }
 
-Tracker::Claim Tracker::claim(const std::vector<int>& candidates, std::int64_t t, int x, int y) {
+Tracker::Claim Tracker::claim(const std::vector<int>& candidates, std::int64_t t, int x, int y,
+                              const Before& before) {
     Claim found;
     for (const int index : candidates) {
         Track& track = tracks_[index];
         const double s = seconds(track.fast.t_us, t);
         const double dx = x - (track.fast.x + track.fast.vx * s), dy = y - (track.fast.y + track.fast.vy * s);
         const double d = std::sqrt(dx * dx + dy * dy);
-        if (d < model_.rules.inside_radii * track.radius) track.shape.inside += 1;
         const double off =
             std::abs(d - track.radius * model_.edge_towards(dx, dy).distance) / model_.rules.wide_gate(track.nominal);
+        if (off >= 1 && d > track.radius && d < track.radius + model_.rules.wide_gate(track.nominal) + model_.rules.around_px && track.begins(before, model_))
+            around_.push_back(&track);
         if (off < found.best) {
             if (found.owner != nullptr && found.owner->id >= 0) {
                 found.second = found.best;
@@ -166,6 +173,9 @@ void Tracker::enter_anew(Track& track) {
 }
 
 void Tracker::upkeep(std::int64_t t) {
+    const auto [off, on, none] = polarities_;
+    model_.polarity = none == 0;
+    model_.one_polarity = none == 0 && std::min(on, off) < model_.rules.one_polarity_share * std::max(on, off);
     for (Track& track : tracks_) {
         advance(track, t);
         if (!track.dead) look_at(track, t, config_.width, config_.height, model_, tracks_, next_id_);

@@ -8,8 +8,10 @@
 // stream is cut, the rows are the same.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "grid.hpp"
@@ -43,6 +45,13 @@ struct SpikeSpan {  // final layer only, sorted by time
     std::int64_t n;
 };
 
+// What is remembered of a pixel: when its last event came, when the edge crossing began that it belongs to.
+struct PixelPast {
+    std::int64_t last_us = std::numeric_limits<std::int64_t>::min() / 2;
+    std::int64_t began_us = std::numeric_limits<std::int64_t>::min() / 2;
+    std::uint8_t p = 2;
+};
+
 class Tracker {
   public:
     Tracker(const TrackerConfig& config, Model model);
@@ -61,7 +70,7 @@ class Tracker {
         Track *owner = nullptr, *rival = nullptr;
         double best = 1, second = 1;
     };
-    Claim claim(const std::vector<int>& candidates, std::int64_t t, int x, int y);
+    Claim claim(const std::vector<int>& candidates, std::int64_t t, int x, int y, const Before& before);
     void on_event(std::int64_t t, int x, int y, int p);
     void on_spike(const Spike& spike);
     void start(const Spike& spike);
@@ -76,8 +85,9 @@ class Tracker {
     Model model_;
     std::vector<Track> tracks_;
     Grid grid_;
-    std::vector<std::int64_t> last_us_;  // per pixel near a track: time of its last event
-    std::vector<std::uint8_t> last_p_;
+    std::vector<Track*> around_;  // tracks in whose surroundings the event lies
+    std::array<double, 3> polarities_{};  // events near tracks that are OFF, ON, without polarity
+    std::vector<PixelPast> past_;  // per pixel; written near tracks only
     std::vector<Passage> finished_;
     std::int64_t next_report_us_ = 0, next_upkeep_us_ = 0, upkeep_us_ = 0;
     std::int32_t next_id_ = 0;

@@ -49,7 +49,7 @@ _memory = partial(_rule, group="memories")
 _fit = partial(_rule, group="fits")
 _gate = partial(_rule, group="gates")
 _turn = partial(_rule, group="turns")
-_shape = partial(_rule, group="shape")
+_evidence = partial(_rule, group="evidence")
 _birth = partial(_rule, group="births")
 _death = partial(_rule, group="deaths")
 _row = partial(_rule, group="rows")
@@ -86,7 +86,9 @@ class Rules:
     turn_memory_px: float = _memory(
         0.7, "px", 0.05, 100, "Memory of the shift of the newest events against the fit, which shows a turn."
     )
-    shape_memory_px: float = _memory(4.0, "px", 0.2, 1000, "Memory of how the events lie around the object.")
+    evidence_memory_px: float = _memory(8.0, "px", 0.2, 1000, "Memory of the evidence that an object is a disk.")
+    cluster_px: float = _memory(2.0, "px", 0.1, 100, "Travel over which the events of a fit err together.")
+    clustering_memory_px: float = _memory(40.0, "px", 1, 10_000, "Memory of how much they err together.")
     vote_memory_px: float = _memory(8.0, "px", 1, 1000, "Memory of the spikes' votes for a band, at most.")
     min_vote_memory_px: float = _memory(0.5, "px", 0.05, 1, "Memory of the votes of an object that has just appeared.")
     vote_memory_growth: float = _memory(
@@ -213,23 +215,33 @@ class Rules:
         0.45, "radii", 0, 10, "relocate_px in radii of the object; the larger of the two holds."
     )
 
-    # --- shape: is it a disk? ---
-    inside_radii: float = _shape(0.5, "radii", 0.05, 0.95, "Events nearer to the centre than this lie inside.")
-    max_imbalance: float = _shape(
-        0.33, "", 0, 2, "Imbalance of the events around the centre that a disk stays below, 0 to 1."
+    # --- evidence: is it a disk? Log odds, from a regression over simulated and real recordings (docs/real.md) ---
+    around_px: float = _evidence(3.0, "px", 0.5, 100, "Width of the band outside the gate that tells what is around.")
+    evidence_prior_events: float = _evidence(
+        2.0, "events", 0.01, 1000, "Crossings that the assumption of nothing special weighs as much as."
     )
-    max_filling: float = _shape(
-        0.36, "", 0, 100, "Density of events inside that a disk stays below, as a share of the density on the ring."
+    one_polarity_dipole: float = _evidence(
+        0.5, "", -1, 1, "Dipole that is assumed where events have one polarity or none, so that it says nothing."
     )
-    along_below: float = _shape(
-        0.17, "", 0, 1, "By how much the share of events ahead and behind may be less than a disk's two thirds."
+    one_polarity_share: float = _evidence(
+        0.01, "", 0, 1, "Events have one polarity where those of the other are fewer than this share of them."
     )
-    along_above: float = _shape(
-        0.15, "", 0, 1, "By how much the share of events ahead and behind may be more than a disk's two thirds."
+    confirm_sigmas: float = _evidence(
+        2.0, "sigmas", 0, 100, "Standard errors by which a tentative track's speed must differ from none."
     )
-    misfit_slack: float = _shape(
-        1.6, "", 0.01, 100, "Factor of the four limits of the shape for an object that is being followed."
+    row_odds: float = _evidence(0.0, "", -100, 100, "Log odds that an object needs to have a row.")
+    odds_base: float = _evidence(-2.9, "", -100, 100, "Log odds of an object of which nothing is known.")
+    odds_excess: float = _evidence(
+        2.4, "", 0, 100, "By how much a ring raises the odds that has all its crossings beyond those around it."
     )
+    odds_isolation: float = _evidence(
+        0.9, "", 0, 100, "By how much it raises the odds to be e times as busy as what is around."
+    )
+    odds_dipole: float = _evidence(
+        2.75, "", 0, 100, "By how much it raises the odds that one polarity is ahead and the other behind."
+    )
+    confirm_odds: float = _evidence(2.0, "", -100, 100, "Log odds above which a tentative track is confirmed.")
+    misfit_odds: float = _evidence(0.0, "", -100, 100, "Log odds below which a followed object is a misfit.")
 
     # --- births: when a track is confirmed, and found again ---
     confirm_spikes: int = _birth(5, "spikes", 1, 10_000, "Spikes a tentative track needs to be confirmed.")
@@ -324,6 +336,13 @@ class Rules:
     # --- measuring: what objects tell of the recording ---
     silence_px: float = _measure(
         3.0, "px", 0, 100, "Travel for which a pixel was silent where its next event is a new edge crossing."
+    )
+    crossing_px: float = _measure(
+        2.0,
+        "px",
+        0,
+        100,
+        "Travel since a crossing began up to which its events measure the object; later ones trail behind the edge.",
     )
     measure_support: float = _measure(0.5, "", 0, 1, "Support above which events and edge crossings are counted.")
     measure_px: float = _measure(5.0, "px", 0, 1000, "Travel after which an object tells of contrast and radius.")

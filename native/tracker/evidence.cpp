@@ -1,0 +1,40 @@
+#include "evidence.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace velocell {
+
+void Evidence::add(double cosine, double weight, int p) {
+    const double w = weight * std::abs(cosine);
+    const bool front = cosine > 0;
+    (front ? ahead : behind) += w;
+    if (p == 1) (front ? ahead_on : behind_on) += w;
+    if (p == 0) (front ? ahead_off : behind_off) += w;
+}
+
+void Evidence::fade(double keep, double px) {
+    for (double* sum : {&ahead_on, &ahead_off, &behind_on, &behind_off, &ahead, &behind, &near, &around}) *sum *= keep;
+    way = keep * way + px;
+}
+
+double Evidence::dipole(double prior) const {
+    const double front = (ahead_on - ahead_off) / (ahead + prior), back = (behind_on - behind_off) / (behind + prior);
+    return front > back ? std::min(front, -back) : std::min(-front, back);
+}
+
+double Evidence::log_odds(double radius, double gate, const Model& model) const {
+    const Rules& rules = model.rules;
+    const double inner = std::max(0.0, radius - gate), outer = radius + gate, far = outer + rules.around_px;
+    // What the ring's gate would hold if it were as busy as what is around it.
+    const double elsewhere = around * (outer * outer - inner * inner) / (far * far - outer * outer);
+    const double prior = rules.evidence_prior_events;
+    const double faces = model.one_polarity ? 0.5 : 1.0;  // one polarity is one face, half of the ring
+    const double due = 4 * radius * model.crossings * faces * std::max(way, 1.0);
+    const double excess = std::clamp((near - elsewhere) / due, -0.5, 1.0);
+    const double isolation = std::clamp(std::log((near + prior) / (elsewhere + prior)), -1.5, 2.5);
+    const double sides = model.one_polarity || !model.polarity ? rules.one_polarity_dipole : dipole(prior);
+    return rules.odds_base + rules.odds_excess * excess + rules.odds_isolation * isolation + rules.odds_dipole * sides;
+}
+
+}  // namespace velocell

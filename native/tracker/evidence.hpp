@@ -1,0 +1,26 @@
+// Evidence: what tells a moving disk from anything else that makes events.
+#pragma once
+
+#include "model.hpp"
+
+namespace velocell {
+
+// Sums over the first events of edge crossings, which fade over some way of travel.
+struct Evidence {
+    // On the ring, by side and polarity, each by the |cosine| of its direction to the heading: as many as a disk
+    // crosses there.
+    double ahead_on = 0, ahead_off = 0, behind_on = 0, behind_off = 0, ahead = 0, behind = 0;
+    double near = 0, around = 0;  // within the gate of the ring; in a band outside it, if no other object's
+    double way = 0;               // px of travel
+
+    void add(double cosine, double weight, int p);
+    void fade(double keep, double px);
+
+    // 1: the two sides have one polarity each; 0: both on both; -1: one alone on both. 0 where a side has no events.
+    double dipole(double prior) const;
+
+    // Log odds that it is a disk of this radius, whose ring has its gate.
+    double log_odds(double radius, double gate, const Model& model) const;
+};
+
+}  // namespace velocell
