@@ -23,6 +23,7 @@ from velocell.data.recording import Polarity, Recording
 from velocell.data.tracks import Tracks
 from velocell.formats import read
 from velocell.pipeline import detect
+from velocell.tracking.rules import DEFAULTS, Rules
 from velocell.simulate import Scene, SceneObject, random_scene, simulate
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -171,6 +172,7 @@ def cases() -> Iterator[Case]:
         yield Case(f"davis346, polarity {polarity}", partial(preset, "davis346"), BANDS, radius_at, polarity=polarity)  # type: ignore[arg-type]
     yield Case("ideal", ideal, BANDS, 6)
     yield Case("ideal, noise 3 Hz/px", partial(ideal, noise_hz=3.0), BANDS, 6)
+    yield Case("ideal, noise 8 Hz/px", partial(ideal, noise_hz=8.0), BANDS, 6)
     yield Case("curves of 20 px", curves, BANDS, 6)
 
 
@@ -237,11 +239,11 @@ def run(case: Case, seed: int) -> list[float]:
 # --- recordings -------------------------------------------------------------------------------------------------------
 
 
-def pendulum(radius: float | tuple[float, float]) -> dict[str, float]:
+def pendulum(radius: float | tuple[float, float], rules: Rules = DEFAULTS) -> dict[str, float]:
     """Rows against the truth of the swinging bob; those beyond 100 ms of any truth count as neither right nor wrong."""
     recording = read(DATA / "pendulum_dvs128.aedat")
     truth = np.genfromtxt(DATA / "pendulum_dvs128.truth.csv", delimiter=",", names=True)
-    tracks = detect(recording, PENDULUM_BANDS, radius, keep_spikes=False).tracks
+    tracks = detect(recording, PENDULUM_BANDS, radius, rules=rules, keep_spikes=False).tracks
     return score_pendulum(tracks, truth)
 
 
@@ -276,11 +278,11 @@ def score_pendulum(tracks: Tracks, truth: Any) -> dict[str, float]:
     }  # fmt: skip
 
 
-def diskless(name: str) -> tuple[int, int, float, float]:
+def diskless(name: str, rules: Rules = DEFAULTS) -> tuple[int, int, float, float]:
     """False tracks and rows, seconds, the highest confidence."""
     path = SHARED / "cases" / name if name.endswith(".csv") else DATA / name
     recording = read(path)
-    tracks = detect(recording, DISKLESS_BANDS, 5.0, keep_spikes=False).tracks
+    tracks = detect(recording, DISKLESS_BANDS, 5.0, rules=rules, keep_spikes=False).tracks
     best = float(tracks.confidence.max()) if len(tracks) else 0.0
     return len(np.unique(tracks.id)), len(tracks), recording.duration_us / 1e6, best
 

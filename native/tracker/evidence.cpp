@@ -18,23 +18,25 @@ void Evidence::fade(double keep, double px) {
     way = keep * way + px;
 }
 
-double Evidence::dipole(double prior) const {
-    const double front = (ahead_on - ahead_off) / (ahead + prior), back = (behind_on - behind_off) / (behind + prior);
-    return front > back ? std::min(front, -back) : std::min(-front, back);
-}
-
 double Evidence::log_odds(double radius, double gate, const Model& model) const {
     const Rules& rules = model.rules;
     const double inner = std::max(0.0, radius - gate), outer = radius + gate, far = outer + rules.around_px;
     // What the ring's gate would hold if it were as busy as what is around it.
     const double elsewhere = around * (outer * outer - inner * inner) / (far * far - outer * outer);
-    const double prior = rules.evidence_prior_events;
-    const double faces = model.one_polarity ? 0.5 : 1.0;  // one polarity is one face, half of the ring
-    const double due = 4 * radius * model.crossings * faces * std::max(way, 1.0);
+    // Edge pixels that a disk crosses; where all events have one polarity, those of one side.
+    const double due = 4 * radius * model.crossings * (model.one_polarity ? 0.5 : 1) * std::max(way, 1.0);
     const double excess = std::clamp((near - elsewhere) / due, -0.5, 1.0);
+    const double prior = rules.evidence_prior_events;
     const double isolation = std::clamp(std::log((near + prior) / (elsewhere + prior)), -1.5, 2.5);
-    const double sides = model.one_polarity || !model.polarity ? rules.one_polarity_dipole : dipole(prior);
-    return rules.odds_base + rules.odds_excess * excess + rules.odds_isolation * isolation + rules.odds_dipole * sides;
+    const double faces = model.one_polarity || !model.polarity ? rules.unknown_faces : std::clamp(dipole() / due, -1.0, 1.0);
+    return rules.odds_base + rules.odds_excess * excess + rules.odds_isolation * isolation + rules.odds_faces * faces;
+}
+
+// By how many crossings one polarity is ahead and the other behind, on the weaker side; of all that a disk has, since
+// pi / 4 is the mean of |cosine| over its crossings. Noise has both polarities on both sides and adds nothing.
+double Evidence::dipole() const {
+    const double front = ahead_on - ahead_off, back = behind_on - behind_off;
+    return (front > back ? std::min(front, -back) : std::min(-front, back)) * 8 / kPi;
 }
 
 }  // namespace velocell

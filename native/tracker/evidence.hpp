@@ -16,11 +16,11 @@ struct Evidence {
     void add(double cosine, double weight, int p);
     void fade(double keep, double px);
 
-    // 1: the two sides have one polarity each; 0: both on both; -1: one alone on both. 0 where a side has no events.
-    double dipole(double prior) const;
-
     // Log odds that it is a disk of this radius, whose ring has its gate.
     double log_odds(double radius, double gate, const Model& model) const;
+
+  private:
+    double dipole() const;
 };
 
 }  // namespace velocell

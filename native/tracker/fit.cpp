@@ -118,4 +118,24 @@ double Fit::speed_sigma(double variance) const {
     return std::sqrt(std::max(0.0, variance * (b[2] * cx + b[3] * cy)));
 }
 
+void Extent::add(double distance, double cosine, double weight) {
+    const double c = std::abs(cosine);
+    w_ += weight;
+    wc_ += weight * c;
+    wcc_ += weight * c * c;
+    d_ += weight * distance;
+    dc_ += weight * c * distance;
+}
+
+void Extent::fade(double keep) {
+    for (double* sum : {&w_, &wc_, &wcc_, &d_, &dc_}) *sum *= keep;
+}
+
+void Extent::solve(double nominal, double prior, double stretch_prior) {
+    const double a = w_ + prior, c = wcc_ + stretch_prior, det = a * c - wc_ * wc_;
+    const double d = d_ + prior * nominal;
+    radius = (c * d - wc_ * dc_) / det;
+    stretch = (a * dc_ - wc_ * d) / det;
+}
+
 }  // namespace velocell

@@ -25,6 +25,24 @@ struct Fit {
     double speed_sigma(double variance) const;
 };
 
+// Radius and stretch of an outline at the distance radius + stretch |cos| from its centre, by the angle to the heading.
+// An ellipse has a stretch, and so has a disk whose edge ahead is seen sooner or later than the one behind it.
+struct Extent {
+    explicit Extent(double r) : radius(r) {}
+
+    double radius, stretch = 0;  // px
+
+    void add(double distance, double cosine, double weight);
+    void fade(double keep);
+    // What the sums say, where `prior` events say that it is a disk of radius `nominal`.
+    void solve(double nominal, double prior, double stretch_prior);
+
+    double at(double cosine) const { return radius + stretch * std::abs(cosine); }
+
+  private:
+    double w_ = 0, wc_ = 0, wcc_ = 0, d_ = 0, dc_ = 0;
+};
+
 inline double length(double x, double y) { return std::sqrt(x * x + y * y); }  // hypot guards against overflow, slowly
 
 inline double seconds(std::int64_t from_us, std::int64_t to_us) { return static_cast<double>(to_us - from_us) * 1e-6; }

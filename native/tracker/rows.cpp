@@ -35,9 +35,9 @@ double confidence(const Track& track, int band, const Model& model) {
 std::array<double, 16> evidence(const Track& track, const Model& model) {
     const Evidence& e = track.evidence;
     const double gate = model.rules.wide_gate(track.nominal);
-    return {track.log_odds(model), e.dipole(2), e.near, e.around, e.way, track.variance(), track.clustering / track.clusters,
-            track.slow.speed_sigma(track.variance()), track.travel, track.seen / track.expected, track.radius / track.nominal,
-            gate, track.support(model.rules), track.misfit_px, 0, 0};
+    return {track.log_odds(model), e.ahead_on, e.near, e.around, e.way, track.variance(), track.clustering / track.clusters,
+            track.slow.speed_sigma(track.variance()), track.travel, track.seen / track.expected, e.ahead_off,
+            gate, e.behind_on, e.behind_off, e.ahead, e.behind};
 }
 
 Row row_of(const Track& track, std::int64_t t, const Model& model) {

@@ -33,6 +33,8 @@ namespace velocell {
     RULE(scatter_prior_px2)          \
     RULE(scatter_prior_events)       \
     RULE(radius_prior_px)            \
+    RULE(stretch_prior)              \
+    RULE(max_stretch_radii)          \
     RULE(min_radius)                 \
     RULE(max_radius)                 \
     RULE(resize)                     \
@@ -65,14 +67,14 @@ namespace velocell {
     /* evidence */                   \
     RULE(around_px)                  \
     RULE(evidence_prior_events)      \
-    RULE(one_polarity_dipole)        \
+    RULE(unknown_faces)              \
     RULE(one_polarity_share)         \
     RULE(confirm_sigmas)             \
     RULE(row_odds)                   \
     RULE(odds_base)                  \
     RULE(odds_excess)                \
     RULE(odds_isolation)             \
-    RULE(odds_dipole)                \
+    RULE(odds_faces)                 \
     RULE(confirm_odds)               \
     RULE(misfit_odds)                \
     /* births */                     \
@@ -110,6 +112,7 @@ namespace velocell {
     RULE(bend_error)                 \
     /* measuring */                  \
     RULE(silence_px)                 \
+    RULE(flip_radii)                 \
     RULE(crossing_px)                \
     RULE(measure_support)            \
     RULE(measure_px)

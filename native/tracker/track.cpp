@@ -9,6 +9,7 @@ namespace velocell {
 Track::Track(const Spike& first, const Model& model)
     : nominal(first.radius),
       radius(first.radius),
+      extent{first.radius},
       votes(model.edges.size() - 1, 0.0),
       birth_x(first.x),
       birth_y(first.y),
@@ -75,18 +76,15 @@ void Track::add(Fit& fit, std::int64_t t, int x, int y, double gate, const Cross
     const Edge edge = model.edge_towards(dx, dy);
     const double tilt = edge.slope * radius / d, norm = std::sqrt(1 + tilt * tilt);
     const double ux = (dx + tilt * dy) / (d * norm), uy = (dy - tilt * dx) / (d * norm);
-    const double residual = (d - radius * edge.distance) / norm;
+    const double cosine = ux * heading_x + uy * heading_y;
+    const double residual = (d - extent.at(cosine) * edge.distance) / norm;
     const double u = residual / gate;
     if (u * u >= 1) return;
     const double weight = (1 - u * u) * (1 - u * u);  // Tukey's biweight
     fit.add(s, ux, uy, residual, weight);
     if (&fit == &slow) {
-        const double v = slow.speed();
-        if (v > 0) {
-            const double c = (ux * slow.vx + uy * slow.vy) / v;
-            score += weight * residual * c;
-            score_info += weight * c * c;
-        }
+        score += weight * residual * cosine;
+        score_info += weight * cosine * cosine;
     }
     if (&fit != &fast) return;
     shift_info[0] += ux * ux;
@@ -94,16 +92,14 @@ void Track::add(Fit& fit, std::int64_t t, int x, int y, double gate, const Cross
     shift_info[2] += uy * uy;
     shift_x += residual * ux;
     shift_y += residual * uy;
-    radius_sum += weight * d / edge.distance;
-    radius_weight += weight;
+    extent.add(d / edge.distance, cosine, weight);
     scatter += weight * residual * residual;
     scatter_weight += weight;
     if (!crossing.begins) return;
     seen += weight;
     seen_long += weight;
     evidence.near += 1;
-    const double v = slow.speed();
-    if (v > 0) evidence.add((ux * slow.vx + uy * slow.vy) / v, weight, crossing.p);
+    if (heading_x != 0 || heading_y != 0) evidence.add(cosine, weight, crossing.p);
 }
 
 void Track::share(std::int64_t t, const Model& model) {
@@ -130,6 +126,9 @@ double Track::move(std::int64_t t, const Model& model) {
     shift_x -= shift_info[0] * moved[0] + shift_info[1] * moved[1];
     shift_y -= shift_info[1] * moved[0] + shift_info[2] * moved[1];
     slow.advance(t, rules.long_memory_px, max_speed);
+    const double v = slow.speed();
+    heading_x = v > 0 ? slow.vx / v : 0;
+    heading_y = v > 0 ? slow.vy / v : 0;
     const double px = std::min(pace(model) * s, rules.max_step_px);
     travel += px;
     if (!settled && seen_long > rules.settle_events) {
@@ -176,8 +175,7 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
     spike_dy *= keep_spikes;
     scatter *= keep_long;
     scatter_weight *= keep_long;
-    radius_sum *= keep_long;
-    radius_weight *= keep_long;
+    extent.fade(keep_long);
 }
 
 // The true radius may differ from the stated one and is followed within limits. Among several sizes the first
@@ -185,8 +183,10 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
 bool Track::measure(const Model& model) {
     const Rules& rules = model.rules;
     const double prior = rules.radius_prior_px * (4 * radius * model.crossings);
-    const double measured = (radius_sum + prior * nominal) / (radius_weight + prior);
-    radius = std::clamp(measured, rules.min_radius * nominal, rules.max_radius * nominal);
+    extent.solve(nominal, prior, rules.stretch_prior * prior);
+    radius = extent.radius = std::clamp(extent.radius, rules.min_radius * nominal, rules.max_radius * nominal);
+    const double most = rules.max_stretch_radii * radius;
+    extent.stretch = std::clamp(extent.stretch, -most, most);
     const bool another = model.radii.size() > 1 && std::abs(radius - nominal) > rules.resize * nominal;
     if (!another) return false;
     nominal = std::clamp(radius, rules.min_radius * model.radii.front(), rules.max_radius * model.radii.back());

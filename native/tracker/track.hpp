@@ -28,7 +28,8 @@ struct Passage {
 // What happened at an event's pixel before it.
 struct Before {
     std::int64_t silent_us;
-    bool flipped;  // the last event there had the other polarity
+    std::int64_t since_us;  // since the last crossing began there
+    bool flipped;           // the last event there had the other polarity
 };
 
 // An event as one of an edge crossing. p: polarity, 2 where there is none.
@@ -42,7 +43,8 @@ struct Track {
     std::int32_t id = -1;  // -1 until confirmed
     Fit slow, fast;        // long and short memory
     double nominal, radius;  // px: stated (or settled on), measured
-    double radius_sum = 0, radius_weight = 0;
+    Extent extent;
+    double heading_x = 0, heading_y = 0;  // unit vector, as of the last step; none where it is not known
     std::vector<double> votes;
     int voted = -1;  // band(), as of the last step
     double birth_x, birth_y;
@@ -80,7 +82,13 @@ struct Track {
     // --- events and spikes ---
     // Whether an event is the first of an edge crossing: of other polarity than the one before it, or after a silence.
     bool begins(const Before& before, const Model& model) const {
-        return before.flipped || static_cast<double>(before.silent_us) * 1e-6 * edge_speed(model) >= model.rules.silence_px;
+        const double px_per_us = 1e-6 * edge_speed(model);
+        return static_cast<double>(before.silent_us) * px_per_us >= model.rules.silence_px ||
+               (before.flipped && static_cast<double>(before.since_us) * px_per_us >= model.rules.flip_radii * radius);
+    }
+    // How far from its centre the outline is, at this distance from it.
+    double outline(double dx, double dy, double d, const Model& model) const {
+        return extent.at((dx * heading_x + dy * heading_y) / d) * model.edge_towards(dx, dy).distance;
     }
     double edge_speed(const Model& model) const { return std::max(slow.speed(), model.lower_edge(voted)); }
     // An event on its ring alone. True where it is time to advance.

@@ -57,17 +57,19 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
     const auto& candidates = grid_.at(x, y);
     if (candidates.empty()) return;
     PixelPast& past = past_[static_cast<std::size_t>(y) * config_.width + x];
-    const Before before{t - past.last_us, p != 2 && p != past.p};
+    const Before before{t - past.last_us, t - past.began_us, p != 2 && p != past.p};
     past.last_us = t;
     past.p = static_cast<std::uint8_t>(p);
-    if (before.flipped) past.began_us = t;
     ++polarities_[p];
 
     around_.clear();
     const Claim claimed = claim(candidates, t, x, y, before);
     for (Track* track : around_)
         if (claimed.owner == nullptr || claimed.owner->id < 0) track->evidence.around += 1;
-    if (claimed.owner == nullptr) return;
+    if (claimed.owner == nullptr) {
+        if (before.flipped) past.began_us = t;
+        return;
+    }
     Track& track = *claimed.owner;
     const double ahead_px = (claimed.second - claimed.best) * model_.rules.wide_gate(track.nominal);
     if (claimed.rival != nullptr && track.id >= 0 && ahead_px < model_.rules.unclear_px) {
@@ -89,7 +91,7 @@ Tracker::Claim Tracker::claim(const std::vector<int>& candidates, std::int64_t t
         const double dx = x - (track.fast.x + track.fast.vx * s), dy = y - (track.fast.y + track.fast.vy * s);
         const double d = std::sqrt(dx * dx + dy * dy);
         const double off =
-            std::abs(d - track.radius * model_.edge_towards(dx, dy).distance) / model_.rules.wide_gate(track.nominal);
+            std::abs(d - (d > 0 ? track.outline(dx, dy, d, model_) : track.radius)) / model_.rules.wide_gate(track.nominal);
         if (off >= 1 && d > track.radius && d < track.radius + model_.rules.wide_gate(track.nominal) + model_.rules.around_px && track.begins(before, model_))
             around_.push_back(&track);
         if (off < found.best) {

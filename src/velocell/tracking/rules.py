@@ -135,6 +135,12 @@ class Rules:
     radius_prior_px: float = _fit(
         2.0, "px", 0.01, 1000, "Travel whose edge crossings, all seen, weigh as much as the stated radius."
     )
+    stretch_prior: float = _fit(
+        0.1, "", 0.001, 1000, "Weight of the assumption that an object is round, over that of the stated radius."
+    )
+    max_stretch_radii: float = _fit(
+        0.5, "radii", 0, 0.9, "By how much an object may be longer or shorter along its heading, each way."
+    )
     min_radius: float = _fit(0.8, "", 0.2, 1, "Smallest radius that is followed, as a share of the stated one.")
     max_radius: float = _fit(1.2, "", 1, 5, "Largest radius that is followed, as a multiple of the stated one.")
     resize: float = _fit(
@@ -220,8 +226,8 @@ class Rules:
     evidence_prior_events: float = _evidence(
         2.0, "events", 0.01, 1000, "Crossings that the assumption of nothing special weighs as much as."
     )
-    one_polarity_dipole: float = _evidence(
-        0.5, "", -1, 1, "Dipole that is assumed where events have one polarity or none, so that it says nothing."
+    unknown_faces: float = _evidence(
+        0.5, "", -1, 1, "Share of the crossings with the polarity of their side that is assumed where events have one or none."
     )
     one_polarity_share: float = _evidence(
         0.01, "", 0, 1, "Events have one polarity where those of the other are fewer than this share of them."
@@ -235,10 +241,10 @@ class Rules:
         2.4, "", 0, 100, "By how much a ring raises the odds that has all its crossings beyond those around it."
     )
     odds_isolation: float = _evidence(
-        0.9, "", 0, 100, "By how much it raises the odds to be e times as busy as what is around."
+        0.4, "", 0, 100, "By how much it raises the odds to be e times as busy as what is around."
     )
-    odds_dipole: float = _evidence(
-        2.75, "", 0, 100, "By how much it raises the odds that one polarity is ahead and the other behind."
+    odds_faces: float = _evidence(
+        4.5, "", 0, 100, "By how much it raises the odds that all crossings ahead have one polarity and those behind the other."
     )
     confirm_odds: float = _evidence(2.0, "", -100, 100, "Log odds above which a tentative track is confirmed.")
     misfit_odds: float = _evidence(0.0, "", -100, 100, "Log odds below which a followed object is a misfit.")
@@ -336,6 +342,9 @@ class Rules:
     # --- measuring: what objects tell of the recording ---
     silence_px: float = _measure(
         3.0, "px", 0, 100, "Travel for which a pixel was silent where its next event is a new edge crossing."
+    )
+    flip_radii: float = _measure(
+        0.3, "radii", 0, 10, "Travel since a crossing began after which a change of polarity begins another one."
     )
     crossing_px: float = _measure(
         2.0,
