@@ -28,7 +28,8 @@ double Evidence::log_odds(double radius, double gate, const Model& model) const 
     const double excess = std::clamp((near - elsewhere) / due, -0.5, 1.0);
     const double prior = rules.evidence_prior_events;
     const double isolation = std::clamp(std::log((near + prior) / (elsewhere + prior)), -1.5, 2.5);
-    const double faces = model.one_polarity || !model.polarity ? rules.unknown_faces : std::clamp(dipole() / due, -1.0, 1.0);
+    const double own = std::max(near - elsewhere, rules.least_share * due);
+    const double faces = model.one_polarity || !model.polarity ? rules.unknown_faces : std::clamp(dipole() / own, -1.0, 1.0);
     return rules.odds_base + rules.odds_excess * excess + rules.odds_isolation * isolation + rules.odds_faces * faces;
 }
 

@@ -20,9 +20,25 @@ struct Fit {
 
     void reset(std::int64_t t, double px, double py, double sigma_p, double sigma_v, double pvx = 0, double pvy = 0);
     void add(double s, double ux, double uy, double residual, double weight);
-    std::array<double, 2> advance(std::int64_t t, double memory_px, double max_speed);  // solve, move to t, fade
+    // Solve, move to t under the acceleration (px/s^2), fade; by how much the solution moved.
+    std::array<double, 2> advance(std::int64_t t, double memory_px, double max_speed, double ax, double ay);
     double speed() const;
     double speed_sigma(double variance) const;
+};
+
+// The same with an acceleration (px/s^2) that turns with the path: exact for a steady one and on a circle, but more
+// noisy. It takes the events of a Fit, so that they are summed once.
+struct Curve {
+    double x = 0, y = 0, vx = 0, vy = 0, ax = 0, ay = 0;
+    std::array<double, 3> pp{}, pv{}, pa{}, vv{}, va{}, aa{};  // information, as in Fit
+
+    void reset(const Fit& start, double sigma_a);
+    void advance(const Fit& events, std::int64_t t, double memory_px);  // before the Fit itself advances
+    // How the events of a Fit pull along a direction, and their information there.
+    std::array<double, 2> pull(const Fit& events, double cx, double cy) const;
+    // Standard deviations of speed and acceleration; variance: px^2, of an event.
+    std::array<double, 2> sigmas(double variance) const;
+    double speed() const;
 };
 
 // Radius and stretch of an outline at the distance radius + stretch |cos| from its centre, by the angle to the heading.

@@ -36,15 +36,15 @@ std::array<double, 16> evidence(const Track& track, const Model& model) {
     const Evidence& e = track.evidence;
     const double gate = model.rules.wide_gate(track.nominal);
     return {track.log_odds(model), e.ahead_on, e.near, e.around, e.way, track.variance(), track.clustering / track.clusters,
-            track.slow.speed_sigma(track.variance()), track.travel, track.seen / track.expected, e.ahead_off,
-            gate, e.behind_on, e.behind_off, e.ahead, e.behind};
+            track.slow.speed_sigma(track.variance()), track.curve.sigmas(track.variance())[0], track.curved, track.ring_events / std::max(1.0, track.crossings), 0,
+            gate, track.clusters, 0, 0};
 }
 
 Row row_of(const Track& track, std::int64_t t, const Model& model) {
     const Rules& rules = model.rules;
     const int band = track.band(rules);
-    const double lag = track.bend * rules.long_memory_px / (rules.long_memory_px - rules.short_memory_px);
-    double heading = (std::atan2(track.slow.vy, track.slow.vx) + lag) * 180 / kPi;
+    const double lag = 0;
+    double heading = std::atan2(track.slow.vy, track.slow.vx) * 180 / kPi;
     heading -= 360 * std::floor(heading / 360);
     return {t,
             track.id,

@@ -14,6 +14,7 @@ namespace velocell {
     RULE(evidence_memory_px)         \
     RULE(cluster_px)                 \
     RULE(clustering_memory_px)       \
+    RULE(curve_memory_px)            \
     RULE(vote_memory_px)             \
     RULE(min_vote_memory_px)         \
     RULE(vote_memory_growth)         \
@@ -38,6 +39,7 @@ namespace velocell {
     RULE(min_radius)                 \
     RULE(max_radius)                 \
     RULE(resize)                     \
+    RULE(acceleration_sigmas)        \
     /* gates */                      \
     RULE(narrow_gate_px)             \
     RULE(narrow_gate_radii)          \
@@ -71,6 +73,7 @@ namespace velocell {
     RULE(one_polarity_share)         \
     RULE(confirm_sigmas)             \
     RULE(row_odds)                   \
+    RULE(least_share)                \
     RULE(odds_base)                  \
     RULE(odds_excess)                \
     RULE(odds_isolation)             \

@@ -22,6 +22,8 @@ Track::Track(const Spike& first, const Model& model)
     voted = first.channel;
     fast.reset(first.t_us, first.x, first.y, model.rules.birth_sigma_px, model.edges[first.channel + 1]);
     slow = fast;
+    const double edge = model.edges[first.channel + 1];
+    curve.reset(slow, edge * edge / model.rules.long_memory_px);
 }
 
 int Track::band(const Rules& rules) const {
@@ -82,10 +84,6 @@ void Track::add(Fit& fit, std::int64_t t, int x, int y, double gate, const Cross
     if (u * u >= 1) return;
     const double weight = (1 - u * u) * (1 - u * u);  // Tukey's biweight
     fit.add(s, ux, uy, residual, weight);
-    if (&fit == &slow) {
-        score += weight * residual * cosine;
-        score_info += weight * cosine * cosine;
-    }
     if (&fit != &fast) return;
     shift_info[0] += ux * ux;
     shift_info[1] += ux * uy;
@@ -122,10 +120,14 @@ void Track::answer(const Spike& spike, double dx, double dy, const Model& model)
 double Track::move(std::int64_t t, const Model& model) {
     const Rules& rules = model.rules;
     const double s = seconds(fast.t_us, t), max_speed = model.max_speed();
-    const auto moved = fast.advance(t, rules.short_memory_px, max_speed);
+    const auto moved = fast.advance(t, rules.short_memory_px, max_speed, curved * curve.ax, curved * curve.ay);
     shift_x -= shift_info[0] * moved[0] + shift_info[1] * moved[1];
     shift_y -= shift_info[1] * moved[0] + shift_info[2] * moved[1];
-    slow.advance(t, rules.long_memory_px, max_speed);
+    const auto [pull, info] = curve.pull(slow, heading_x, heading_y);
+    score += pull;
+    score_info += info;
+    curve.advance(slow, t, rules.curve_memory_px);
+    slow.advance(t, rules.long_memory_px, max_speed, curved * curve.ax, curved * curve.ay);
     const double v = slow.speed();
     heading_x = v > 0 ? slow.vx / v : 0;
     heading_y = v > 0 ? slow.vy / v : 0;
@@ -161,6 +163,9 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
         clustering = k * clustering + score * score / (variance() * score_info);
         clusters = k * clusters + 1;
         score = score_info = score_px = 0;
+        const double least = rules.acceleration_sigmas * curve.sigmas(variance() * clustering / clusters)[1];
+        const double size2 = curve.ax * curve.ax + curve.ay * curve.ay;
+        curved = size2 > least * least ? 1 - least * least / size2 : 0;
     }
     if (id >= 0) coasted_px += px;
     // What appears gives many events at once and seems fast: the first votes are soon forgotten.
@@ -198,14 +203,12 @@ void Track::correct(std::int64_t t, double px, const Model& model) {
     const Rules& rules = model.rules;
     // After a turn the long memory is wrong: take the short one.
     const double apart = length(slow.x - fast.x, slow.y - fast.y);
-    if (apart > std::max(rules.split_px, rules.split_radii * radius)) slow = fast;
+    if (apart > std::max(rules.split_px, rules.split_radii * radius)) {
+        slow = fast;
+        curve.reset(slow, slow.speed() * slow.speed() / rules.long_memory_px);
+    }
     const bool crowded = crowded_until_us > t;
     if (!crowded && !turned(t, model) && spike_weight > rules.relocate_spikes) relocate(t, model);
-    // On a curved path both fits lag, by about twice their memories; their difference tells how much.
-    const double cross = slow.vx * fast.vy - slow.vy * fast.vx;
-    const double dot = slow.vx * fast.vx + slow.vy * fast.vy;
-    const double keep_bend = std::exp(-px / rules.long_memory_px);
-    bend = keep_bend * bend + (1 - keep_bend) * std::atan2(cross, dot);
     const double keep_shift = std::exp(-px / rules.turn_memory_px);
     shift_x *= keep_shift;
     shift_y *= keep_shift;
@@ -248,7 +251,8 @@ void Track::restart(std::int64_t t, double x, double y, double vx, double vy, co
     const double sigma_v = std::max(pace_floor, model.edges.front());
     fast.reset(t, x, y, rules.restart_sigma_px, sigma_v, vx, vy);
     slow = fast;
-    bend = 0;
+    curve.reset(slow, sigma_v * sigma_v / rules.long_memory_px);
+    curved = 0;
     spike_weight = spike_dx = spike_dy = 0;
     shift_info = {};
     shift_x = shift_y = 0;

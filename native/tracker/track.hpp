@@ -60,7 +60,8 @@ struct Track {
     double shift_x = 0, shift_y = 0;                      // over the last fraction of a px: turns
     Evidence evidence;
     double score = 0, score_info = 0, score_px = 0, clustering = 1, clusters = 1;
-    double bend = 0;       // rad by which the short memory's heading is ahead of the long one's
+    Curve curve;
+    double curved = 0;  // 0 to 1: how far the acceleration is significant
     double misfit_px = 0;  // travel for which the shape was not a disk's
     double scatter, scatter_weight;  // squared distance of the events from the ring, px^2
     double travel = 0;

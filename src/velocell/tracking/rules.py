@@ -89,6 +89,7 @@ class Rules:
     evidence_memory_px: float = _memory(8.0, "px", 0.2, 1000, "Memory of the evidence that an object is a disk.")
     cluster_px: float = _memory(2.0, "px", 0.1, 100, "Travel over which the events of a fit err together.")
     clustering_memory_px: float = _memory(40.0, "px", 1, 10_000, "Memory of how much they err together.")
+    curve_memory_px: float = _memory(8.0, "px", 1, 1000, "Memory of the fit that gives the acceleration.")
     vote_memory_px: float = _memory(8.0, "px", 1, 1000, "Memory of the spikes' votes for a band, at most.")
     min_vote_memory_px: float = _memory(0.5, "px", 0.05, 1, "Memory of the votes of an object that has just appeared.")
     vote_memory_growth: float = _memory(
@@ -149,6 +150,10 @@ class Rules:
         0.001,
         1,
         "Share by which a measured radius differs when it becomes the stated one, among several sizes.",
+    )
+
+    acceleration_sigmas: float = _fit(
+        4.0, "sigmas", 0, 100, "Standard errors below which a measured acceleration is taken for none."
     )
 
     # --- gates: which events and spikes belong to an object ---
@@ -233,9 +238,12 @@ class Rules:
         0.01, "", 0, 1, "Events have one polarity where those of the other are fewer than this share of them."
     )
     confirm_sigmas: float = _evidence(
-        2.0, "sigmas", 0, 100, "Standard errors by which a tentative track's speed must differ from none."
+        3.0, "sigmas", 0, 100, "Standard errors by which a tentative track's speed must differ from none."
     )
     row_odds: float = _evidence(0.0, "", -100, 100, "Log odds that an object needs to have a row.")
+    least_share: float = _evidence(
+        0.8, "", 0.01, 1, "Share of its crossings that an object is taken to show at least."
+    )
     odds_base: float = _evidence(-2.9, "", -100, 100, "Log odds of an object of which nothing is known.")
     odds_excess: float = _evidence(
         2.4, "", 0, 100, "By how much a ring raises the odds that has all its crossings beyond those around it."
@@ -246,7 +254,7 @@ class Rules:
     odds_faces: float = _evidence(
         4.5, "", 0, 100, "By how much it raises the odds that all crossings ahead have one polarity and those behind the other."
     )
-    confirm_odds: float = _evidence(2.0, "", -100, 100, "Log odds above which a tentative track is confirmed.")
+    confirm_odds: float = _evidence(1.5, "", -100, 100, "Log odds above which a tentative track is confirmed.")
     misfit_odds: float = _evidence(0.0, "", -100, 100, "Log odds below which a followed object is a misfit.")
 
     # --- births: when a track is confirmed, and found again ---
