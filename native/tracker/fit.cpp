@@ -153,7 +153,7 @@ void Curve::reset(const Fit& start, double sigma_a) {
     aa = {1 / (sigma_a * sigma_a), 0, 1 / (sigma_a * sigma_a)};
 }
 
-void Curve::advance(const Fit& events, std::int64_t t, double memory_px) {
+void Curve::advance(const Fit& events, std::int64_t t, double memory_px, double max_speed) {
     if (events.count > 0) {
         for (int i = 0; i < 3; ++i) {
             pp[i] += events.npp[i];
@@ -175,6 +175,16 @@ void Curve::advance(const Fit& events, std::int64_t t, double memory_px) {
             vy += b[3];
             ax += b[4];
             ay += b[5];
+            // What few events say is bounded: no speed beyond the fastest, no turn sharper than the memory.
+            const double v = std::min(speed(), max_speed), a = length(ax, ay), most = v * v / memory_px;
+            if (speed() > max_speed) {
+                vx *= max_speed / speed();
+                vy *= max_speed / speed();
+            }
+            if (a > most) {
+                ax *= most / a;
+                ay *= most / a;
+            }
         }
     }
     const double s = seconds(events.t_us, t), v2 = vx * vx + vy * vy;

@@ -33,7 +33,7 @@ struct Curve {
     std::array<double, 3> pp{}, pv{}, pa{}, vv{}, va{}, aa{};  // information, as in Fit
 
     void reset(const Fit& start, double sigma_a);
-    void advance(const Fit& events, std::int64_t t, double memory_px);  // before the Fit itself advances
+    void advance(const Fit& events, std::int64_t t, double memory_px, double max_speed);  // before the Fit does
     // How the events of a Fit pull along a direction, and their information there.
     std::array<double, 2> pull(const Fit& events, double cx, double cy) const;
     // Standard deviations of speed and acceleration; variance: px^2, of an event.

@@ -10,11 +10,8 @@ namespace {
 
 // One sigma, px/s. lag: rad by which the heading of the long fit is behind, on a curved path.
 double speed_error(const Track& track, double lag, const Rules& rules) {
-    // The events of one crossing come one after the other, evenly, so that they err less together than
-    // independent ones would; fitted to simulated tracks of contrast 1 to 10.
-    const double each =
-        track.crossings > 0 ? std::clamp(track.ring_events / track.crossings, 1.0, rules.max_error_events) : 1.0;
-    const double evenness = rules.error_factor * std::pow(each, rules.error_exponent);
+    // Events err together, or make up for each other: how much so is measured.
+    const double evenness = track.evenness(rules);
     const double bent = track.slow.speed() * lag * lag * rules.bend_error;  // a bend shortens the way
     return length(evenness * track.slow.speed_sigma(track.variance()), bent);
 }

@@ -14,6 +14,7 @@ namespace velocell {
     RULE(evidence_memory_px)         \
     RULE(cluster_px)                 \
     RULE(clustering_memory_px)       \
+    RULE(clustering_prior)           \
     RULE(curve_memory_px)            \
     RULE(vote_memory_px)             \
     RULE(min_vote_memory_px)         \

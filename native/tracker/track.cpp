@@ -126,7 +126,7 @@ double Track::move(std::int64_t t, const Model& model) {
     const auto [pull, info] = curve.pull(slow, heading_x, heading_y);
     score += pull;
     score_info += info;
-    curve.advance(slow, t, rules.curve_memory_px);
+    curve.advance(slow, t, rules.curve_memory_px, max_speed);
     slow.advance(t, rules.long_memory_px, max_speed, curved * curve.ax, curved * curve.ay);
     const double v = slow.speed();
     heading_x = v > 0 ? slow.vx / v : 0;
@@ -157,6 +157,7 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
         misfit_px = fits ? std::max(0.0, misfit_px - px) : misfit_px + px;
     }
     evidence.fade(std::exp(-px / rules.evidence_memory_px), px);
+    compare(t, px, model);
     score_px += px;
     if (score_px >= rules.cluster_px && score_info > 0) {
         const double k = std::exp(-score_px / rules.clustering_memory_px);
@@ -181,6 +182,30 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
     scatter *= keep_long;
     scatter_weight *= keep_long;
     extent.fade(keep_long);
+}
+
+// How far the speed scatters from one memory to the next, against what independent events would give.
+void Track::compare(std::int64_t t, double px, const Model& model) {
+    const Rules& rules = model.rules;
+    compared_px += px;
+    if (compared_px < rules.long_memory_px) return;
+    compared_px = 0;
+    const double v = slow.speed(), sigma = slow.speed_sigma(variance());
+    if (compared_us > 0 && sigma < v) {
+        const double grown = curved * (curve.ax * heading_x + curve.ay * heading_y) * seconds(compared_us, t);
+        const double off = v - compared_speed - grown;
+        const double keep = std::exp(-rules.long_memory_px / rules.clustering_memory_px);
+        scattering = keep * scattering + off * off / (0.75 * (sigma * sigma + compared_sigma * compared_sigma));
+        scatterings = keep * scatterings + 1;
+    }
+    compared_us = t;
+    compared_speed = v;
+    compared_sigma = sigma;
+}
+
+double Track::evenness(const Rules& rules) const {
+    const double short_way = clustering / clusters, prior = rules.clustering_prior;
+    return std::sqrt((prior * short_way + scattering) / (prior + scatterings));
 }
 
 // The true radius may differ from the stated one and is followed within limits. Among several sizes the first
@@ -249,10 +274,13 @@ void Track::restart(std::int64_t t, double x, double y, double vx, double vy, co
     pace_floor = std::max(rules.restart_pace * slow.speed(), pace_floor);
     pace_until = travel + rules.long_memory_px;
     const double sigma_v = std::max(pace_floor, model.edges.front());
-    fast.reset(t, x, y, rules.restart_sigma_px, sigma_v, vx, vy);
+    const double unit = std::sqrt(variance());  // of the fits, px
+    fast.reset(t, x, y, rules.restart_sigma_px / unit, sigma_v / unit, vx, vy);
     slow = fast;
-    curve.reset(slow, sigma_v * sigma_v / rules.long_memory_px);
+    curve.reset(slow, sigma_v * sigma_v / rules.long_memory_px / unit);
     curved = 0;
+    compared_us = 0;
+    compared_px = 0;
     spike_weight = spike_dx = spike_dy = 0;
     shift_info = {};
     shift_x = shift_y = 0;

@@ -59,7 +59,9 @@ struct Track {
     std::array<double, 3> shift_info{};                   // shift of the events against the fast fit,
     double shift_x = 0, shift_y = 0;                      // over the last fraction of a px: turns
     Evidence evidence;
-    double score = 0, score_info = 0, score_px = 0, clustering = 1, clusters = 1;
+    double score = 0, score_info = 0, score_px = 0, clustering = 1.2, clusters = 4;
+    double scattering = 0, scatterings = 0, compared_px = 0, compared_speed = 0, compared_sigma = 0;
+    std::int64_t compared_us = 0;
     Curve curve;
     double curved = 0;  // 0 to 1: how far the acceleration is significant
     double misfit_px = 0;  // travel for which the shape was not a disk's
@@ -76,6 +78,7 @@ struct Track {
     double pace(const Model& model) const;  // px/s by which memory fades and support is judged
     bool keeps_pace(const Model& model) const;
     double support(const Rules& rules) const;  // ring events lately, against its usual number per px of travel
+    double evenness(const Rules& rules) const;  // error of a speed over that from independent events
     double log_odds(const Model& model) const;  // that it is what is looked for
     double variance() const { return scatter / scatter_weight; }  // px^2, of an event across the ring
     Passage passage(const Model& model) const;
@@ -106,6 +109,7 @@ struct Track {
 
   private:
     void add(Fit& fit, std::int64_t t, int x, int y, double gate, const Crossing& crossing, const Model& model);
+    void compare(std::int64_t t, double px, const Model& model);
     bool turned(std::int64_t t, const Model& model);
     void relocate(std::int64_t t, const Model& model);
 };

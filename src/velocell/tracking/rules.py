@@ -89,6 +89,7 @@ class Rules:
     evidence_memory_px: float = _memory(8.0, "px", 0.2, 1000, "Memory of the evidence that an object is a disk.")
     cluster_px: float = _memory(2.0, "px", 0.1, 100, "Travel over which the events of a fit err together.")
     clustering_memory_px: float = _memory(40.0, "px", 1, 10_000, "Memory of how much they err together.")
+    clustering_prior: float = _memory(2.0, "", 0.01, 1000, "Prior.")
     curve_memory_px: float = _memory(8.0, "px", 1, 1000, "Memory of the fit that gives the acceleration.")
     vote_memory_px: float = _memory(8.0, "px", 1, 1000, "Memory of the spikes' votes for a band, at most.")
     min_vote_memory_px: float = _memory(0.5, "px", 0.05, 1, "Memory of the votes of an object that has just appeared.")
