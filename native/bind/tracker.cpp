@@ -122,9 +122,9 @@ void bind_tracker(nb::module_& m) {
              nb::arg("spike_size"), nb::arg("until_us"))
         .def("copy", [](const velocell::Tracker& self) { return velocell::Tracker(self); })
         .def("passages", [](const velocell::Tracker& self) {
-            std::vector<std::array<double, 3>> rows;
+            std::vector<std::array<double, 4>> rows;
             for (const auto& passage : self.passages())
-                rows.push_back({passage.crossing_share, passage.radius, passage.contrast});
+                rows.push_back({passage.crossing_share, passage.radius, passage.contrast, passage.travel});
             return rows;
         });
 }

@@ -18,11 +18,15 @@ void Evidence::fade(double keep, double px) {
     way = keep * way + px;
 }
 
+double Evidence::area_share(double radius, double gate, const Rules& rules) {
+    const double inner = std::max(0.0, radius - gate), outer = radius + gate, far = outer + rules.around_px;
+    return (outer * outer - inner * inner) / (far * far - outer * outer);
+}
+
 double Evidence::log_odds(double radius, double gate, const Model& model) const {
     const Rules& rules = model.rules;
-    const double inner = std::max(0.0, radius - gate), outer = radius + gate, far = outer + rules.around_px;
     // What the ring's gate would hold if it were as busy as what is around it.
-    const double elsewhere = around * (outer * outer - inner * inner) / (far * far - outer * outer);
+    const double elsewhere = around * area_share(radius, gate, rules);
     // Edge pixels that a disk crosses; where all events have one polarity, those of one side.
     const double due = 4 * radius * model.crossings * (model.one_polarity ? 0.5 : 1) * std::max(way, 1.0);
     const double excess = std::clamp((near - elsewhere) / due, -0.5, 1.0);

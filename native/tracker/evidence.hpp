@@ -16,6 +16,9 @@ struct Evidence {
     void add(double cosine, double weight, int p);
     void fade(double keep, double px);
 
+    // Area of the ring's gate over that of the band around it.
+    static double area_share(double radius, double gate, const Rules& rules);
+
     // Log odds that it is a disk of this radius, whose ring has its gate.
     double log_odds(double radius, double gate, const Model& model) const;
 

@@ -43,6 +43,7 @@ void confirm(Track& track, const Rules& rules, std::vector<Track>& tracks, std::
     track.crossings += lost->crossings;
     track.crossed_px += lost->crossed_px;
     track.ring_events += lost->ring_events;
+    track.around += lost->around;
     lost->id = -1;
     lost->dead = true;
 }

@@ -48,7 +48,10 @@ double Track::log_odds(const Model& model) const {
 
 Passage Track::passage(const Model& model) const {
     const double pixels = 4 * radius * model.crossings * crossed_px;
-    return {crossings / pixels, radius, ring_events / pixels};
+    // Noise is at most as frequent on the ring as around it; those that it leaves alone tell more.
+    const double noise = around * Evidence::area_share(radius, model.rules.wide_gate(nominal), model.rules);
+    const double clear = crossings > 0 ? std::max(0.0, 1 - noise / crossings) : 0;
+    return {crossings * std::sqrt(clear) / pixels, radius, ring_events / pixels, crossed_px * clear * clear};
 }
 
 bool Track::take(std::int64_t t, int x, int y, const Crossing& crossing, const Model& model) {
@@ -60,7 +63,7 @@ bool Track::take(std::int64_t t, int x, int y, const Crossing& crossing, const M
         add(slow, t, x, y, rules.narrow_gate(nominal), crossing, model);
         last_event_us = t;
     }
-    if (id >= 0 && support(rules) > rules.measure_support) {  // else the disk has gone and noise would count
+    if (is_measuring(model)) {
         ring_events += 1;
         crossings += crossing.begins;
         crossed_px += std::exchange(coasted_px, 0.0);

@@ -22,7 +22,7 @@ struct Spike {
 // What a followed object tells about the recording: share of its edge crossings seen, radius (px),
 // events per edge crossing.
 struct Passage {
-    double crossing_share, radius, contrast;
+    double crossing_share, radius, contrast, travel;  // travel: px for which it was followed
 };
 
 // What happened at an event's pixel before it.
@@ -55,7 +55,7 @@ struct Track {
     double seen = 0, expected = 0;                        // ring events against px of travel, short
     double seen_long = 0, expected_long = 0;              // the same over a longer way
     // For the contrast estimate: edge crossings, travel up to the last of them, travel since, events.
-    double crossings = 0, crossed_px = 0, coasted_px = 0, ring_events = 0;
+    double crossings = 0, crossed_px = 0, coasted_px = 0, ring_events = 0, around = 0;
     std::array<double, 3> shift_info{};                   // shift of the events against the fast fit,
     double shift_x = 0, shift_y = 0;                      // over the last fraction of a px: turns
     Evidence evidence;
@@ -95,6 +95,13 @@ struct Track {
         return extent.at((dx * heading_x + dy * heading_y) / d) * model.edge_towards(dx, dy).distance;
     }
     double edge_speed(const Model& model) const { return std::max(slow.speed(), model.lower_edge(voted)); }
+    // The first event of a crossing in the band around it.
+    void passes_by(const Model& model) {
+        evidence.around += 1;
+        if (is_measuring(model)) around += 1;
+    }
+    // Else the disk has gone and noise would count.
+    bool is_measuring(const Model& model) const { return id >= 0 && support(model.rules) > model.rules.measure_support; }
     // An event on its ring alone. True where it is time to advance.
     bool take(std::int64_t t, int x, int y, const Crossing& crossing, const Model& model);
     void share(std::int64_t t, const Model& model);  // an event on its ring and on another's

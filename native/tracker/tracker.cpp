@@ -65,7 +65,7 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
     around_.clear();
     const Claim claimed = claim(candidates, t, x, y, before);
     for (Track* track : around_)
-        if (claimed.owner == nullptr || claimed.owner->id < 0) track->evidence.around += 1;
+        if (claimed.owner == nullptr || claimed.owner->id < 0) track->passes_by(model_);
     if (claimed.owner == nullptr) {
         if (before.flipped) past.began_us = t;
         return;

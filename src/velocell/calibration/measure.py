@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.arrays import Floats
 from velocell.calibration.formulas import CROSSING_SHARE, calibrate, choose_dt_us
 from velocell.calibration.recipe import Recipe, bank_radii, bank_recipe
 from velocell.calibration.search import Search
@@ -26,6 +28,8 @@ _PROBES = 5
 _ENOUGH = 50  # objects, for a median
 _SETTLED = 0.03
 _MOST_SHARE = 1.4
+# What thresholds are made for: below, noise would fire; above, edges are counted twice.
+_LEAST_SHARE, _MOST_USED = 0.2, 1.15
 _SAME_RADIUS = 0.03
 _RADIUS_LIMIT = 1.25
 _RADIUS_FACTORS = (1.0, 0.87, 1.15)
@@ -119,23 +123,24 @@ def _settled(
     """
     probe = recording.between(stop_us=recording.start_us + PROBE_US)
     share, smallest, largest = CROSSING_SHARE, radius / _RADIUS_LIMIT, radius * _RADIUS_LIMIT
-    networks = None
+    best, least_off = None, math.inf
     for _ in range(_PROBES):
         trial = calibrated(share, radius)
         passages = _passages(trial, probe, search)
         if not len(passages):
             break
-        networks = tuple(_measured(network, passages) for network in trial)
-        seen_share, seen_radius, _ = (float(value) for value in np.median(passages, axis=0))
-        same_radius = not radius or abs(seen_radius / radius - 1) < _SAME_RADIUS
-        same_share = abs(seen_share / share - 1) < _SETTLED
-        share = seen_share
-        if same_radius and same_share:
+        seen_share, seen_radius = (_quantile(passages[:, k], passages[:, 3], 0.5) for k in range(2))
+        off_share = abs(seen_share / share - 1) / _SETTLED
+        off_radius = abs(seen_radius / radius - 1) / _SAME_RADIUS if radius else 0.0
+        # Far more events than edges that cross: flicker, which tells nothing of any disk.
+        if seen_share < _MOST_SHARE and max(off_share, off_radius) < least_off:
+            best, least_off = tuple(_measured(network, passages) for network in trial), max(off_share, off_radius)
+        if max(off_share, off_radius) < 1:
             break
-        if not same_radius:
+        share = min(max(seen_share, _LEAST_SHARE), _MOST_USED)
+        if off_radius >= 1:
             radius = min(max(seen_radius, smallest), largest)
-    # Far more events than edges that cross: flicker, which tells nothing of any disk.
-    return networks if share < _MOST_SHARE else None
+    return best
 
 
 def _assumed(network: Network) -> Network:
@@ -145,11 +150,18 @@ def _assumed(network: Network) -> Network:
 
 def _measured(network: Network, passages: NDArray[np.float64]) -> Network:
     """The network with what was measured in its origin."""
-    low, middle, high = np.percentile(passages, [25, 50, 75], axis=0)
-    share, _, contrast = (
-        Spread(float(middle[k]), float(low[k]), float(high[k]), len(passages)) for k in range(passages.shape[1])
+    share, contrast = (
+        Spread(*(_quantile(passages[:, k], passages[:, 3], part) for part in (0.5, 0.25, 0.75)), len(passages))
+        for k in (0, 2)
     )
     return _with(network, basis="measured", share=share, contrast=contrast)
+
+
+def _quantile(values: Floats, weights: Floats, part: float) -> float:
+    """Weighted quantile: objects that were followed for longer tell more."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(reached, part * reached[-1])])
 
 
 def _with(network: Network, **origin: Any) -> Network:
@@ -162,4 +174,5 @@ def _passages(networks: Sequence[Network], recording: Recording, search: Search)
         online.locate(block, spikes, block.stop_us)
         if len(online.detector.passages()) >= _ENOUGH:
             break
-    return online.detector.passages()
+    passages = online.detector.passages()
+    return passages[passages[:, 3] > 0]

@@ -102,6 +102,7 @@ class Detector:
         return np.asarray(nearest, np.int32)
 
     def passages(self) -> NDArray[np.float64]:
-        """What the objects that were followed for `Rules.measure_px` tell of the recording, shape (n, 3): the share
-        of their edge crossings that was seen, their radius in px, events per edge crossing."""
-        return np.array(self._tracker.passages(), np.float64).reshape(-1, 3)
+        """What the objects that were followed for `Rules.measure_px` tell of the recording, shape (n, 4): the share
+        of their edge crossings that was seen, their radius in px, events per edge crossing, the travel in px for which
+        they were followed."""
+        return np.array(self._tracker.passages(), np.float64).reshape(-1, 4)
