@@ -153,40 +153,23 @@ void Curve::reset(const Fit& start, double sigma_a) {
     aa = {1 / (sigma_a * sigma_a), 0, 1 / (sigma_a * sigma_a)};
 }
 
-void Curve::advance(const Fit& events, std::int64_t t, double memory_px, double max_speed) {
+void Curve::advance(const Fit& events, std::int64_t t, double memory_px, double max_speed, bool solve_now) {
     if (events.count > 0) {
         for (int i = 0; i < 3; ++i) {
             pp[i] += events.npp[i];
             pv[i] += events.npv[i];
             vv[i] += events.nvv[i];
+            fresh[i] += events.npp[i];
         }
         // The events lie where they do against the other fit's path.
         const double dx = x - events.x, dy = y - events.y, du = vx - events.vx, dv = vy - events.vy;
-        double a[6][6], b[6] = {events.bx, events.by, events.bvx, events.bvy, 0, 0};
+        const double sums[4] = {events.bx, events.by, events.bvx, events.bvy};
         for (int k = 0; k < 2; ++k) {
-            b[k] -= times(events.npp, dx, dy, k) + times(events.npv, du, dv, k);
-            b[2 + k] -= times(events.npv, dx, dy, k) + times(events.nvv, du, dv, k);
-        }
-        fill({&pp, &pv, &pa, &vv, &va, &aa}, a);
-        if (solve(a, b)) {
-            x += b[0];
-            y += b[1];
-            vx += b[2];
-            vy += b[3];
-            ax += b[4];
-            ay += b[5];
-            // What few events say is bounded: no speed beyond the fastest, no turn sharper than the memory.
-            const double v = std::min(speed(), max_speed), a = length(ax, ay), most = v * v / memory_px;
-            if (speed() > max_speed) {
-                vx *= max_speed / speed();
-                vy *= max_speed / speed();
-            }
-            if (a > most) {
-                ax *= most / a;
-                ay *= most / a;
-            }
+            b[k] += sums[k] - times(events.npp, dx, dy, k) - times(events.npv, du, dv, k);
+            b[2 + k] += sums[2 + k] - times(events.npv, dx, dy, k) - times(events.nvv, du, dv, k);
         }
     }
+    if (solve_now) settle(memory_px, max_speed);
     const double s = seconds(events.t_us, t), v2 = vx * vx + vy * vy;
     const double keep = std::exp(-std::sqrt(v2) * s / memory_px);
     const double turn = v2 > 0 ? (vx * ay - vy * ax) / v2 * s : 0;
@@ -194,8 +177,14 @@ void Curve::advance(const Fit& events, std::int64_t t, double memory_px, double 
     y += (vy + ay * s / 2) * s;
     vx += ax * s;
     vy += ay * s;
+    const double before = ax;
     ax -= turn * ay;
-    ay += turn * ax;
+    ay += turn * before;
+    for (int k = 0; k < 2; ++k) {
+        b[4 + k] = keep * (b[4 + k] - s * (b[2 + k] - s * b[k] / 2));
+        b[2 + k] = keep * (b[2 + k] - s * b[k]);
+        b[k] = keep * b[k];
+    }
     for (int i = 0; i < 3; ++i) {
         const double p = pp[i], q = pv[i], r = pa[i], u = vv[i], w = va[i];
         aa[i] = keep * (aa[i] - s * (2 * w - s * (r + u - s * (q - s * p / 4))));
@@ -207,11 +196,33 @@ void Curve::advance(const Fit& events, std::int64_t t, double memory_px, double 
     }
 }
 
-std::array<double, 2> Curve::pull(const Fit& events, double cx, double cy) const {
-    const double dx = x - events.x, dy = y - events.y, du = vx - events.vx, dv = vy - events.vy;
-    const double bx = events.bx - times(events.npp, dx, dy, 0) - times(events.npv, du, dv, 0);
-    const double by = events.by - times(events.npp, dx, dy, 1) - times(events.npv, du, dv, 1);
-    return {bx * cx + by * cy, times(events.npp, cx, cy, 0) * cx + times(events.npp, cx, cy, 1) * cy};
+void Curve::settle(double memory_px, double max_speed) {
+    double a[6][6], by[6];
+    std::copy(b.begin(), b.end(), by);
+    fill({&pp, &pv, &pa, &vv, &va, &aa}, a);
+    b = {};
+    fresh = {};
+    if (!solve(a, by)) return;
+    x += by[0];
+    y += by[1];
+    vx += by[2];
+    vy += by[3];
+    ax += by[4];
+    ay += by[5];
+    // What few events say is bounded: no speed beyond the fastest, no turn sharper than the memory.
+    const double fast = speed(), v = std::min(fast, max_speed), most = v * v / memory_px, size = length(ax, ay);
+    if (fast > max_speed) {
+        vx *= max_speed / fast;
+        vy *= max_speed / fast;
+    }
+    if (size > most) {
+        ax *= most / size;
+        ay *= most / size;
+    }
+}
+
+std::array<double, 2> Curve::pull(double cx, double cy) const {
+    return {b[0] * cx + b[1] * cy, times(fresh, cx, cy, 0) * cx + times(fresh, cx, cy, 1) * cy};
 }
 
 std::array<double, 2> Curve::sigmas(double variance) const {

@@ -31,14 +31,20 @@ struct Fit {
 struct Curve {
     double x = 0, y = 0, vx = 0, vy = 0, ax = 0, ay = 0;
     std::array<double, 3> pp{}, pv{}, pa{}, vv{}, va{}, aa{};  // information, as in Fit
+    std::array<double, 6> b{};                                 // since the last solution, with their information
+    std::array<double, 3> fresh{};                             // about position
 
     void reset(const Fit& start, double sigma_a);
-    void advance(const Fit& events, std::int64_t t, double memory_px, double max_speed);  // before the Fit does
-    // How the events of a Fit pull along a direction, and their information there.
-    std::array<double, 2> pull(const Fit& events, double cx, double cy) const;
+    // Before the Fit does; solves only where it is asked to, which is dear.
+    void advance(const Fit& events, std::int64_t t, double memory_px, double max_speed, bool solve_now);
+    // How the events since the last solution pull along a direction, and their information there.
+    std::array<double, 2> pull(double cx, double cy) const;
     // Standard deviations of speed and acceleration; variance: px^2, of an event.
     std::array<double, 2> sigmas(double variance) const;
     double speed() const;
+
+  private:
+    void settle(double memory_px, double max_speed);
 };
 
 // Radius and stretch of an outline at the distance radius + stretch |cos| from its centre, by the angle to the heading.

@@ -8,12 +8,17 @@ namespace velocell {
 
 namespace {
 
-// One sigma, px/s. lag: rad by which the heading of the long fit is behind, on a curved path.
-double speed_error(const Track& track, double lag, const Rules& rules) {
-    // Events err together, or make up for each other: how much so is measured.
-    const double evenness = track.evenness(rules);
-    const double bent = track.slow.speed() * lag * lag * rules.bend_error;  // a bend shortens the way
-    return length(evenness * track.slow.speed_sigma(track.variance()), bent);
+// One sigma, px/s.
+double speed_error(const Track& track, const Rules& rules) {
+    const double v = track.slow.speed(), size = length(track.curve.ax, track.curve.ay);
+    if (v <= 0) return track.slow.speed_sigma(track.variance());
+    const double random = track.evenness(rules) * track.slow.speed_sigma(track.variance());
+    // An acceleration that may be there but is not significant: the fit lags behind it (`theory`: 2 a L / v).
+    const double unseen = (1 - track.curved) * std::max(0.0, size - 2 * track.acceleration_sigma);
+    const double lag = 2 * unseen * rules.long_memory_px / v;
+    // Within a memory a bend shortens the way.
+    const double turn = track.curved * size * rules.long_memory_px / (v * v);
+    return length(length(random, lag), rules.bend_error * turn * turn * v);
 }
 
 // 0 to 1: support, agreement of the votes, and of the speed with the band.
@@ -31,7 +36,7 @@ double confidence(const Track& track, int band, const Model& model) {
 
 std::array<double, 16> evidence(const Track& track, const Model& model) {
     const Evidence& e = track.evidence;
-    const double gate = model.rules.wide_gate(track.nominal);
+    const double gate = track.gate;
     return {track.log_odds(model), e.ahead_on, e.near, e.around, e.way, track.variance(), track.clustering / track.clusters,
             track.slow.speed_sigma(track.variance()), track.curve.sigmas(track.variance())[0], track.curved, track.ring_events / std::max(1.0, track.crossings), 0,
             gate, track.clusters, 0, 0};
@@ -40,7 +45,6 @@ std::array<double, 16> evidence(const Track& track, const Model& model) {
 Row row_of(const Track& track, std::int64_t t, const Model& model) {
     const Rules& rules = model.rules;
     const int band = track.band(rules);
-    const double lag = 0;
     double heading = std::atan2(track.slow.vy, track.slow.vx) * 180 / kPi;
     heading -= 360 * std::floor(heading / 360);
     return {t,
@@ -49,7 +53,7 @@ Row row_of(const Track& track, std::int64_t t, const Model& model) {
             track.fast.x,
             track.fast.y,
             track.slow.speed(),
-            speed_error(track, lag, rules),
+            speed_error(track, rules),
             heading,
             track.radius,
             confidence(track, band, model),

@@ -41,6 +41,7 @@ namespace velocell {
     RULE(max_radius)                 \
     RULE(resize)                     \
     RULE(acceleration_sigmas)        \
+    RULE(curve_solve_px)             \
     /* gates */                      \
     RULE(narrow_gate_px)             \
     RULE(narrow_gate_radii)          \
@@ -110,9 +111,6 @@ namespace velocell {
     RULE(min_votes)                  \
     RULE(band_tolerance)             \
     RULE(off_band_confidence)        \
-    RULE(error_factor)               \
-    RULE(error_exponent)             \
-    RULE(max_error_events)           \
     RULE(bend_error)                 \
     /* measuring */                  \
     RULE(silence_px)                 \

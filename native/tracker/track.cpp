@@ -6,9 +6,14 @@
 
 namespace velocell {
 
+namespace {
+
+double biweight(double u) { return (1 - u * u) * (1 - u * u); }  // Tukey's
+
+}  // namespace
+
 Track::Track(const Spike& first, const Model& model)
-    : nominal(first.radius),
-      radius(first.radius),
+    : radius(first.radius),
       extent{first.radius},
       votes(model.edges.size() - 1, 0.0),
       birth_x(first.x),
@@ -18,6 +23,7 @@ Track::Track(const Spike& first, const Model& model)
       last_event_us(first.t_us),
       scatter(model.rules.scatter_prior_px2 * model.rules.scatter_prior_events),
       scatter_weight(model.rules.scatter_prior_events) {
+    be_about(first.radius, model.rules);
     votes[first.channel] = 1;
     voted = first.channel;
     fast.reset(first.t_us, first.x, first.y, model.rules.birth_sigma_px, model.edges[first.channel + 1]);
@@ -43,24 +49,23 @@ bool Track::keeps_pace(const Model& model) const {
 }
 
 double Track::log_odds(const Model& model) const {
-    return evidence.log_odds(radius, model.rules.wide_gate(nominal), model);
+    return evidence.log_odds(radius, gate, model);
 }
 
 Passage Track::passage(const Model& model) const {
     const double pixels = 4 * radius * model.crossings * crossed_px;
     // Noise is at most as frequent on the ring as around it; those that it leaves alone tell more.
-    const double noise = around * Evidence::area_share(radius, model.rules.wide_gate(nominal), model.rules);
+    const double noise = around * Evidence::area_share(radius, gate, model.rules);
     const double clear = crossings > 0 ? std::max(0.0, 1 - noise / crossings) : 0;
     return {crossings * std::sqrt(clear) / pixels, radius, ring_events / pixels, crossed_px * clear * clear};
 }
 
-bool Track::take(std::int64_t t, int x, int y, const Crossing& crossing, const Model& model) {
+bool Track::take(std::int64_t t, const Offset& offset, const Crossing& crossing, const Model& model) {
     const Rules& rules = model.rules;
     const double v = edge_speed(model);
     // What trails behind an edge says that something is there, not where.
     if (crossing.since_s * v <= rules.crossing_px) {
-        add(fast, t, x, y, rules.wide_gate(nominal), crossing, model);
-        add(slow, t, x, y, rules.narrow_gate(nominal), crossing, model);
+        if (offset.d >= rules.centre_px) add(t, offset, crossing, model);
         last_event_us = t;
     }
     if (is_measuring(model)) {
@@ -71,23 +76,27 @@ bool Track::take(std::int64_t t, int x, int y, const Crossing& crossing, const M
     return fast.count >= rules.refit_events || seconds(fast.t_us, t) * v > rules.refit_px;
 }
 
-void Track::add(Fit& fit, std::int64_t t, int x, int y, double gate, const Crossing& crossing,
-                const Model& model) {
-    const double s = seconds(fit.t_us, t);
-    const double dx = x - (fit.x + fit.vx * s), dy = y - (fit.y + fit.vy * s);
-    const double d = std::sqrt(dx * dx + dy * dy);
-    if (d < model.rules.centre_px) return;
-    // The outline's normal (that of a disk points from its centre), and how far outside it the event is.
-    const Edge edge = model.edge_towards(dx, dy);
-    const double tilt = edge.slope * radius / d, norm = std::sqrt(1 + tilt * tilt);
-    const double ux = (dx + tilt * dy) / (d * norm), uy = (dy - tilt * dx) / (d * norm);
-    const double cosine = ux * heading_x + uy * heading_y;
-    const double residual = (d - extent.at(cosine) * edge.distance) / norm;
-    const double u = residual / gate;
-    if (u * u >= 1) return;
-    const double weight = (1 - u * u) * (1 - u * u);  // Tukey's biweight
-    fit.add(s, ux, uy, residual, weight);
-    if (&fit != &fast) return;
+void Track::add(std::int64_t t, const Offset& offset, const Crossing& crossing, const Model& model) {
+    const auto [dx, dy, d] = offset;
+    double ux = dx / d, uy = dy / d, norm = 1;
+    Edge edge;
+    if (!model.outline.empty()) {
+        // The outline's normal: that of a disk points from its centre.
+        edge = model.edge_towards(dx, dy);
+        const double tilt = edge.slope * radius / d, x = ux, y = uy;
+        norm = std::sqrt(1 + tilt * tilt);
+        ux = (x + tilt * y) / norm;
+        uy = (y - tilt * x) / norm;
+    }
+    const double s = seconds(fast.t_us, t), cosine = ux * heading_x + uy * heading_y;
+    const double residual = (d - extent.at(cosine) * edge.distance) / norm;  // how far outside
+    // The paths of the two fits are so near to each other that the direction is the same.
+    const double apart_x = slow.x - fast.x + (slow.vx - fast.vx) * s, apart_y = slow.y - fast.y + (slow.vy - fast.vy) * s;
+    const double slow_residual = residual - (apart_x * ux + apart_y * uy) / norm;
+    if (std::abs(slow_residual) < narrow_gate) slow.add(s, ux, uy, slow_residual, biweight(slow_residual / narrow_gate));
+    if (std::abs(residual) >= gate) return;
+    const double weight = biweight(residual / gate);
+    fast.add(s, ux, uy, residual, weight);
     shift_info[0] += ux * ux;
     shift_info[1] += ux * uy;
     shift_info[2] += uy * uy;
@@ -126,10 +135,14 @@ double Track::move(std::int64_t t, const Model& model) {
     const auto moved = fast.advance(t, rules.short_memory_px, max_speed, curved * curve.ax, curved * curve.ay);
     shift_x -= shift_info[0] * moved[0] + shift_info[1] * moved[1];
     shift_y -= shift_info[1] * moved[0] + shift_info[2] * moved[1];
-    const auto [pull, info] = curve.pull(slow, heading_x, heading_y);
-    score += pull;
-    score_info += info;
-    curve.advance(slow, t, rules.curve_memory_px, max_speed);
+    const bool solve_now = travel - curve_solved_px >= rules.curve_solve_px;
+    if (solve_now) {
+        const auto [pull, info] = curve.pull(heading_x, heading_y);
+        score += pull;
+        score_info += info;
+        curve_solved_px = travel;
+    }
+    curve.advance(slow, t, rules.curve_memory_px, max_speed, solve_now);
     slow.advance(t, rules.long_memory_px, max_speed, curved * curve.ax, curved * curve.ay);
     const double v = slow.speed();
     heading_x = v > 0 ? slow.vx / v : 0;
@@ -167,9 +180,9 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
         clustering = k * clustering + score * score / (variance() * score_info);
         clusters = k * clusters + 1;
         score = score_info = score_px = 0;
-        const double least = rules.acceleration_sigmas * curve.sigmas(variance() * clustering / clusters)[1];
-        const double size2 = curve.ax * curve.ax + curve.ay * curve.ay;
-        curved = size2 > least * least ? 1 - least * least / size2 : 0;
+        acceleration_sigma = curve.sigmas(variance() * clustering / clusters)[1];
+        const double least = rules.acceleration_sigmas * acceleration_sigma, size = length(curve.ax, curve.ay);
+        curved = size > least ? 1 - least * least / (size * size) : 0;
     }
     if (id >= 0) coasted_px += px;
     // What appears gives many events at once and seems fast: the first votes are soon forgotten.
@@ -222,7 +235,7 @@ bool Track::measure(const Model& model) {
     extent.stretch = std::clamp(extent.stretch, -most, most);
     const bool another = model.radii.size() > 1 && std::abs(radius - nominal) > rules.resize * nominal;
     if (!another) return false;
-    nominal = std::clamp(radius, rules.min_radius * model.radii.front(), rules.max_radius * model.radii.back());
+    be_about(std::clamp(radius, rules.min_radius * model.radii.front(), rules.max_radius * model.radii.back()), rules);
     return true;
 }
 

@@ -39,10 +39,16 @@ struct Crossing {
     int p;
 };
 
+// Where an event lies against the centre, px, and how far off.
+struct Offset {
+    double dx, dy, d;
+};
+
 struct Track {
     std::int32_t id = -1;  // -1 until confirmed
     Fit slow, fast;        // long and short memory
-    double nominal, radius;  // px: stated (or settled on), measured
+    double nominal = 0, gate = 0, narrow_gate = 0;  // px: radius that is stated (or settled on), its gates
+    double radius;                                  // px, measured
     Extent extent;
     double heading_x = 0, heading_y = 0;  // unit vector, as of the last step; none where it is not known
     std::vector<double> votes;
@@ -63,7 +69,8 @@ struct Track {
     double scattering = 0, scatterings = 0, compared_px = 0, compared_speed = 0, compared_sigma = 0;
     std::int64_t compared_us = 0;
     Curve curve;
-    double curved = 0;  // 0 to 1: how far the acceleration is significant
+    double curve_solved_px = 0;  // travel
+    double curved = 0, acceleration_sigma = 0;  // how far the acceleration is significant, 0 to 1; its error
     double misfit_px = 0;  // travel for which the shape was not a disk's
     double scatter, scatter_weight;  // squared distance of the events from the ring, px^2
     double travel = 0;
@@ -91,8 +98,9 @@ struct Track {
                (before.flipped && static_cast<double>(before.since_us) * px_per_us >= model.rules.flip_radii * radius);
     }
     // How far from its centre the outline is, at this distance from it.
-    double outline(double dx, double dy, double d, const Model& model) const {
-        return extent.at((dx * heading_x + dy * heading_y) / d) * model.edge_towards(dx, dy).distance;
+    double outline(const Offset& at, const Model& model) const {
+        if (at.d == 0) return radius;
+        return extent.at((at.dx * heading_x + at.dy * heading_y) / at.d) * model.edge_towards(at.dx, at.dy).distance;
     }
     double edge_speed(const Model& model) const { return std::max(slow.speed(), model.lower_edge(voted)); }
     // The first event of a crossing in the band around it.
@@ -103,7 +111,7 @@ struct Track {
     // Else the disk has gone and noise would count.
     bool is_measuring(const Model& model) const { return id >= 0 && support(model.rules) > model.rules.measure_support; }
     // An event on its ring alone. True where it is time to advance.
-    bool take(std::int64_t t, int x, int y, const Crossing& crossing, const Model& model);
+    bool take(std::int64_t t, const Offset& offset, const Crossing& crossing, const Model& model);
     void share(std::int64_t t, const Model& model);  // an event on its ring and on another's
     void answer(const Spike& spike, double dx, double dy, const Model& model);  // (dx, dy): from the fit
 
@@ -115,7 +123,12 @@ struct Track {
     void restart(std::int64_t t, double x, double y, double vx, double vy, const Model& model);
 
   private:
-    void add(Fit& fit, std::int64_t t, int x, int y, double gate, const Crossing& crossing, const Model& model);
+    void add(std::int64_t t, const Offset& offset, const Crossing& crossing, const Model& model);
+    void be_about(double px, const Rules& rules) {
+        nominal = px;
+        gate = rules.wide_gate(px);
+        narrow_gate = rules.narrow_gate(px);
+    }
     void compare(std::int64_t t, double px, const Model& model);
     bool turned(std::int64_t t, const Model& model);
     void relocate(std::int64_t t, const Model& model);

@@ -46,6 +46,7 @@ void Tracker::step(const EventSpan& events, const SpikeSpan& spikes, std::int64_
                       model_.radii[spikes.size[s]]});
             ++s;
         } else {
+            if (e + kAhead < events.n) prefetch(events.x[e + kAhead], events.y[e + kAhead]);
             on_event(te, events.x[e], events.y[e], events.p ? events.p[e] : 2);
             ++e;
         }
@@ -57,9 +58,8 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
     const auto& candidates = grid_.at(x, y);
     if (candidates.empty()) return;
     PixelPast& past = past_[static_cast<std::size_t>(y) * config_.width + x];
-    const Before before{t - past.last_us, t - past.began_us, p != 2 && p != past.p};
-    past.last_us = t;
-    past.p = static_cast<std::uint8_t>(p);
+    const Before before{t - (past.last >> 2), t - past.began_us, p != 2 && p != (past.last & 3)};
+    past.last = t * 4 + p;
     ++polarities_[p];
 
     around_.clear();
@@ -71,7 +71,7 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
         return;
     }
     Track& track = *claimed.owner;
-    const double ahead_px = (claimed.second - claimed.best) * model_.rules.wide_gate(track.nominal);
+    const double ahead_px = (claimed.second - claimed.best) * track.gate;
     if (claimed.rival != nullptr && track.id >= 0 && ahead_px < model_.rules.unclear_px) {
         track.share(t, model_);
         claimed.rival->share(t, model_);
@@ -79,7 +79,7 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
     }
     const bool begins = track.begins(before, model_);
     if (begins) past.began_us = t;
-    if (track.take(t, x, y, {begins, seconds(past.began_us, t), p}, model_)) advance(track, t);
+    if (track.take(t, claimed.offset, {begins, seconds(past.began_us, t), p}, model_)) advance(track, t);
 }
 
 Tracker::Claim Tracker::claim(const std::vector<int>& candidates, std::int64_t t, int x, int y,
@@ -89,10 +89,9 @@ Tracker::Claim Tracker::claim(const std::vector<int>& candidates, std::int64_t t
         Track& track = tracks_[index];
         const double s = seconds(track.fast.t_us, t);
         const double dx = x - (track.fast.x + track.fast.vx * s), dy = y - (track.fast.y + track.fast.vy * s);
-        const double d = std::sqrt(dx * dx + dy * dy);
-        const double off =
-            std::abs(d - (d > 0 ? track.outline(dx, dy, d, model_) : track.radius)) / model_.rules.wide_gate(track.nominal);
-        if (off >= 1 && d > track.radius && d < track.radius + model_.rules.wide_gate(track.nominal) + model_.rules.around_px && track.begins(before, model_))
+        const Offset at{dx, dy, std::sqrt(dx * dx + dy * dy)};
+        const double away = at.d - track.outline(at, model_), off = std::abs(away) / track.gate;
+        if (off >= 1 && away > 0 && away < track.gate + model_.rules.around_px && track.begins(before, model_))
             around_.push_back(&track);
         if (off < found.best) {
             if (found.owner != nullptr && found.owner->id >= 0) {
@@ -101,6 +100,7 @@ Tracker::Claim Tracker::claim(const std::vector<int>& candidates, std::int64_t t
             }
             found.best = off;
             found.owner = &track;
+            found.offset = at;
         } else if (off < found.second && track.id >= 0) {
             found.second = off;
             found.rival = &track;
@@ -164,7 +164,7 @@ void Tracker::advance(Track& track, std::int64_t t) {
 // In the cells in which its events may lie before it is entered anew.
 void Tracker::enter(Track& track) {
     const Rules& rules = model_.rules;
-    const double reach = rules.max_radius * track.nominal + rules.wide_gate(track.nominal) + rules.grid_margin_px +
+    const double reach = rules.max_radius * track.nominal + track.gate + rules.grid_margin_px +
                          rules.grid_spare_px;
     track.place = grid_.enter(static_cast<int>(&track - tracks_.data()), track.fast.x, track.fast.y, reach);
 }

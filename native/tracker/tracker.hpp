@@ -45,11 +45,13 @@ struct SpikeSpan {  // final layer only, sorted by time
     std::int64_t n;
 };
 
-// What is remembered of a pixel: when its last event came, when the edge crossing began that it belongs to.
+// What is remembered of a pixel: when its last event came and of what polarity, when the edge crossing began that it
+// belongs to. Packed, since every event waits for it to come from memory.
 struct PixelPast {
-    std::int64_t last_us = std::numeric_limits<std::int64_t>::min() / 2;
-    std::int64_t began_us = std::numeric_limits<std::int64_t>::min() / 2;
-    std::uint8_t p = 2;
+    std::int64_t last = kNever * 4 + 2;  // time * 4 + polarity
+    std::int64_t began_us = kNever;
+
+    static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::min() / 16;
 };
 
 class Tracker {
@@ -65,13 +67,21 @@ class Tracker {
     std::vector<Passage> passages() const;
 
   private:
+    static constexpr std::int64_t kAhead = 12;  // events
+
     // Whose ring an event is nearest to, and the confirmed track that comes next; how far, in gates.
     struct Claim {
         Track *owner = nullptr, *rival = nullptr;
         double best = 1, second = 1;
+        Offset offset{};  // from the owner
     };
     Claim claim(const std::vector<int>& candidates, std::int64_t t, int x, int y, const Before& before);
     void on_event(std::int64_t t, int x, int y, int p);
+    // Asks the memory for a pixel that will soon be needed.
+    void prefetch(int x, int y) const {
+        const std::size_t pixel = static_cast<std::size_t>(y) * config_.width + x;
+        if (pixel < past_.size()) __builtin_prefetch(&past_[pixel], 1);
+    }
     void on_spike(const Spike& spike);
     void start(const Spike& spike);
     void advance(Track& track, std::int64_t t);

@@ -153,6 +153,7 @@ class Rules:
         "Share by which a measured radius differs when it becomes the stated one, among several sizes.",
     )
 
+    curve_solve_px: float = _fit(0.3, "px", 0.01, 10, "Travel after which the fit with an acceleration is solved again.")
     acceleration_sigmas: float = _fit(
         4.0, "sigmas", 0, 100, "Standard errors below which a measured acceleration is taken for none."
     )
@@ -331,21 +332,8 @@ class Rules:
         0.1, "", 0, 0.9, "Share of an edge by which a measured speed may lie outside its band and still agree with it."
     )
     off_band_confidence: float = _row(0.5, "", 0, 1, "Factor of the confidence where speed and band do not agree.")
-    error_factor: float = _row(
-        0.52, "", 0.01, 100, "Error of a speed over that of independent events, at one event per edge crossing."
-    )
-    error_exponent: float = _row(
-        -0.4, "", -2, 2, "Power of the events per edge crossing with which the error of a speed changes."
-    )
-    max_error_events: float = _row(
-        20.0, "events", 1, 10_000, "Events per edge crossing that the error of a speed takes into account at most."
-    )
     bend_error: float = _row(
-        0.0625,
-        "",
-        0,
-        10,
-        "Error of a speed on a curved path, as a share of it, per squared radian of the heading's lag.",
+        0.04, "", 0, 10, "Error of a speed on a curved path, as a share of it, per squared radian of turn in a memory."
     )
 
     # --- measuring: what objects tell of the recording ---
