@@ -42,11 +42,6 @@ nb::dict columns_of(const std::vector<velocell::Row>& rows) {
     columns["heading_deg"] = column_of(rows, &Row::heading);
     columns["radius_px"] = column_of(rows, &Row::radius);
     columns["confidence"] = column_of(rows, &Row::confidence);
-    for (int k = 0; k < 16; ++k) {
-        std::unique_ptr<double[]> v(new double[rows.size()]);
-        for (std::size_t i = 0; i < rows.size(); ++i) v[i] = rows[i].evidence[k];
-        columns[("e" + std::to_string(k)).c_str()] = array_of(std::move(v), rows.size());
-    }
     return columns;
 }
 
@@ -112,7 +107,7 @@ void bind_tracker(nb::module_& m) {
                     throw std::invalid_argument("a tracker needs a sensor, positive times and radii, and two edges");
                 new (self) velocell::Tracker(
                     velocell::TrackerConfig{width, height, every_us, dt_us, offset},
-                    velocell::Model{rules, std::move(radii), std::move(edges), std::move(outline), crossings});
+                    velocell::Model{rules, width, height, std::move(radii), std::move(edges), std::move(outline), crossings});
             },
             nb::kw_only(), nb::arg("rules"), nb::arg("width"), nb::arg("height"), nb::arg("every_us"), nb::arg("dt_us"),
             nb::arg("radii"), nb::arg("edges"),
@@ -124,7 +119,7 @@ void bind_tracker(nb::module_& m) {
         .def("passages", [](const velocell::Tracker& self) {
             std::vector<std::array<double, 4>> rows;
             for (const auto& passage : self.passages())
-                rows.push_back({passage.crossing_share, passage.radius, passage.contrast, passage.travel});
+                rows.push_back({passage.crossing_share, passage.radius, passage.contrast, passage.weight});
             return rows;
         });
 }

@@ -23,17 +23,32 @@ double Evidence::area_share(double radius, double gate, const Rules& rules) {
     return (outer * outer - inner * inner) / (far * far - outer * outer);
 }
 
-double Evidence::log_odds(double radius, double gate, const Model& model) const {
+namespace {
+
+// Share of a circle that lies on the sensor.
+double share_inside(double x, double y, double r, const Model& model) {
+    double outside = 0;
+    for (const double border : {x + 0.5, y + 0.5, model.width - 0.5 - x, model.height - 0.5 - y})
+        if (border < r) outside += std::acos(std::max(border / r, -1.0)) / kPi;
+    return std::max(1 - outside, 0.25);
+}
+
+}  // namespace
+
+double Evidence::log_odds(double x, double y, double radius, double gate, const Model& model) const {
     const Rules& rules = model.rules;
     // What the ring's gate would hold if it were as busy as what is around it.
-    const double elsewhere = around * area_share(radius, gate, rules);
+    const double inside = share_inside(x, y, radius + gate + rules.around_px / 2, model);
+    const double elsewhere = around * area_share(radius, gate, rules) / inside;
     // Edge pixels that a disk crosses; where all events have one polarity, those of one side.
     const double due = 4 * radius * model.crossings * (model.one_polarity ? 0.5 : 1) * std::max(way, 1.0);
     const double excess = std::clamp((near - elsewhere) / due, -0.5, 1.0);
     const double prior = rules.evidence_prior_events;
     const double isolation = std::clamp(std::log((near + prior) / (elsewhere + prior)), -1.5, 2.5);
     const double own = std::max(near - elsewhere, rules.least_share * due);
-    const double faces = model.one_polarity || !model.polarity ? rules.unknown_faces : std::clamp(dipole() / own, -1.0, 1.0);
+    double faces = rules.unknown_faces;
+    if (!model.polarity) faces *= 2 * std::min(ahead, behind) / std::max(ahead + behind, 1e-9);  // both sides, at least
+    else if (!model.one_polarity) faces = std::clamp(dipole() / own, -1.0, 1.0);
     return rules.odds_base + rules.odds_excess * excess + rules.odds_isolation * isolation + rules.odds_faces * faces;
 }
 

@@ -19,8 +19,8 @@ struct Evidence {
     // Area of the ring's gate over that of the band around it.
     static double area_share(double radius, double gate, const Rules& rules);
 
-    // Log odds that it is a disk of this radius, whose ring has its gate.
-    double log_odds(double radius, double gate, const Model& model) const;
+    // Log odds that it is a disk of this radius at (x, y), whose ring has its gate.
+    double log_odds(double x, double y, double radius, double gate, const Model& model) const;
 
   private:
     double dipole() const;

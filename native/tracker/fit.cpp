@@ -256,11 +256,11 @@ void Extent::fade(double keep) {
     for (double* sum : {&w_, &wc_, &wcc_, &d_, &dc_}) *sum *= keep;
 }
 
-void Extent::solve(double nominal, double prior, double stretch_prior) {
-    const double a = w_ + prior, c = wcc_ + stretch_prior, det = a * c - wc_ * wc_;
-    const double d = d_ + prior * nominal;
-    radius = (c * d - wc_ * dc_) / det;
-    stretch = (a * dc_ - wc_ * d) / det;
+void Extent::solve(double nominal, double radius_prior, double stretch_prior) {
+    radius = (d_ + radius_prior * nominal) / (w_ + radius_prior);
+    if (w_ <= 0) return;
+    mean_ = wc_ / w_;
+    stretch = (dc_ - mean_ * d_) / (wcc_ - mean_ * wc_ + stretch_prior);
 }
 
 }  // namespace velocell

@@ -47,22 +47,22 @@ struct Curve {
     void settle(double memory_px, double max_speed);
 };
 
-// Radius and stretch of an outline at the distance radius + stretch |cos| from its centre, by the angle to the heading.
+// Size of an outline, at the distance radius + stretch (|cos| - its mean) from its centre, by the angle to the heading.
 // An ellipse has a stretch, and so has a disk whose edge ahead is seen sooner or later than the one behind it.
 struct Extent {
     explicit Extent(double r) : radius(r) {}
 
-    double radius, stretch = 0;  // px
+    double radius, stretch = 0;  // px; radius: the mean distance of the events
 
     void add(double distance, double cosine, double weight);
     void fade(double keep);
-    // What the sums say, where `prior` events say that it is a disk of radius `nominal`.
-    void solve(double nominal, double prior, double stretch_prior);
+    // What the sums say, where so many events say that the radius is `nominal` and that there is no stretch.
+    void solve(double nominal, double radius_prior, double stretch_prior);
 
-    double at(double cosine) const { return radius + stretch * std::abs(cosine); }
+    double at(double cosine) const { return radius + stretch * (std::abs(cosine) - mean_); }
 
   private:
-    double w_ = 0, wc_ = 0, wcc_ = 0, d_ = 0, dc_ = 0;
+    double w_ = 0, wc_ = 0, wcc_ = 0, d_ = 0, dc_ = 0, mean_ = 0;
 };
 
 inline double length(double x, double y) { return std::sqrt(x * x + y * y); }  // hypot guards against overflow, slowly

@@ -18,6 +18,7 @@ struct Edge {
 
 struct Model {
     Rules rules;
+    int width = 0, height = 0;  // px, of the sensor
     std::vector<double> radii;  // px, what spikes stand for
     std::vector<double> edges;  // N+1 band edges, px/s
     // Of objects that are no disks: distance of the outline from the centre for each of equal angles from +x

@@ -21,25 +21,22 @@ double speed_error(const Track& track, const Rules& rules) {
     return length(length(random, lag), rules.bend_error * turn * turn * v);
 }
 
-// 0 to 1: support, agreement of the votes, and of the speed with the band.
+double logistic(double x) { return 1 / (1 + std::exp(-x)); }
+
+// How probable it is that the object is there and in its band: by the evidence for a disk, and by the support, the
+// agreement of the votes, and that of the speed with the band.
 double confidence(const Track& track, int band, const Model& model) {
     const Rules& rules = model.rules;
+    if (band < 0) return 0;
     double sum = 0;
     for (const double vote : track.votes) sum += vote;
     const double speed = track.slow.speed();
-    const bool agrees = band >= 0 && speed > (1 - rules.band_tolerance) * model.edges[band] &&
+    const bool agrees = speed > (1 - rules.band_tolerance) * model.edges[band] &&
                         speed < (1 + rules.band_tolerance) * model.edges[band + 1];
-    const double support = std::min(1.0, track.support(rules));
-    const double unanimity = band >= 0 ? track.votes[band] / sum : 0.0;
-    return std::clamp(support * unanimity * (agrees ? 1.0 : rules.off_band_confidence), 0.0, 1.0);
-}
-
-std::array<double, 16> evidence(const Track& track, const Model& model) {
-    const Evidence& e = track.evidence;
-    const double gate = track.gate;
-    return {track.log_odds(model), e.ahead_on, e.near, e.around, e.way, track.variance(), track.clustering / track.clusters,
-            track.slow.speed_sigma(track.variance()), track.curve.sigmas(track.variance())[0], track.curved, track.ring_events / std::max(1.0, track.crossings), 0,
-            gate, track.clusters, 0, 0};
+    const double standing = std::min(1.0, track.support(rules)) * track.votes[band] / sum *
+                            (agrees ? 1.0 : rules.off_band_confidence);
+    return logistic(rules.confidence_odds_slope * (track.log_odds(model) - rules.even_odds)) *
+           logistic(rules.confidence_standing_slope * (standing - rules.even_standing));
 }
 
 Row row_of(const Track& track, std::int64_t t, const Model& model) {
@@ -56,8 +53,7 @@ Row row_of(const Track& track, std::int64_t t, const Model& model) {
             speed_error(track, rules),
             heading,
             track.radius,
-            confidence(track, band, model),
-            evidence(track, model)};
+            confidence(track, band, model)};
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // Row: what is reported of a track at one instant.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -13,7 +12,6 @@ struct Row {
     std::int64_t t_us;
     std::int32_t id, band;
     double x, y, speed, speed_err, heading, radius, confidence;
-    std::array<double, 16> evidence;
 };
 
 // Append the rows of all confirmed tracks that have support, by id.

@@ -11,11 +11,10 @@ namespace velocell {
     RULE(long_memory_px)             \
     RULE(short_memory_px)            \
     RULE(turn_memory_px)             \
+    RULE(curve_memory_px)            \
     RULE(evidence_memory_px)         \
     RULE(cluster_px)                 \
     RULE(clustering_memory_px)       \
-    RULE(clustering_prior)           \
-    RULE(curve_memory_px)            \
     RULE(vote_memory_px)             \
     RULE(min_vote_memory_px)         \
     RULE(vote_memory_growth)         \
@@ -34,14 +33,15 @@ namespace velocell {
     RULE(restart_pace)               \
     RULE(scatter_prior_px2)          \
     RULE(scatter_prior_events)       \
+    RULE(curve_solve_px)             \
+    RULE(acceleration_sigmas)        \
+    RULE(clustering_prior)           \
     RULE(radius_prior_px)            \
     RULE(stretch_prior)              \
     RULE(max_stretch_radii)          \
     RULE(min_radius)                 \
     RULE(max_radius)                 \
     RULE(resize)                     \
-    RULE(acceleration_sigmas)        \
-    RULE(curve_solve_px)             \
     /* gates */                      \
     RULE(narrow_gate_px)             \
     RULE(narrow_gate_radii)          \
@@ -69,19 +69,18 @@ namespace velocell {
     RULE(relocate_px)                \
     RULE(relocate_radii)             \
     /* evidence */                   \
+    RULE(silence_px)                 \
+    RULE(flip_radii)                 \
+    RULE(crossing_px)                \
     RULE(around_px)                  \
     RULE(evidence_prior_events)      \
+    RULE(least_share)                \
     RULE(unknown_faces)              \
     RULE(one_polarity_share)         \
-    RULE(confirm_sigmas)             \
-    RULE(row_odds)                   \
-    RULE(least_share)                \
     RULE(odds_base)                  \
     RULE(odds_excess)                \
     RULE(odds_isolation)             \
     RULE(odds_faces)                 \
-    RULE(confirm_odds)               \
-    RULE(misfit_odds)                \
     /* births */                     \
     RULE(confirm_spikes)             \
     RULE(confirm_quiet_px)           \
@@ -90,6 +89,8 @@ namespace velocell {
     RULE(min_event_density)          \
     RULE(max_event_density)          \
     RULE(min_speed_edges)            \
+    RULE(confirm_odds)               \
+    RULE(confirm_sigmas)             \
     RULE(lost_support)               \
     RULE(recapture_radii)            \
     RULE(inherit_radii)              \
@@ -102,20 +103,23 @@ namespace velocell {
     RULE(misfit_quiet_px)            \
     RULE(unsupported_quiet_px)       \
     RULE(min_support)                \
+    RULE(misfit_odds)                \
     RULE(misfit_px)                  \
     RULE(double_radii)               \
     RULE(crossing_speed)             \
     /* rows */                       \
     RULE(row_support)                \
+    RULE(row_odds)                   \
     RULE(support_min_events)         \
     RULE(min_votes)                  \
     RULE(band_tolerance)             \
     RULE(off_band_confidence)        \
+    RULE(confidence_odds_slope)      \
+    RULE(even_odds)                  \
+    RULE(confidence_standing_slope)  \
+    RULE(even_standing)              \
     RULE(bend_error)                 \
     /* measuring */                  \
-    RULE(silence_px)                 \
-    RULE(flip_radii)                 \
-    RULE(crossing_px)                \
     RULE(measure_support)            \
     RULE(measure_px)
 

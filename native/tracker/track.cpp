@@ -49,15 +49,15 @@ bool Track::keeps_pace(const Model& model) const {
 }
 
 double Track::log_odds(const Model& model) const {
-    return evidence.log_odds(radius, gate, model);
+    return evidence.log_odds(fast.x, fast.y, radius, gate, model);
 }
 
 Passage Track::passage(const Model& model) const {
     const double pixels = 4 * radius * model.crossings * crossed_px;
-    // Noise is at most as frequent on the ring as around it; those that it leaves alone tell more.
+    // Noise is at most as frequent on the ring as around it; objects that it leaves alone tell more, and clear ones.
     const double noise = around * Evidence::area_share(radius, gate, model.rules);
     const double clear = crossings > 0 ? std::max(0.0, 1 - noise / crossings) : 0;
-    return {crossings * std::sqrt(clear) / pixels, radius, ring_events / pixels, crossed_px * clear * clear};
+    return {crossings / pixels, radius, ring_events / pixels, crossings * clear * clear};
 }
 
 bool Track::take(std::int64_t t, const Offset& offset, const Crossing& crossing, const Model& model) {
@@ -70,7 +70,7 @@ bool Track::take(std::int64_t t, const Offset& offset, const Crossing& crossing,
     }
     if (is_measuring(model)) {
         ring_events += 1;
-        crossings += crossing.begins;
+        crossings += crossing.passes;
         crossed_px += std::exchange(coasted_px, 0.0);
     }
     return fast.count >= rules.refit_events || seconds(fast.t_us, t) * v > rules.refit_px;
@@ -175,6 +175,7 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
     evidence.fade(std::exp(-px / rules.evidence_memory_px), px);
     compare(t, px, model);
     score_px += px;
+    if (score_px >= rules.cluster_px && score_info <= 0) curved = 0;  // it coasts
     if (score_px >= rules.cluster_px && score_info > 0) {
         const double k = std::exp(-score_px / rules.clustering_memory_px);
         clustering = k * clustering + score * score / (variance() * score_info);

@@ -22,7 +22,7 @@ struct Spike {
 // What a followed object tells about the recording: share of its edge crossings seen, radius (px),
 // events per edge crossing.
 struct Passage {
-    double crossing_share, radius, contrast, travel;  // travel: px for which it was followed
+    double crossing_share, radius, contrast, weight;  // weight: crossings seen, less where noise is as frequent
 };
 
 // What happened at an event's pixel before it.
@@ -35,6 +35,7 @@ struct Before {
 // An event as one of an edge crossing. p: polarity, 2 where there is none.
 struct Crossing {
     bool begins;
+    bool passes;     // the network's trail filter
     double since_s;  // its beginning
     int p;
 };
@@ -93,9 +94,12 @@ struct Track {
     // --- events and spikes ---
     // Whether an event is the first of an edge crossing: of other polarity than the one before it, or after a silence.
     bool begins(const Before& before, const Model& model) const {
-        const double px_per_us = 1e-6 * edge_speed(model);
-        return static_cast<double>(before.silent_us) * px_per_us >= model.rules.silence_px ||
-               (before.flipped && static_cast<double>(before.since_us) * px_per_us >= model.rules.flip_radii * radius);
+        return rests(before, model) || (before.flipped && static_cast<double>(before.since_us) * 1e-6 *
+                                                              edge_speed(model) >= model.rules.flip_radii * radius);
+    }
+    // Whether the pixel had been silent for long enough.
+    bool rests(const Before& before, const Model& model) const {
+        return static_cast<double>(before.silent_us) * 1e-6 * edge_speed(model) >= model.rules.silence_px;
     }
     // How far from its centre the outline is, at this distance from it.
     double outline(const Offset& at, const Model& model) const {

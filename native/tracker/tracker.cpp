@@ -77,9 +77,9 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
         claimed.rival->share(t, model_);
         return;
     }
-    const bool begins = track.begins(before, model_);
+    const bool begins = track.begins(before, model_), passes = before.flipped || track.rests(before, model_);
     if (begins) past.began_us = t;
-    if (track.take(t, claimed.offset, {begins, seconds(past.began_us, t), p}, model_)) advance(track, t);
+    if (track.take(t, claimed.offset, {begins, passes, seconds(past.began_us, t), p}, model_)) advance(track, t);
 }
 
 Tracker::Claim Tracker::claim(const std::vector<int>& candidates, std::int64_t t, int x, int y,

@@ -82,6 +82,7 @@ def streams() -> list[Stream]:
         Stream.of(crossing, calibrate(bands, 5.0, crossing_share=1.0)),
         Stream.of(sizes, *(calibrate(bands, radius, crossing_share=1.0) for radius in (4.0, 5.5, 7.0, 9.0))),
         Stream.of(wrong, calibrate(EDGES, 5.0, crossing_share=0.9)),
+        Stream.of(sizes.with_polarity("drop"), calibrate(bands, 6.0, crossing_share=1.0, polarity=False)),
     ]
 
 
@@ -100,7 +101,7 @@ def lone() -> Stream:
 @every_rule
 def test_a_rule_is_documented_and_its_default_lies_within_its_limits(rule: Field[Any]):
     about = rule.metadata
-    assert about["group"] in {"memories", "fits", "gates", "turns", "shape", "births", "deaths", "rows", "measuring"}
+    assert about["group"] in {"memories", "fits", "gates", "turns", "evidence", "births", "deaths", "rows", "measuring"}
     assert re.fullmatch(r"[A-Za-z_]\w*,? .{10,}\.", about["doc"])
     assert about["least"] < about["most"]
     assert about["least"] <= rule.default <= about["most"]
@@ -258,7 +259,8 @@ def test_more_spikes_to_be_confirmed_delay_the_first_row(lone):
 
 @pytest.mark.parametrize("px", [10, 20])
 def test_an_object_without_events_is_kept_for_coast_px(lone, px):
-    tracks = lone.tracks(coast_px=px, quiet_px=1000, unsupported_quiet_px=1000, misfit_px=1000, row_support=0)
+    patient = {"quiet_px": 1000, "unsupported_quiet_px": 1000, "misfit_px": 1000, "misfit_quiet_px": 1000}
+    tracks = lone.tracks(coast_px=px, row_support=0, row_odds=-100, **patient)
     lasted_s = (tracks.t_us[-1] - 700_000) * 1e-6
     assert lasted_s == pytest.approx(px / 100, abs=0.035)
     assert len(np.unique(tracks.id)) == 1
@@ -281,9 +283,9 @@ def test_a_radius_is_followed_up_to_its_limit():
     stream = Stream.of(
         simulate(Scene(140, 50, 900_000, seed=4, objects=(item,)))[0], calibrate(EDGES, 5.0, crossing_share=1.0)
     )
-    assert stream.tracks(max_radius=1.2).radius_px.max() == pytest.approx(6.0)
-    assert np.median(stream.tracks(max_radius=1.5).radius_px) == pytest.approx(6.5, abs=0.3)
-    assert stream.tracks(max_radius=1).radius_px.max() == 5
+    assert stream.tracks(max_radius=1.2, max_stretch_radii=0).radius_px.max() == pytest.approx(6.0)
+    assert np.median(stream.tracks(max_radius=1.5, max_stretch_radii=0).radius_px) == pytest.approx(6.5, abs=0.3)
+    assert stream.tracks(max_radius=1, max_stretch_radii=0).radius_px.max() == 5
 
 
 def test_tracks_are_limited_in_number(streams):
@@ -294,7 +296,7 @@ def test_tracks_are_limited_in_number(streams):
 
 def test_objects_are_measured_after_measure_px(lone):
     _, usual_passages = lone.follow()
-    assert usual_passages.shape == (1, 3)
+    assert usual_passages.shape == (1, 4)
     assert len(lone.follow(Rules(measure_px=1000))[1]) == 0
 
 

@@ -103,6 +103,6 @@ class Detector:
 
     def passages(self) -> NDArray[np.float64]:
         """What the objects that were followed for `Rules.measure_px` tell of the recording, shape (n, 4): the share
-        of their edge crossings that was seen, their radius in px, events per edge crossing, the travel in px for which
-        they were followed."""
+        of their edge crossings that was seen, their radius in px, events per edge crossing, and
+        their weight: the crossings seen, fewer where noise is as frequent."""
         return np.array(self._tracker.passages(), np.float64).reshape(-1, 4)

@@ -86,11 +86,12 @@ class Rules:
     turn_memory_px: float = _memory(
         0.7, "px", 0.05, 100, "Memory of the shift of the newest events against the fit, which shows a turn."
     )
+    curve_memory_px: float = _memory(8.0, "px", 1, 1000, "Memory of the fit with an acceleration.")
     evidence_memory_px: float = _memory(8.0, "px", 0.2, 1000, "Memory of the evidence that an object is a disk.")
-    cluster_px: float = _memory(2.0, "px", 0.1, 100, "Travel over which the events of a fit err together.")
-    clustering_memory_px: float = _memory(40.0, "px", 1, 10_000, "Memory of how much they err together.")
-    clustering_prior: float = _memory(2.0, "", 0.01, 1000, "Prior.")
-    curve_memory_px: float = _memory(8.0, "px", 1, 1000, "Memory of the fit that gives the acceleration.")
+    cluster_px: float = _memory(2.0, "px", 0.1, 100, "Travel over which the pull of the events on a fit is summed.")
+    clustering_memory_px: float = _memory(
+        40.0, "px", 1, 10_000, "Memory of how the pulls and the speeds scatter, which gives the error of a speed."
+    )
     vote_memory_px: float = _memory(8.0, "px", 1, 1000, "Memory of the spikes' votes for a band, at most.")
     min_vote_memory_px: float = _memory(0.5, "px", 0.05, 1, "Memory of the votes of an object that has just appeared.")
     vote_memory_growth: float = _memory(
@@ -134,6 +135,15 @@ class Rules:
     scatter_prior_events: float = _fit(
         4.0, "events", 0.01, 1000, "Events that the assumed variance across the ring weighs as much as."
     )
+    curve_solve_px: float = _fit(
+        0.3, "px", 0.01, 10, "Travel after which the fit with an acceleration is solved again."
+    )
+    acceleration_sigmas: float = _fit(
+        4.0, "sigmas", 0, 100, "Standard errors below which a measured acceleration is taken for none."
+    )
+    clustering_prior: float = _fit(
+        0.5, "", 0.01, 1000, "Weight of the scatter of pulls, in comparisons of one speed with the next."
+    )
     radius_prior_px: float = _fit(
         2.0, "px", 0.01, 1000, "Travel whose edge crossings, all seen, weigh as much as the stated radius."
     )
@@ -141,7 +151,7 @@ class Rules:
         0.1, "", 0.001, 1000, "Weight of the assumption that an object is round, over that of the stated radius."
     )
     max_stretch_radii: float = _fit(
-        0.5, "radii", 0, 0.9, "By how much an object may be longer or shorter along its heading, each way."
+        0.5, "radii", 0, 0.9, "By how much an object may be longer or shorter along its heading, at each end."
     )
     min_radius: float = _fit(0.8, "", 0.2, 1, "Smallest radius that is followed, as a share of the stated one.")
     max_radius: float = _fit(1.2, "", 1, 5, "Largest radius that is followed, as a multiple of the stated one.")
@@ -153,10 +163,6 @@ class Rules:
         "Share by which a measured radius differs when it becomes the stated one, among several sizes.",
     )
 
-    curve_solve_px: float = _fit(0.3, "px", 0.01, 10, "Travel after which the fit with an acceleration is solved again.")
-    acceleration_sigmas: float = _fit(
-        4.0, "sigmas", 0, 100, "Standard errors below which a measured acceleration is taken for none."
-    )
 
     # --- gates: which events and spikes belong to an object ---
     narrow_gate_px: float = _gate(
@@ -228,23 +234,32 @@ class Rules:
         0.45, "radii", 0, 10, "relocate_px in radii of the object; the larger of the two holds."
     )
 
-    # --- evidence: is it a disk? Log odds, from a regression over simulated and real recordings (docs/real.md) ---
+    # --- evidence: is it a disk? Weights from a regression over simulated and real recordings (docs/real.md) ---
+    silence_px: float = _evidence(
+        3.0, "px", 0, 100, "Travel for which a pixel was silent where its next event is a new edge crossing."
+    )
+    flip_radii: float = _evidence(
+        0.3, "radii", 0, 10, "Travel since a crossing began after which a change of polarity begins another one."
+    )
+    crossing_px: float = _evidence(
+        2.0,
+        "px",
+        0,
+        100,
+        "Travel since a crossing began up to which its events measure the object; later ones trail behind the edge.",
+    )
     around_px: float = _evidence(3.0, "px", 0.5, 100, "Width of the band outside the gate that tells what is around.")
     evidence_prior_events: float = _evidence(
-        2.0, "events", 0.01, 1000, "Crossings that the assumption of nothing special weighs as much as."
+        2.0, "events", 0.01, 1000, "Crossings that are added on the ring and around it, before they are compared."
+    )
+    least_share: float = _evidence(
+        0.8, "", 0.01, 1, "Share of its crossings that an object is taken to show at least, where sides are compared."
     )
     unknown_faces: float = _evidence(
-        0.5, "", -1, 1, "Share of the crossings with the polarity of their side that is assumed where events have one or none."
+        0.5, "", -1, 1, "What is assumed of the two sides where events have one polarity or none."
     )
     one_polarity_share: float = _evidence(
-        0.01, "", 0, 1, "Events have one polarity where those of the other are fewer than this share of them."
-    )
-    confirm_sigmas: float = _evidence(
-        3.0, "sigmas", 0, 100, "Standard errors by which a tentative track's speed must differ from none."
-    )
-    row_odds: float = _evidence(0.0, "", -100, 100, "Log odds that an object needs to have a row.")
-    least_share: float = _evidence(
-        0.8, "", 0.01, 1, "Share of its crossings that an object is taken to show at least."
+        0.01, "", 0, 1, "Share of the other polarity's events below which events have one polarity."
     )
     odds_base: float = _evidence(-2.9, "", -100, 100, "Log odds of an object of which nothing is known.")
     odds_excess: float = _evidence(
@@ -254,10 +269,8 @@ class Rules:
         0.4, "", 0, 100, "By how much it raises the odds to be e times as busy as what is around."
     )
     odds_faces: float = _evidence(
-        4.5, "", 0, 100, "By how much it raises the odds that all crossings ahead have one polarity and those behind the other."
+        4.5, "", 0, 100, "By how much it raises the odds that ahead is one polarity and behind the other."
     )
-    confirm_odds: float = _evidence(1.5, "", -100, 100, "Log odds above which a tentative track is confirmed.")
-    misfit_odds: float = _evidence(0.0, "", -100, 100, "Log odds below which a followed object is a misfit.")
 
     # --- births: when a track is confirmed, and found again ---
     confirm_spikes: int = _birth(5, "spikes", 1, 10_000, "Spikes a tentative track needs to be confirmed.")
@@ -283,6 +296,10 @@ class Rules:
         1,
         "Slowest speed of a moving object and of its rows, as a multiple of the lower edge of its band.",
     )
+    confirm_odds: float = _birth(1.5, "", -100, 100, "Log odds of a disk that a tentative track needs.")
+    confirm_sigmas: float = _birth(
+        3.0, "sigmas", 0, 100, "Standard errors by which a tentative track's speed must differ from none."
+    )
     lost_support: float = _birth(0.6, "", 0, 1, "Support below which an object may have been lost.")
     recapture_radii: float = _birth(
         2.0, "radii", 0, 10, "A spike within so many radii of a lost object finds it again."
@@ -302,14 +319,15 @@ class Rules:
     )
     quiet_px: float = _death(10.0, "px", 0, 1000, "Travel without a spike for which an object is kept.")
     misfit_quiet_px: float = _death(
-        6.0, "px", 0, 1000, "Travel without a spike for which an object is kept whose shape is no disk's."
+        6.0, "px", 0, 1000, "Travel without a spike for which an object is kept that was a misfit lately."
     )
     unsupported_quiet_px: float = _death(
         4.0, "px", 0, 1000, "Travel without a spike for which an object is kept whose support is below min_support."
     )
     min_support: float = _death(0.2, "", 0, 1, "Support below which an object is unsupported.")
+    misfit_odds: float = _death(0.0, "", -100, 100, "Log odds of a disk below which an object is a misfit.")
     misfit_px: float = _death(
-        4.0, "px", 0, 1000, "Travel, beside one radius, for which an object may have no disk's shape or be too slow."
+        4.0, "px", 0, 1000, "Travel, beside one radius, for which an object may be a misfit or too slow."
     )
     double_radii: float = _death(
         0.6, "radii", 0, 2, "Distance within which two tracks are one object, of which the older one is kept."
@@ -324,6 +342,7 @@ class Rules:
 
     # --- rows: what is reported of an object ---
     row_support: float = _row(0.55, "", 0, 1, "Support that an object needs to have a row.")
+    row_odds: float = _row(0.0, "", -100, 100, "Log odds of a disk that an object needs to have a row.")
     support_min_events: float = _row(
         1.0, "events", 0, 1000, "Edge crossings that must be expected lately before support says anything."
     )
@@ -331,25 +350,23 @@ class Rules:
     band_tolerance: float = _row(
         0.1, "", 0, 0.9, "Share of an edge by which a measured speed may lie outside its band and still agree with it."
     )
-    off_band_confidence: float = _row(0.5, "", 0, 1, "Factor of the confidence where speed and band do not agree.")
+    off_band_confidence: float = _row(0.5, "", 0, 1, "Factor of the agreement where speed and band do not agree.")
+
+    confidence_odds_slope: float = _row(
+        2.4, "", 0.01, 100, "Slope of the confidence's log odds over those of a disk."
+    )
+    even_odds: float = _row(1.0, "", -100, 100, "Log odds of a disk at which the confidence is half of what it can be.")
+    confidence_standing_slope: float = _row(
+        15.0, "", 0.01, 1000, "Slope of the confidence's log odds over support times agreement."
+    )
+    even_standing: float = _row(
+        0.5, "", 0, 1, "Support times agreement at which the confidence is half of what it can be."
+    )
     bend_error: float = _row(
         0.04, "", 0, 10, "Error of a speed on a curved path, as a share of it, per squared radian of turn in a memory."
     )
 
     # --- measuring: what objects tell of the recording ---
-    silence_px: float = _measure(
-        3.0, "px", 0, 100, "Travel for which a pixel was silent where its next event is a new edge crossing."
-    )
-    flip_radii: float = _measure(
-        0.3, "radii", 0, 10, "Travel since a crossing began after which a change of polarity begins another one."
-    )
-    crossing_px: float = _measure(
-        2.0,
-        "px",
-        0,
-        100,
-        "Travel since a crossing began up to which its events measure the object; later ones trail behind the edge.",
-    )
     measure_support: float = _measure(0.5, "", 0, 1, "Support above which events and edge crossings are counted.")
     measure_px: float = _measure(5.0, "px", 0, 1000, "Travel after which an object tells of contrast and radius.")
 
