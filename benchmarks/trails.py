@@ -21,8 +21,8 @@ _STEP_PX = 0.1
 
 @dataclass(frozen=True)
 class TrailDisk:
-    """A disk of `radius_px` at `speed_px_s` in a picture of (width, height): on a circle of `orbit_px` around its middle,
-    or along its middle row, turning round at the borders where orbit_px is 0.
+    """A disk of `radius_px` at `speed_px_s` in a picture of (width, height): on a circle of `orbit_px` around its
+    middle, or along its middle row, turning round at the borders where orbit_px is 0.
 
     events_on, events_off: per crossing. trail_on_us, trail_off_us: mean time of the last of them after the first.
     """
@@ -46,7 +46,10 @@ class TrailDisk:
         way = self.speed_px_s * t_us * 1e-6
         if self.orbit_px:
             angle = way / self.orbit_px + 0.37 * self.seed
-            x, y = (self.width - 1) / 2 + self.orbit_px * np.cos(angle), (self.height - 1) / 2 + self.orbit_px * np.sin(angle)
+            x, y = (
+                (self.width - 1) / 2 + self.orbit_px * np.cos(angle),
+                (self.height - 1) / 2 + self.orbit_px * np.sin(angle),
+            )
             return x, y, (np.rad2deg(angle) + 90) % 360
         room = self.width - 1 - 2 * (self.radius_px + 4)
         phase = (way + 13.3 * self.seed) % (2 * room)
@@ -60,10 +63,15 @@ class TrailDisk:
         bright = enters != self.dark
         parts = [
             self._trains(rng, t[bright == on], pixel[bright == on], on, count, trail)
-            for on, count, trail in ((True, self.events_on, self.trail_on_us), (False, self.events_off, self.trail_off_us))
+            for on, count, trail in (
+                (True, self.events_on, self.trail_on_us),
+                (False, self.events_off, self.trail_off_us),
+            )
         ]  # fmt: skip
         n = rng.poisson(self.noise_hz * self.width * self.height * self.duration_us * 1e-6)
-        parts.append((rng.uniform(0, self.duration_us, n), rng.integers(0, self.width * self.height, n), rng.random(n) < 0.5))
+        parts.append(
+            (rng.uniform(0, self.duration_us, n), rng.integers(0, self.width * self.height, n), rng.random(n) < 0.5)
+        )
         times, pixels, on = (np.concatenate(column) for column in zip(*parts, strict=True))
         inside = (times >= 0) & (times < self.duration_us)
         order = np.argsort(times[inside], kind="stable")

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.data.arrays import Floats
 from velocell.calibration.formulas import CROSSING_SHARE, calibrate, choose_dt_us
 from velocell.calibration.recipe import Recipe, bank_radii, bank_recipe
 from velocell.calibration.search import Search
 from velocell.calibration.widths import suited
+from velocell.data.arrays import Floats
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
 from velocell.data.stamps import NO_STEP, Step, time_step
@@ -150,10 +150,7 @@ def _assumed(network: Network) -> Network:
 
 def _measured(network: Network, passages: NDArray[np.float64]) -> Network:
     """The network with what was measured in its origin."""
-    share, contrast = (
-        Spread(*(_quantile(passages[:, k], passages[:, 3], part) for part in (0.5, 0.25, 0.75)), len(passages))
-        for k in (0, 2)
-    )
+    share, contrast = (_spread(passages[:, k], passages[:, 3]) for k in (0, 2))
     return _with(network, basis="measured", share=share, contrast=contrast)
 
 
@@ -162,6 +159,11 @@ def _quantile(values: Floats, weights: Floats, part: float) -> float:
     order = np.argsort(values)
     reached = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(reached, part * reached[-1])])
+
+
+def _spread(values: Floats, weights: Floats) -> Spread:
+    low, middle, high = (_quantile(values, weights, part) for part in (0.25, 0.5, 0.75))
+    return Spread(middle, low, high, len(values))
 
 
 def _with(network: Network, **origin: Any) -> Network:

@@ -163,7 +163,6 @@ class Rules:
         "Share by which a measured radius differs when it becomes the stated one, among several sizes.",
     )
 
-
     # --- gates: which events and spikes belong to an object ---
     narrow_gate_px: float = _gate(
         2.0, "px", 0.1, 50, "Largest distance from the ring within which an event enters the long fit."
@@ -352,9 +351,7 @@ class Rules:
     )
     off_band_confidence: float = _row(0.5, "", 0, 1, "Factor of the agreement where speed and band do not agree.")
 
-    confidence_odds_slope: float = _row(
-        2.4, "", 0.01, 100, "Slope of the confidence's log odds over those of a disk."
-    )
+    confidence_odds_slope: float = _row(2.4, "", 0.01, 100, "Slope of the confidence's log odds over those of a disk.")
     even_odds: float = _row(1.0, "", -100, 100, "Log odds of a disk at which the confidence is half of what it can be.")
     confidence_standing_slope: float = _row(
         15.0, "", 0.01, 1000, "Slope of the confidence's log odds over support times agreement."

@@ -1,0 +1,147 @@
+"""What real pixels do to a moving disk: trails behind its edges, one polarity, a border, changing speed; and what is no
+disk at all. The generator of trails shares nothing with the simulator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from places import CASES, SHARED, needs
+
+from benchmarks.real import (
+    DISKLESS_BANDS,
+    figures,
+    ideal,
+    trail,
+)
+from benchmarks.trails import TrailDisk
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
+from velocell.formats import read
+from velocell.pipeline import detect
+from velocell.simulate import Scene, SceneObject, simulate
+from velocell.tracking.rules import Rules
+
+BANDS = (75.0, 150.0, 600.0)
+NAMES = ("recall", "precision", "band", "switches", "lag", "along", "across", "speed", "one", "two", "heading")
+
+
+def score(tracks: Tracks, truth: Tracks, bands: tuple[float, ...] = BANDS, every_us: int = 5_000) -> dict[str, float]:
+    return dict(zip(NAMES, figures(tracks, truth, bands, every_us), strict=False))
+
+
+@pytest.mark.parametrize("trail_px", [0, 8, 16, 24])
+def test_trails_do_not_bend_the_path(trail_px):
+    recording, truth = trail(41, trail_px=trail_px, duration_us=1_500_000)
+    found = score(detect(recording, BANDS, 8.0).tracks, truth)
+    assert found["recall"] >= 0.95
+    assert found["precision"] >= 0.98
+    assert found["across"] <= 0.3
+    assert found["speed"] <= 0.02
+    assert found["heading"] <= 2
+
+
+def test_the_old_fit_to_every_event_fails():
+    recording, truth = trail(41, trail_px=16, duration_us=1_500_000)
+    found = score(detect(recording, BANDS, 8.0, rules=Rules(crossing_px=100)).tracks, truth)
+    assert found["speed"] > 0.02 or found["across"] > 0.3 or found["recall"] < 0.95
+
+
+@needs(CASES / "trail8_r8_v300.npz")
+def test_the_recorded_trail():
+    tracks = detect(read(CASES / "trail8_r8_v300.npz"), BANDS, 8.0).tracks
+    late = tracks.t_us > 100_000
+    assert abs(np.median(tracks.speed_px_s[late]) / 300 - 1) < 0.02
+    assert np.sqrt(np.mean((tracks.y_px[late] - 60.3) ** 2)) < 0.3
+    assert np.unique(tracks.t_us).size > 0.95 * 2_000_000 / 5_000
+
+
+def test_a_fast_disk_with_the_trails_of_a_real_one():
+    disk = TrailDisk(
+        320, 280, 150_000, radius_px=15, speed_px_s=13_094, orbit_px=107, events_on=18, events_off=9,
+        trail_on_us=3_000, trail_off_us=1_100, noise_hz=0.1, seed=3,
+    )  # fmt: skip
+    bands = (3000.0, 6000.0, 20000.0)
+    tracks, truth = detect(disk.events(), bands, 15.0, every_us=1_000).tracks, disk.truth(1_000)
+    found = score(tracks, truth, bands, 1_000)
+    assert found["recall"] >= 0.95
+    assert found["band"] >= 0.95
+    assert found["speed"] <= 0.02
+    assert found["heading"] <= 3
+    assert np.hypot(found["along"], found["across"]) <= 1
+
+
+@pytest.mark.parametrize("polarity", ["on", "off"])
+def test_half_a_ring_is_enough(polarity):
+    recording, truth = ideal(42)
+    bands = (20.0, 80.0, 320.0, 1280.0)
+    found = score(detect(recording, bands, 6.0, polarity=polarity).tracks, truth, bands)
+    assert found["recall"] >= 0.95
+    assert found["precision"] >= 0.98
+    assert found["band"] >= 0.95
+
+
+def test_heading_and_place_hold_in_a_bend():
+    turning = SceneObject(x_px=80, y_px=50, radius_px=6, speed_px_s=200, heading_deg=90, orbit_radius_px=20)
+    recording, truth = simulate(Scene(140, 120, 1_000_000, seed=5, noise_hz=0.1, objects=(turning,)))
+    found = score(detect(recording, (50, 100, 400), 6.0).tracks, truth, (50, 100, 400))
+    assert found["heading"] <= 2
+    assert found["across"] <= 0.2
+    assert found["speed"] <= 0.01
+    assert found["two"] >= 0.8
+
+
+@needs(CASES / "fall.toml")
+def test_a_falling_disk_has_the_speed_of_its_instant():
+    recording, truth = simulate(Scene.from_toml(CASES / "fall.toml"))
+    tracks = detect(recording, (40, 160, 640, 1800), 5.0).tracks
+    assert len(np.unique(tracks.id)) == 1
+    theirs = np.searchsorted(truth.t_us, tracks.t_us)
+    off = np.abs(tracks.speed_px_s / truth.speed_px_s[theirs] - 1)
+    assert np.median(off) < 0.02
+
+
+def test_errors_of_speeds_hold_for_unlike_pixels():
+    for seed, more in ((43, {"trail_px": 6}), (44, {"trail_px": 0, "noise_hz": 2.0})):
+        recording, truth = trail(seed, duration_us=1_500_000, **more)
+        found = score(detect(recording, BANDS, 8.0).tracks, truth)
+        assert found["one"] >= 0.55
+        assert found["two"] >= 0.85
+
+
+def test_the_confidence_is_low_where_there_is_no_disk():
+    # An edge that ends at the sensor's border looks like a part of a ring.
+    edge = SceneObject(shape="edge", x_px=10, y_px=60, speed_px_s=400, heading_deg=12, contrast=3, target=False)
+    tracks = detect(simulate(Scene(160, 120, 500_000, seed=3, noise_hz=0.2, objects=(edge,)))[0], BANDS, 5.0).tracks
+    assert len(tracks) <= 10
+    assert np.all(tracks.confidence <= 0.8)
+
+
+def test_rows_with_a_high_confidence_are_right():
+    recording, truth = ideal(45, noise_hz=2.0)
+    bands = (20.0, 80.0, 320.0, 1280.0)
+    tracks = detect(recording, bands, 6.0).tracks
+    sure = tracks.where(tracks.confidence >= 0.8)
+    assert len(sure) > 0.8 * len(tracks)
+    assert score(sure, truth, bands)["precision"] >= 0.98
+
+
+@pytest.mark.parametrize(
+    "name", ["cup_dvs128.aedat", "gestures_dvs128.aedat4", "davis_346x260.aedat4", "sparklers_evt2.raw"]
+)
+def test_real_scenes_without_disks_have_hardly_any_tracks(name):
+    path = SHARED / name
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    recording = read(path)
+    tracks = detect(recording, DISKLESS_BANDS, 5.0, keep_spikes=False).tracks
+    assert len(np.unique(tracks.id)) <= 1 + recording.duration_us // 10_000_000
+
+
+def test_noise_alone_has_none():
+    still = Scene(160, 120, 600_000, seed=7, sensor="davis346", sensor_settings={"shot_hz": 5.0, "shot_spread": 1.5})
+    recording = simulate(still)[0]
+    assert isinstance(recording, Recording)
+    assert len(detect(recording, BANDS, 5.0).tracks) == 0
+    assert len(detect(replace(recording, p=None), BANDS, 5.0).tracks) == 0
