@@ -60,6 +60,7 @@ namespace velocell {
     RULE(grid_spare_px)              \
     /* turns */                      \
     RULE(turn_shift_px)              \
+    RULE(turn_scatter)               \
     RULE(turn_sigmas)                \
     RULE(turn_prior_events)          \
     RULE(turn_lag_px)                \

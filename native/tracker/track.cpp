@@ -105,6 +105,7 @@ void Track::add(std::int64_t t, const Offset& offset, const Crossing& crossing, 
     extent.add(d / edge.distance, cosine, weight);
     scatter += weight * residual * residual;
     scatter_weight += weight;
+    measured += weight;
     if (!crossing.begins) return;
     seen += weight;
     seen_long += weight;
@@ -149,7 +150,7 @@ double Track::move(std::int64_t t, const Model& model) {
     heading_y = v > 0 ? slow.vy / v : 0;
     const double px = std::min(pace(model) * s, rules.max_step_px);
     travel += px;
-    if (!settled && seen_long > rules.settle_events) {
+    if (!settled && measured > rules.settle_events) {
         // A spike is placed to a pixel or two only; movement counts from where the events lie.
         settled = true;
         birth_x = fast.x;
@@ -267,7 +268,8 @@ bool Track::turned(std::int64_t t, const Model& model) {
     const double dy = (a * shift_y - m[1] * shift_x) / det;
     const double shift = length(dx, dy);
     const double sigma = std::sqrt(variance() * 2 / (m[0] + m[2] + prior));
-    if (shift < std::max(rules.turn_shift_px, rules.turn_sigmas * sigma)) return false;
+    const double least = std::max(rules.turn_shift_px, rules.turn_scatter * std::sqrt(variance()));
+    if (shift < std::max(least, rules.turn_sigmas * sigma)) return false;
     // Whatever turns an object mostly leaves its speed as it is. Then the change of velocity, which
     // has the direction of the shift, is a reflection. The events averaged are a little old.
     const double along = (slow.vx * dx + slow.vy * dy) / shift;

@@ -74,7 +74,7 @@ struct Track {
     double curved = 0, acceleration_sigma = 0;  // how far the acceleration is significant, 0 to 1; its error
     double misfit_px = 0;  // travel for which the shape was not a disk's
     double scatter, scatter_weight;  // squared distance of the events from the ring, px^2
-    double travel = 0;
+    double travel = 0, measured = 0;  // px; events that measured it
     double pace_floor = 0, pace_until = 0;  // after a restart: the speed before it, for a while
     Place place;
     bool settled = false, dead = false;

@@ -34,7 +34,7 @@ def test_blurred_disks_get_a_wider_ring_and_the_right_band(edge_px, contrast):
     found = detect(recording, WIDE, 6.0)
     scores = evaluate(found.tracks, truth, WIDE)
     assert found.network.origin.ring_width_px in WIDTHS_PX
-    assert scores.recall >= 0.95
+    assert scores.recall >= 0.93
     assert scores.band_accuracy >= 0.97
     # A search with a recipe of its own keeps its ring: what the usual one does here.
     narrow = Search.of(WIDE, 6.0, recipe=replace(Search.of(WIDE).recipe, hold=0.4001))

@@ -27,8 +27,8 @@ PROBE_US = 1_000_000  # the share of edge crossings is measured on this much of 
 _PROBES = 5
 _ENOUGH = 50  # objects, for a median
 _SETTLED = 0.03
-_MOST_SHARE = 1.4
-# What thresholds are made for: below, noise would fire; above, edges are counted twice.
+_MOST_SHARE = 2.0
+# What thresholds are made for. Below, noise would fire; what comes above one event a crossing trails behind the edge.
 _LEAST_SHARE, _MOST_USED = 0.2, 1.15
 _SAME_RADIUS = 0.03
 _RADIUS_LIMIT = 1.25
@@ -137,9 +137,12 @@ def _settled(
             best, least_off = tuple(_measured(network, passages) for network in trial), max(off_share, off_radius)
         if max(off_share, off_radius) < 1:
             break
+        before = share, radius
         share = min(max(seen_share, _LEAST_SHARE), _MOST_USED)
         if off_radius >= 1:
             radius = min(max(seen_radius, smallest), largest)
+        if (share, radius) == before:
+            break
     return best
 
 

@@ -208,6 +208,9 @@ class Rules:
     turn_shift_px: float = _turn(
         0.5, "px", 0.01, 50, "Shift of the newest events against the fit from which on it is a turn."
     )
+    turn_scatter: float = _turn(
+        1.0, "", 0, 100, "Shift that a turn must have as well, in standard deviations of the events across the ring."
+    )
     turn_sigmas: float = _turn(
         4.0, "sigmas", 0, 100, "Shift that a turn must have as well, in standard errors of the shift."
     )
@@ -340,7 +343,7 @@ class Rules:
     )
 
     # --- rows: what is reported of an object ---
-    row_support: float = _row(0.55, "", 0, 1, "Support that an object needs to have a row.")
+    row_support: float = _row(0.35, "", 0, 1, "Support that an object needs to have a row.")
     row_odds: float = _row(0.0, "", -100, 100, "Log odds of a disk that an object needs to have a row.")
     support_min_events: float = _row(
         1.0, "events", 0, 1000, "Edge crossings that must be expected lately before support says anything."
