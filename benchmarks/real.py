@@ -76,6 +76,10 @@ def fast_orbit(seed: int) -> tuple[Recording, Tracks]:
     return disk.events(), disk.truth(1_000)
 
 
+def simulated(scene: Callable[[int], Scene], seed: int) -> tuple[Recording, Tracks]:
+    return simulate(scene(seed))
+
+
 RADII = (5.0, 7.0, 10.0)
 
 
@@ -86,7 +90,7 @@ def radius_at(seed: int) -> float:
 def disks(
     seed: int, *, count: int, width: int, height: int, speeds: tuple[float, float], radius: float | None = None,
     look: Callable[[int], dict[str, Any]] | None = None, **scene: Any,
-) -> tuple[Recording, Tracks]:  # fmt: skip
+) -> Scene:  # fmt: skip
     """Disks apart from each other, half of them darker than the background and half brighter."""
     plain = random_scene(
         count, width=width, height=height, radius=radius or radius_at(seed), speeds=speeds, noise_hz=0, seed=seed,
@@ -94,17 +98,16 @@ def disks(
     )  # fmt: skip
     looks = look or (lambda i: {"brightness": 0.35 if i % 2 else 2.5})
     objects = tuple(replace(item, **looks(i)) for i, item in enumerate(plain.objects))
-    return simulate(replace(plain, objects=objects, **scene))
+    return replace(plain, objects=objects, **scene)
 
 
-def preset(sensor: str, seed: int) -> tuple[Recording, Tracks]:
+def preset(seed: int, sensor: str, radius: float | None = None) -> Scene:
     """A sensor as it is, in light that suits it, slightly out of focus."""
-    count, width, height, lux = {"dvs128": (3, 128, 128, 1000), "davis346": (8, 346, 260, 1000)}.get(
-        sensor, (14, 640, 480, 1000)
-    )
+    count, width, height = {"dvs128": (3, 128, 128), "davis346": (8, 346, 260)}.get(sensor, (14, 640, 480))
     return disks(
-        seed, count=count, width=width, height=height, speeds=(22, 1200), sensor=sensor, light_lux=lux, lens_blur_px=0.7
-    )
+        seed, count=count, width=width, height=height, speeds=(22, 1200), radius=radius, sensor=sensor,
+        light_lux=1000, lens_blur_px=0.7,
+    )  # fmt: skip
 
 
 CLEAN = {
@@ -113,7 +116,7 @@ CLEAN = {
 }  # fmt: skip
 
 
-def effect(seed: int, settings: dict[str, Any] | None = None, **scene: Any) -> tuple[Recording, Tracks]:
+def effect(seed: int, settings: dict[str, Any] | None = None, **scene: Any) -> Scene:
     """A good pixel with one fault."""
     return disks(
         seed, count=8, width=346, height=260, speeds=(30, 1000), radius=6, sensor="gen4",
@@ -143,11 +146,11 @@ EFFECTS: dict[str, dict[str, Any]] = {
 }
 
 
-def ideal(seed: int, **more: Any) -> tuple[Recording, Tracks]:
-    return simulate(random_scene(14, radius=6, speeds=(30, 1000), seed=seed, duration_us=2_000_000, **more))
+def ideal(seed: int, **more: Any) -> Scene:
+    return random_scene(14, radius=6, speeds=(30, 1000), seed=seed, duration_us=2_000_000, **more)
 
 
-def curves(seed: int) -> tuple[Recording, Tracks]:
+def curves(seed: int) -> Scene:
     """Circles of radius 20 px."""
     rng = np.random.default_rng(seed)
     objects = tuple(
@@ -157,7 +160,7 @@ def curves(seed: int) -> tuple[Recording, Tracks]:
         )
         for i in range(8)
     )  # fmt: skip
-    return simulate(Scene(430, 220, 2_000_000, seed=seed, noise_hz=0.1, objects=objects))
+    return Scene(430, 220, 2_000_000, seed=seed, noise_hz=0.1, objects=objects)
 
 
 def cases() -> Iterator[Case]:
@@ -165,16 +168,22 @@ def cases() -> Iterator[Case]:
         yield Case(f"trail of {px} px", partial(trail, trail_px=px), (75, 150, 600), 8)
     yield Case("orbit, R = 15, 13 094 px/s", fast_orbit, (3000, 6000, 20000), 15, 1_000)
     for sensor in ("davis346", "gen4", "dvs128", "dvxplorer", "gen3"):
-        yield Case(sensor, partial(preset, sensor), BANDS, radius_at)
+        yield Case(sensor, partial(simulated, partial(preset, sensor=sensor)), BANDS, radius_at)
     for name, settings in EFFECTS.items():
-        yield Case(name, partial(effect, **settings), BANDS, 6)
+        yield Case(name, partial(simulated, partial(effect, **settings)), BANDS, 6)
     for polarity in ("on", "off", "drop"):
-        yield Case(f"ideal, polarity {polarity}", ideal, BANDS, 6, polarity=polarity)
-        yield Case(f"davis346, polarity {polarity}", partial(preset, "davis346"), BANDS, radius_at, polarity=polarity)
-    yield Case("ideal", ideal, BANDS, 6)
-    yield Case("ideal, noise 3 Hz/px", partial(ideal, noise_hz=3.0), BANDS, 6)
-    yield Case("ideal, noise 8 Hz/px", partial(ideal, noise_hz=8.0), BANDS, 6)
-    yield Case("curves of 20 px", curves, BANDS, 6)
+        yield Case(f"ideal, polarity {polarity}", partial(simulated, ideal), BANDS, 6, polarity=polarity)
+        yield Case(
+            f"davis346, polarity {polarity}",
+            partial(simulated, partial(preset, sensor="davis346")),
+            BANDS,
+            radius_at,
+            polarity=polarity,
+        )
+    yield Case("ideal", partial(simulated, ideal), BANDS, 6)
+    yield Case("ideal, noise 3 Hz/px", partial(simulated, partial(ideal, noise_hz=3.0)), BANDS, 6)
+    yield Case("ideal, noise 8 Hz/px", partial(simulated, partial(ideal, noise_hz=8.0)), BANDS, 6)
+    yield Case("curves of 20 px", partial(simulated, curves), BANDS, 6)
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
@@ -291,7 +300,7 @@ not ship (`../shared/data` beside the checkout). Nothing is given but bands and 
 tuning.
 
 Two rules carry most of this. Only the first {crossing_px:g} px of travel of an edge crossing measure an object: what
-trails behind says that something is there, not where. And a disk is told from other things by three figures over its
+trails behind says that something is there, not where. And a disk is distinguished from other things by three figures over its
 last px of travel: how many crossings its ring has beyond what is around it, how alone it is, and whether one polarity
 is ahead and the other behind.
 

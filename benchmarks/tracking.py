@@ -17,6 +17,7 @@ from time import perf_counter
 import numpy as np
 
 from benchmarks.mot import Floats, Paired, pair, travelled
+from benchmarks.real import preset
 from velocell.cli.values import bands_of, radius_of
 from velocell.data.bands import band_of
 from velocell.data.tracks import Tracks
@@ -81,6 +82,10 @@ CASES = [
     Case("100 disks, R = 5, crossing", partial(crowd, radius=5), BANDS, "5"),
     Case("20 disks, R = 5, apart", apart, BANDS, "5"),
     Case("20 disks, R = 5, appearing", appearing, BANDS, "5", 1_000, appears=True),
+    *(
+        Case(f"{sensor}, R = 7", partial(preset, sensor=sensor, radius=7), "20,80,320,1280", "7")
+        for sensor in ("dvs128", "davis346", "gen4")
+    ),
     Case("orbit, R = 15, 13 000 px/s", orbit, "3000,6000,20000", "15", 1_000),
     *(Case(f"radius {r}, stated", partial(apart, radius=r), BANDS, f"{r}") for r in RADII),
     *(Case(f"radius {r}, from a range", partial(apart, radius=r), BANDS, "3:15") for r in RADII),

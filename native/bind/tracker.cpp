@@ -117,9 +117,9 @@ void bind_tracker(nb::module_& m) {
              nb::arg("spike_size"), nb::arg("until_us"))
         .def("copy", [](const velocell::Tracker& self) { return velocell::Tracker(self); })
         .def("passages", [](const velocell::Tracker& self) {
-            std::vector<std::array<double, 4>> rows;
+            std::vector<std::array<double, 6>> rows;
             for (const auto& passage : self.passages())
-                rows.push_back({passage.crossing_share, passage.radius, passage.contrast, passage.weight});
+                rows.push_back({passage.crossing_share, passage.radius, passage.contrast, passage.weight, passage.trail_on_s, passage.trail_off_s});
             return rows;
         });
 }

@@ -57,7 +57,8 @@ Passage Track::passage(const Model& model) const {
     // Noise is at most as frequent on the ring as around it; objects that it leaves alone tell more, and clear ones.
     const double noise = around * Evidence::area_share(radius, gate, model.rules);
     const double clear = crossings > 0 ? std::max(0.0, 1 - noise / crossings) : 0;
-    return {crossings / pixels, radius, ring_events / pixels, crossings * clear * clear};
+    return {crossings / pixels, radius, ring_events / pixels, crossings * clear * clear,
+            trail_s[1] / std::max(trailing[1], 1.0), trail_s[0] / std::max(trailing[0], 1.0)};
 }
 
 bool Track::take(std::int64_t t, const Offset& offset, const Crossing& crossing, const Model& model) {
@@ -71,6 +72,10 @@ bool Track::take(std::int64_t t, const Offset& offset, const Crossing& crossing,
     if (is_measuring(model)) {
         ring_events += 1;
         crossings += crossing.passes;
+        if (!crossing.begins && crossing.p < 2) {
+            trail_s[crossing.p] += crossing.since_s;
+            trailing[crossing.p] += 1;
+        }
         crossed_px += std::exchange(coasted_px, 0.0);
     }
     return fast.count >= rules.refit_events || seconds(fast.t_us, t) * v > rules.refit_px;

@@ -22,7 +22,9 @@ struct Spike {
 // What a followed object tells about the recording: share of its edge crossings seen, radius (px),
 // events per edge crossing.
 struct Passage {
-    double crossing_share, radius, contrast, weight;  // weight: crossings seen, less where noise is as frequent
+    double crossing_share, radius, contrast;
+    double weight;  // weight: crossings seen, less where noise is as frequent
+    double trail_on_s, trail_off_s;  // after its first event, on average, the others of a crossing; 0 for none
 };
 
 // What happened at an event's pixel before it.
@@ -63,6 +65,7 @@ struct Track {
     double seen_long = 0, expected_long = 0;              // the same over a longer way
     // For the contrast estimate: edge crossings, travel up to the last of them, travel since, events.
     double crossings = 0, crossed_px = 0, coasted_px = 0, ring_events = 0, around = 0;
+    std::array<double, 2> trail_s{}, trailing{};  // OFF, ON: time since the crossing began, events
     std::array<double, 3> shift_info{};                   // shift of the events against the fast fit,
     double shift_x = 0, shift_y = 0;                      // over the last fraction of a px: turns
     Evidence evidence;

@@ -130,7 +130,9 @@ def test_the_first_sight_needs_the_right_band():
     assert firsts(pair(never, truth(), EVERY), never, truth(), edges) == [np.inf, 0]
 
 
-@pytest.mark.parametrize("case", CASES[2:5], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES[2:] if "apart" in case.name or "orbit" in case.name], ids=lambda case: case.name
+)
 def test_the_scenes_are_what_their_names_say(case):
     scene = case.scene(1)
     assert scene.noise_hz == 0.2

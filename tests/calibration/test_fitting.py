@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from velocell.calibration import fitting
 from velocell.calibration import labelled as labels
+from velocell.calibration.edges import boundary
 from velocell.calibration.fitting import fit
 from velocell.calibration.formulas import calibrate
 from velocell.calibration.measure import network_for
@@ -138,7 +139,7 @@ def test_told_bands_are_those_of_the_detection():
 )
 def test_boundary_parts_with_least_wrong_and_stays_where_it_can(above, preferred, expected):
     speed = np.array([5.0, 10, 20, 40, 80, 160])
-    found = fitting._boundary(speed, np.array(above, bool), np.ones(6), preferred)
+    found = boundary(speed, np.array(above, bool), np.ones(6), preferred)
     assert found == pytest.approx(expected)
 
 

@@ -265,9 +265,9 @@ def test_passages_tell_share_and_radius(network):
         detector = Detector(calibrate(EDGES, RADIUS, crossing_share=0.9 * kept), recording.size)
         state = native.init(network, recording.size)
         _, spikes = native.step(network, state, seen, recording.stop_us)
-        assert detector.passages().shape == (0, 4)
+        assert detector.passages().shape == (0, 6)
         detector.step(seen, spikes, recording.stop_us)
-        shares, radii, contrasts, _ = detector.passages().T
+        shares, radii, contrasts, *_ = detector.passages().T
         np.testing.assert_allclose(radii, RADIUS, rtol=0.03)
         # Three events per crossing: with half of them lost, 7 of 8 crossings still send one.
         np.testing.assert_allclose(shares, 1.0 if kept == 1 else 0.875, atol=0.1)

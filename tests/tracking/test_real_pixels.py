@@ -76,7 +76,7 @@ def test_a_fast_disk_with_the_trails_of_a_real_one():
 
 @pytest.mark.parametrize("polarity", ["on", "off"])
 def test_half_a_ring_is_enough(polarity):
-    recording, truth = ideal(42)
+    recording, truth = simulate(ideal(42))
     bands = (20.0, 80.0, 320.0, 1280.0)
     found = score(detect(recording, bands, 6.0, polarity=polarity).tracks, truth, bands)
     assert found["recall"] >= 0.95
@@ -121,7 +121,7 @@ def test_the_confidence_is_low_where_there_is_no_disk():
 
 
 def test_rows_with_a_high_confidence_are_right():
-    recording, truth = ideal(45, noise_hz=2.0)
+    recording, truth = simulate(ideal(45, noise_hz=2.0))
     bands = (20.0, 80.0, 320.0, 1280.0)
     tracks = detect(recording, bands, 6.0).tracks
     sure = tracks.where(tracks.confidence >= 0.8)

@@ -20,17 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.calibration import labelled as labels
+from velocell.calibration.edges import boundary, factor, scaled
 from velocell.calibration.formulas import calibrate
 from velocell.calibration.labelled import Stretches
 from velocell.calibration.measure import network_for
-from velocell.calibration.peaks import psi
 from velocell.data.arrays import Floats
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
 from velocell.errors import TableError
-from velocell.network import Layer, Network
-from velocell.network.neurons import LIFBox
+from velocell.network import Network
 from velocell.network.origin import Labelled
 from velocell.results.evaluate import evaluate
 from velocell.results.scores import Scores
@@ -40,9 +39,7 @@ from velocell.tracking.online import Online
 _TRIES = 4  # corrections of the thresholds, each a pass over the labelled part
 _FEWEST_CROSSINGS = 0.05  # per edge crossing; what gives fewer is no labelled object
 _OCTAVES = 0.7  # objects so far from an edge count little for it
-_LARGEST_FACTOR = 3.0
 _NUDGE = 1.06
-_BESIDE = 1.1  # how far beyond the last wrong speed an edge is put, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +81,7 @@ def fit(
         factors, edges = _corrections(best, cut, wanted)
         if (factors == 1).all():
             break
-        tried = trials.of(_scaled(best.network, factors**step), best.edges * (edges / best.edges) ** step)
+        tried = trials.of(scaled(best.network, factors**step), best.edges * (edges / best.edges) ** step)
         step = step if tried.figure > best.figure else step / 2
         best = _better(best, tried)
     origin = replace(
@@ -173,7 +170,7 @@ def _measured(
         scanned=own.origin.scanned,
     )
     origin = replace(network.origin, radius_from_labels=True, basis="labels")
-    return _scaled(replace(network, origin=origin), n / middle)
+    return scaled(replace(network, origin=origin), n / middle)
 
 
 def _median(values: Floats, weights: Floats) -> float:
@@ -185,52 +182,15 @@ def _median(values: Floats, weights: Floats) -> float:
 def _corrections(trial: _Trial, cut: Stretches, bands: Bands) -> tuple[Floats, Floats]:
     """By what each threshold should be multiplied, so that the stretches are told as labelled, and where that
     puts the edges."""
-    first, dt_s = trial.network.layers[0], trial.network.dt_us * 1e-6
-    assert trial.network.radius_px is not None
-    memory_s = -dt_s / np.log1p(-first.neurons.decay(trial.network.dt_us).astype(np.float64))
-    kernels = first.dense_kernel().sum(axis=1)
     use = cut.clear
     speed, weight = cut.speed[use], cut.weight[use]
     factors, edges = np.ones(len(bands.edges)), np.array(bands.edges)
     for k, edge in enumerate(bands.edges):
-        edges[k] = _boundary(speed, cut.target[use] >= k, weight, edge)
-        real = _boundary(speed, trial.told[use] >= k, weight, trial.edges[k])
+        edges[k] = boundary(speed, cut.target[use] >= k, weight, edge)
+        real = boundary(speed, trial.told[use] >= k, weight, trial.edges[k])
         if real != edges[k]:
-            v = np.array([edges[k], real])
-            asked, found = v * psi(kernels[k], trial.network.radius_px, v * memory_s[k], v * dt_s)
-            factors[k] = np.clip(asked / found, 1 / _LARGEST_FACTOR, _LARGEST_FACTOR)
+            factors[k] = factor(trial.network, k, edges[k], real)
         else:  # the edge parts them best where it is, but misses more on one side
             missed = (cut.target[use] >= k).astype(int) - (trial.told[use] >= k)
             factors[k] = _NUDGE ** -np.sign(round(float(weight @ missed), 2))
     return factors, edges
-
-
-def _boundary(speed: Floats, above: NDArray[np.bool_], weight: Floats, preferred: float) -> float:
-    """The speed that parts stretches above from those below with least weight on the wrong side: `preferred`
-    where it is as good as any, else a little beyond the stretches nearest to it."""
-    values = np.unique(speed)
-    # Boundary i lies below values[i]; the last one is above all.
-    position = np.searchsorted(values, speed)
-    high = np.bincount(position, weight * above, values.size)
-    low = np.bincount(position, weight * ~above, values.size)
-    wrong = np.append(0, np.cumsum(high)) + np.append(np.cumsum(low[::-1])[::-1], 0)
-    best = np.flatnonzero(wrong <= wrong.min() + 1e-9)
-    at = int(np.searchsorted(values, preferred))
-    if at in best:
-        return preferred
-    nearest = int(best[np.abs(best - at).argmin()])
-    bounds = np.concatenate(([0.0], values, [np.inf]))
-    low_end, high_end = bounds[nearest], bounds[nearest + 1]
-    halfway = math.sqrt(high_end / low_end) if low_end else math.inf
-    beyond = min(_BESIDE, halfway)
-    return float(low_end * beyond if nearest > at else high_end / beyond)
-
-
-def _scaled(network: Network, factors: Floats) -> Network:
-    """The thresholds of layer 1 (and its resets, which go with them) multiplied, channel by channel."""
-    first, old = network.layers[0], network.layers[0].neurons
-    neurons = LIFBox(old.tau_mem_inv, old.v_th * factors, old.v_leak, old.v_reset * factors)
-    layers = (Layer.from_arrays(first.kernel, neurons, first.groups), *network.layers[1:])
-    total = factors * np.array(network.origin.edge_factors or np.ones(factors.size))
-    origin = replace(network.origin, edge_factors=tuple(round(float(factor), 4) for factor in total))
-    return replace(network, layers=layers, origin=origin)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from velocell.calibration.formulas import CROSSING_SHARE, calibrate, choose_dt_us
 from velocell.calibration.recipe import Recipe, bank_radii, bank_recipe
 from velocell.calibration.search import Search
-from velocell.calibration.widths import suited
+from velocell.calibration.widths import settled_edges, suited
 from velocell.data.arrays import Floats
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
@@ -80,7 +80,7 @@ def networks_for(recording: Recording, search: Search) -> tuple[Network, ...]:
         if settled is not None:
             probe = recording.between(stop_us=recording.start_us + PROBE_US)
             best = suited(settled[0], with_recipe, probe, search)
-            return (_with(best, stated_radius_px=search.radius),)
+            return (_with(settled_edges(best, probe, search), stated_radius_px=search.radius),)
     return (_assumed(stated[0]),)
 
 
@@ -154,7 +154,8 @@ def _assumed(network: Network) -> Network:
 def _measured(network: Network, passages: NDArray[np.float64]) -> Network:
     """The network with what was measured in its origin."""
     share, contrast = (_spread(passages[:, k], passages[:, 3]) for k in (0, 2))
-    return _with(network, basis="measured", share=share, contrast=contrast)
+    trails_ms = tuple(1e3 * _quantile(passages[:, k], passages[:, 3], 0.5) for k in (4, 5))
+    return _with(network, basis="measured", share=share, contrast=contrast, trails_ms=trails_ms)
 
 
 def _quantile(values: Floats, weights: Floats, part: float) -> float:

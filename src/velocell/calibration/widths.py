@@ -20,14 +20,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.calibration.edges import moved
 from velocell.calibration.recipe import Recipe
 from velocell.calibration.search import Search
+from velocell.data.arrays import Floats
 from velocell.data.recording import Recording
 from velocell.network import Network
 from velocell.tracking.online import EVERY_US, respond
 
 WIDTHS_PX = (3.0, 4.0)
 MOST_EVENTS = 400_000  # that the widths are tried on
+_FEW_WRONG = 0.02  # share of the rows whose band is wrong, below which edges stay
 _NEAR_EDGE = 0.1  # speeds so near to an edge may go to either band
 _BETTER = 1.1
 _FEWEST_ROWS = 40  # 200 ms of one object
@@ -61,20 +64,44 @@ def suited(found: Network, settle: Settle, probe: Recording, search: Search) -> 
     return best
 
 
+def settled_edges(found: Network, probe: Recording, search: Search) -> Network:
+    """`found` with its band edges where the speeds of the rows ask for them, if they then agree better.
+
+    probe: what it was measured on. A recipe of its own is left alone.
+    """
+    if search.recipe != Recipe():
+        return found
+    if len(probe) > MOST_EVENTS:
+        probe = probe.between(stop_us=int(probe.t_us[MOST_EVENTS]))
+    speed, band = told(found, probe, search)
+    agree, differ = _counted(found, speed, band)
+    if differ <= _FEW_WRONG * (agree + differ):
+        return found
+    better = moved(found, speed, band)
+    right, wrong = judged(better, probe, search)
+    return better if right - wrong > agree - differ else found
+
+
 def judged(network: Network, probe: Recording, search: Search) -> tuple[int, int]:
     """Rows whose band is that of their measured speed, and rows where it is another one; those near an edge are
     neither."""
+    return _counted(network, *told(network, probe, search))
+
+
+def told(network: Network, probe: Recording, search: Search) -> tuple[Floats, NDArray[np.int32]]:
+    """Speed (px/s) and band of all rows."""
+    online = replace(search, every_us=EVERY_US).online(network, probe.size)
+    rows: list[dict[str, NDArray[Any]]] = [
+        online.locate(block, spikes, block.stop_us, at_end=block.stop_us == probe.stop_us)
+        for block, spikes in respond(online, probe)
+    ]
+    speed, band = (np.concatenate([part[name] for part in rows]) for name in ("speed_px_s", "band"))
+    return speed, band
+
+
+def _counted(network: Network, speed: Floats, band: NDArray[np.int32]) -> tuple[int, int]:
     assert network.bands is not None  # it is calibrated
     edges = np.array(network.bands.edges)
-    online = replace(search, every_us=EVERY_US).online(network, probe.size)
-    agree = differ = 0
-    for block, spikes in respond(online, probe):
-        rows: dict[str, NDArray[Any]] = online.locate(
-            block, spikes, block.stop_us, at_end=block.stop_us == probe.stop_us
-        )
-        speed, band = rows["speed_px_s"], rows["band"]
-        clear = (np.abs(speed[:, None] / edges - 1) > _NEAR_EDGE).all(axis=1)
-        right = (band >= 0) & (np.searchsorted(edges, speed, side="right") - 1 == band)
-        agree += int((clear & right).sum())
-        differ += int((clear & ~right).sum())
-    return agree, differ
+    clear = (np.abs(speed[:, None] / edges - 1) > _NEAR_EDGE).all(axis=1)
+    right = (band >= 0) & (np.searchsorted(edges, speed, side="right") - 1 == band)
+    return int((clear & right).sum()), int((clear & ~right).sum())

@@ -26,7 +26,7 @@ _CROSSINGS = {
     "too_sparse": "assumed: nothing was followed from which to measure the share of edge crossings",
     "labels": "events per edge crossing around the labelled paths",
 }
-_WORDS = ("bands", "dt_us", "stamps", "tau_mem_inv", "v_th", "n", "contrast", "radius", "stated_radius_px",
+_WORDS = ("bands", "dt_us", "stamps", "tau_mem_inv", "v_th", "n", "contrast", "trails", "radius", "stated_radius_px",
           "edge_factors", "labels", "on_labels")  # fmt: skip
 _MOST_SMEAR_PX, _MOST_SMEAR = 4.0, 0.75  # px, of the radius: travel in a step; measured by benchmarks/stamps.py
 
@@ -64,11 +64,12 @@ class Origin(Mapping[str, Any]):
     crossings: n, the events per edge crossing that the thresholds were made for; basis: where n comes from.
     margin: factors of the lowest and the highest edge's threshold over the mean peak. memory: time constants, in units
     of the time in which an edge crosses corner_px. ring_width_px: of the kernel. dt_given: the tick was asked for.
-    share, contrast: events per edge crossing behind and before the trail filter, as measured. step_us: of the
+    share, contrast: events per edge crossing behind and before the trail filter, as measured. trails_ms: how long after
+    its first event the other ON and OFF events of a crossing come on average, as measured. step_us: of the
     recording's time stamps, where objects move visibly in it, and whether lines are scanned, each at its own time.
     stated_radius_px: where another radius was measured, and radius_from_labels: on labelled paths. threshold_factor: on
-    all thresholds, by hand; edge_factors: on each, by labels. labelled: how the labels were met. more: whatever else is
-    to be kept, by name, such as version and settings.
+    all thresholds, by hand; edge_factors: on each, by labels or by the measured speeds of the objects. labelled: how
+    the labels were met. more: whatever else is to be kept, by name, such as version and settings.
 
     It is also a mapping, from names to words and plain values, as files hold it.
     """
@@ -82,6 +83,7 @@ class Origin(Mapping[str, Any]):
     dt_given: bool = False
     share: Spread | None = None
     contrast: Spread | None = None
+    trails_ms: tuple[float, ...] | None = None
     stated_radius_px: float | None = None
     radius_from_labels: bool = False
     step_us: int | None = None
@@ -128,6 +130,12 @@ class Origin(Mapping[str, Any]):
             words["contrast"] = (
                 f"events per pixel and edge crossing, measured: {self.contrast}; the trail filter makes it irrelevant"
             )
+        if self.trails_ms is not None:
+            on, off = self.trails_ms
+            words["trails"] = (
+                f"after its first event the others of an edge crossing come {on:.3g} ms (ON) and {off:.3g} ms (OFF) "
+                "later, on average; how late the first one comes cannot be known"
+            )
         if self.radius_from_labels:
             words["radius"] = "where the events around the labelled paths lie"
         if self.stated_radius_px is not None:
@@ -149,8 +157,8 @@ class Origin(Mapping[str, Any]):
             text += f" with n = {self.crossings:g} events per edge crossing"
         else:
             text += (
-                f" with n = {self.crossings:g} events per edge crossing; times edge_factors, by which labelled objects "
-                "fall into their bands"
+                f" with n = {self.crossings:g} events per edge crossing; times edge_factors, by which "
+                f"{'labelled objects' if self.labelled else 'the measured speeds'} fall into their bands"
             )
         return text if self.threshold_factor == 1 else f"{self.threshold_factor:g} times {text}"
 
@@ -222,7 +230,7 @@ def _typed(name: str, value: Any) -> Any:
     try:
         if name in kinds:
             return kinds[name](**{key: tuple(v) if isinstance(v, list) else v for key, v in value.items()})
-        if name in ("margin", "edge_factors"):
+        if name in ("margin", "edge_factors", "trails_ms"):
             return tuple(float(v) for v in value)
         if name in ("dt_given", "radius_from_labels", "scanned"):
             fits = isinstance(value, bool)

@@ -102,7 +102,8 @@ class Detector:
         return np.asarray(nearest, np.int32)
 
     def passages(self) -> NDArray[np.float64]:
-        """What the objects that were followed for `Rules.measure_px` tell of the recording, shape (n, 4): the share
-        of their edge crossings that was seen, their radius in px, events per edge crossing, and
-        their weight: the crossings seen, fewer where noise is as frequent."""
-        return np.array(self._tracker.passages(), np.float64).reshape(-1, 4)
+        """What the objects that were followed for `Rules.measure_px` tell of the recording, shape (n, 6): the share
+        of their edge crossings that was seen, their radius in px, events per edge crossing, their weight (the crossings
+        seen, fewer where noise is as frequent), and after its first event how many seconds the other ON and OFF events
+        of a crossing come, on average."""
+        return np.array(self._tracker.passages(), np.float64).reshape(-1, 6)

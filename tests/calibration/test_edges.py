@@ -1,0 +1,47 @@
+"""Band edges that lie beside where they were asked for are put there by the speeds of the rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from velocell.calibration import calibrate
+from velocell.calibration.edges import moved, scaled
+from velocell.calibration.search import Search
+from velocell.calibration.widths import judged, settled_edges
+from velocell.simulate import random_scene, simulate
+
+BANDS = (40.0, 160.0, 640.0, 1800.0)
+
+
+def test_thresholds_that_are_too_high_come_down_again():
+    scene = random_scene(9, width=300, height=220, speeds=(60, 1500), noise_hz=0.1, seed=62, duration_us=600_000)
+    recording = simulate(scene)[0]
+    right = calibrate(BANDS, 5.0, crossing_share=1.0)
+    spoiled = replace(scaled(right, np.array([1.0, 1.4, 1.4, 1.0])), origin=right.origin)
+    search = Search.of(BANDS, 5.0)
+    agree, differ = judged(spoiled, recording, search)
+    found = settled_edges(spoiled, recording, search)
+    better, worse = judged(found, recording, search)
+    assert differ > 0.02 * (agree + differ)
+    assert worse < differ
+    assert better > agree
+    assert min(found.origin.edge_factors) < 1
+    assert settled_edges(right, recording, search) is right
+
+
+@pytest.mark.parametrize("told", [(0, 0, 1, 1), (0, 1, 1, 1)])
+def test_an_edge_is_moved_between_the_speeds_that_are_told_apart(told):
+    speed, band = np.array([70.0, 150.0, 300.0, 500.0]), np.array(told, np.int32)
+    network = calibrate(BANDS, 5.0)
+    factors = moved(network, speed, band).origin.edge_factors
+    # 150 px/s, below the edge of 160, is told to lie above it in the second case: the threshold must rise.
+    assert factors[1] == 1 if told[1] == 0 else factors[1] > 1
+    assert factors[0] == factors[2] == factors[3] == 1
+
+
+def test_rows_that_are_far_off_move_nothing():
+    speed, band = np.array([30.0, 50.0, 900.0]), np.array([1, 1, 2], np.int32)
+    assert moved(calibrate(BANDS, 5.0), speed, band).origin.edge_factors == (1, 1, 1, 1)
