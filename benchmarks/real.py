@@ -300,8 +300,8 @@ not ship (`../shared/data` beside the checkout). Nothing is given but bands and 
 tuning.
 
 Two rules carry most of this. Only the first {crossing_px:g} px of travel of an edge crossing measure an object: what
-trails behind says that something is there, not where. And a disk is distinguished from other things by three figures over its
-last px of travel: how many crossings its ring has beyond what is around it, how alone it is, and whether one polarity
+trails behind says that something is there, not where. And three figures over its last px of travel distinguish a disk
+from other things: how many crossings its ring has beyond what is around it, how alone it is, and whether one polarity
 is ahead and the other behind.
 
 ## Simulated

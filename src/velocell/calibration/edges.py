@@ -73,8 +73,11 @@ def moved(network: Network, speed: Floats, band: NDArray[np.int32]) -> Network:
     edges = np.array(network.bands.edges)
     factors = np.ones(edges.size)
     told = (band >= 0) & (speed > 0)
-    for k in range(1, edges.size - 1):  # below the lowest and above the highest there are no rows to tell
+    for k in range(1, edges.size - 1):
         real = boundary(speed[told], band[told] >= k, np.ones(int(told.sum())), edges[k])
         if real != edges[k] and edges[k] / MOST_OFF < real < edges[k] * MOST_OFF:
             factors[k] = factor(network, k, edges[k], real)
+    # Below the lowest edge there are no rows; what moves its neighbour moves it as well. The highest one only vetoes.
+    if edges.size > 2:
+        factors[0] = factors[1]
     return scaled(network, factors)
