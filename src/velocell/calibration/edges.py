@@ -21,7 +21,7 @@ from velocell.network import Layer, Network
 from velocell.network.neurons import LIFBox
 
 LARGEST_FACTOR = 3.0
-MOST_OFF = 1.6  # an edge that seems further off than that is not moved: the rows are wrong, not the edge
+MOST_OFF = 2.0  # an edge that seems further off than that is not moved: the rows are wrong, not the edge
 _BESIDE = 1.1  # how far beyond the last wrong speed an edge is put, at most
 
 
