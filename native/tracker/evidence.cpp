@@ -5,6 +5,14 @@
 
 namespace velocell {
 
+namespace {
+
+// Beyond these a figure says no more; the regression that gave the weights had the same limits.
+constexpr double kLeastExcess = -0.5, kMostExcess = 1, kLeastIsolation = -1.5, kMostIsolation = 2.5;
+constexpr double kLeastInside = 0.25;  // of the band around, in the sensor's corner
+
+}  // namespace
+
 void Evidence::add(double cosine, double weight, int p) {
     const double w = weight * std::abs(cosine);
     const bool front = cosine > 0;
@@ -30,7 +38,7 @@ double share_inside(double x, double y, double r, const Model& model) {
     double outside = 0;
     for (const double border : {x + 0.5, y + 0.5, model.width - 0.5 - x, model.height - 0.5 - y})
         if (border < r) outside += std::acos(std::max(border / r, -1.0)) / kPi;
-    return std::max(1 - outside, 0.25);
+    return std::max(1 - outside, kLeastInside);
 }
 
 }  // namespace
@@ -42,9 +50,10 @@ double Evidence::log_odds(double x, double y, double radius, double gate, const 
     const double elsewhere = around * area_share(radius, gate, rules) / inside;
     // Edge pixels that a disk crosses; where all events have one polarity, those of one side.
     const double due = 4 * radius * model.crossings * (model.one_polarity ? 0.5 : 1) * std::max(way, 1.0);
-    const double excess = std::clamp((near - elsewhere) / due, -0.5, 1.0);
+    const double excess = std::clamp((near - elsewhere) / due, kLeastExcess, kMostExcess);
     const double prior = rules.evidence_prior_events;
-    const double isolation = std::clamp(std::log((near + prior) / (elsewhere + prior)), -1.5, 2.5);
+    const double isolation =
+        std::clamp(std::log((near + prior) / (elsewhere + prior)), kLeastIsolation, kMostIsolation);
     const double own = std::max(near - elsewhere, rules.least_share * due);
     double faces = rules.unknown_faces;
     if (!model.polarity) faces *= 2 * std::min(ahead, behind) / std::max(ahead + behind, 1e-9);  // both sides, at least

@@ -12,8 +12,8 @@ namespace {
 double speed_error(const Track& track, const Rules& rules) {
     const double v = track.slow.speed(), size = length(track.curve.ax, track.curve.ay);
     if (v <= 0) return track.slow.speed_sigma(track.variance());
-    const double random = track.evenness(rules) * track.slow.speed_sigma(track.variance());
-    // An acceleration that may be there but is not significant: the fit lags behind it (`theory`: 2 a L / v).
+    const double random = track.spread.evenness(rules) * track.slow.speed_sigma(track.variance());
+    // An acceleration that may be there but is not significant: a fit with a memory of L lags behind it by 2 a L / v.
     const double unseen = (1 - track.curved) * std::max(0.0, size - 2 * track.acceleration_sigma);
     const double lag = 2 * unseen * rules.long_memory_px / v;
     // Within a memory a bend shortens the way.

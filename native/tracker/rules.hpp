@@ -36,6 +36,8 @@ namespace velocell {
     RULE(curve_solve_px)             \
     RULE(acceleration_sigmas)        \
     RULE(clustering_prior)           \
+    RULE(even_pull)                  \
+    RULE(even_pulls)                 \
     RULE(radius_prior_px)            \
     RULE(stretch_prior)              \
     RULE(max_stretch_radii)          \

@@ -15,6 +15,7 @@ double biweight(double u) { return (1 - u * u) * (1 - u * u); }  // Tukey's
 Track::Track(const Spike& first, const Model& model)
     : radius(first.radius),
       extent{first.radius},
+      spread(model.rules),
       votes(model.edges.size() - 1, 0.0),
       birth_x(first.x),
       birth_y(first.y),
@@ -96,9 +97,11 @@ void Track::add(std::int64_t t, const Offset& offset, const Crossing& crossing, 
     const double s = seconds(fast.t_us, t), cosine = ux * heading_x + uy * heading_y;
     const double residual = (d - extent.at(cosine) * edge.distance) / norm;  // how far outside
     // The paths of the two fits are so near to each other that the direction is the same.
-    const double apart_x = slow.x - fast.x + (slow.vx - fast.vx) * s, apart_y = slow.y - fast.y + (slow.vy - fast.vy) * s;
+    const double apart_x = slow.x - fast.x + (slow.vx - fast.vx) * s;
+    const double apart_y = slow.y - fast.y + (slow.vy - fast.vy) * s;
     const double slow_residual = residual - (apart_x * ux + apart_y * uy) / norm;
-    if (std::abs(slow_residual) < narrow_gate) slow.add(s, ux, uy, slow_residual, biweight(slow_residual / narrow_gate));
+    if (std::abs(slow_residual) < narrow_gate)
+        slow.add(s, ux, uy, slow_residual, biweight(slow_residual / narrow_gate));
     if (std::abs(residual) >= gate) return;
     const double weight = biweight(residual / gate);
     fast.add(s, ux, uy, residual, weight);
@@ -144,8 +147,7 @@ double Track::move(std::int64_t t, const Model& model) {
     const bool solve_now = travel - curve_solved_px >= rules.curve_solve_px;
     if (solve_now) {
         const auto [pull, info] = curve.pull(heading_x, heading_y);
-        score += pull;
-        score_info += info;
+        spread.pull(pull, info);
         curve_solved_px = travel;
     }
     curve.advance(slow, t, rules.curve_memory_px, max_speed, solve_now);
@@ -179,18 +181,7 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
         misfit_px = fits ? std::max(0.0, misfit_px - px) : misfit_px + px;
     }
     evidence.fade(std::exp(-px / rules.evidence_memory_px), px);
-    compare(t, px, model);
-    score_px += px;
-    if (score_px >= rules.cluster_px && score_info <= 0) curved = 0;  // it coasts
-    if (score_px >= rules.cluster_px && score_info > 0) {
-        const double k = std::exp(-score_px / rules.clustering_memory_px);
-        clustering = k * clustering + score * score / (variance() * score_info);
-        clusters = k * clusters + 1;
-        score = score_info = score_px = 0;
-        acceleration_sigma = curve.sigmas(variance() * clustering / clusters)[1];
-        const double least = rules.acceleration_sigmas * acceleration_sigma, size = length(curve.ax, curve.ay);
-        curved = size > least ? 1 - least * least / (size * size) : 0;
-    }
+    judge_curve(t, px, model);
     if (id >= 0) coasted_px += px;
     // What appears gives many events at once and seems fast: the first votes are soon forgotten.
     const double vote_memory =
@@ -207,28 +198,18 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
     extent.fade(keep_long);
 }
 
-// How far the speed scatters from one memory to the next, against what independent events would give.
-void Track::compare(std::int64_t t, double px, const Model& model) {
+// How good the speed is, and whether the path is bent or the speed changes.
+void Track::judge_curve(std::int64_t t, double px, const Model& model) {
     const Rules& rules = model.rules;
-    compared_px += px;
-    if (compared_px < rules.long_memory_px) return;
-    compared_px = 0;
-    const double v = slow.speed(), sigma = slow.speed_sigma(variance());
-    if (compared_us > 0 && sigma < v) {
-        const double grown = curved * (curve.ax * heading_x + curve.ay * heading_y) * seconds(compared_us, t);
-        const double off = v - compared_speed - grown;
-        const double keep = std::exp(-rules.long_memory_px / rules.clustering_memory_px);
-        scattering = keep * scattering + off * off / (0.75 * (sigma * sigma + compared_sigma * compared_sigma));
-        scatterings = keep * scatterings + 1;
+    const double along = curved * (curve.ax * heading_x + curve.ay * heading_y);
+    spread.compare(t, px, slow.speed(), slow.speed_sigma(variance()), along, rules);
+    if (spread.pulled(px, variance(), rules)) {
+        acceleration_sigma = curve.sigmas(variance() * spread.short_way())[1];
+        const double least = rules.acceleration_sigmas * acceleration_sigma, size = length(curve.ax, curve.ay);
+        curved = size > least ? 1 - least * least / (size * size) : 0;
+    } else if (spread.coasts(rules)) {
+        curved = 0;
     }
-    compared_us = t;
-    compared_speed = v;
-    compared_sigma = sigma;
-}
-
-double Track::evenness(const Rules& rules) const {
-    const double short_way = clustering / clusters, prior = rules.clustering_prior;
-    return std::sqrt((prior * short_way + scattering) / (prior + scatterings));
 }
 
 // The true radius may differ from the stated one and is followed within limits. Among several sizes the first
@@ -303,8 +284,7 @@ void Track::restart(std::int64_t t, double x, double y, double vx, double vy, co
     slow = fast;
     curve.reset(slow, sigma_v * sigma_v / rules.long_memory_px / unit);
     curved = 0;
-    compared_us = 0;
-    compared_px = 0;
+    spread.restart();
     spike_weight = spike_dx = spike_dy = 0;
     shift_info = {};
     shift_x = shift_y = 0;

@@ -9,6 +9,7 @@
 #include "fit.hpp"
 #include "grid.hpp"
 #include "model.hpp"
+#include "scatter.hpp"
 
 namespace velocell {
 
@@ -19,12 +20,11 @@ struct Spike {
     double radius;  // px, of the disks it stands for
 };
 
-// What a followed object tells about the recording: share of its edge crossings seen, radius (px),
-// events per edge crossing.
+// What a followed object tells about the recording: share of its edge crossings seen, radius (px), events per edge
+// crossing; its weight, the crossings seen, less where noise is as frequent; and after its first event, how long on
+// average until the other ON and OFF events of a crossing, 0 for none.
 struct Passage {
-    double crossing_share, radius, contrast;
-    double weight;  // weight: crossings seen, less where noise is as frequent
-    double trail_on_s, trail_off_s;  // after its first event, on average, the others of a crossing; 0 for none
+    double crossing_share, radius, contrast, weight, trail_on_s, trail_off_s;
 };
 
 // What happened at an event's pixel before it.
@@ -63,19 +63,18 @@ struct Track {
     double spike_dx = 0, spike_dy = 0, spike_weight = 0;  // spikes against the fit
     double seen = 0, expected = 0;                        // ring events against px of travel, short
     double seen_long = 0, expected_long = 0;              // the same over a longer way
-    // For the contrast estimate: edge crossings, travel up to the last of them, travel since, events.
+    // What it tells of the recording: edge crossings, travel up to the last of them, travel since, events, crossings in
+    // the band around it; of the events that trail, OFF and ON, how long after their crossing began, and how many.
     double crossings = 0, crossed_px = 0, coasted_px = 0, ring_events = 0, around = 0;
-    std::array<double, 2> trail_s{}, trailing{};  // OFF, ON: time since the crossing began, events
-    std::array<double, 3> shift_info{};                   // shift of the events against the fast fit,
-    double shift_x = 0, shift_y = 0;                      // over the last fraction of a px: turns
+    std::array<double, 2> trail_s{}, trailing{};
+    std::array<double, 3> shift_info{};  // shift of the events against the fast fit,
+    double shift_x = 0, shift_y = 0;     // over the last fraction of a px: turns
     Evidence evidence;
-    double score = 0, score_info = 0, score_px = 0, clustering = 1.2, clusters = 4;
-    double scattering = 0, scatterings = 0, compared_px = 0, compared_speed = 0, compared_sigma = 0;
-    std::int64_t compared_us = 0;
+    Scatter spread;  // of the fits
     Curve curve;
-    double curve_solved_px = 0;  // travel
+    double curve_solved_px = 0;                 // travel
     double curved = 0, acceleration_sigma = 0;  // how far the acceleration is significant, 0 to 1; its error
-    double misfit_px = 0;  // travel for which the shape was not a disk's
+    double misfit_px = 0;                       // travel for which the evidence was against it
     double scatter, scatter_weight;  // squared distance of the events from the ring, px^2
     double travel = 0, measured = 0;  // px; events that measured it
     double pace_floor = 0, pace_until = 0;  // after a restart: the speed before it, for a while
@@ -89,7 +88,6 @@ struct Track {
     double pace(const Model& model) const;  // px/s by which memory fades and support is judged
     bool keeps_pace(const Model& model) const;
     double support(const Rules& rules) const;  // ring events lately, against its usual number per px of travel
-    double evenness(const Rules& rules) const;  // error of a speed over that from independent events
     double log_odds(const Model& model) const;  // that it is what is looked for
     double variance() const { return scatter / scatter_weight; }  // px^2, of an event across the ring
     Passage passage(const Model& model) const;
@@ -136,7 +134,7 @@ struct Track {
         gate = rules.wide_gate(px);
         narrow_gate = rules.narrow_gate(px);
     }
-    void compare(std::int64_t t, double px, const Model& model);
+    void judge_curve(std::int64_t t, double px, const Model& model);
     bool turned(std::int64_t t, const Model& model);
     void relocate(std::int64_t t, const Model& model);
 };

@@ -144,6 +144,10 @@ class Rules:
     clustering_prior: float = _fit(
         0.5, "", 0.01, 1000, "Weight of the scatter of pulls, in comparisons of one speed with the next."
     )
+    even_pull: float = _fit(
+        0.3, "", 0.001, 100, "Variance of the pulls over that of independent events that is assumed at first."
+    )
+    even_pulls: float = _fit(4.0, "", 0.01, 1000, "How many pulls the assumed variance weighs as much as.")
     radius_prior_px: float = _fit(
         2.0, "px", 0.01, 1000, "Travel whose edge crossings, all seen, weigh as much as the stated radius."
     )
