@@ -1,6 +1,7 @@
 #include "lifecycle.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace velocell {
 
@@ -23,8 +24,38 @@ bool confirmed_now(const Track& track, double quiet_px, const Model& model) {
     return track.log_odds(model) > rules.confirm_odds;
 }
 
+// How far a new track begins from where a lost object may be by now, over what is allowed: at rest where it was, or
+// hidden on its way, along which it may be anywhere up to where its speed takes it. More than 1: it is another one.
+double strangeness(const Track& track, const Lost& lost, const Rules& rules) {
+    const double gone_s = seconds(lost.t_us, track.birth_us), v = length(lost.vx, lost.vy);
+    if (gone_s < 0 || gone_s > rules.keep_s || v <= 0) return 2;
+    if (std::abs(track.nominal / lost.radius - 1) > rules.same_radius) return 2;
+    const double dx = track.birth_x - lost.x, dy = track.birth_y - lost.y, reach = rules.keep_radii * lost.radius;
+    const double rests = length(dx, dy) / reach;
+    const double along = (dx * lost.vx + dy * lost.vy) / v, across = std::abs(dx * lost.vy - dy * lost.vx) / v;
+    // Its speed and heading must be those it had, and it cannot have come further than they took it.
+    const double sure = 2 * track.slow.speed_sigma(track.variance());
+    const double apart = length(track.slow.vx - lost.vx, track.slow.vy - lost.vy) / (rules.keep_speed * v + sure);
+    const double due = v * gone_s;
+    const double late = std::abs(along - due) / (reach + rules.keep_speed * due);
+    const double hidden = std::max({across / reach, apart, late});
+    return std::min(rests, hidden);
+}
+
+// A new track that is an object that was lost has its id again.
+bool recall(Track& track, const Rules& rules, std::vector<Lost>& lost) {
+    const auto least = std::min_element(lost.begin(), lost.end(), [&](const Lost& a, const Lost& b) {
+        return strangeness(track, a, rules) < strangeness(track, b, rules);
+    });
+    if (least == lost.end() || strangeness(track, *least, rules) > 1) return false;
+    track.id = least->id;
+    lost.erase(least);
+    return true;
+}
+
 // A new track that grew where an older one was just lost is the same object.
-void confirm(Track& track, const Rules& rules, std::vector<Track>& tracks, std::int32_t& next_id) {
+void confirm(Track& track, const Rules& rules, std::vector<Track>& tracks, std::vector<Lost>& kept,
+             std::int32_t& next_id) {
     Track* lost = nullptr;
     double nearest = rules.inherit_radii * track.nominal;
     for (Track& other : tracks) {
@@ -36,7 +67,7 @@ void confirm(Track& track, const Rules& rules, std::vector<Track>& tracks, std::
         }
     }
     if (lost == nullptr) {
-        track.id = next_id++;
+        if (!recall(track, rules, kept)) track.id = next_id++;
         return;
     }
     track.id = lost->id;
@@ -51,7 +82,7 @@ void confirm(Track& track, const Rules& rules, std::vector<Track>& tracks, std::
 }  // namespace
 
 void look_at(Track& track, std::int64_t t, int width, int height, const Model& model, std::vector<Track>& tracks,
-             std::int32_t& next_id) {
+             std::vector<Lost>& lost, std::int32_t& next_id) {
     const Rules& rules = model.rules;
     const double silent_px = seconds(track.last_event_us, t) * track.pace(model);
     // Where two objects cross, a faster one silences the neurons of a slower one for a while.
@@ -60,7 +91,7 @@ void look_at(Track& track, std::int64_t t, int width, int height, const Model& m
         track.fast.x < 0 || track.fast.y < 0 || track.fast.x > width - 1 || track.fast.y > height - 1;
     if (track.id < 0) {
         if (quiet_px > rules.tentative_quiet_px || outside) track.dead = true;
-        else if (confirmed_now(track, quiet_px, model)) confirm(track, rules, tracks, next_id);
+        else if (confirmed_now(track, quiet_px, model)) confirm(track, rules, tracks, lost, next_id);
         return;
     }
     const bool unsupported = track.support(rules) < rules.min_support;
@@ -68,6 +99,16 @@ void look_at(Track& track, std::int64_t t, int width, int height, const Model& m
     track.dead = outside || silent_px > rules.coast_px || quiet_px > patience ||
                  (unsupported && quiet_px > rules.unsupported_quiet_px) ||
                  track.misfit_px > rules.misfit_px + track.nominal;
+}
+
+bool is_kept(const Track& track, const Model& model) {
+    const double x = track.fast.x, y = track.fast.y, r = track.radius;
+    const bool leaves = x < r || y < r || x > model.width - 1 - r || y > model.height - 1 - r;
+    return track.id >= 0 && !leaves && track.steady_us > 0 && track.travel > model.rules.keep_travel_px;
+}
+
+Lost lost_of(const Track& track) {
+    return {track.id, track.steady_us, track.steady_x, track.steady_y, track.steady_vx, track.steady_vy, track.radius};
 }
 
 bool is_double(const Track& first, const Track& second, const Rules& rules) {

@@ -8,10 +8,21 @@
 
 namespace velocell {
 
+// What is kept of an object that was lost, so that it is known again: where it was last seen, how it moved.
+struct Lost {
+    std::int32_t id;
+    std::int64_t t_us;
+    double x, y, vx, vy, radius;
+};
+
+// What is lost at t, where the object was followed for long enough and did not leave the picture.
+bool is_kept(const Track& track, const Model& model);
+Lost lost_of(const Track& track);
+
 // Give a new track that has earned it an id, mark it as dead where it has gone. It must stand at t.
 // tracks: all of them; next_id: counts up with every new object.
 void look_at(Track& track, std::int64_t t, int width, int height, const Model& model, std::vector<Track>& tracks,
-             std::int32_t& next_id);
+             std::vector<Lost>& lost, std::int32_t& next_id);
 
 // Two tracks on one disk, of which the first stays.
 bool is_double(const Track& first, const Track& second, const Rules& rules);

@@ -97,6 +97,11 @@ namespace velocell {
     RULE(lost_support)               \
     RULE(recapture_radii)            \
     RULE(inherit_radii)              \
+    RULE(keep_s)                     \
+    RULE(keep_travel_px)             \
+    RULE(keep_radii)                 \
+    RULE(keep_speed)                 \
+    RULE(same_radius)                \
     RULE(max_tracks)                 \
     /* deaths */                     \
     RULE(upkeep_px)                  \

@@ -164,6 +164,13 @@ double Track::move(std::int64_t t, const Model& model) {
         birth_y = fast.y;
     }
     if (travel > pace_until) pace_floor = 0;
+    if (is_measuring(model)) {
+        steady_us = t;
+        steady_x = fast.x;
+        steady_y = fast.y;
+        steady_vx = slow.vx;
+        steady_vy = slow.vy;
+    }
     return px;
 }
 

@@ -78,6 +78,9 @@ struct Track {
     double scatter, scatter_weight;  // squared distance of the events from the ring, px^2
     double travel = 0, measured = 0;  // px; events that measured it
     double pace_floor = 0, pace_until = 0;  // after a restart: the speed before it, for a while
+    // Where it was, and how it moved, when its whole ring was last seen.
+    std::int64_t steady_us = 0;
+    double steady_x = 0, steady_y = 0, steady_vx = 0, steady_vy = 0;
     Place place;
     bool settled = false, dead = false;
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "grid.hpp"
+#include "lifecycle.hpp"
 #include "model.hpp"
 #include "rows.hpp"
 #include "track.hpp"
@@ -89,11 +90,12 @@ class Tracker {
     void enter_anew(Track& track);
     void upkeep(std::int64_t t);
     void drop_doubles();
-    void drop_dead();
+    void drop_dead(std::int64_t t);
 
     TrackerConfig config_;
     Model model_;
     std::vector<Track> tracks_;
+    std::vector<Lost> lost_;
     Grid grid_;
     std::vector<Track*> around_;  // tracks in whose surroundings the event lies
     std::array<double, 3> polarities_{};  // events near tracks that are OFF, ON, without polarity

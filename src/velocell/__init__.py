@@ -4,7 +4,7 @@ The data flow: file -> Recording -> filters -> engine -> Spikes -> tracking -> T
 one page; each folder is a room of the house, and imports those above it only (`tests/house/test_imports.py`).
 """
 
-from types import ModuleType
+from typing import Any
 
 from velocell import _moved
 from velocell.calibration.formulas import calibrate
@@ -28,8 +28,6 @@ from velocell.results.evaluate import evaluate
 from velocell.results.scores import Scores
 from velocell.simulate import Scene, SceneObject, notebook_scene, random_scene, simulate
 from velocell.tracking.detection import Detection
-
-__version__ = version()
 
 __all__ = [
     "Bands",
@@ -69,5 +67,6 @@ __all__ = [
 _moved.install()
 
 
-def __getattr__(name: str) -> ModuleType:
-    return _moved.stand_in(name)
+def __getattr__(name: str) -> Any:
+    # Looked up when asked for: to read the package's metadata takes a tenth of the whole import.
+    return version() if name == "__version__" else _moved.stand_in(name)

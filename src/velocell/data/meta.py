@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import Any
 
 from velocell.data.bands import default_band_names
@@ -13,6 +12,8 @@ from velocell.data.tracks import Tracks
 
 def version() -> str:
     """Of the installed package; a source tree that was never installed has none."""
+    from importlib import metadata
+
     try:
         return metadata.version("velocell")
     except metadata.PackageNotFoundError:

@@ -22,6 +22,7 @@ from velocell.errors import OptionError
 UNITS = {
     "px": "_px",
     "px^2": "_px2",
+    "s": "_s",
     "radii": "_radii",
     "edges": "_edges",
     "sigmas": "_sigmas",
@@ -313,6 +314,19 @@ class Rules:
     inherit_radii: float = _birth(
         2.5, "radii", 0, 100, "A track that is confirmed within so many radii of a lost object takes over its id."
     )
+    keep_s: float = _birth(
+        2.0, "s", 0, 100_000, "How long an object that rests or is hidden is known again under its id; 0 never."
+    )
+    keep_travel_px: float = _birth(
+        12.0, "px", 0, 10_000, "Travel for which an object must have been followed for that."
+    )
+    keep_radii: float = _birth(
+        1.5, "radii", 0, 100, "Distance from where an object rests, or from its way, within which it is known again."
+    )
+    keep_speed: float = _birth(
+        0.3, "", 0, 10, "Share by which velocity and way of an object that was hidden may differ from what they were."
+    )
+    same_radius: float = _birth(0.25, "", 0, 10, "Share by which its radius may differ.")
     max_tracks: int = _birth(16_384, "tracks", 1, 100_000, "Tracks at one time; further spikes start none.")
 
     # --- deaths: when a track is given up ---

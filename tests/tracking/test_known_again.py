@@ -1,0 +1,62 @@
+"""Objects that rest or pass behind something keep their ids; others do not get them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from velocell.data.tracks import Tracks
+from velocell.pipeline import detect
+from velocell.simulate import Occluder, Scene, SceneObject, simulate
+from velocell.tracking.rules import DEFAULTS, Rules
+
+BANDS = (40.0, 160.0, 640.0, 1800.0)
+
+
+def follow(scene: Scene, rules: Rules = DEFAULTS) -> Tracks:
+    return detect(simulate(scene)[0], BANDS, 5.0, rules=rules, keep_spikes=False).tracks
+
+
+def behind_a_post(width_px: float, speed: float, heading: float = 0.0) -> Scene:
+    passing = SceneObject(x_px=30, y_px=40.3, radius_px=5, speed_px_s=speed, heading_deg=heading)
+    post = Occluder(120 - width_px / 2, -1, 120 + width_px / 2, 141)
+    return Scene(260, 140, int(200e6 / speed), seed=3, noise_hz=0.1, objects=(passing,), occluders=(post,))
+
+
+def at_rest(rest_ms: int, speed: float = 200.0) -> Scene:
+    way_us = int(100e6 / speed)
+    stop, go = way_us, way_us + rest_ms * 1000
+    resting = SceneObject(radius_px=5, path=((0, 30, 50), (stop, 130, 50), (go, 130, 50), (go + way_us, 230, 50)))
+    return Scene(260, 100, go + way_us, seed=4, noise_hz=0.1, objects=(resting,))
+
+
+@pytest.mark.parametrize(("width_px", "speed", "heading"), [(6, 500, 0), (12, 80, 20), (30, 200, 0), (45, 120, 20)])
+def test_an_object_behind_a_post_keeps_its_id(width_px, speed, heading):
+    tracks = follow(behind_a_post(width_px, speed, heading))
+    assert set(tracks.id) == {0}
+    assert tracks.x_px.max() > 180
+
+
+@pytest.mark.parametrize("rest_ms", [50, 400, 1500])
+def test_an_object_at_rest_keeps_its_id(rest_ms):
+    assert set(follow(at_rest(rest_ms)).id) == {0}
+
+
+def test_it_is_forgotten_after_keep_s():
+    assert set(follow(at_rest(400), Rules(keep_s=0.2)).id) == {0, 1}
+    assert set(follow(behind_a_post(30, 80), Rules(keep_s=0)).id) == {0, 1}
+
+
+def test_one_that_comes_back_another_way_is_another_one():
+    # It comes out where it went in, going back.
+    first = SceneObject(id=0, x_px=30, y_px=50, radius_px=5, speed_px_s=200, stop_us=400_000)
+    second = SceneObject(id=1, x_px=180, y_px=50, radius_px=5, speed_px_s=200, heading_deg=180, start_us=450_000)
+    tracks = follow(Scene(260, 100, 900_000, seed=5, noise_hz=0.1, objects=(first, second)))
+    assert np.unique(tracks.id).size == 2
+
+
+def test_two_that_were_seen_at_once_stay_two():
+    first = SceneObject(id=0, x_px=30, y_px=30, radius_px=5, speed_px_s=200, stop_us=500_000)
+    second = SceneObject(id=1, x_px=60, y_px=52, radius_px=5, speed_px_s=200, start_us=300_000)
+    tracks = follow(Scene(260, 100, 900_000, seed=6, noise_hz=0.1, objects=(first, second)))
+    assert np.unique(tracks.id).size == 2
