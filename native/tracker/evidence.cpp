@@ -55,8 +55,8 @@ double Evidence::log_odds(double x, double y, double radius, double gate, const 
     const double isolation =
         std::clamp(std::log((near + prior) / (elsewhere + prior)), kLeastIsolation, kMostIsolation);
     const double own = std::max(near - elsewhere, rules.least_share * due);
-    double faces = rules.unknown_faces;
-    if (!model.polarity) faces *= 2 * std::min(ahead, behind) / std::max(ahead + behind, 1e-9);  // both sides, at least
+    double faces = rules.one_face;
+    if (!model.polarity) faces = rules.unknown_faces * 2 * std::min(ahead, behind) / std::max(ahead + behind, 1e-9);
     else if (!model.one_polarity) faces = std::clamp(dipole() / own, -1.0, 1.0);
     return rules.odds_base + rules.odds_excess * excess + rules.odds_isolation * isolation + rules.odds_faces * faces;
 }

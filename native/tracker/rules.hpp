@@ -79,6 +79,7 @@ namespace velocell {
     RULE(evidence_prior_events)      \
     RULE(least_share)                \
     RULE(unknown_faces)              \
+    RULE(one_face)                   \
     RULE(one_polarity_share)         \
     RULE(odds_base)                  \
     RULE(odds_excess)                \

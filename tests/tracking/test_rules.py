@@ -86,6 +86,7 @@ def streams() -> list[Stream]:
         Stream.of(sizes, *(calibrate(bands, radius, crossing_share=1.0) for radius in (4.0, 5.5, 7.0, 9.0))),
         Stream.of(wrong, calibrate(EDGES, 5.0, crossing_share=0.9)),
         Stream.of(hidden, calibrate(EDGES, 5.0, crossing_share=0.9)),
+        Stream.of(sizes.with_polarity("on"), calibrate(bands, 6.0, crossing_share=0.5)),
         Stream.of(sizes.with_polarity("drop"), calibrate(bands, 6.0, crossing_share=1.0, polarity=False)),
     ]
 

@@ -111,8 +111,11 @@ class Results:
         return sum(block.events for block in self.blocks)
 
     def tracks(self) -> Tracks:
-        columns = {name: np.concatenate([block.rows[name] for block in self.blocks]) for name in COLUMNS}
-        return Tracks.from_columns(columns) if self.blocks else Tracks.empty()
+        if not self.blocks:  # a stream has begun, its first block has not been seen
+            return Tracks.empty()
+        return Tracks.from_columns(
+            {name: np.concatenate([block.rows[name] for block in self.blocks]) for name in COLUMNS}
+        )
 
     def between(self, start_us: int, stop_us: int) -> list[Block]:
         """The blocks that touch [start, stop)."""
