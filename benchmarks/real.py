@@ -304,6 +304,8 @@ trails behind says that something is there, not where. And three figures over it
 from other things: how many crossings its ring has beyond what is around it, how alone it is, and whether one polarity
 is ahead and the other behind.
 
+![Events of two recordings without a disk and of a simulated camera, with all tracks found](images/real.png)
+
 ## Simulated
 
 Means over the seeds. Band: rows in the right band, beyond 15 % of an edge. Lag: median distance from the truth along
@@ -371,7 +373,10 @@ def main() -> None:
         lines.append(line)
         print(line, flush=True)
     if arguments.out:
+        from benchmarks.real_picture import draw
+
         arguments.out.write_text("\n".join(lines) + "\n")
+        draw(arguments.out.parent / "images" / "real.png")
 
 
 if __name__ == "__main__":

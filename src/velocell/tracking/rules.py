@@ -262,8 +262,8 @@ class Rules:
     least_share: float = _evidence(
         0.8, "", 0.01, 1, "Share of its crossings that an object is taken to show at least, where sides are compared."
     )
-    unknown_faces: float = _evidence(0.6, "", -1, 1, "What is assumed of the two sides where events have no polarity.")
-    one_face: float = _evidence(0.5, "", -1, 1, "What is assumed of the two sides where all events have one polarity.")
+    unknown_faces: float = _evidence(0.5, "", -1, 1, "What is assumed of the two sides where events have no polarity.")
+    one_face: float = _evidence(0.33, "", -1, 1, "What is assumed of the two sides where all events have one polarity.")
     one_polarity_share: float = _evidence(
         0.01, "", 0, 1, "Share of the other polarity's events below which events have one polarity."
     )
@@ -302,7 +302,7 @@ class Rules:
         1,
         "Slowest speed of a moving object and of its rows, as a multiple of the lower edge of its band.",
     )
-    confirm_odds: float = _birth(2.2, "", -100, 100, "Log odds of a disk that a tentative track needs.")
+    confirm_odds: float = _birth(1.5, "", -100, 100, "Log odds of a disk that a tentative track needs.")
     confirm_sigmas: float = _birth(
         3.0, "sigmas", 0, 100, "Standard errors by which a tentative track's speed must differ from none."
     )
