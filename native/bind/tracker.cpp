@@ -119,7 +119,8 @@ void bind_tracker(nb::module_& m) {
         .def("passages", [](const velocell::Tracker& self) {
             std::vector<std::array<double, 6>> rows;
             for (const auto& passage : self.passages())
-                rows.push_back({passage.crossing_share, passage.radius, passage.contrast, passage.weight, passage.trail_on_s, passage.trail_off_s});
+                rows.push_back({passage.crossing_share, passage.radius, passage.contrast, passage.weight,
+                                passage.trail_on_s, passage.trail_off_s});
             return rows;
         });
 }

@@ -81,14 +81,14 @@ void confirm(Track& track, const Rules& rules, std::vector<Track>& tracks, std::
 
 }  // namespace
 
-void look_at(Track& track, std::int64_t t, int width, int height, const Model& model, std::vector<Track>& tracks,
-             std::vector<Lost>& lost, std::int32_t& next_id) {
+void look_at(Track& track, std::int64_t t, const Model& model, std::vector<Track>& tracks, std::vector<Lost>& lost,
+             std::int32_t& next_id) {
     const Rules& rules = model.rules;
     const double silent_px = seconds(track.last_event_us, t) * track.pace(model);
     // Where two objects cross, a faster one silences the neurons of a slower one for a while.
     const double quiet_px = seconds(std::max(track.last_spike_us, track.crowded_until_us), t) * track.pace(model);
     const bool outside =
-        track.fast.x < 0 || track.fast.y < 0 || track.fast.x > width - 1 || track.fast.y > height - 1;
+        track.fast.x < 0 || track.fast.y < 0 || track.fast.x > model.width - 1 || track.fast.y > model.height - 1;
     if (track.id < 0) {
         if (quiet_px > rules.tentative_quiet_px || outside) track.dead = true;
         else if (confirmed_now(track, quiet_px, model)) confirm(track, rules, tracks, lost, next_id);

@@ -15,14 +15,14 @@ struct Lost {
     double x, y, vx, vy, radius;
 };
 
-// What is lost at t, where the object was followed for long enough and did not leave the picture.
+// Whether a dead track is to be known again: the object was followed for long enough and did not leave the picture.
 bool is_kept(const Track& track, const Model& model);
 Lost lost_of(const Track& track);
 
 // Give a new track that has earned it an id, mark it as dead where it has gone. It must stand at t.
-// tracks: all of them; next_id: counts up with every new object.
-void look_at(Track& track, std::int64_t t, int width, int height, const Model& model, std::vector<Track>& tracks,
-             std::vector<Lost>& lost, std::int32_t& next_id);
+// tracks: all of them; lost: those that may come back; next_id: counts up with every new object.
+void look_at(Track& track, std::int64_t t, const Model& model, std::vector<Track>& tracks, std::vector<Lost>& lost,
+             std::int32_t& next_id);
 
 // Two tracks on one disk, of which the first stays.
 bool is_double(const Track& first, const Track& second, const Rules& rules);

@@ -58,8 +58,7 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
     const auto& candidates = grid_.at(x, y);
     if (candidates.empty()) return;
     PixelPast& past = past_[static_cast<std::size_t>(y) * config_.width + x];
-    const Before before{t - (past.last >> 2), t - past.began_us, p != 2 && p != (past.last & 3)};
-    past.last = t * 4 + p;
+    const Before before = past.meet(t, p);
     ++polarities_[p];
 
     around_.clear();
@@ -180,7 +179,7 @@ void Tracker::upkeep(std::int64_t t) {
     model_.one_polarity = none == 0 && std::min(on, off) < model_.rules.one_polarity_share * std::max(on, off);
     for (Track& track : tracks_) {
         advance(track, t);
-        if (!track.dead) look_at(track, t, config_.width, config_.height, model_, tracks_, lost_, next_id_);
+        if (!track.dead) look_at(track, t, model_, tracks_, lost_, next_id_);
     }
     drop_doubles();
     drop_dead(t);
@@ -199,11 +198,12 @@ void Tracker::drop_doubles() {
 void Tracker::drop_dead(std::int64_t t) {
     std::erase_if(lost_, [&](const Lost& lost) { return seconds(lost.t_us, t) > model_.rules.keep_s; });
     const std::size_t before = tracks_.size();
-    for (const Track& track : tracks_)
-        if (track.dead && is_measured(track, model_.rules)) finished_.push_back(track.passage(model_));
-    for (const Track& track : tracks_)
-        if (track.dead && is_kept(track, model_) && lost_.size() < static_cast<std::size_t>(model_.rules.max_tracks))
-            lost_.push_back(lost_of(track));
+    const auto most = static_cast<std::size_t>(model_.rules.max_tracks);
+    for (const Track& track : tracks_) {
+        if (!track.dead) continue;
+        if (is_measured(track, model_.rules)) finished_.push_back(track.passage(model_));
+        if (is_kept(track, model_) && lost_.size() < most) lost_.push_back(lost_of(track));
+    }
     std::erase_if(tracks_, [](const Track& track) { return track.dead; });
     if (tracks_.size() == before) return;
     grid_.clear();

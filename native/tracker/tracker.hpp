@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "grid.hpp"
@@ -46,13 +47,20 @@ struct SpikeSpan {  // final layer only, sorted by time
     std::int64_t n;
 };
 
-// What is remembered of a pixel: when its last event came and of what polarity, when the edge crossing began that it
-// belongs to. Packed, since every event waits for it to come from memory.
+// What is remembered of a pixel: its last event, and when the edge crossing began that it belongs to. Packed, since
+// every event waits for it to come from memory.
 struct PixelPast {
-    std::int64_t last = kNever * 4 + 2;  // time * 4 + polarity
+    std::uint64_t last = 0;  // (time + 1) << 1 | polarity, as in the engine's TrailFilter; 0 before the first event
     std::int64_t began_us = kNever;
 
-    static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::min() / 16;
+    static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::min() / 4;
+
+    // What was before an event of now, which is remembered in its place.
+    Before meet(std::int64_t t, int p) {
+        const std::uint64_t before = std::exchange(last, (static_cast<std::uint64_t>(t) + 1) << 1 | (p == 1));
+        if (before == 0) return {t - kNever, t - began_us, p != 2};
+        return {t + 1 - static_cast<std::int64_t>(before >> 1), t - began_us, p != 2 && (before & 1) != (p == 1)};
+    }
 };
 
 class Tracker {
@@ -97,9 +105,9 @@ class Tracker {
     std::vector<Track> tracks_;
     std::vector<Lost> lost_;
     Grid grid_;
-    std::vector<Track*> around_;  // tracks in whose surroundings the event lies
+    std::vector<Track*> around_;          // tracks in whose surroundings the event lies
     std::array<double, 3> polarities_{};  // events near tracks that are OFF, ON, without polarity
-    std::vector<PixelPast> past_;  // per pixel; written near tracks only
+    std::vector<PixelPast> past_;         // per pixel; written near tracks only
     std::vector<Passage> finished_;
     std::int64_t next_report_us_ = 0, next_upkeep_us_ = 0, upkeep_us_ = 0;
     std::int32_t next_id_ = 0;
