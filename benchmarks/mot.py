@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.arrays import Floats
 from velocell.data.tracks import Tracks
 from velocell.errors import TableError
 from velocell.results.evaluate import SETTLE_US, START_TRAVEL_PX
 
-Floats = NDArray[np.float64]
 METRICS = ("recall", "precision", "idf1", "mota", "num_switches", "num_fragmentations")
 
 
@@ -29,6 +29,12 @@ class Paired:
     rows: NDArray[np.intp]
     truth_rows: NDArray[np.intp]
     object_s: float
+
+
+def median(values: Floats) -> float:
+    """Of those that are known; NaN where none is."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if known.size else np.nan
 
 
 def travelled(truth: Tracks) -> tuple[Floats, NDArray[np.int64]]:

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.mot import Floats, pair, travelled
+from benchmarks.mot import median, pair, travelled
 from benchmarks.trails import TrailDisk
+from velocell.data.arrays import Floats
 from velocell.data.bands import band_of
 from velocell.data.recording import Polarity, Recording
 from velocell.data.tracks import Tracks
@@ -32,6 +33,7 @@ FIRST_SEED = 71_000
 BANDS = (20.0, 80.0, 320.0, 1280.0)
 DISKLESS_BANDS = (20.0, 94.0, 430.0, 2000.0)
 PENDULUM_BANDS = (40.0, 120.0, 360.0, 1000.0)
+RADII = (5.0, 7.0, 10.0)
 NEAR_EDGE = 0.15
 AFTER_PX = 20.0
 BOB_PX, BOB_PX_S, NEXT_US = 4.0, 300.0, 5_000  # of a match; how fast the bob is at most; rows are that near
@@ -78,9 +80,6 @@ def fast_orbit(seed: int) -> tuple[Recording, Tracks]:
 
 def simulated(scene: Callable[[int], Scene], seed: int) -> tuple[Recording, Tracks]:
     return simulate(scene(seed))
-
-
-RADII = (5.0, 7.0, 10.0)
 
 
 def radius_at(seed: int) -> float:
@@ -196,7 +195,7 @@ FIGURES = {
 
 
 def figures(tracks: Tracks, truth: Tracks, bands: tuple[float, ...], every_us: int) -> list[float]:
-    """The columns of FIGURES. Band: beyond 15 % of an edge. Along and across the path: rms, without the mean lag."""
+    """The columns of FIGURES. Band: beyond 15 % of an edge. Along and across the path: rms, less each lag."""
     paired = pair(tracks, truth, every_us)
     mine, theirs = paired.rows, paired.truth_rows
     if not mine.size:
@@ -214,14 +213,14 @@ def figures(tracks: Tracks, truth: Tracks, bands: tuple[float, ...], every_us: i
     return [
         paired.figures["recall"], paired.figures["precision"], float(right[clear].mean()) if clear.any() else np.nan,
         paired.figures["num_switches"], float(np.median(along)), _rms(along - lags), _rms(across),
-        _median((off / speed)[late]), float((off <= tracks.speed_err_px_s[mine])[late].mean()),
-        float((off <= 2 * tracks.speed_err_px_s[mine])[late].mean()), _median(turned[late]),
-        _median(tracks.radius_px[mine] / truth.radius_px[theirs] - 1), float(tracks.confidence[mine].mean()),
+        median((off / speed)[late]), float((off <= tracks.speed_err_px_s[mine])[late].mean()),
+        float((off <= 2 * tracks.speed_err_px_s[mine])[late].mean()), median(turned[late]),
+        median(tracks.radius_px[mine] / truth.radius_px[theirs] - 1), float(tracks.confidence[mine].mean()),
     ]  # fmt: skip
 
 
 def _lags(along: Floats, ids: np.ndarray) -> Floats:
-    """The mean lag of each object, for each row."""
+    """The median lag of each object, for each row."""
     lags = np.zeros_like(along)
     for name in np.unique(ids):
         lags[ids == name] = np.median(along[ids == name])
@@ -230,11 +229,6 @@ def _lags(along: Floats, ids: np.ndarray) -> Floats:
 
 def _rms(values: Floats) -> float:
     return float(np.sqrt(np.mean(values**2))) if values.size else np.nan
-
-
-def _median(values: Floats) -> float:
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if known.size else np.nan
 
 
 def run(case: Case, seed: int) -> list[float]:

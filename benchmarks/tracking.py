@@ -16,9 +16,10 @@ from time import perf_counter
 
 import numpy as np
 
-from benchmarks.mot import Floats, Paired, pair, travelled
+from benchmarks.mot import Paired, median, pair, travelled
 from benchmarks.real import preset
 from velocell.cli.values import bands_of, radius_of
+from velocell.data.arrays import Floats
 from velocell.data.bands import band_of
 from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
@@ -158,10 +159,10 @@ def figures(paired: Paired, tracks: Tracks, truth: Tracks) -> list[float]:
     shown = paired.figures
     return [
         shown["recall"], shown["precision"], shown["idf1"], shown["num_switches"] / paired.object_s * 10,
-        _median(distance), float(np.sqrt(np.mean(distance**2))) if distance.size else np.nan,
-        _median((off / truth.speed_px_s[theirs])[late]),
+        median(distance), float(np.sqrt(np.mean(distance**2))) if distance.size else np.nan,
+        median((off / truth.speed_px_s[theirs])[late]),
         float((off <= tracks.speed_err_px_s[mine])[late].mean()) if late.any() else np.nan,
-        _median(turned[late]), _median(np.abs(tracks.radius_px[mine] / truth.radius_px[theirs] - 1)),
+        median(turned[late]), median(np.abs(tracks.radius_px[mine] / truth.radius_px[theirs] - 1)),
     ]  # fmt: skip
 
 
@@ -172,12 +173,7 @@ def firsts(paired: Paired, tracks: Tracks, truth: Tracks, edges: Floats) -> list
     found = theirs[tracks.band[mine] == band_of(truth.speed_px_s[theirs], edges)]
     radii = (travelled(truth)[0] / truth.radius_px)[found]
     first = np.array([radii[truth.id[found] == name].min(initial=np.inf) for name in np.unique(truth.id)])
-    return [_median(first), float((first <= WITHIN_RADII).mean())]
-
-
-def _median(values: Floats) -> float:
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if known.size else np.nan
+    return [median(first), float((first <= WITHIN_RADII).mean())]
 
 
 if __name__ == "__main__":

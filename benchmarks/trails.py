@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.arrays import Floats
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
 
-Floats = NDArray[np.float64]
 _STEP_PX = 0.1
 
 

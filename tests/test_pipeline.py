@@ -264,6 +264,7 @@ def test_half_of_the_events_may_be_missing():
     scores = evaluate(found.tracks, truth, OCTAVES)
     assert scores.band_accuracy >= 0.95
     assert scores.recall >= 0.85
+    assert evaluate(blind.tracks, truth, OCTAVES).recall < scores.recall
     assert evaluate(blind.tracks, truth, OCTAVES).band_accuracy < 0.8
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from places import SHARED
+from places import SHARED, needs
 from typer.testing import CliRunner
 
 from velocell.calibration import fitting
@@ -212,7 +212,7 @@ def test_on_its_own_labels_a_fit_is_never_worse(seed):
     assert figure(found.after) >= figure(found.before)
 
 
-@pytest.mark.skipif(not CIRCLES.exists(), reason="the notebook's recording is not in ../shared/data")
+@needs(CIRCLES)
 def test_the_notebooks_recording_with_a_radius_stated_far_too_large():
     truth = Tracks.read(CIRCLES.with_suffix(".truth.csv"))
     found = fit(read(CIRCLES), truth, (16, 62, 177, 500), 8.0)

@@ -13,7 +13,7 @@ import pytest
 from agreement import assert_agree, assert_same
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from places import SHARED
+from places import SHARED, needs
 from strategies_network import cases, exact_cases
 
 pytest.importorskip("torch", reason="the extra 'norse' is not installed")
@@ -335,7 +335,7 @@ def test_random_networks_may_be_cut_anywhere(case, data):
     assert Spikes.concatenate(found).same_as(whole)
 
 
-@pytest.mark.skipif(not COURSE_FILE.is_file(), reason="the course's recording is not at hand")
+@needs(COURSE_FILE)
 @pytest.mark.parametrize("contrast", [None, 6.3])
 def test_engines_agree_on_the_courses_recording(contrast):
     network = calibrate(BANDS, 5.0, contrast=contrast, polarity=False)

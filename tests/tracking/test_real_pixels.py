@@ -9,12 +9,7 @@ import numpy as np
 import pytest
 from places import CASES, SHARED, needs
 
-from benchmarks.real import (
-    DISKLESS_BANDS,
-    figures,
-    ideal,
-    trail,
-)
+from benchmarks.real import DISKLESS_BANDS, figures, ideal, trail
 from benchmarks.trails import TrailDisk
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
@@ -42,6 +37,16 @@ def test_trails_do_not_bend_the_path(trail_px):
     assert found["lag"] >= LEAST_LAG_PX
     assert found["speed"] <= 0.02
     assert found["heading"] <= 2
+
+
+def test_the_length_of_trails_is_measured_and_stated():
+    short, long = (detect(trail(41, trail_px=px, duration_us=800_000)[0], BANDS, 8.0).network.origin for px in (3, 8))
+    for origin in (short, long):
+        on, off = origin.trails_ms
+        assert on > 1.2 * off  # drawn 2.5 times as long; a silence of 3 px ends a trail early
+        assert f"{on:.3g} ms (ON)" in origin["trails"]
+    assert min(long.trails_ms) > min(short.trails_ms)
+    assert long.trails_ms[0] > 1.3 * short.trails_ms[0]
 
 
 def test_the_old_fit_to_every_event_fails():
@@ -129,14 +134,12 @@ def test_rows_with_a_high_confidence_are_right():
     assert score(sure, truth, bands)["precision"] >= 0.98
 
 
-@pytest.mark.parametrize(
-    "name", ["cup_dvs128.aedat", "gestures_dvs128.aedat4", "davis_346x260.aedat4", "sparklers_evt2.raw"]
-)
+DISKLESS = ("cup_dvs128.aedat", "gestures_dvs128.aedat4", "davis_346x260.aedat4", "sparklers_evt2.raw")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(SHARED / name)) for name in DISKLESS])
 def test_real_scenes_without_disks_have_hardly_any_tracks(name):
-    path = SHARED / name
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
-    recording = read(path)
+    recording = read(SHARED / name)
     tracks = detect(recording, DISKLESS_BANDS, 5.0, keep_spikes=False).tracks
     assert len(np.unique(tracks.id)) <= 1 + recording.duration_us // 10_000_000
 

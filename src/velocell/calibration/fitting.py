@@ -24,7 +24,7 @@ from velocell.calibration.edges import boundary, factor, scaled
 from velocell.calibration.formulas import calibrate
 from velocell.calibration.labelled import Stretches
 from velocell.calibration.measure import network_for
-from velocell.data.arrays import Floats
+from velocell.data.arrays import Floats, weighted_quantile
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
@@ -152,7 +152,7 @@ def _measured(
     seen = labels.crossing_shares(cut, around, size, every=contrast is not None)
     edges = np.array(bands.edges)
     octaves = np.log2(cut.speed / edges[:, None])
-    n = np.array([_median(seen, cut.weight * np.exp(-0.5 * (row / _OCTAVES) ** 2)) for row in octaves])
+    n = np.array([weighted_quantile(seen, cut.weight * np.exp(-0.5 * (row / _OCTAVES) ** 2), 0.5) for row in octaves])
     if n.min() < _FEWEST_CROSSINGS:
         raise TableError(
             f"only {n.min():.2g} events per edge crossing lie around the labelled paths; "
@@ -171,12 +171,6 @@ def _measured(
     )
     origin = replace(network.origin, radius_from_labels=True, basis="labels")
     return scaled(replace(network, origin=origin), n / middle)
-
-
-def _median(values: Floats, weights: Floats) -> float:
-    order = np.argsort(values)
-    reached = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
 def _corrections(trial: _Trial, cut: Stretches, bands: Bands) -> tuple[Floats, Floats]:

@@ -15,7 +15,7 @@ from velocell.calibration.formulas import CROSSING_SHARE, calibrate, choose_dt_u
 from velocell.calibration.recipe import Recipe, bank_radii, bank_recipe
 from velocell.calibration.search import Search
 from velocell.calibration.widths import settled_edges, suited
-from velocell.data.arrays import Floats
+from velocell.data.arrays import Floats, weighted_quantile
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
 from velocell.data.stamps import NO_STEP, Step, time_step
@@ -129,13 +129,14 @@ def _settled(
         passages = _passages(trial, probe, search)
         if not len(passages):
             break
-        seen_share, seen_radius = (_quantile(passages[:, k], passages[:, 3], 0.5) for k in range(2))
+        seen_share, seen_radius = (weighted_quantile(passages[:, k], passages[:, 3], 0.5) for k in range(2))
         off_share = abs(seen_share / share - 1) / _SETTLED
         off_radius = abs(seen_radius / radius - 1) / _SAME_RADIUS if radius else 0.0
+        off = max(off_share, off_radius)
         # Far more events than edges that cross: flicker, which tells nothing of any disk.
-        if seen_share < _MOST_SHARE and max(off_share, off_radius) < least_off:
-            best, least_off = tuple(_measured(network, passages) for network in trial), max(off_share, off_radius)
-        if max(off_share, off_radius) < 1:
+        if seen_share < _MOST_SHARE and off < least_off:
+            best, least_off = tuple(_measured(network, passages) for network in trial), off
+        if off < 1:
             break
         before = share, radius
         share = min(max(seen_share, _LEAST_SHARE), _MOST_USED)
@@ -154,19 +155,12 @@ def _assumed(network: Network) -> Network:
 def _measured(network: Network, passages: NDArray[np.float64]) -> Network:
     """The network with what was measured in its origin."""
     share, contrast = (_spread(passages[:, k], passages[:, 3]) for k in (0, 2))
-    trails_ms = tuple(1e3 * _quantile(passages[:, k], passages[:, 3], 0.5) for k in (4, 5))
+    trails_ms = tuple(1e3 * weighted_quantile(passages[:, k], passages[:, 3], 0.5) for k in (4, 5))
     return _with(network, basis="measured", share=share, contrast=contrast, trails_ms=trails_ms)
 
 
-def _quantile(values: Floats, weights: Floats, part: float) -> float:
-    """Weighted quantile: objects that were followed for longer tell more."""
-    order = np.argsort(values)
-    reached = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(reached, part * reached[-1])])
-
-
 def _spread(values: Floats, weights: Floats) -> Spread:
-    low, middle, high = (_quantile(values, weights, part) for part in (0.25, 0.5, 0.75))
+    low, middle, high = (weighted_quantile(values, weights, part) for part in (0.25, 0.5, 0.75))
     return Spread(middle, low, high, len(values))
 
 

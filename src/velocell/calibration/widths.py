@@ -48,8 +48,7 @@ def suited(found: Network, settle: Settle, probe: Recording, search: Search) -> 
     """
     if search.recipe != Recipe() or found.origin.step_us is not None:
         return found
-    if len(probe) > MOST_EVENTS:
-        probe = probe.between(stop_us=int(probe.t_us[MOST_EVENTS]))
+    probe = _first_events(probe)
     best, (agree, differ) = found, judged(found, probe, search)
     rows = agree + differ
     for width in WIDTHS_PX:
@@ -71,8 +70,7 @@ def settled_edges(found: Network, probe: Recording, search: Search) -> Network:
     """
     if search.recipe != Recipe():
         return found
-    if len(probe) > MOST_EVENTS:
-        probe = probe.between(stop_us=int(probe.t_us[MOST_EVENTS]))
+    probe = _first_events(probe)
     speed, band = told(found, probe, search)
     agree, differ = _counted(found, speed, band)
     if differ <= _FEW_WRONG * (agree + differ):
@@ -80,6 +78,10 @@ def settled_edges(found: Network, probe: Recording, search: Search) -> Network:
     better = moved(found, speed, band)
     right, wrong = judged(better, probe, search)
     return better if right - wrong > agree - differ else found
+
+
+def _first_events(probe: Recording) -> Recording:
+    return probe.between(stop_us=int(probe.t_us[MOST_EVENTS])) if len(probe) > MOST_EVENTS else probe
 
 
 def judged(network: Network, probe: Recording, search: Search) -> tuple[int, int]:

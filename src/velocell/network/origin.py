@@ -65,7 +65,8 @@ class Origin(Mapping[str, Any]):
     margin: factors of the lowest and the highest edge's threshold over the mean peak. memory: time constants, in units
     of the time in which an edge crosses corner_px. ring_width_px: of the kernel. dt_given: the tick was asked for.
     share, contrast: events per edge crossing behind and before the trail filter, as measured. trails_ms: how long after
-    its first event the other ON and OFF events of a crossing come on average, as measured. step_us: of the
+    its first event the other ON and OFF events of a crossing come on average, up to a silence of
+    3 px of travel, as measured. step_us: of the
     recording's time stamps, where objects move visibly in it, and whether lines are scanned, each at its own time.
     stated_radius_px: where another radius was measured, and radius_from_labels: on labelled paths. threshold_factor: on
     all thresholds, by hand; edge_factors: on each, by labels or by the measured speeds of the objects. labelled: how
