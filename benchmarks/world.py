@@ -251,7 +251,7 @@ SECTIONS = (
     Section(
         "Calibration among rain, shadows, noise and lamps",
         "Recall and band accuracy are those of the four disks. Where something else in the picture is itself a disk of "
-        "about that size (a shadow, a reflection), nothing that a sensor sees tells it from one: it is rightly "
+        "about that size (a shadow, a reflection), nothing that a sensor sees sets it apart: it is rightly "
         "followed, and precision counts it as an object.",
         WORLDS,
         {"recall": ".3f", "precision": ".3f", "band": ".3f", "s per s": ".2f"},
