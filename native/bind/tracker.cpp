@@ -116,6 +116,9 @@ void bind_tracker(nb::module_& m) {
              nb::arg("spike_x"), nb::arg("spike_y"), nb::arg("spike_channel"),
              nb::arg("spike_size"), nb::arg("until_us"))
         .def("copy", [](const velocell::Tracker& self) { return velocell::Tracker(self); })
+        .def_prop_ro("crowding", [](const velocell::Tracker& self) {
+            return std::array<std::int64_t, 2>{self.crowding().births, self.crowding().crowded};
+        })
         .def("passages", [](const velocell::Tracker& self) {
             std::vector<std::array<double, 6>> rows;
             for (const auto& passage : self.passages())

@@ -104,6 +104,8 @@ namespace velocell {
     RULE(keep_speed)                 \
     RULE(same_radius)                \
     RULE(max_tracks)                 \
+    RULE(max_tentative_tracks)       \
+    RULE(give_way_px)                \
     /* deaths */                     \
     RULE(upkeep_px)                  \
     RULE(coast_px)                   \

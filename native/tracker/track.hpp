@@ -32,6 +32,15 @@ struct Before {
     std::int64_t silent_us;
     std::int64_t since_us;  // since the last crossing began there
     bool flipped;           // the last event there had the other polarity
+
+    // As an object sees it whose edge moves at edge_speed, px/s: see Track.
+    bool rests(double edge_speed, const Rules& rules) const {
+        return static_cast<double>(silent_us) * 1e-6 * edge_speed >= rules.silence_px;
+    }
+    bool begins(double edge_speed, double radius, const Rules& rules) const {
+        return rests(edge_speed, rules) ||
+               (flipped && static_cast<double>(since_us) * 1e-6 * edge_speed >= rules.flip_radii * radius);
+    }
 };
 
 // An event as one of an edge crossing. p: polarity, 2 where there is none.
@@ -98,18 +107,10 @@ struct Track {
     // --- events and spikes ---
     // Whether an event is the first of an edge crossing: of other polarity than the one before it, or after a silence.
     bool begins(const Before& before, const Model& model) const {
-        return rests(before, model) || (before.flipped && static_cast<double>(before.since_us) * 1e-6 *
-                                                              edge_speed(model) >= model.rules.flip_radii * radius);
+        return before.begins(edge_speed(model), radius, model.rules);
     }
     // Whether the pixel had been silent for long enough.
-    bool rests(const Before& before, const Model& model) const {
-        return static_cast<double>(before.silent_us) * 1e-6 * edge_speed(model) >= model.rules.silence_px;
-    }
-    // How far from its centre the outline is, at this distance from it.
-    double outline(const Offset& at, const Model& model) const {
-        if (at.d == 0) return radius;
-        return extent.at((at.dx * heading_x + at.dy * heading_y) / at.d) * model.edge_towards(at.dx, at.dy).distance;
-    }
+    bool rests(const Before& before, const Model& model) const { return before.rests(edge_speed(model), model.rules); }
     double edge_speed(const Model& model) const { return std::max(slow.speed(), model.lower_edge(voted)); }
     // The first event of a crossing in the band around it.
     void passes_by(const Model& model) {

@@ -14,6 +14,10 @@ Tracker::Tracker(const TrackerConfig& config, Model model)
     : config_(config), model_(std::move(model)), grid_(config.width, config.height) {
     const auto pixels = static_cast<std::size_t>(config_.width) * config_.height;
     past_.resize(pixels);
+    for (const double distance : model_.outline) {
+        nearest_edge_ = std::min(nearest_edge_, distance);
+        farthest_edge_ = std::max(farthest_edge_, distance);
+    }
     const auto upkeep_us = static_cast<std::int64_t>(1e6 * model_.rules.upkeep_px / model_.edges.back());
     upkeep_us_ = std::clamp<std::int64_t>(upkeep_us, std::min(config_.dt_us, config_.every_us), config_.every_us);
 }
@@ -85,24 +89,30 @@ Tracker::Claim Tracker::claim(const std::vector<int>& candidates, std::int64_t t
                               const Before& before) {
     Claim found;
     for (const int index : candidates) {
-        Track& track = tracks_[index];
-        const double s = seconds(track.fast.t_us, t);
-        const double dx = x - (track.fast.x + track.fast.vx * s), dy = y - (track.fast.y + track.fast.vy * s);
-        const Offset at{dx, dy, std::sqrt(dx * dx + dy * dy)};
-        const double away = at.d - track.outline(at, model_), off = std::abs(away) / track.gate;
-        if (off >= 1 && away > 0 && away < track.gate + model_.rules.around_px && track.begins(before, model_))
-            around_.push_back(&track);
+        const Surroundings& near = surroundings_[index];
+        const double s = seconds(near.t_us, t);
+        const double dx = x - (near.x + near.vx * s), dy = y - (near.y + near.vy * s), d2 = dx * dx + dy * dy;
+        if (d2 > near.most2 || d2 < near.least2) continue;
+        const Offset at{dx, dy, std::sqrt(d2)};
+        const double away = at.d - near.outline(at, model_);
+        if (std::abs(away) >= near.gate) {
+            if (away > 0 && away < near.gate + model_.rules.around_px &&
+                before.begins(near.edge_speed, near.extent.radius, model_.rules))
+                around_.push_back(&tracks_[index]);
+            continue;
+        }
+        const double off = std::abs(away) / near.gate;
         if (off < found.best) {
             if (found.owner != nullptr && found.owner->id >= 0) {
                 found.second = found.best;
                 found.rival = found.owner;
             }
             found.best = off;
-            found.owner = &track;
+            found.owner = &tracks_[index];
             found.offset = at;
-        } else if (off < found.second && track.id >= 0) {
+        } else if (off < found.second && tracks_[index].id >= 0) {
             found.second = off;
-            found.rival = &track;
+            found.rival = &tracks_[index];
         }
     }
     return found;
@@ -139,16 +149,52 @@ void Tracker::on_spike(const Spike& spike) {
     if (owner == nullptr && covered) return;
     if (owner == nullptr && lost != nullptr) {
         lost->restart(spike.t_us, spike.x, spike.y, 0, 0, model_);
+        surround(*lost);
         owner = lost;
     }
     if (owner == nullptr) start(spike);
     else owner->answer(spike, ox, oy, model_);
 }
 
+// Where tentative tracks are many, most of them follow clutter, and every event around would have to be held against
+// each. So a place has room for some; a spike that finds it full takes that of the one which is least like a disk.
 void Tracker::start(const Spike& spike) {
+    ++crowding_.births;
+    const auto& around = grid_.nearest(spike.x, spike.y);
+    const auto tentative =
+        std::count_if(around.begin(), around.end(), [&](int index) { return tracks_[index].id < 0; });
+    if (static_cast<double>(tentative) >= model_.rules.max_tentative_tracks) {
+        ++crowding_.crowded;
+        Track* gone = weakest(around, spike.t_us);
+        if (gone == nullptr) return;
+        grid_.leave(static_cast<int>(gone - tracks_.data()), gone->place);
+        *gone = Track(spike, model_);
+        enter(*gone);
+        surround(*gone);
+        return;
+    }
     if (static_cast<double>(tracks_.size()) >= model_.rules.max_tracks) return;
     tracks_.emplace_back(spike, model_);
+    surroundings_.push_back(surroundings_of(tracks_.back()));
     enter(tracks_.back());
+}
+
+// Of the tentative tracks that have had time to show what they are, the one that is least like a disk, if it is no more
+// so than a track of which nothing is known.
+Track* Tracker::weakest(const std::vector<int>& around, std::int64_t t) {
+    const Rules& rules = model_.rules;
+    Track* found = nullptr;
+    double least = Evidence{}.log_odds(model_.width / 2.0, model_.height / 2.0, 1, 1, model_);
+    for (const int index : around) {
+        Track& track = tracks_[index];
+        if (track.id >= 0 || seconds(track.birth_us, t) * track.pace(model_) < rules.give_way_px) continue;
+        const double odds = track.log_odds(model_);
+        if (odds <= least) {
+            least = odds;
+            found = &track;
+        }
+    }
+    return found;
 }
 
 void Tracker::advance(Track& track, std::int64_t t) {
@@ -158,6 +204,28 @@ void Tracker::advance(Track& track, std::int64_t t) {
     track.correct(t, px, model_);
     const double away = length(track.fast.x - track.place.x, track.fast.y - track.place.y);
     if (away > model_.rules.grid_margin_px) enter_anew(track);
+    surround(track);
+}
+
+Surroundings Tracker::surroundings_of(const Track& track) const {
+    constexpr double kRounding = 1e-6;
+    const double across = track.extent.at(0), along = track.extent.at(1);
+    const double least = std::min(across, along) * nearest_edge_ - track.gate - kRounding;
+    const double most = std::max(across, along) * farthest_edge_ + track.gate + model_.rules.around_px + kRounding;
+    return {
+        .t_us = track.fast.t_us,
+        .x = track.fast.x,
+        .y = track.fast.y,
+        .vx = track.fast.vx,
+        .vy = track.fast.vy,
+        .least2 = least > 0 ? least * least : 0,
+        .most2 = most * most,
+        .gate = track.gate,
+        .edge_speed = track.edge_speed(model_),
+        .heading_x = track.heading_x,
+        .heading_y = track.heading_y,
+        .extent = track.extent,
+    };
 }
 
 // In the cells in which its events may lie before it is entered anew.
@@ -206,8 +274,12 @@ void Tracker::drop_dead(std::int64_t t) {
     }
     std::erase_if(tracks_, [](const Track& track) { return track.dead; });
     if (tracks_.size() == before) return;
+    surroundings_.clear();
     grid_.clear();
-    for (Track& track : tracks_) enter(track);
+    for (Track& track : tracks_) {
+        enter(track);
+        surroundings_.push_back(surroundings_of(track));
+    }
 }
 
 std::vector<Passage> Tracker::passages() const {

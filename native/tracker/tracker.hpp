@@ -63,6 +63,28 @@ struct PixelPast {
     }
 };
 
+// What every event must know of each track around it, in little memory; a track itself is large. What decides mostly
+// comes first.
+struct Surroundings {
+    std::int64_t t_us;
+    double x, y, vx, vy;    // px, px/s
+    double least2, most2;   // px^2, of the distance from the centre: elsewhere an event means nothing to it
+    double gate, edge_speed;
+    double heading_x, heading_y;
+    Extent extent;
+
+    // How far from its centre the outline is, at this distance from it.
+    double outline(const Offset& at, const Model& model) const {
+        if (at.d == 0) return extent.radius;
+        return extent.at((at.dx * heading_x + at.dy * heading_y) / at.d) * model.edge_towards(at.dx, at.dy).distance;
+    }
+};
+
+// How often a spike found that tentative tracks were too many around it, of all that were to start one.
+struct Crowding {
+    std::int64_t crowded = 0, births = 0;
+};
+
 class Tracker {
   public:
     Tracker(const TrackerConfig& config, Model model);
@@ -74,6 +96,8 @@ class Tracker {
 
     // One per confirmed track that travelled far enough.
     std::vector<Passage> passages() const;
+
+    const Crowding& crowding() const { return crowding_; }
 
   private:
     static constexpr std::int64_t kAhead = 12;  // events
@@ -93,6 +117,10 @@ class Tracker {
     }
     void on_spike(const Spike& spike);
     void start(const Spike& spike);
+    Track* weakest(const std::vector<int>& around, std::int64_t t);
+    Surroundings surroundings_of(const Track& track) const;
+    // To be called whenever the track has changed.
+    void surround(const Track& track) { surroundings_[&track - tracks_.data()] = surroundings_of(track); }
     void advance(Track& track, std::int64_t t);
     void enter(Track& track);
     void enter_anew(Track& track);
@@ -103,6 +131,8 @@ class Tracker {
     TrackerConfig config_;
     Model model_;
     std::vector<Track> tracks_;
+    std::vector<Surroundings> surroundings_;         // of each track
+    double nearest_edge_ = 1, farthest_edge_ = 1;    // of the outline, over its mean
     std::vector<Lost> lost_;
     Grid grid_;
     std::vector<Track*> around_;          // tracks in whose surroundings the event lies
@@ -111,6 +141,7 @@ class Tracker {
     std::vector<Passage> finished_;
     std::int64_t next_report_us_ = 0, next_upkeep_us_ = 0, upkeep_us_ = 0;
     std::int32_t next_id_ = 0;
+    Crowding crowding_;
 };
 
 }  // namespace velocell

@@ -19,6 +19,7 @@ from velocell.network import Network
 from velocell.network.origin import of_detection
 from velocell.network.template import Template
 from velocell.tracking.detection import Detection, detection
+from velocell.tracking.detector import Crowding
 from velocell.tracking.online import EVERY_US
 from velocell.tracking.rules import DEFAULTS, Rules
 
@@ -115,4 +116,5 @@ def _joined(recording: Recording, templates: Sequence[Template], found: Sequence
         Spikes.concatenate([part.spikes for part in found]),
         networks,
         any(part.too_sparse for part in found),
+        Crowding(*(sum(getattr(part.crowding, name) for part in found) for name in ("births", "crowded"))),
     )

@@ -195,6 +195,8 @@ def _warn(file: Path, recording: Recording, detection: Detection) -> None:
         say(f"warning: {file}: {motion.reason}")
     if (stamps := told_by_stamps(detection.networks[0])) is not None:
         say(f"note: {file}: {stamps}")
+    if detection.crowding.told is not None:
+        say(f"note: {file}: {detection.crowding.told}")
     if detection.too_sparse:
         say(
             f"warning: {file}: too sparse to measure contrast and radius, so both are assumed; "

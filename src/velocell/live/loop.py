@@ -31,6 +31,7 @@ from velocell.network import Network
 from velocell.network.origin import of_networks, told_by_stamps
 from velocell.results.counting import Gate, Line
 from velocell.results.plane import Plane, with_real_units
+from velocell.tracking.detector import NO_CROWDING, Crowding
 from velocell.tracking.online import BLOCK_US, Online
 
 LAG_S = 0.1  # packets that waited longer mean overload
@@ -68,7 +69,8 @@ class Settings:
 @dataclass
 class Summary:
     """What was done. late: events of ticks already run, left out. dropped_*: left out under overload.
-    hot_*: the pixels that were masked, and their events since then.
+    hot_*: the pixels that were masked, and their events since then. crowding: how often candidates for objects were too
+    many.
     """
 
     events: int = 0
@@ -79,6 +81,7 @@ class Summary:
     dropped_events: int = 0
     hot_pixels: int = 0
     hot_events: int = 0
+    crowding: Crowding = NO_CROWDING
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -87,7 +90,8 @@ class Summary:
             f"{self.dropped_ticks} ticks ({self.dropped_events} events) dropped under overload"
         )
         hot = (f"{self.hot_pixels} hot pixels masked, {self.hot_events} events",) if self.hot_pixels else ()
-        return "; ".join((counts, *hot, *self.notes))
+        crowded = () if self.crowding.told is None else (self.crowding.told,)
+        return "; ".join((counts, *hot, *crowded, *self.notes))
 
 
 def run(
@@ -217,6 +221,7 @@ class _Loop:
         cleaned = self._clean(ready)
         self.summary.hot_events = self._clean.hot_events
         rows, _ = self._online.step(self._search.seen(cleaned), stop_us, at_end=at_end)
+        self.summary.crowding = self._online.detector.crowding
         self._write(rows, self._first_id)
         self._next_us = stop_us
         if self._probe is not None:

@@ -99,6 +99,8 @@ def _warnings(recording: Recording, found: Detection) -> list[str]:
         warnings.append(motion.reason)
     if (stamps := told_by_stamps(found.network)) is not None:
         warnings.append(stamps)
+    if found.crowding.told is not None:
+        warnings.append(found.crowding.told)
     if found.too_sparse:
         warnings.append("too sparse to measure contrast and radius, so both are assumed: check radius and bands")
     return [f"{warning[0].upper()}{warning[1:]}." for warning in warnings]

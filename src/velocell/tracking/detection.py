@@ -14,6 +14,7 @@ from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
 from velocell.network import Network
 from velocell.network.origin import of_detection
+from velocell.tracking.detector import NO_CROWDING, Crowding
 from velocell.tracking.online import Online, follow
 
 
@@ -23,13 +24,14 @@ class Detection:
     for each radius.
 
     too_sparse: contrast and radius should have been measured on the recording, but nothing in it could
-    be followed for long enough, so they are assumed.
+    be followed for long enough, so they are assumed. crowding: how often candidates for objects were too many.
     """
 
     tracks: Tracks
     spikes: Spikes
     networks: tuple[Network, ...]
     too_sparse: bool = False
+    crowding: Crowding = NO_CROWDING
 
     @property
     def network(self) -> Network:
@@ -57,4 +59,4 @@ def detection(
             spikes.append(answered)
     columns = {name: np.concatenate([part.pop(name) for part in rows]) for name in COLUMNS}
     tracks = Tracks.from_columns(columns, of_detection(recording, online.networks))
-    return Detection(tracks, Spikes.concatenate(spikes), online.networks)
+    return Detection(tracks, Spikes.concatenate(spikes), online.networks, crowding=online.detector.crowding)

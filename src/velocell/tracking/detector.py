@@ -8,6 +8,7 @@ the C++ core (`native/tracker/`), by the rules of `tracking/rules.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,32 @@ from velocell.tracking.rules import DEFAULTS, Rules
 def as_networks(network: Network | Sequence[Network]) -> tuple[Network, ...]:
     """One network, or several that look together for different radii, as a tuple."""
     return (network,) if isinstance(network, Network) else tuple(network)
+
+
+_TOLD_SHARE = 0.01  # of the births, beyond which clutter is worth a sentence
+
+
+@dataclass(frozen=True)
+class Crowding:
+    """births: spikes that belonged to no track. crowded: those of them that came where tentative tracks were too many
+    (`Rules.max_tentative_tracks`), and so started none, or one in place of the weakest."""
+
+    births: int = 0
+    crowded: int = 0
+
+    @property
+    def told(self) -> str | None:
+        """What to say of it, where it may have cost objects."""
+        if self.crowded <= _TOLD_SHARE * self.births:
+            return None
+        share = max(1, round(100 * self.crowded / self.births))
+        return (
+            "clutter (texture, flicker, noise) made more candidates for objects than a place has room for: "
+            f"{share} % of them came too many, and objects among them may be missed (rule max_tentative_tracks)"
+        )
+
+
+NO_CROWDING = Crowding()
 
 
 class Detector:
@@ -100,6 +127,11 @@ class Detector:
             return np.zeros(len(spikes), np.int32)
         nearest = np.abs(spikes.radius_px[:, None] - self._radii).argmin(axis=1)
         return np.asarray(nearest, np.int32)
+
+    @property
+    def crowding(self) -> Crowding:
+        """How often candidates were too many, so far."""
+        return Crowding(*self._tracker.crowding)
 
     def passages(self) -> NDArray[np.float64]:
         """What the objects that were followed for `Rules.measure_px` tell of the recording, shape (n, 6): the share

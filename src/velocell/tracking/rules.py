@@ -327,6 +327,17 @@ class Rules:
     )
     same_radius: float = _birth(0.25, "", 0, 10, "Share by which its radius may differ.")
     max_tracks: int = _birth(16_384, "tracks", 1, 100_000, "Tracks at one time; further spikes start none.")
+    max_tentative_tracks: int = _birth(
+        16,
+        "tracks",
+        1,
+        100_000,
+        """Tentative tracks that may have one place (16 px) in their surroundings; a spike there that belongs to none of
+        them starts one only instead of the weakest.""",
+    )
+    give_way_px: float = _birth(
+        10.0, "px", 0, 1000, "Travel after which a tentative track may have to give way to another."
+    )
 
     # --- deaths: when a track is given up ---
     upkeep_px: float = _death(

@@ -79,6 +79,7 @@ def analysis(now: Analysis, settings: Settings) -> dict[str, Any]:
         "network": network_facts(networks),
         "measured": measured(now.measured),
         "stamps": told_by_stamps(networks[0]) if networks else None,
+        "crowded": None if results is None else results.crowding.told,
         "analysed": analysed(results, settings),
         "counts": counts(now.whole),
         "doing": now.doing,

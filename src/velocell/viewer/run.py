@@ -21,6 +21,7 @@ from velocell.data.tracks import Tracks
 from velocell.live.loop import GONE_US, LAG_S
 from velocell.network import Network
 from velocell.results.counting import Gate
+from velocell.tracking.detector import NO_CROWDING, Crowding
 from velocell.tracking.online import BLOCK_US
 from velocell.viewer.settings import Settings
 from velocell.viewer.source import Source
@@ -86,7 +87,8 @@ class Results:
     """What a run has found in [from_us, until_us). `activity` (bands, BINS): spikes of the final channels.
     crossed: how many crossed a line since the run began, by line, direction and band.
 
-    provisional: a longer run follows. seconds: from the request to the first result at the cursor.
+    provisional: a longer run follows. seconds: from the request to the first result at the cursor. crowding: how often
+    candidates for objects were too many.
     """
 
     settings: Settings
@@ -99,6 +101,7 @@ class Results:
     provisional: bool = False
     complete: bool = False
     seconds: float | None = None
+    crowding: Crowding = NO_CROWDING
 
     @property
     def network(self) -> Network:
@@ -332,6 +335,7 @@ class Run:
         return Results(
             self.settings, self.networks, self.from_us, self.until_us, tuple(self._kept.blocks),
             self._activity.copy(), Counter(self._gate.counts), self.provisional, complete, self.seconds,
+            self._online.detector.crowding,
         )  # fmt: skip
 
     def _events(self, start_us: int, stop_us: int) -> Recording:

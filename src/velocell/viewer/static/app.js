@@ -178,7 +178,7 @@ function update() {
   controls.update(state, sure(store.facts));
   const chips = [
     state.channels, view.channels, view.membrane, settings.region, settings.contrast, state.measured?.too_sparse,
-    state.measured?.camera, state.stamps,
+    state.measured?.camera, state.stamps, state.crowded,
     analysed?.complete, results?.objects.length,
   ];
   if (changed("chips", JSON.stringify(chips))) showChips(state, results, actions, send);

@@ -41,6 +41,7 @@ export function showChips(state, results, actions, send) {
     nodes.push(make("span", { className: "chip note", title: state.measured.camera }, "camera moves or noise"));
   }
   if (state.stamps) nodes.push(make("span", { className: "chip note", title: state.stamps }, "coarse stamps"));
+  if (state.crowded) nodes.push(make("span", { className: "chip note", title: state.crowded }, "clutter"));
   if (analysed?.complete && results && !results.objects.length) {
     nodes.push(make("span", { className: "chip note" }, "no object found"));
   }

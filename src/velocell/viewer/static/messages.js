@@ -165,6 +165,7 @@
  * @property {NetworkFacts | null} network
  * @property {Measured | null} measured
  * @property {string | null} stamps
+ * @property {string | null} crowded
  * @property {Analysed | null} analysed
  * @property {number | null} selected
  * @property {Mark[]} labels
