@@ -22,7 +22,7 @@ help:  ## This list.
 # Norse asks for torchvision, which it does not need for what is used here and which would bring
 # several GB of CUDA packages; so Norse goes in without its dependencies, at pinned versions.
 .venv/tested: .venv/installed constraints.txt
-	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
 	$(BIN)/pip install --quiet --constraint constraints.txt torch h5py
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps norse nir nirtorch
 	@touch $@

@@ -13,6 +13,8 @@ from velocell.cli.app import app
 
 # Modules whose names are public, too, but not repeated in `velocell` itself.
 FURTHER = (
+    "velocell.batch.outcome",
+    "velocell.results.object_table",
     "velocell.calibration.fitting",
     "velocell.calibration.search",
     "velocell.tracking.rules",

@@ -7,6 +7,7 @@ one page; each folder is a room of the house, and imports those above it only (`
 from typing import Any
 
 from velocell import _moved
+from velocell.batch import batch
 from velocell.calibration.formulas import calibrate
 from velocell.calibration.recipe import Recipe
 from velocell.data.bands import Bands
@@ -46,6 +47,7 @@ __all__ = [
     "VelocellError",
     "animate",
     "animate_frames",
+    "batch",
     "calibrate",
     "centre_surround_kernel",
     "circular_kernel",

@@ -25,6 +25,11 @@ NOT_RUN = {
     ("start.md", "serves a page until it is stopped"),
     ("viewer.md", "serves a page until it is stopped"),
     ("live.md", "waits for a camera"),
+    ("batch.md", "takes folders"),
+    ("batch.md", "needs the results of the command above"),
+    ("batch.md", "needs several machines"),
+    ("batch.md", "needs SLURM"),
+    ("batch.md", "starts processes"),
 }
 
 

@@ -23,14 +23,29 @@ SOURCE = Path(velocell.__file__).parent
 # From the data up. A part is a package or a module of that name.
 PARTS = [
     "errors", "data", "formats", "filters", "network", "simulate", "results", "engines", "tracking", "calibration",
-    "pipeline", "studies", "pictures", "_moved", "__init__", "demo", "live", "viewer", "cli",
+    "pipeline", "studies", "pictures", "batch", "_moved", "__init__", "demo", "live", "viewer", "cli",
 ]  # fmt: skip
 BY_NAME = {"engines", "_moved"}  # may look modules up by name
 
 # Third-party modules that may be loaded by importing a module, beside NumPy and TOML.
 WITH_IMPORT = {"cli": {"click", "typer", "rich", "typing_extensions"}, "engines.norse": {"torch", "norse"}}
 LIGHT = {"numpy", "tomli", "tomli_w"}
-HEAVY = ("scipy", "matplotlib", "av", "PIL", "torch", "norse", "typer", "rich", "pyarrow", "pandas", "IPython")
+HEAVY = (
+    "scipy",
+    "matplotlib",
+    "av",
+    "PIL",
+    "torch",
+    "norse",
+    "typer",
+    "rich",
+    "pyarrow",
+    "pandas",
+    "IPython",
+    "dask",
+    "distributed",
+    "fsspec",
+)
 
 
 # --- reading the sources ------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ NAMES = [
     "VelocellError",
     "animate",
     "animate_frames",
+    "batch",
     "calibrate",
     "centre_surround_kernel",
     "circular_kernel",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from velocell.cli import calibrate, convert, demo, detect, evaluate, export, info, live, simulate, tuning, view
+from velocell.cli import batch, calibrate, convert, demo, detect, evaluate, export, info, live, simulate, tuning, view
 from velocell.cli.guard import guarded, show_tracebacks
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ for command in (
     demo.demo,
     info.info,
     detect.detect,
+    batch.batch,
     live.live,
     convert.convert,
     simulate.simulate,

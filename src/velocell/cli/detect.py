@@ -31,6 +31,7 @@ from velocell.errors import OptionError
 from velocell.filters.chain import Cleaning
 from velocell.network.origin import told_by_stamps
 from velocell.results.counting import Crossing, Line, crossings
+from velocell.results.object_table import write_objects
 from velocell.results.plane import Plane, with_real_units
 from velocell.tracking.detection import Detection
 
@@ -49,6 +50,10 @@ class Outputs:
     report: Annotated[
         Path | None,
         o.output("--report", metavar="HTML", help="One HTML page with figures, a clip, the table and the settings."),
+    ] = None
+    objects: Annotated[
+        Path | None,
+        o.output("--objects", metavar="CSV", help="A table of one row per object: its way, mean speed, crossings."),
     ] = None
 
 
@@ -112,13 +117,16 @@ class _Job:
             (more.spikes, (".npz",), "spikes"),
             (more.report, (".html",), "a report"),
             (self.counts, (".csv",), "counts"),
+            (more.objects, (".csv",), "objects"),
         )
         for path, suffixes, what in outputs:
             if path is not None:
                 check_output(path, suffixes, what)
         check_distinct([path for path, _, _ in outputs if path is not None], self.files)
-        if len(self.files) > 1 and (more.video or more.spikes or more.report):
-            raise OptionError("--video, --spikes and --report are for one recording; run the files one by one")
+        if len(self.files) > 1 and (more.video or more.spikes or more.report or more.objects):
+            raise OptionError(
+                "--video, --spikes, --report and --objects are for one recording; use velocell batch for many"
+            )
 
     @property
     def bands(self) -> Bands:
@@ -176,6 +184,8 @@ def _detect_one(job: _Job, file: Path) -> tuple[Tracks, list[Crossing]]:
             write_overlay(
                 more.video, recording, tracks, found.spikes, band_names=names, fps=more.fps, slow_motion=slower
             )
+    if more.objects is not None:
+        say(f"{write_objects(more.objects, tracks, job.lines)} objects in {more.objects}")
     if more.report is not None:
         _write_report(job, more.report, replace(found, tracks=tracks), recording)
     for note in recording.notes[1:]:

@@ -3,23 +3,64 @@
 from __future__ import annotations
 
 import functools
+import json
 import sys
-from collections.abc import Callable
-from typing import ParamSpec
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal, ParamSpec
 
 import typer
 
 from velocell.errors import VelocellError, internal, reason
 
 P = ParamSpec("P")
+Listener = Callable[[str], object]
 
-_show_tracebacks = False
+
+@dataclass
+class _Speech:
+    """How the program says what it has to say. tracebacks: errors keep theirs (`--debug`). quiet: warnings and errors
+    only. log: in words, or as JSON. listeners: get each sentence; with `alone`, nobody else does."""
+
+    tracebacks: bool = False
+    quiet: bool = False
+    log: Literal["text", "json"] = "text"
+    listeners: list[Listener] = field(default_factory=list)
+    alone: bool = False
+
+
+_speech = _Speech()
 
 
 def show_tracebacks(show: bool) -> None:
     """Whether errors keep their traceback (`--debug`)."""
-    global _show_tracebacks
-    _show_tracebacks = show
+    _speech.tracebacks = show
+
+
+@contextmanager
+def speaking(*, quiet: bool = False, log: Literal["text", "json"] = "text") -> Iterator[None]:
+    """For a while, only warnings and errors are said, or all of it as lines of JSON."""
+    before = _speech.quiet, _speech.log
+    _speech.quiet, _speech.log = quiet or before[0], log
+    try:
+        yield
+    finally:
+        _speech.quiet, _speech.log = before
+
+
+@contextmanager
+def heard_by(listener: Listener, *, alone: bool = True) -> Iterator[None]:
+    """For a while, `listener` gets every sentence; alone: and stderr gets none."""
+    before = _speech.alone
+    _speech.listeners.append(listener)
+    _speech.alone = alone or before
+    try:
+        yield
+    finally:
+        _speech.listeners.remove(listener)
+        _speech.alone = before
 
 
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
@@ -42,17 +83,38 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
 def tell(error: Exception) -> None:
     """Say what went wrong; with --debug, raise it again."""
-    if _show_tracebacks:
+    if _speech.tracebacks:
         raise error
-    say(f"error: {_sentence(error)}")
+    say(f"error: {sentence(error)}")
 
 
 def say(text: str) -> None:
-    """One line on stderr, whatever line breaks a file's name or content brought in."""
-    print(f"velocell: {' '.join(text.split())}", file=sys.stderr, flush=True)
+    """One line on stderr, whatever line breaks a file's name or content brought in.
+
+    A text begins with `error: `, `warning: ` or `note: ` where it is one.
+    """
+    text = " ".join(text.split())
+    for listener in _speech.listeners:
+        listener(text)
+    level, text_only = level_of(text)
+    if _speech.alone or (_speech.quiet and level not in ("error", "warning")):
+        return
+    if _speech.log == "json":
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{int(time.time() % 1 * 1000):03d}Z"
+        line = json.dumps({"at": at, "level": level, "text": text_only})
+    else:
+        line = f"velocell: {text}"
+    print(line, file=sys.stderr, flush=True)
 
 
-def _sentence(error: Exception) -> str:
+def level_of(text: str) -> tuple[str, str]:
+    """`warning: x` -> `warning` and `x`; a text without a level is `info`."""
+    level, colon, rest = text.partition(": ")
+    return (level, rest) if colon and level in ("error", "warning", "note") else ("info", text)
+
+
+def sentence(error: Exception) -> str:
+    """What went wrong, and what to do."""
     if isinstance(error, VelocellError):
         return str(error)
     if isinstance(error, OSError):

@@ -23,6 +23,8 @@ from velocell.network import Network
 MAX_SPIKES = 1 << 25
 """Spikes one step may report (800 MB of arrays) unless `init` sets another limit."""
 
+THREADS = "VELOCELL_THREADS"  # of the environment: how many threads, where `init` is not told
+
 _INT64 = np.iinfo(np.int64)
 
 
@@ -39,7 +41,8 @@ class State:
 def init(network: Network, size: tuple[int, int], *, threads: int | None = None, max_spikes: int = MAX_SPIKES) -> State:
     """Membranes at v_leak, no events seen. `size` is (width, height).
 
-    threads: at most so many; left out, one per core this process may use. max_spikes: a step that
+    threads: at most so many; left out, what the environment's VELOCELL_THREADS says, otherwise one per core this
+    process may use. max_spikes: a step that
     would report more raises EngineError.
     """
     network.check_size(*size)
@@ -130,6 +133,10 @@ def _column(values: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
 def _threads(threads: int | None) -> int:
     if threads is not None:
         return _whole(threads, "threads")
+    if (text := os.environ.get(THREADS)) is not None:
+        if not text.isdecimal():
+            raise EngineError(f"{THREADS}='{text}' must be a number of threads, such as 1")
+        return _whole(int(text), THREADS)
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 

@@ -1,0 +1,100 @@
+"""The workers: processes of this machine, or a Dask cluster that is there already."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from velocell.batch.task import probe
+from velocell.data.meta import version
+from velocell.errors import OptionError, VelocellError
+
+PATIENCE_S = 10
+_NEEDED = ("distributed", "pyarrow", "fsspec")
+
+
+def require_cluster() -> None:
+    """Raise VelocellError where the extra is not installed."""
+    for name in _NEEDED:
+        if importlib.util.find_spec(name) is None:
+            raise VelocellError(f"velocell batch needs {name}; install it with: pip install 'velocell[cluster]'")
+
+
+@contextmanager
+def client_for(scheduler: str | None, workers: int | None) -> Iterator[Any]:
+    """A `distributed.Client` of the scheduler at an address, or of `workers` processes here (None: one per core).
+
+    Raises OptionError where no scheduler answers.
+    """
+    client = connect(scheduler, workers)
+    try:
+        yield client
+    finally:
+        cluster = client.cluster
+        client.close()
+        if cluster is not None:
+            cluster.close()
+
+
+def connect(scheduler: str | None, workers: int | None) -> Any:
+    """The same client, for its user to close."""
+    require_cluster()
+    import dask
+    import distributed
+
+    # What matters is said by us, in one sentence; these tell every lost connection in ten lines.
+    for name in ("distributed", "tornado.application", "bokeh"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if scheduler is not None:
+        if workers is not None:
+            raise OptionError("--workers is for this machine; the workers of --scheduler are started with it")
+        try:
+            return distributed.Client(scheduler, timeout=PATIENCE_S)
+        except (OSError, ValueError, TimeoutError):
+            raise OptionError(
+                f"no Dask scheduler answers at {scheduler} within {PATIENCE_S} s; check the address, or start one "
+                "with: dask scheduler"
+            ) from None
+    # A recording takes down its own process only; where a worker is lost, others take up its work.
+    dask.config.set({"distributed.scheduler.allowed-failures": 10})
+    cluster = distributed.LocalCluster(
+        n_workers=workers or cores(),
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        memory_limit=0,
+        silence_logs=logging.CRITICAL,
+    )
+    return distributed.Client(cluster)
+
+
+def cores() -> int:
+    """How many this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def check_workers(client: Any, folder: str) -> None:
+    """Raise OptionError where a worker runs another version, or does not see the output folder. A cluster whose workers
+    come later has none to check; each recording checks the version again."""
+    try:
+        found = client.run(probe, folder)
+    except Exception as error:  # whatever a worker raised that cannot even load this module
+        raise OptionError(
+            f"the workers cannot run Velocell ({type(error).__name__}: {' '.join(str(error).split())[:120]}); "
+            f"install Velocell {version()} on each"
+        ) from None
+    for worker, state in sorted(found.items()):
+        if state["velocell"] != version():
+            raise OptionError(
+                f"the worker {worker} runs Velocell {state['velocell']}, and this is {version()}; install the same one"
+            )
+        if not state["sees"]:
+            raise OptionError(
+                f"the worker {worker} on {state['host']} does not see the folder {folder}; put it where all machines do"
+            )

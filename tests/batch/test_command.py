@@ -1,0 +1,178 @@
+"""`velocell batch` with real workers: kill -9 of the program and of a worker, an address, and what a user sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from commands import call
+
+import velocell
+from velocell.batch import Outcome
+from velocell.cli.batch import _OWN
+from velocell.cli.given import given, words
+from velocell.formats import write_npz
+from velocell.simulate import random_scene, simulate
+
+pytest.importorskip("distributed")
+pytest.importorskip("pyarrow")
+BANDS = "40,160,640"
+COMMAND = [sys.executable, "-c", "from velocell.cli import main; main()", "batch"]
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """Six recordings and a damaged one."""
+    folder = tmp_path_factory.mktemp("in")
+    for k in range(6):
+        scene = random_scene(2, width=120, height=90, duration_us=500_000, speeds=(50, 400), seed=20 + k)
+        write_npz(simulate(scene)[0], folder / f"r{k}.npz")
+    (folder / "bad.npz").write_bytes((folder / "r0.npz").read_bytes()[:2000])
+    return folder
+
+
+def start(*arguments):
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finished(*arguments):
+    process = start(*arguments)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def contents(folder):
+    """Everything but the log of attempts, which has times."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name not in ("log.jsonl", ".lock")
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(recordings, tmp_path_factory):
+    """What an undisturbed batch makes, and what it said."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    code, printed, said = finished(recordings, "-o", out, "--bands", BANDS, "--also", "spikes", "--json")
+    assert code == 1, said
+    return out, json.loads(printed), said
+
+
+def test_one_bad_file_loses_no_other(whole):
+    out, printed, said = whole
+    status = {each["name"]: each["status"] for each in printed["recordings"]}
+    assert status == {"bad.npz": "failed", **{f"r{k}.npz": "done" for k in range(6)}}
+    assert "bad.npz is a zip archive that is damaged" in said
+    assert "1 of 7 recordings failed" in said.splitlines()[-1]
+    assert re.search(r"dashboard at http://127\.0\.0\.1:\d+/status", said)
+    lines = [json.loads(line) for line in (out / "batch.jsonl").read_text().splitlines()]
+    assert [line["name"] for line in lines] == sorted(status)
+
+
+def wait_for(ready, process):
+    """Until something is there that this test's own processes make."""
+    until = time.monotonic() + 60
+    while not ready():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_killed_and_resumed_it_makes_the_same_bytes(recordings, whole, tmp_path):
+    out = tmp_path / "out"
+    arguments = (recordings, "-o", out, "--bands", BANDS, "--also", "spikes")
+    process = start(*arguments)
+    wait_for(lambda: list(out.glob("recordings/*/done.json")), process)
+    # By its number: the workers and their children end with it.
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    kept = set(out.glob("recordings/*/done.json"))
+    assert kept
+    code, _, said = finished(*arguments)
+    assert code == 1
+    assert re.search(rf"6 of 7 recordings done, [{len(kept)}-6] of them in an earlier run", said), said
+    assert contents(out) == contents(whole[0])
+
+
+def test_a_worker_killed_in_the_middle_changes_nothing(recordings, whole, tmp_path):
+    out = tmp_path / "out"
+    process = start(recordings, "-o", out, "--bands", BANDS, "--also", "spikes")
+    wait_for(lambda: list(out.glob("recordings/*/done.json")), process)
+    children = [p for p in psutil.Process(process.pid).children(recursive=True) if "velocell.cli.child" in p.cmdline()]
+    children[0].parent().kill()
+    process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert contents(out) == contents(whole[0])
+
+
+def test_futures_compose_with_a_users_own_graph(recordings, tmp_path):
+    from distributed import Client, LocalCluster
+
+    # In this process: what is tested is the graph, the processes are above.
+    options = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        inputs = [recordings / "r0.npz", recordings / "bad.npz"]
+        futures = velocell.batch(inputs, tmp_path / "out", scheduler=client, bands=(40, 160, 640))
+        rows = client.submit(lambda outcomes: [each["rows"] for each in outcomes], futures).result()
+        bad, good = (Outcome.of(future.result()) for future in futures)
+    assert (good.status, bad.status) == ("done", "failed")
+    assert rows == [None, len(good.tracks())]
+    with pytest.raises(velocell.VelocellError, match="damaged"):
+        bad.tracks()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("gone", "-o", "out", "--bands", BANDS), "no recordings match gone"),
+        ((".", "-o", "out"), "detection needs speed bands or a network"),
+        ((".", "-o", "out", "--bands", BANDS, "--also", "tea"), "'tea' is not a result of a batch"),
+        ((".", "-o", "out", "--bands", BANDS, "--timeout", "0s"), "--timeout must be more than 0"),
+        (("r0.npz", "-o", ".", "--bands", BANDS), "holds other files than results"),
+        ((".", "-o", "out", "--bands", BANDS, "--scheduler", "tcp://127.0.0.1:9"), "no Dask scheduler answers at tcp"),
+        ((".", "-o", "out", "--bands", BANDS, "--scheduler", "x"), "no Dask scheduler answers at x"),
+    ],
+)
+def test_bad_input_is_one_sentence(recordings, tmp_path, monkeypatch, arguments, words):
+    from velocell.batch import cluster
+
+    monkeypatch.setattr(cluster, "PATIENCE_S", 0.2)
+    shutil.copyfile(recordings / "r0.npz", tmp_path / "r0.npz")
+    monkeypatch.chdir(tmp_path)
+    result = call("batch", *arguments)
+    assert result.exit_code == 1, result.stderr
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_options_go_to_the_workers_as_they_were_given():
+    import typer
+
+    from velocell.cli import detect
+    from velocell.cli.app import app
+
+    command = typer.main.get_command(app).commands["batch"]
+    given_words = [
+        "in", "-o", "out", "--bands", "40,160", "--no-mask-hot", "--strict", "--roi", "0,0,9,9", "--roi=5,5,9,9",
+        "--rule", "a=1", "--fps", "30", "--workers", "1", "-q",
+    ]  # fmt: skip
+    context = command.make_context("batch", given_words)
+    options = given(context, _OWN)
+    assert options == {
+        "bands": "40,160", "mask-hot": False, "strict": True, "roi": ["0,0,9,9", "5,5,9,9"], "rule": ["a=1"],
+        "fps": 30.0,
+    }  # fmt: skip
+    alone = typer.Typer()
+    alone.command()(detect.detect)
+    again = typer.main.get_command(alone)
+    parsed = again.make_context("detect", ["in", "-o", "x.csv", *words(again, options)])
+    assert given(parsed, ("files", "out")) == options

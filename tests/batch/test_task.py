@@ -1,0 +1,87 @@
+"""A recording on a worker: whatever happens to its process, there is an outcome, and the next one is served."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from velocell.batch.outcome import Outcome
+from velocell.batch.task import run_one
+from velocell.data.meta import version
+
+# Stands in for the process that detects: does what a job's name says, and keeps count in a file.
+SCRIPT = """
+import json, os, signal, sys, time
+for line in sys.stdin:
+    job = json.loads(line)
+    with open(job["source"], "a") as handle:
+        handle.write(f"{os.getpid()}\\n")
+    tries = len(open(job["source"]).readlines())
+    if job["name"] == "dies" or (job["name"] == "once" and tries == 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job["name"] == "exits":
+        sys.exit(3)
+    if job["name"] == "hangs":
+        time.sleep(60)
+    print(json.dumps({"name": job["name"], "source": job["source"], "status": "done", "rows": tries}), flush=True)
+"""
+
+
+@pytest.fixture
+def ask(tmp_path):
+    def run(name, **more):
+        job = {
+            "name": name, "source": str(tmp_path / name), "folder": str(tmp_path), "retries": 2, "timeout_s": None,
+            "child": [sys.executable, "-c", SCRIPT], "velocell": version(), **more,
+        }  # fmt: skip
+        outcome = Outcome.of(run_one(job))
+        tries = (tmp_path / name).read_text().split() if (tmp_path / name).exists() else []
+        return outcome, tries
+
+    return run
+
+
+def test_one_process_serves_many(ask):
+    first, tries = ask("a")
+    second, others = ask("b")
+    assert first.status == second.status == "done"
+    assert tries == others  # the same process
+
+
+def test_a_recording_that_kills_its_process_is_named_and_takes_no_other_along(ask):
+    ask("a")
+    outcome, tries = ask("dies")
+    assert outcome.status == "failed"
+    assert "ended by SIGKILL; there may have been too little memory" in outcome.error
+    assert (len(set(tries)), outcome.attempts) == (3, 3)
+    assert ask("b")[0].status == "done"
+
+
+def test_a_process_that_dies_once_is_tried_again(ask):
+    outcome, tries = ask("once")
+    assert (outcome.status, outcome.rows, outcome.attempts, len(tries)) == ("done", 2, 2, 2)
+
+
+def test_an_exit_without_an_answer_is_named(ask):
+    assert "ended with code 3 without an answer" in ask("exits", retries=0)[0].error
+
+
+def test_a_time_limit_ends_it_and_is_not_tried_again(ask):
+    outcome, tries = ask("hangs", timeout_s=0.5)
+    assert "it took longer than 0.5 s" in outcome.error
+    assert len(tries) == 1
+    assert ask("a")[0].status == "done"
+
+
+def test_a_worker_of_another_version_does_nothing(ask):
+    outcome, tries = ask("a", velocell="0.0.0")
+    assert f"its worker runs Velocell {version()}, not 0.0.0" in outcome.error
+    assert not tries
+
+
+def test_outcomes_are_plain_values(ask):
+    outcome, _ = ask("a")
+    assert Outcome.of(json.loads(json.dumps(outcome.to_dict()))) == outcome
+    assert "worker" not in outcome.line()
