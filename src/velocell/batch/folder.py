@@ -1,7 +1,7 @@
 """The output folder of a batch, which resumes.
 
     settings.json                      what made it; another command is refused
-    batch.jsonl                        a line for each recording: what happened to it; the same bytes wherever it was done
+    batch.jsonl                        a line for each recording: what happened to it, the same bytes wherever done
     log.jsonl                          a line for each attempt: when, where, how long
     tracks/recording=NAME/tracks.parquet   the tables; the folder `tracks` is one partitioned dataset
     recordings/NAME/                   done.json, written last, and further results
