@@ -47,8 +47,10 @@ def travelled(truth: Tracks) -> tuple[Floats, NDArray[np.int64]]:
     return path, age
 
 
-def pair(tracks: Tracks, truth: Tracks, every_us: int) -> Paired:
+def pair(tracks: Tracks, truth: Tracks, every_us: int, spared: NDArray[np.bool_] | None = None) -> Paired:
     """Score `tracks`, reported every `every_us`, against `truth`, which must have rows at those instants.
+
+    spared: (n,) rows of the truth that need not be found either.
 
     Raises TableError for tables of different recordings.
     """
@@ -60,6 +62,8 @@ def pair(tracks: Tracks, truth: Tracks, every_us: int) -> Paired:
         raise TableError("tracks and truth have no instant in common; they are not of the same recording")
     path, age = travelled(truth)
     due = (path >= START_TRAVEL_PX) & (age >= SETTLE_US)
+    if spared is not None:
+        due &= ~spared
     accumulator = motmetrics.MOTAccumulator()
     row_of: dict[tuple[int, int], int] = {}
     truth_of: dict[tuple[int, int], int] = {}

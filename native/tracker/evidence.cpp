@@ -26,6 +26,11 @@ void Evidence::fade(double keep, double px) {
     way = keep * way + px;
 }
 
+double Evidence::signature() const {
+    const double all = ahead + behind;
+    return all > 0 ? (ahead_on - ahead_off + behind_off - behind_on) / all : 0;
+}
+
 double Evidence::area_share(double radius, double gate, const Rules& rules) {
     const double inner = std::max(0.0, radius - gate), outer = radius + gate, far = outer + rules.around_px;
     return (outer * outer - inner * inner) / (far * far - outer * outer);

@@ -16,6 +16,9 @@ struct Evidence {
     void add(double cosine, double weight, int p);
     void fade(double keep, double px);
 
+    // 1 where all crossings ahead are ON and all behind OFF, a bright object; -1 for a dark one; 0 where nothing tells.
+    double signature() const;
+
     // Area of the ring's gate over that of the band around it.
     static double area_share(double radius, double gate, const Rules& rules);
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "rows.hpp"
+
 namespace velocell {
 
 namespace {
@@ -28,8 +30,10 @@ bool confirmed_now(const Track& track, double quiet_px, const Model& model) {
 // hidden on its way, along which it may be anywhere up to where its speed takes it. More than 1: it is another one.
 double strangeness(const Track& track, const Lost& lost, const Rules& rules) {
     const double gone_s = seconds(lost.t_us, track.birth_us), v = length(lost.vx, lost.vy);
-    if (gone_s < 0 || gone_s > rules.keep_s || v <= 0) return 2;
+    const bool at_once = track.birth_us < lost.seen_us;
+    if (at_once || gone_s > rules.keep_s || v <= 0) return 2;
     if (std::abs(track.nominal / lost.radius - 1) > rules.same_radius) return 2;
+    if (std::abs(track.evidence.signature() - lost.signature) > rules.same_signature) return 2;
     const double dx = track.birth_x - lost.x, dy = track.birth_y - lost.y, reach = rules.keep_radii * lost.radius;
     const double rests = length(dx, dy) / reach;
     const double along = (dx * lost.vx + dy * lost.vy) / v, across = std::abs(dx * lost.vy - dy * lost.vx) / v;
@@ -101,14 +105,47 @@ void look_at(Track& track, std::int64_t t, const Model& model, std::vector<Track
                  track.misfit_px > rules.misfit_px + track.nominal;
 }
 
-bool is_kept(const Track& track, const Model& model) {
-    const double x = track.fast.x, y = track.fast.y, r = track.radius;
-    const bool leaves = x < r || y < r || x > model.width - 1 - r || y > model.height - 1 - r;
-    return track.id >= 0 && !leaves && track.steady_us > 0 && track.travel > model.rules.keep_travel_px;
+namespace {
+
+// It moves out of the picture, and its outline has begun to.
+bool leaves(const Track& track, const Model& model) {
+    const double x = track.fast.x, y = track.fast.y, r = track.radius, vx = track.last.vx, vy = track.last.vy;
+    const double least = model.rules.leaving_share * length(vx, vy);
+    return (x < r && vx < -least) || (x > model.width - 1 - r && vx > least) || (y < r && vy < -least) ||
+           (y > model.height - 1 - r && vy > least);
 }
 
-Lost lost_of(const Track& track) {
-    return {track.id, track.steady_us, track.steady_x, track.steady_y, track.steady_vx, track.steady_vy, track.radius};
+// What is hidden loses its events side by side, what stops all at once.
+bool stopped(const Track& track, std::int64_t t, const Model& model) {
+    const Rules& rules = model.rules;
+    return track.last.lean < rules.rest_lean && track.support(rules) < rules.row_support && track.crowded_until_us < t &&
+           track.log_odds(model) > rules.row_odds;
+}
+
+}  // namespace
+
+bool is_kept(const Track& track, const Model& model) {
+    return track.id >= 0 && !track.doubled && track.last.t_us > 0 && track.travel > model.rules.keep_travel_px &&
+           (!leaves(track, model) || track.last.lean < model.rules.rest_lean);
+}
+
+Lost lost_of(const Track& track, std::int64_t t, const Model& model) {
+    const Sighting& last = track.last;
+    const double v = length(last.vx, last.vy);
+    // Its support has faded since the last event, and its path has gone on.
+    const double since_px = model.rules.support_memory_px * std::log(1 / std::min(last.support, 1.0));
+    const double since_s = since_px / track.pace(model);
+    return {track.id,
+            last.t_us - static_cast<std::int64_t>(1e6 * since_s),
+            last.t_us,
+            last.x - last.vx * since_s,
+            last.y - last.vy * since_s,
+            last.vx,
+            last.vy,
+            track.radius,
+            track.evidence.signature(),
+            confidence(track, track.band(model.rules), 1, model),
+            v > 0 && stopped(track, t, model)};
 }
 
 bool is_double(const Track& first, const Track& second, const Rules& rules) {

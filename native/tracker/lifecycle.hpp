@@ -8,16 +8,18 @@
 
 namespace velocell {
 
-// What is kept of an object that was lost, so that it is known again: where it was last seen, how it moved.
+// What is kept of an object that was lost, so that it is known again. (x, y) at t_us: the end of its events.
 struct Lost {
     std::int32_t id;
-    std::int64_t t_us;
-    double x, y, vx, vy, radius;
+    std::int64_t t_us, seen_us;  // seen_us: when its track was last sure of it, a little later
+    double x, y, vx, vy, radius, signature, confidence;
+    bool rests;  // it stopped; else it is hidden
 };
 
 // Whether a dead track is to be known again: the object was followed for long enough and did not leave the picture.
 bool is_kept(const Track& track, const Model& model);
-Lost lost_of(const Track& track);
+// t: now.
+Lost lost_of(const Track& track, std::int64_t t, const Model& model);
 
 // Give a new track that has earned it an id, mark it as dead where it has gone. It must stand at t.
 // tracks: all of them; lost: those that may come back; next_id: counts up with every new object.

@@ -23,9 +23,9 @@ double speed_error(const Track& track, const Rules& rules) {
 
 double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 
-// How probable it is that the object is there and in its band: by the evidence for a disk, and by the support, the
-// agreement of the votes, and that of the speed with the band.
-double confidence(const Track& track, int band, const Model& model) {
+}  // namespace
+
+double confidence(const Track& track, int band, double support, const Model& model) {
     const Rules& rules = model.rules;
     if (band < 0) return 0;
     double sum = 0;
@@ -33,17 +33,22 @@ double confidence(const Track& track, int band, const Model& model) {
     const double speed = track.slow.speed();
     const bool agrees = speed > (1 - rules.band_tolerance) * model.edges[band] &&
                         speed < (1 + rules.band_tolerance) * model.edges[band + 1];
-    const double standing = std::min(1.0, track.support(rules)) * track.votes[band] / sum *
+    const double standing = std::min(1.0, support) * track.votes[band] / sum *
                             (agrees ? 1.0 : rules.off_band_confidence);
     return logistic(rules.confidence_odds_slope * (track.log_odds(model) - rules.even_odds)) *
            logistic(rules.confidence_standing_slope * (standing - rules.even_standing));
 }
 
+namespace {
+
+double degrees(double vx, double vy) {
+    const double heading = std::atan2(vy, vx) * 180 / kPi;
+    return heading - 360 * std::floor(heading / 360);
+}
+
 Row row_of(const Track& track, std::int64_t t, const Model& model) {
     const Rules& rules = model.rules;
     const int band = track.band(rules);
-    double heading = std::atan2(track.slow.vy, track.slow.vx) * 180 / kPi;
-    heading -= 360 * std::floor(heading / 360);
     return {t,
             track.id,
             band,
@@ -51,19 +56,37 @@ Row row_of(const Track& track, std::int64_t t, const Model& model) {
             track.fast.y,
             track.slow.speed(),
             speed_error(track, rules),
-            heading,
+            degrees(track.slow.vx, track.slow.vy),
             track.radius,
-            confidence(track, band, model)};
+            confidence(track, band, track.support(rules), model)};
+}
+
+// It keeps the heading it stopped with. By so much that it would have made events it has not moved.
+Row row_at_rest(const Lost& lost, std::int64_t t, const Rules& rules) {
+    const double gone_s = seconds(lost.t_us, t);
+    return {t,
+            lost.id,
+            -1,
+            lost.x,
+            lost.y,
+            0,
+            std::min(rules.rest_error_px / gone_s, length(lost.vx, lost.vy)),
+            degrees(lost.vx, lost.vy),
+            lost.radius,
+            lost.confidence * std::max(0.0, 1 - gone_s / rules.keep_s)};
 }
 
 }  // namespace
 
-void report(const std::vector<Track>& tracks, std::int64_t t, const Model& model, std::vector<Row>& rows) {
+void report(const std::vector<Track>& tracks, const std::vector<Lost>& lost, std::int64_t t, const Model& model,
+            std::vector<Row>& rows) {
     const auto first = static_cast<std::ptrdiff_t>(rows.size());
     for (const Track& track : tracks)
         if (track.id >= 0 && track.support(model.rules) > model.rules.row_support && track.keeps_pace(model) &&
             track.log_odds(model) > model.rules.row_odds)
             rows.push_back(row_of(track, t, model));
+    for (const Lost& one : lost)
+        if (one.rests && seconds(one.t_us, t) <= model.rules.keep_s) rows.push_back(row_at_rest(one, t, model.rules));
     std::sort(rows.begin() + first, rows.end(), [](const Row& a, const Row& b) { return a.id < b.id; });
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "lifecycle.hpp"
 #include "track.hpp"
 
 namespace velocell {
@@ -14,7 +15,12 @@ struct Row {
     double x, y, speed, speed_err, heading, radius, confidence;
 };
 
-// Append the rows of all confirmed tracks that have support, by id.
-void report(const std::vector<Track>& tracks, std::int64_t t, const Model& model, std::vector<Row>& rows);
+// Append the rows of all confirmed tracks that have support, and of those that are lost because they rest, by id.
+void report(const std::vector<Track>& tracks, const std::vector<Lost>& lost, std::int64_t t, const Model& model,
+            std::vector<Row>& rows);
+
+// How probable it is that the object is there and in its band: by the evidence for a disk, and by the support, the
+// agreement of the votes, and that of the speed with the band.
+double confidence(const Track& track, int band, double support, const Model& model);
 
 }  // namespace velocell

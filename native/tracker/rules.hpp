@@ -103,6 +103,9 @@ namespace velocell {
     RULE(keep_radii)                 \
     RULE(keep_speed)                 \
     RULE(same_radius)                \
+    RULE(same_signature)             \
+    RULE(leaving_share)              \
+    RULE(rest_lean)                  \
     RULE(max_tracks)                 \
     RULE(max_tentative_tracks)       \
     RULE(give_way_px)                \
@@ -121,6 +124,7 @@ namespace velocell {
     /* rows */                       \
     RULE(row_support)                \
     RULE(row_odds)                   \
+    RULE(rest_error_px)              \
     RULE(support_min_events)         \
     RULE(min_votes)                  \
     RULE(band_tolerance)             \

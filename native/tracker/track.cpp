@@ -117,6 +117,10 @@ void Track::add(std::int64_t t, const Offset& offset, const Crossing& crossing, 
     if (!crossing.begins) return;
     seen += weight;
     seen_long += weight;
+    lean_x += weight * ux;
+    lean_y += weight * uy;
+    lean_long_x += weight * ux;
+    lean_long_y += weight * uy;
     evidence.near += 1;
     if (heading_x != 0 || heading_y != 0) evidence.add(cosine, weight, crossing.p);
 }
@@ -164,13 +168,7 @@ double Track::move(std::int64_t t, const Model& model) {
         birth_y = fast.y;
     }
     if (travel > pace_until) pace_floor = 0;
-    if (is_measuring(model)) {
-        steady_us = t;
-        steady_x = fast.x;
-        steady_y = fast.y;
-        steady_vx = slow.vx;
-        steady_vy = slow.vy;
-    }
+    if (is_measuring(model)) last = {t, fast.x, fast.y, slow.vx, slow.vy, support(rules), lean()};
     return px;
 }
 
@@ -183,6 +181,8 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
     expected = keep * expected + perimeter * px;
     seen_long *= keep_long;
     expected_long = keep_long * expected_long + perimeter * px;
+    for (double* sum : {&lean_x, &lean_y}) *sum *= keep;
+    for (double* sum : {&lean_long_x, &lean_long_y}) *sum *= keep_long;
     if (crowded_until_us <= t) {
         const bool fits = log_odds(model) > rules.misfit_odds && keeps_pace(model);
         misfit_px = fits ? std::max(0.0, misfit_px - px) : misfit_px + px;

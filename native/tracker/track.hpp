@@ -27,6 +27,13 @@ struct Passage {
     double crossing_share, radius, contrast, weight, trail_on_s, trail_off_s;
 };
 
+// Where an object was, and how it moved, when its whole ring was last seen. support: then; lean: how far the directions
+// of its newest events were off the usual ones, 0 for all around, towards 1 where a side was missing.
+struct Sighting {
+    std::int64_t t_us = 0;
+    double x = 0, y = 0, vx = 0, vy = 0, support = 1, lean = 0;
+};
+
 // What happened at an event's pixel before it.
 struct Before {
     std::int64_t silent_us;
@@ -72,6 +79,7 @@ struct Track {
     double spike_dx = 0, spike_dy = 0, spike_weight = 0;  // spikes against the fit
     double seen = 0, expected = 0;                        // ring events against px of travel, short
     double seen_long = 0, expected_long = 0;              // the same over a longer way
+    double lean_x = 0, lean_y = 0, lean_long_x = 0, lean_long_y = 0;  // directions of the events that are seen
     // What it tells of the recording: edge crossings, travel up to the last of them, travel since, events, crossings in
     // the band around it; of the events that trail, OFF and ON, how long after their crossing began, and how many.
     double crossings = 0, crossed_px = 0, coasted_px = 0, ring_events = 0, around = 0;
@@ -87,11 +95,9 @@ struct Track {
     double scatter, scatter_weight;  // squared distance of the events from the ring, px^2
     double travel = 0, measured = 0;  // px; events that measured it
     double pace_floor = 0, pace_until = 0;  // after a restart: the speed before it, for a while
-    // Where it was, and how it moved, when its whole ring was last seen.
-    std::int64_t steady_us = 0;
-    double steady_x = 0, steady_y = 0, steady_vx = 0, steady_vy = 0;
+    Sighting last;
     Place place;
-    bool settled = false, dead = false;
+    bool settled = false, dead = false, doubled = false;  // doubled: it was a second track on one disk
 
     Track(const Spike& first, const Model& model);
 
@@ -101,6 +107,7 @@ struct Track {
     bool keeps_pace(const Model& model) const;
     double support(const Rules& rules) const;  // ring events lately, against its usual number per px of travel
     double log_odds(const Model& model) const;  // that it is what is looked for
+    double lean() const;         // as in Sighting, now
     double variance() const { return scatter / scatter_weight; }  // px^2, of an event across the ring
     Passage passage(const Model& model) const;
 
@@ -146,6 +153,11 @@ struct Track {
 inline double Track::support(const Rules& rules) const {
     if (expected < rules.support_min_events || seen_long <= 0) return 1.0;
     return seen / expected * expected_long / seen_long;
+}
+
+inline double Track::lean() const {
+    if (seen <= 0 || seen_long <= 0) return 0;
+    return length(lean_x / seen - lean_long_x / seen_long, lean_y / seen - lean_long_y / seen_long);
 }
 
 }  // namespace velocell

@@ -29,7 +29,7 @@ void Tracker::step(const EventSpan& events, const SpikeSpan& spikes, std::int64_
         const std::int64_t te = e < events.n ? events.t[e] : never;
         const std::int64_t ts = s < spikes.n ? spikes.t[s] + config_.dt_us : never;
         const std::int64_t next = std::min(te, ts);
-        if (tracks_.empty()) {  // nothing to say until the next spike
+        if (tracks_.empty() && !resting_) {  // nothing to say until the next spike
             const std::int64_t from = std::min(next, until_us);
             next_report_us_ = std::max(next_report_us_, (from + config_.every_us - 1) / config_.every_us * config_.every_us);
             next_upkeep_us_ = std::max(next_upkeep_us_, (from + upkeep_us_ - 1) / upkeep_us_ * upkeep_us_);
@@ -39,7 +39,7 @@ void Tracker::step(const EventSpan& events, const SpikeSpan& spikes, std::int64_
         if (instant <= until_us && instant <= te && instant < ts) {
             upkeep(instant);
             if (instant == next_report_us_) {
-                report(tracks_, instant, model_, rows);
+                report(tracks_, lost_, instant, model_, rows);
                 next_report_us_ += config_.every_us;
             }
             if (instant == next_upkeep_us_) next_upkeep_us_ += upkeep_us_;
@@ -258,7 +258,8 @@ void Tracker::drop_doubles() {
         if (first.dead) continue;
         for (const int index : grid_.nearest(first.fast.x, first.fast.y)) {
             Track& second = tracks_[index];
-            if (&second != &first && !second.dead && is_double(first, second, model_.rules)) second.dead = true;
+            if (&second != &first && !second.dead && is_double(first, second, model_.rules))
+                second.dead = second.doubled = true;
         }
     }
 }
@@ -270,8 +271,9 @@ void Tracker::drop_dead(std::int64_t t) {
     for (const Track& track : tracks_) {
         if (!track.dead) continue;
         if (is_measured(track, model_.rules)) finished_.push_back(track.passage(model_));
-        if (is_kept(track, model_) && lost_.size() < most) lost_.push_back(lost_of(track));
+        if (is_kept(track, model_) && lost_.size() < most) lost_.push_back(lost_of(track, t, model_));
     }
+    resting_ = std::any_of(lost_.begin(), lost_.end(), [](const Lost& lost) { return lost.rests; });
     std::erase_if(tracks_, [](const Track& track) { return track.dead; });
     if (tracks_.size() == before) return;
     surroundings_.clear();

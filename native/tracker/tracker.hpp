@@ -134,6 +134,7 @@ class Tracker {
     std::vector<Surroundings> surroundings_;         // of each track
     double nearest_edge_ = 1, farthest_edge_ = 1;    // of the outline, over its mean
     std::vector<Lost> lost_;
+    bool resting_ = false;  // any of them
     Grid grid_;
     std::vector<Track*> around_;          // tracks in whose surroundings the event lies
     std::array<double, 3> polarities_{};  // events near tracks that are OFF, ON, without polarity

@@ -326,6 +326,24 @@ class Rules:
         0.3, "", 0, 10, "Share by which velocity and way of an object that was hidden may differ from what they were."
     )
     same_radius: float = _birth(0.25, "", 0, 10, "Share by which its radius may differ.")
+    same_signature: float = _birth(
+        1.0,
+        "",
+        0,
+        2,
+        "How far its polarity signature may differ, which is 1 where ON is ahead and OFF behind, -1 the other way round.",
+    )
+    leaving_share: float = _birth(
+        0.1, "", 0, 1, "Share of its speed, out of the picture, from which on an object at the border has left."
+    )
+    rest_lean: float = _birth(
+        0.4,
+        "",
+        0,
+        2,
+        "How far the directions of its last events may be off the usual ones where it stopped: if one side went first, "
+        "it is hidden.",
+    )
     max_tracks: int = _birth(16_384, "tracks", 1, 100_000, "Tracks at one time; further spikes start none.")
     max_tentative_tracks: int = _birth(
         16,
@@ -373,6 +391,9 @@ class Rules:
     # --- rows: what is reported of an object ---
     row_support: float = _row(0.35, "", 0, 1, "Support that an object needs to have a row.")
     row_odds: float = _row(0.0, "", -100, 100, "Log odds of a disk that an object needs to have a row.")
+    rest_error_px: float = _row(
+        1.0, "px", 0, 100, "Way that an object at rest would have made known by events; over its time, the error of its speed."
+    )
     support_min_events: float = _row(
         1.0, "events", 0, 1000, "Edge crossings that must be expected lately before support says anything."
     )
