@@ -132,13 +132,13 @@ def pendulum(seed: int, sensor: str) -> Pass:
     rng = np.random.default_rng(seed)
     hz, swing = _speed(rng, 0.5, 2), rng.uniform(25, 100)
     motion = Motion(swing_px=float(swing), swing_hz=hz, swing_phase_deg=float(rng.uniform(0, 360)))
-    bob = SceneObject(x_px=173, y_px=130, speed_px_s=0, motion=motion, heading_deg=float(rng.uniform(0, 30)), **_look(rng))
+    bob = SceneObject(
+        x_px=173, y_px=130, speed_px_s=0, motion=motion, heading_deg=float(rng.uniform(0, 30)), **_look(rng)
+    )
     return Pass(_scene(seed, sensor, 2.0, bob))
 
 
-CASES: dict[str, Callable[[int, str], Pass]] = {
-    f.__name__: f for f in (post, rest, brake, crossing, border, pendulum)
-}
+CASES: dict[str, Callable[[int, str], Pass]] = {f.__name__: f for f in (post, rest, brake, crossing, border, pendulum)}
 COLUMNS = {
     "IDF1": ".4f", "worst": ".3f", "recall": ".3f", "precision": ".3f", "switches": ".0f", "fragments": ".0f",
     "one id": ".0%", "lines": ".0f", "missed": ".0f", "twice": ".0f",

@@ -99,7 +99,9 @@ void look_at(Track& track, std::int64_t t, const Model& model, std::vector<Track
         return;
     }
     const bool unsupported = track.support(rules) < rules.min_support;
-    const double patience = track.misfit_px > 0 ? rules.misfit_quiet_px : rules.quiet_px;
+    // What looks like a disk still and is only slow gets time to show that it stops.
+    const bool misfit = track.misfit_px > 0 && track.log_odds(model) < rules.confirm_odds;
+    const double patience = misfit ? rules.misfit_quiet_px : rules.quiet_px;
     track.dead = outside || silent_px > rules.coast_px || quiet_px > patience ||
                  (unsupported && quiet_px > rules.unsupported_quiet_px) ||
                  track.misfit_px > rules.misfit_px + track.nominal;
@@ -107,12 +109,13 @@ void look_at(Track& track, std::int64_t t, const Model& model, std::vector<Track
 
 namespace {
 
-// It moves out of the picture, and its outline has begun to.
+// Its outline has begun to leave the picture, and its way takes all of it out.
 bool leaves(const Track& track, const Model& model) {
-    const double x = track.fast.x, y = track.fast.y, r = track.radius, vx = track.last.vx, vy = track.last.vy;
-    const double least = model.rules.leaving_share * length(vx, vy);
-    return (x < r && vx < -least) || (x > model.width - 1 - r && vx > least) || (y < r && vy < -least) ||
-           (y > model.height - 1 - r && vy > least);
+    const auto out = [&](double at, double v, double size) {
+        const double then = at + v * model.rules.keep_s, r = track.radius;
+        return (at < r && then < -r) || (at > size - 1 - r && then > size - 1 + r);
+    };
+    return out(track.fast.x, track.last.vx, model.width) || out(track.fast.y, track.last.vy, model.height);
 }
 
 // What is hidden loses its events side by side, what stops all at once.

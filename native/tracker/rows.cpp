@@ -81,12 +81,16 @@ Row row_at_rest(const Lost& lost, std::int64_t t, const Rules& rules) {
 void report(const std::vector<Track>& tracks, const std::vector<Lost>& lost, std::int64_t t, const Model& model,
             std::vector<Row>& rows) {
     const auto first = static_cast<std::ptrdiff_t>(rows.size());
-    for (const Track& track : tracks)
+    const auto rest = [&](const Lost& one) {
+        if (one.rests && seconds(one.t_us, t) <= model.rules.keep_s) rows.push_back(row_at_rest(one, t, model.rules));
+    };
+    for (const Track& track : tracks) {
         if (track.id >= 0 && track.support(model.rules) > model.rules.row_support && track.keeps_pace(model) &&
             track.log_odds(model) > model.rules.row_odds)
             rows.push_back(row_of(track, t, model));
-    for (const Lost& one : lost)
-        if (one.rests && seconds(one.t_us, t) <= model.rules.keep_s) rows.push_back(row_at_rest(one, t, model.rules));
+        else if (is_kept(track, model)) rest(lost_of(track, t, model));
+    }
+    for (const Lost& one : lost) rest(one);
     std::sort(rows.begin() + first, rows.end(), [](const Row& a, const Row& b) { return a.id < b.id; });
 }
 

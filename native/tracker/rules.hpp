@@ -104,7 +104,6 @@ namespace velocell {
     RULE(keep_speed)                 \
     RULE(same_radius)                \
     RULE(same_signature)             \
-    RULE(leaving_share)              \
     RULE(rest_lean)                  \
     RULE(max_tracks)                 \
     RULE(max_tentative_tracks)       \

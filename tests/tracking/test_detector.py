@@ -20,6 +20,7 @@ from velocell.network import Network
 from velocell.results.evaluate import evaluate
 from velocell.simulate import Scene, SceneObject, random_scene, simulate
 from velocell.tracking.detector import Detector
+from velocell.tracking.rules import DEFAULTS, Rules
 
 EDGES = (20.0, 80.0, 320.0, 1280.0)
 RADIUS = 5.0
@@ -39,10 +40,14 @@ def scene() -> tuple[Recording, Tracks]:
 
 
 def follow(
-    network: Network, recording: Recording, cuts_us: list[int] | None = None, every_us: int = EVERY_US
+    network: Network,
+    recording: Recording,
+    cuts_us: list[int] | None = None,
+    every_us: int = EVERY_US,
+    rules: Rules = DEFAULTS,
 ) -> Tracks:
     """Engine and detector side by side, cut at the given times; rows before the end of the recording."""
-    detector = Detector(network, recording.size, every_us)
+    detector = Detector(network, recording.size, every_us, rules=rules)
     state = native.init(network, recording.size)
     parts = []
     times = [recording.start_us, *(cuts_us or []), recording.stop_us]
@@ -239,11 +244,15 @@ def test_one_that_comes_later_is_another(network):
     assert scores.recall >= 0.95
 
 
-def test_a_disk_that_stops_is_forgotten_not_invented(network):
+def test_a_disk_that_stops_is_at_rest_and_then_forgotten(network):
     # It makes no events any more, as if a camera saw a disk at rest.
     recording, _ = disk(120, 50, 900_000, x_px=12.0, y_px=24.0, speed_px_s=150.0, stop_us=400_000)
-    tracks = follow(network, recording)
-    assert tracks.t_us.max() <= 400_000 + 8 / 150 * 1e6
+    tracks = follow(network, recording, rules=Rules(keep_s=0.3))
+    late = tracks.where(tracks.t_us > 400_000 + 3 / 150 * 1e6)
+    assert (late.speed_px_s == 0).all()
+    assert late.t_us.max() == 700_000
+    none = follow(network, recording, rules=Rules(keep_s=0))
+    assert none.t_us.max() <= 400_000 + 8 / 150 * 1e6
 
 
 @pytest.mark.parametrize(("channel", "followed"), [(0, True), (2, False)])

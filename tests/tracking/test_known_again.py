@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,10 +19,13 @@ def follow(scene: Scene, rules: Rules = DEFAULTS) -> Tracks:
     return detect(simulate(scene)[0], BANDS, 5.0, rules=rules, keep_spikes=False).tracks
 
 
-def behind_a_post(width_px: float, speed: float, heading: float = 0.0) -> Scene:
+def behind_a_post(width_px: float, speed: float, heading: float = 0.0, sensor: str = "ideal") -> Scene:
     passing = SceneObject(x_px=30, y_px=40.3, radius_px=5, speed_px_s=speed, heading_deg=heading)
     post = Occluder(120 - width_px / 2, -1, 120 + width_px / 2, 141)
-    return Scene(260, 140, int(200e6 / speed), seed=3, noise_hz=0.1, objects=(passing,), occluders=(post,))
+    return Scene(
+        260, 140, int(200e6 / speed), seed=3, noise_hz=0.1, objects=(passing,), occluders=(post,), sensor=sensor,
+        light_lux=1000,
+    )  # fmt: skip
 
 
 def at_rest(rest_ms: int, speed: float = 200.0) -> Scene:
@@ -37,9 +42,66 @@ def test_an_object_behind_a_post_keeps_its_id(width_px, speed, heading):
     assert tracks.x_px.max() > 180
 
 
+@pytest.mark.parametrize("sensor", ["ideal", "davis346"])
+@pytest.mark.parametrize("width_px", [8, 30])
+def test_what_is_hidden_has_no_rows(width_px, sensor):
+    scene = behind_a_post(width_px, 150, 10, sensor)
+    tracks = follow(scene)
+    assert (tracks.speed_px_s > 0).all()
+    post = scene.occluders[0]
+    # A part of it is seen until its centre is a radius behind the post's edge.
+    assert not ((tracks.x_px > post.x0_px + 6) & (tracks.x_px < post.x1_px - 6)).any()
+
+
+@pytest.mark.parametrize("heading", [0, 30, 90, 225])
+def test_what_leaves_the_picture_has_no_rows_and_is_forgotten(heading):
+    going = SceneObject(x_px=60, y_px=60, radius_px=5, speed_px_s=200, heading_deg=heading)
+    tracks = follow(Scene(120, 120, 1_000_000, seed=7, noise_hz=0.1, objects=(going,)))
+    assert (tracks.speed_px_s > 0).all()
+    assert tracks.t_us[-1] < 550_000
+
+
 @pytest.mark.parametrize("rest_ms", [50, 400, 1500])
 def test_an_object_at_rest_keeps_its_id(rest_ms):
     assert set(follow(at_rest(rest_ms)).id) == {0}
+
+
+def test_rows_at_rest_have_no_speed_and_a_falling_confidence():
+    tracks = follow(at_rest(900), Rules(keep_s=1.5))
+    resting = tracks.where((tracks.t_us > 500_000 + 25_000) & (tracks.t_us < 1_400_000))
+    # One in each reporting interval, where it stopped, with the heading that it had.
+    np.testing.assert_array_equal(resting.t_us, np.arange(530_000, 1_400_000, 5_000))
+    np.testing.assert_array_equal(resting.speed_px_s, 0)
+    np.testing.assert_array_equal(resting.band, -1)
+    np.testing.assert_allclose(resting.x_px, 130, atol=1)
+    np.testing.assert_allclose(resting.y_px, 50, atol=1)
+    np.testing.assert_allclose((resting.heading_deg + 180) % 360, 180, atol=10)
+    # In proportion to what is left of keep_s.
+    left = 1 - (resting.t_us - 500_000) / 1.5e6
+    np.testing.assert_allclose(resting.confidence / left, resting.confidence[0] / left[0], rtol=0.02)
+    assert resting.confidence[0] > 0.9
+    assert (np.diff(resting.speed_err_px_s) < 0).all()
+
+
+def test_rows_at_rest_end_after_keep_s():
+    scene = at_rest(900)
+    short = follow(scene, Rules(keep_s=0.3))
+    assert short.t_us[short.speed_px_s == 0].max() == pytest.approx(800_000, abs=10_000)
+    assert set(short.id) == {0, 1}
+    assert not (follow(scene, Rules(keep_s=0)).speed_px_s == 0).any()
+    # Also where nothing else is there, until the recording ends.
+    alone = replace(scene, duration_us=1_400_000, noise_hz=0)
+    assert follow(alone).t_us[-1] == 1_395_000
+
+
+def test_a_dark_one_is_no_bright_one():
+    first = SceneObject(id=0, x_px=30, y_px=50, radius_px=5, speed_px_s=200, stop_us=400_000)
+    second = SceneObject(id=1, x_px=110, y_px=50, radius_px=5, speed_px_s=200, start_us=600_000)
+    same = Scene(260, 100, 1_000_000, seed=5, noise_hz=0.1, objects=(first, second))
+    assert set(follow(same).id) == {0}
+    other = replace(same, objects=(first, replace(second, dark=True)))
+    assert set(follow(other).id) == {0, 1}
+    assert set(follow(other, Rules(same_signature=2)).id) == {0}
 
 
 def test_it_is_forgotten_after_keep_s():

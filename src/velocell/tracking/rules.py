@@ -333,9 +333,6 @@ class Rules:
         2,
         "How far its polarity signature may differ, which is 1 where ON is ahead and OFF behind, -1 the other way round.",
     )
-    leaving_share: float = _birth(
-        0.1, "", 0, 1, "Share of its speed, out of the picture, from which on an object at the border has left."
-    )
     rest_lean: float = _birth(
         0.4,
         "",
@@ -392,7 +389,11 @@ class Rules:
     row_support: float = _row(0.35, "", 0, 1, "Support that an object needs to have a row.")
     row_odds: float = _row(0.0, "", -100, 100, "Log odds of a disk that an object needs to have a row.")
     rest_error_px: float = _row(
-        1.0, "px", 0, 100, "Way that an object at rest would have made known by events; over its time, the error of its speed."
+        1.0,
+        "px",
+        0,
+        100,
+        "Way that an object at rest would have made known by events; over its time, the error of its speed.",
     )
     support_min_events: float = _row(
         1.0, "events", 0, 1000, "Edge crossings that must be expected lately before support says anything."
