@@ -39,6 +39,7 @@ def detect(
     network: Network | Sequence[Network] | None = None,
     engine: str = "native",
     rules: Rules = DEFAULTS,
+    keep_s: float | None = None,
     keep_spikes: bool = True,
     on_block: Callable[[Recording], object] | None = None,
 ) -> Detection:
@@ -50,8 +51,9 @@ def detect(
     Left out, `contrast` is taken from the recording. `polarity`: `merge` and `both` feed all events to
     the network, whose trail filter uses polarity, where there is one, to separate two edges; `on` and `off`
     select; `drop` forgets it. A given `network` replaces the calibration. rules: the tracker's thresholds and
-    memories, by name. keep_spikes: keep the spikes of all layers in the result. on_block: called with
-    each part of the recording that is done, for a progress bar.
+    memories, by name. keep_s: how long an object that rests or is hidden keeps its id, and one at rest its rows, in
+    seconds; that of the rules if not given. keep_spikes: keep the spikes of all layers in the result. on_block:
+    called with each part of the recording that is done, for a progress bar.
     Raises VelocellError for values or recordings from which nothing can follow.
     """
     search = Search.of(
@@ -65,6 +67,7 @@ def detect(
         network=network,
         engine=engine,
         rules=rules,
+        keep_s=keep_s,
     )
     return _find_one(recording, search, keep_spikes, on_block)
 
@@ -87,7 +90,8 @@ def detect_shapes(
 ) -> Detection:
     """`find` for several shapes in the `bands` (px/s). settings: of `detect`, by name."""
     progress = {name: settings.pop(name) for name in ("keep_spikes", "on_block") if name in settings}
-    return find(recording, Search(Search.of(bands).bands, templates=tuple(templates), **settings), **progress)
+    search = replace(Search.of(bands, **settings), templates=tuple(templates))
+    return find(recording, search, **progress)
 
 
 def _find_one(

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from velocell.cli import options as o
 from velocell.cli.app import app
 from velocell.cli.spread import spread
+from velocell.tracking.rules import Rules
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,43 @@ SHARED = {name for group in (o.LookFor, o.Part, o.Clean, o.Measures) for name in
 def test_detect_live_and_view_share_their_options():
     wanted = {
         "--bands", "--band-names", "--radius", "--template", "--contrast", "--dt", "--network", "--rule", "--polarity",
-        "--every", "--engine", "--size", "--frame-time", "--from", "--to", "--roi", "--ignore", "--mask-hot",
+        "--keep", "--every", "--engine", "--size", "--frame-time", "--from", "--to", "--roi", "--ignore", "--mask-hot",
         "--refractory", "--denoise", "--camera", "--px-per-mm", "--homography", "--count-line",
     }  # fmt: skip
     assert len(SHARED) == len(wanted)
     for command in ("detect", "live", "view"):
         assert wanted <= options_of(command), command
     assert not wanted <= options_of("calibrate")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--keep", "-1s"], "--keep is -1s; it must be 0s, to keep no id, or more"),
+        (["--keep", "2"], "--keep '2' is not a time; write a number with us, ms, s or min, such as 5ms"),
+        (["--keep", "long"], "--keep 'long' is not a time; write a number with us, ms, s or min, such as 5ms"),
+        (["--keep", "2000min"], "rule keep_s is 120000 s; it must be 0 to 100000 s"),
+        (
+            ["--keep", "2s", "--rule", "keep_s=3"],
+            "--keep and --rule keep_s both say how long an id is kept; give one of them",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", ["detect", "live", "view"])
+def test_a_wrong_time_to_keep_ids_is_one_sentence(tmp_path, command, options, sentence):
+    (tmp_path / "a.csv").write_text("t,x,y,p\n1,2,3,1\n")
+    source = f"replay:{tmp_path / 'a.csv'}" if command == "live" else str(tmp_path / "a.csv")
+    out = [] if command == "view" else ["-o", str(tmp_path / "o.jsonl")]
+    result = call(command, source, "--bands", "10,100", *options, *out)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [f"velocell: error: {sentence}"]
+    assert not (tmp_path / "o.jsonl").exists()
+
+
+def test_keep_is_the_rule():
+    assert o.LookFor(bands="10,100", keep="1500ms", rule=["coast_px=5"]).search().rules == Rules(keep_s=1.5, coast_px=5)
+    assert o.LookFor(bands="10,100", keep="0s").search().rules.keep_s == 0
+    assert o.LookFor(bands="10,100").search().rules.keep_s == 2
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
 from velocell.formats import write_npz
 from velocell.live import loop
-from velocell.simulate import Scene, SceneObject, simulate
+from velocell.simulate import Occluder, Scene, SceneObject, simulate
 
 BANDS = ["--bands", "60,240,960"]
 HOT = (70, 50)
@@ -144,6 +144,21 @@ def test_cleaning_units_and_lines_give_what_detect_gives(hot, tmp_path):
     assert (told["denoise_us"], told["refractory_us"], told["ignored_pixels"]) == (20_000, 1_000, 1)
     assert told["count_lines"] == ["40,0,40,59", "0,30,79,30"]
     assert told["rules"] == {"coast_px": 6.0}
+
+
+def test_who_is_hidden_for_longer_than_a_second_crosses_a_line_once(tmp_path):
+    slow = SceneObject(x_px=20, y_px=25, radius_px=5, speed_px_s=45, contrast=3.0)
+    post = Occluder(60, -1, 120, 51)
+    recording, _ = simulate(Scene(160, 50, 2_900_000, seed=4, noise_hz=0.1, objects=(slow,), occluders=(post,)))
+    write_npz(recording, tmp_path / "rec.npz")
+    lines = [word for x in (50, 62, 90, 119, 128) for word in ("--count-line", f"{x},0,{x},49")]
+    options = [f"replay:{tmp_path / 'rec.npz'}", "--bands", "20,80,320", "--radius", "5", *lines, "--speed", "max"]
+    call("live", *options, "-o", tmp_path / "out.jsonl")
+    counted = (tmp_path / "out.jsonl.counts.csv").read_text().splitlines()[1:]
+    assert [sum(int(row.rsplit(",", 1)[1]) for row in counted if row.startswith(f"{k},")) for k in range(5)] == [1] * 5
+    # Nobody waits for who would come back as another one.
+    call("live", *options, "--keep", "0s", "-o", tmp_path / "other.jsonl")
+    assert set(Tracks.read(tmp_path / "other.jsonl").id.tolist()) == {0, 1}
 
 
 def test_an_output_with_millimetres_can_be_gone_on_with(hot, tmp_path):

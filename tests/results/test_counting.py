@@ -76,6 +76,19 @@ def test_the_ends_of_a_track_count_as_they_are():
     assert directions([50.0]) == []
 
 
+def test_who_rests_at_the_line_crosses_once_in_the_band_it_moves_in():
+    speed, band = [200, 200, 0, 0, 0, 200, 200], [1, 1, -1, -1, -1, 1, 1]
+    rows = {**way([45, 48, 49.9, 49.9, 49.9, 52, 55], band=band), "speed_px_s": np.array(speed, float)}
+    (one,) = crossings(table(rows), [UPRIGHT])
+    assert (one.band, one.direction) == (1, "to_left")
+
+
+def test_who_was_hidden_crosses_once_between_its_rows():
+    rows = {**way([30, 34, 38, 62, 66, 70])}
+    rows["t_us"] = rows["t_us"] + np.repeat([0, 2_000_000], 3)
+    assert len(crossings(table(rows), [Line(at, 0, at, 100) for at in (37, 39, 50, 61, 63)])) == 5
+
+
 def test_beside_the_line_nobody_crosses():
     x = [40, 60]
     assert directions(x, y=100.0) == ["to_left"]

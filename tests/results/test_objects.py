@@ -70,3 +70,12 @@ def test_all_at_once_says_what_a_loop_would():
         assert item.radius_px == pytest.approx(np.nanmedian(mine.radius_px))
         assert item.confidence == pytest.approx(np.median(mine.confidence))
         assert item.band == np.bincount(mine.band + 1).argmax() - 1
+
+
+def test_rows_at_rest_say_only_that_it_was_there():
+    names = {"band": [1, 1, -1, -1, -1], "speed_px_s": [200, 210, 0, 0, 0], "heading_deg": [0, 2, 90, 90, 90]}
+    [found] = objects(table(id=[4] * 5, confidence=[1, 0.8, 0.1, 0.1, 0.1], **names))
+    assert (found.band, found.speed_px_s, found.heading_deg, found.confidence) == (1, 205, pytest.approx(1), 0.9)
+    assert (found.rows, found.first_us, found.last_us) == (5, 0, 4)
+    [resting] = objects(table(id=[4] * 2, speed_px_s=[0, 0], band=[-1, -1]))
+    assert (resting.speed_px_s, resting.band, resting.rows) == (0, -1, 2)

@@ -108,6 +108,7 @@ CASES = {
     "polarity": [*GIVEN, "--polarity", "drop"],
     "on": [*GIVEN, "--polarity", "on"],
     "interval and rule": [*GIVEN, "--every", "7ms", "--rule", "coast_px=5.5"],
+    "keep": [*GIVEN, "--keep", "3s"],
     "denoise": [*GIVEN, "--denoise", "4ms", "--no-mask-hot"],
     "all filters": [*GIVEN, "--denoise", "8ms", "--refractory", "500us", "--ignore", "ignore.csv"],
     "lens": [*GIVEN, "--camera", "lens.json"],

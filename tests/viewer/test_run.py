@@ -104,7 +104,8 @@ def test_any_engine_gives_its_rows(network, engine):
 
 def test_along_a_source_it_runs_whole_ticks_and_joins_its_steps(network):
     source = Growing(demo_recording().between(0, 208_400))
-    run = Run(source, looking(), (network,), 0, Along(source, 5_000, network.dt_us))
+    settings = looking()
+    run = Run(source, settings, (network,), 0, Along(source, settings.search, network.dt_us))
     results = finished(run)
     assert (results.complete, results.until_us) == (False, 208_400 // network.dt_us * network.dt_us)
     # Blocks of 100 ms, however short the steps were, and what has begun since.

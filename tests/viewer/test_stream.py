@@ -357,7 +357,8 @@ def test_an_analysis_that_stays_behind_leaves_events_out(network, monkeypatch):
     made = held(demo_recording(), end=False)
     try:
         until(lambda: made.stop_us == 499_000, "the events")
-        run = Run(made, looking(BANDS), (network,), 0, Along(made, 5_000, network.dt_us))
+        settings = looking(BANDS)
+        run = Run(made, settings, (network,), 0, Along(made, settings.search, network.dt_us))
         dropped = run.keep_up()  # it may try to catch up first
         run.step()
         assert (run.until_us, dropped) == (100_000, 0)

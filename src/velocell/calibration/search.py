@@ -8,7 +8,7 @@ from typing import Any
 
 from velocell.calibration.recipe import Recipe, bank_radii
 from velocell.data.bands import Bands
-from velocell.data.optional import number_text, optional
+from velocell.data.optional import Text, number_text, optional
 from velocell.data.recording import Polarity, Recording
 from velocell.data.units import format_time
 from velocell.errors import OptionError
@@ -59,13 +59,17 @@ class Search:
         *,
         template: Template | None = None,
         network: Network | Sequence[Network] | None = None,
+        keep_s: float | None = None,
         **more: Any,
     ) -> Search:
-        """From values as users write them; more: further fields by name. A network brings its own bands."""
+        """From values as users write them; more: further fields by name. A network brings its own bands, and keep_s
+        goes before that of the rules."""
         networks = () if network is None else as_networks(network)
         wanted = bands if bands is None or isinstance(bands, Bands) else Bands(tuple(bands))
         known = networks[0].bands if networks else wanted
         templates = () if template is None else (template,)
+        if keep_s is not None:
+            more["rules"] = replace(more.get("rules", DEFAULTS), keep_s=keep_s)
         return Search(known, radius, templates=templates, networks=networks, **more)
 
     @property
@@ -126,5 +130,10 @@ def _changed(rules: Rules) -> dict[str, float]:
     return {name: value for name, value in rules.to_dict().items() if value != usual[name]}
 
 
-def _rule_texts(rules: Rules) -> list[str | None]:
-    return [f"{name}={number_text(value)}" for name, value in _changed(rules).items()]
+def _rule_texts(rules: Rules) -> list[Text]:
+    changed = _changed(rules)
+    keep_us = round(1e6 * rules.keep_s)
+    keep: list[Text] = (
+        [("--keep", format_time(keep_us))] if "keep_s" in changed and keep_us / 1e6 == rules.keep_s else []
+    )
+    return keep + [f"{name}={number_text(value)}" for name, value in changed.items() if not (keep and name == "keep_s")]

@@ -7,7 +7,7 @@ a value of them; `spread` puts the fields into each command.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,7 +25,7 @@ from velocell.filters.regions import read_pixels
 from velocell.network.template import Template
 from velocell.results.counting import Line
 from velocell.results.plane import Plane
-from velocell.tracking.rules import Rules
+from velocell.tracking.rules import DEFAULTS, Rules
 
 # The same as data.recording.Polarity; written out, since the help lists the choices.
 PolarityChoice = Literal["both", "on", "off", "merge", "drop"]
@@ -106,6 +106,14 @@ class LookFor:
         list[str] | None,
         look_for("--rule", metavar="NAME=VALUE", help="Set a rule of the tracker; can be repeated."),
     ] = None
+    keep: Annotated[
+        str | None,
+        look_for(
+            "--keep",
+            metavar="TIME",
+            help="How long an object that rests or is hidden keeps its id, and one at rest its rows; 2s if not given.",
+        ),
+    ] = None
     polarity: Polarity = "merge"
     every: Annotated[str, output("--every", metavar="TIME", help="Time between two reports.")] = "5ms"
     engine: Engine = "native"
@@ -119,7 +127,7 @@ class LookFor:
             "polarity": self.polarity,
             "every_us": every_us,
             "engine": self.engine,
-            "rules": Rules.parse(self.rule or ()),
+            "rules": self._rules(),
         }
         if self.template and self.radius is not None:
             raise OptionError("--template brings its own size; drop --radius")
@@ -140,6 +148,20 @@ class LookFor:
             templates=tuple(Template.read(path) for path in self.template or ()),
             **how,
         )
+
+    def _rules(self) -> Rules:
+        rules = Rules.parse(self.rule or ())
+        if self.keep is None:
+            return rules
+        if rules.keep_s != DEFAULTS.keep_s:
+            raise OptionError("--keep and --rule keep_s both say how long an id is kept; give one of them")
+        try:
+            keep_us = parse_time_us(self.keep)
+        except OptionError as error:
+            raise OptionError(f"--keep {error}") from None
+        if keep_us < 0:
+            raise OptionError(f"--keep is {self.keep}; it must be 0s, to keep no id, or more")
+        return replace(rules, keep_s=keep_us / 1e6)
 
     def _check_network_alone(self, network: Path) -> None:
         given = {"--bands": self.bands, "--band-names": self.band_names, "--radius": self.radius}

@@ -5,9 +5,12 @@ The command that the page shows is made of these; a field with an option needs n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, field, fields
 from typing import Any
+
+Text = str | None | tuple[str, str]
+"""What follows an option, None where the option alone says it, or another option and what follows that."""
 
 
 def number_text(value: float) -> str:
@@ -17,10 +20,10 @@ def number_text(value: float) -> str:
 
 
 def optional(
-    option: str, texts: Callable[[Any], list[str | None]], *, default: Any = MISSING, factory: Any = MISSING
+    option: str, texts: Callable[[Any], Sequence[Text]], *, default: Any = MISSING, factory: Any = MISSING
 ) -> Any:
     """A field whose value can be given as `option`. texts: of a value, what follows the option, once for each time it
-    is said: none where it is as usual, None where the option alone says it."""
+    is said: none where it is as usual."""
     metadata = {"option": option, "texts": texts}
     if factory is not MISSING:
         return field(default_factory=factory, metadata=metadata)
@@ -33,8 +36,10 @@ def option_words(value: Any, named: Mapping[str, str]) -> list[str]:
     words: list[str] = []
     for f in fields(value):
         if "option" in f.metadata:
-            option = f.metadata["option"]
             for text in f.metadata["texts"](getattr(value, f.name)):
+                option = f.metadata["option"]
+                if isinstance(text, tuple):
+                    option, text = text
                 said = named.get(option, text)
                 words += [option] if said is None else [option, said]
     return words

@@ -33,11 +33,12 @@ from velocell.results.counting import Gate, Line
 from velocell.results.plane import Plane, with_real_units
 from velocell.tracking.detector import NO_CROWDING, Crowding
 from velocell.tracking.online import BLOCK_US, Online
+from velocell.tracking.rules import Rules
 
 LAG_S = 0.1  # packets that waited longer mean overload
 _PROBE_EVENTS = 1 << 22
 _TOO_SPARSE = "warning: too sparse to measure contrast and radius, so both stay assumed; or give --contrast"
-GONE_US = 1_000_000  # an object without a row for so long has left: it crosses no line any more
+GONE_US = 1_000_000  # beyond the time for which it keeps its id: an object without a row for so long has left
 
 Say = Callable[[str], object]
 
@@ -64,6 +65,11 @@ class Settings:
     cleaning: Cleaning = field(default_factory=Cleaning)
     plane: Plane | None = None
     lines: tuple[Line, ...] = ()
+
+
+def gone_us(rules: Rules) -> int:
+    """An object without a row for so long crosses no line any more: it would come back as another one."""
+    return GONE_US + round(1e6 * rules.keep_s)
 
 
 @dataclass
@@ -237,7 +243,7 @@ class _Loop:
             tracks = Tracks.from_columns(columns)
             if settings.plane is not None:
                 columns = with_real_units(tracks, settings.plane, self._source.size).columns()
-            if self._gate.feed(tracks) + self._gate.finish(self._newest_us - GONE_US):
+            if self._gate.feed(tracks) + self._gate.finish(self._newest_us - gone_us(self._search.rules)):
                 self._counted()
         if self._sent_meta is None:  # once: the version alone takes a millisecond
             self._sent_meta = self._meta()

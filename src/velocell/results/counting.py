@@ -74,7 +74,7 @@ class Line:
 @dataclass(frozen=True)
 class Crossing:
     """One object over one line: when (us) and where (px), interpolated; direction: one of DIRECTIONS; line: its
-    number, from 0; band: that of the row nearest in time."""
+    number, from 0; band: that of the row nearest in time, of those that are not at rest."""
 
     t_us: float
     line: int
@@ -118,7 +118,7 @@ class Gate:
                 for k, row in enumerate(rows.tolist()):
                     at = _Row(
                         int(known.t_us[row]), float(known.x_px[row]), float(known.y_px[row]), int(known.band[row]),
-                        float(across[row]), float(along[row]),
+                        float(across[row]), float(along[row]), bool(known.speed_px_s[row] == 0),
                     )  # fmt: skip
                     side = sides[number]
                     if side is None:
@@ -154,6 +154,7 @@ class _Row:
     band: int
     across: float
     along: float
+    rests: bool
 
 
 class _Side:
@@ -175,6 +176,9 @@ class _Side:
         a, b = self._before, self._after
         self._before, self._after = row, None
         share = a.across / (a.across - b.across)
+        near = a if share < 0.5 else b
+        if near.rests:  # it has no band
+            near = b if near is a else a
         if not 0 <= a.along + share * (b.along - a.along) <= 1:
             return []
         return [
@@ -184,7 +188,7 @@ class _Side:
                 id=id_,
                 x_px=a.x + share * (b.x - a.x),
                 y_px=a.y + share * (b.y - a.y),
-                band=a.band if share < 0.5 else b.band,
+                band=near.band,
                 direction=DIRECTIONS[0] if a.across < 0 else DIRECTIONS[1],
             )
         ]

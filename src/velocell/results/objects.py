@@ -16,7 +16,8 @@ _COMMON = 0.8  # length of the mean of all directions: 1 on a straight way, 0 to
 @dataclass(frozen=True)
 class ObjectSummary:
     """One object of a table: its commonest band, the medians of its figures, its mean heading (degrees), times
-    in microseconds. NaN where no row has the figure, and for the heading of an object that turned.
+    in microseconds. NaN where no row has the figure, and for the heading of an object that turned. Rows at rest
+    (speed 0) count for the times and for `rows` alone, unless the object has no other.
     """
 
     id: int
@@ -48,14 +49,17 @@ def objects(tracks: Tracks) -> list[ObjectSummary]:
         return []
     order = np.argsort(number, kind="stable")
     first = np.cumsum(rows) - rows
+    moves = tracks.speed_px_s != 0
+    moves |= np.bincount(number, weights=moves, minlength=ids.size)[number] == 0
+    whose, known = number[moves], np.bincount(number[moves], minlength=ids.size)
     fields = zip(
         ids,
-        _commonest(tracks.band, number, ids.size),
-        _medians(tracks.speed_px_s, number, rows),
-        _medians(tracks.speed_err_px_s, number, rows),
-        _mean_headings(tracks.heading_deg, number, ids.size),
-        _medians(tracks.radius_px, number, rows),
-        _medians(tracks.confidence, number, rows),
+        _commonest(tracks.band[moves], whose, ids.size),
+        _medians(tracks.speed_px_s[moves], whose, known),
+        _medians(tracks.speed_err_px_s[moves], whose, known),
+        _mean_headings(tracks.heading_deg[moves], whose, ids.size),
+        _medians(tracks.radius_px[moves], whose, known),
+        _medians(tracks.confidence[moves], whose, known),
         tracks.t_us[order[first]],
         tracks.t_us[order[first + rows - 1]],
         rows,

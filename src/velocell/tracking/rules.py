@@ -331,7 +331,7 @@ class Rules:
         "",
         0,
         2,
-        "How far its polarity signature may differ, which is 1 where ON is ahead and OFF behind, -1 the other way round.",
+        "How far its polarity signature may differ: 1 where ON is ahead and OFF behind, -1 the other way round.",
     )
     rest_lean: float = _birth(
         0.4,
@@ -393,7 +393,7 @@ class Rules:
         "px",
         0,
         100,
-        "Way that an object at rest would have made known by events; over its time, the error of its speed.",
+        "Way that an object at rest would have shown by events; its speed has this error, over the time.",
     )
     support_min_events: float = _row(
         1.0, "events", 0, 1000, "Edge crossings that must be expected lately before support says anything."

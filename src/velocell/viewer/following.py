@@ -58,7 +58,7 @@ class Streamed:
         return max(self._stream.start_us, at_us - lead) // dt_us * dt_us, None
 
     def pace(self, settings: Settings, dt_us: int, stop_us: int | None) -> Pace:
-        return Along(self._stream, settings.search.every_us, dt_us)
+        return Along(self._stream, settings.search, dt_us)
 
     def reached(self, run: Run, at_us: int) -> bool:
         return run.until_us >= at_us or run.complete

@@ -14,11 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.calibration.search import Search
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
 from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
-from velocell.live.loop import GONE_US, LAG_S
+from velocell.live.loop import LAG_S, gone_us
 from velocell.network import Network
 from velocell.results.counting import Gate
 from velocell.tracking.detector import NO_CROWDING, Crowding
@@ -223,10 +224,9 @@ class Whole:
 class Along:
     """Along a source that grows, in steps of a reporting interval; what it does not hold any more is forgotten."""
 
-    gone_us = GONE_US
-
-    def __init__(self, source: Source, every_us: int, dt_us: int) -> None:
-        self._source, self._every_us, self._dt_us = source, every_us, dt_us
+    def __init__(self, source: Source, search: Search, dt_us: int) -> None:
+        self._source, self._every_us, self._dt_us = source, search.every_us, dt_us
+        self.gone_us = gone_us(search.rules)
         self._gap_us = 0
         self._in_time_s = time.monotonic()
 
