@@ -319,7 +319,7 @@ def few(side: int = 60) -> Recording:
         ({"radius": 0}, CalibrationError, "radius must be above 0 px"),
         ({"radius": -1}, CalibrationError, "radius must be above 0 px"),
         ({"radius": 30}, NetworkError, "larger than the 60x60 sensor; choose a smaller radius"),
-        ({"contrast": 0}, CalibrationError, "contrast must be above 0"),
+        ({"contrast": 0}, CalibrationError, "contrast must be 0.001"),
         ({"dt_us": 100_000}, CalibrationError, "more than the ring's 2 px"),
         ({"engine": "fast"}, EngineError, "engine 'fast' is unknown"),
         ({"polarity": "on"}, RecordingError, "polarity 'on' was requested but the recording has none"),

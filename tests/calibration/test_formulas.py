@@ -321,7 +321,7 @@ def test_dt_of_some_bands():
         ({"radius": math.inf}, CalibrationError, "above 0 px, got inf"),
         ({"radius": 1.0}, CalibrationError, "too small to be told from noise; use 1.5 px or more"),
         ({"radius": 600}, NetworkError, "larger than 1025 px"),
-        ({"contrast": 0}, CalibrationError, "contrast must be above 0 events per pixel and edge crossing, got 0"),
+        ({"contrast": 0}, CalibrationError, "contrast must be 0.001 events per pixel and edge crossing or more, got 0"),
         ({"contrast": -2}, CalibrationError, "got -2"),
         ({"contrast": math.nan}, CalibrationError, "got nan"),
         ({"contrast": math.inf}, CalibrationError, "got inf"),

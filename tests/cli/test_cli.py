@@ -348,7 +348,7 @@ BAD_INPUT = [
     ([*GOOD, "--template", "good.npz", "--radius", "5"], "--template brings its own size; drop --radius"),
     ([*GOOD, "--dt", "20ms"], "dt = 20000 us"),
     ([*GOOD, "--dt", "1"], "'1' is not a time"),
-    ([*GOOD, "--contrast", "0"], "contrast must be above 0"),
+    ([*GOOD, "--contrast", "0"], "contrast must be 0.001"),
     ([*GOOD, "--contrast", "much"], "must be a number or auto"),
     ([*GOOD, "--every", "0us"], "--every"),
     ([*GOOD, "--size", "big"], "WIDTHxHEIGHT"),

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import struct
 import sys
-import time
-from collections import deque
-from itertools import repeat
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -22,7 +16,7 @@ from strategies import EPOCH_US, assert_same_recording, recordings
 from velocell import formats
 from velocell.data.recording import Recording
 from velocell.errors import RecordingError, VelocellError
-from velocell.formats.hdf5 import guard as hdf5_guard
+from velocell.formats import apart
 from velocell.formats.hdf5 import read as hdf5
 from velocell.formats.hdf5.write import write_hdf5
 
@@ -151,7 +145,7 @@ def test_filters_of_hdf5plugin(tmp_path: Path, filter_: str) -> None:
 
 @pytest.mark.parametrize("chunk", [10, 64, 400])
 def test_blocks_and_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    monkeypatch.setattr(hdf5, "_BLOCK", 64)
+    monkeypatch.setattr(hdf5, "_BLOCK", 64)  # which the copy of this process has too
     events = recording()
     path = saved(tmp_path / "a", columns(events), chunks=(chunk,))
     assert_same_recording(formats.read(path), events)
@@ -277,42 +271,41 @@ def test_cut_off(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux is a copy of the process a safe place")
 def test_groups_in_a_circle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The HDF5 library would follow the addresses for ever."""
-    monkeypatch.setattr(hdf5_guard, "_CPU_SECONDS", 1)
+    monkeypatch.setattr(apart, "FIRST_CPU_S", 0)
     path = saved(tmp_path / "a", columns(recording()))
     data = bytearray(path.read_bytes())
     root = data.index(b"TREE")
     data[root + 8 : root + 24] = struct.pack("<QQ", root, root)  # the nodes to its left and right
     path.write_bytes(data)
-    refused(path, r"damaged \(its parts refer to each other in a circle\); copy it again")
+    refused(path, r"damaged \(its parts refer to each other in a circle, or .*\); copy it again")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux is a copy of the process a safe place")
-def test_what_would_end_this_process_is_found_in_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(hdf5_guard, "_CPU_SECONDS", 1)
-    assert hdf5_guard.rehearsed(lambda: os.kill(os.getpid(), signal.SIGSEGV)) == "reading it crashes"
-    assert "circle" in hdf5_guard.rehearsed(lambda: deque(repeat(None), maxlen=0))
-    # Waiting is no circle, and is given up in the end.
-    assert hdf5_guard.rehearsed(lambda: time.sleep(1.2)) == ""
-    monkeypatch.setattr(hdf5_guard, "_LONGEST_SECONDS", 1)
-    assert hdf5_guard.rehearsed(lambda: time.sleep(60)) == ""
-    assert hdf5_guard.rehearsed(lambda: print("of no use")) == ""
-    assert hdf5_guard.rehearsed(lambda: int("no number")) == ""
-    # Nothing reaches the files of this process.
-    with (tmp_path / "a").open("w") as handle:
-        handle.write("once")
-        assert hdf5_guard.rehearsed(lambda: None) == ""
-    assert (tmp_path / "a").read_text() == "once"
+def test_values_in_other_files_are_refused(tmp_path: Path) -> None:
+    """They would carry any file of this machine into the events."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(range(100)))
+    path = tmp_path / "a"
+    with h5py.File(path, "w") as file:
+        for name in "txy":
+            file.create_dataset(f"events/{name}", (100,), np.uint8, external=[(str(secret), 0, h5py.h5f.UNLIMITED)])
+    refused(path, "events/[txy] has its values in other files, which are not opened")
+    saved(tmp_path / "other", {"v": np.arange(5)})
+    with h5py.File(path, "w") as file:
+        layout = h5py.VirtualLayout((5,), np.int64)
+        layout[:] = h5py.VirtualSource(str(tmp_path / "other"), "v", (5,))
+        for name in "txy":
+            file.create_virtual_dataset(f"events/{name}", layout)
+    refused(path, "events/[txy] has its values in other files, which are not opened")
 
 
-def test_nothing_is_tried_beside_other_threads() -> None:
-    done = Event()
-    thread = Thread(target=done.wait)
-    thread.start()
-    try:
-        assert hdf5_guard.rehearsed(lambda: os.kill(os.getpid(), signal.SIGKILL)) == ""
-    finally:
-        done.set()
-        thread.join()
+def test_links_to_other_files_are_not_followed(tmp_path: Path) -> None:
+    saved(tmp_path / "other", {"t_offset": 1_000_000, "resolution": np.array([9, 9])})
+    path = saved(tmp_path / "a", {f"events/{name}": np.arange(5) for name in "txy"})
+    with h5py.File(path, "a") as file:
+        file["t_offset"] = h5py.ExternalLink(str(tmp_path / "other"), "t_offset")
+        file["events/calib"] = h5py.ExternalLink(str(tmp_path / "other"), "/")
+    assert formats.read(path).t_us.tolist() == [0, 1, 2, 3, 4]
+    assert formats.read(path).size == (5, 5)
 
 
 @pytest.mark.parametrize("filter_", ["LZ4", "Bitshuffle", "Blosc"])

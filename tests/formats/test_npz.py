@@ -17,7 +17,6 @@ from strategies import EPOCH_US, assert_same_recording, read_or_refused, recordi
 from velocell import formats
 from velocell.data.recording import Recording
 from velocell.errors import RecordingError, VelocellError
-from velocell.formats.arrays import archive
 
 EVENTS: dict[str, Any] = {"t": np.array([5, 6, 6]), "x": np.array([1, 2, 3]), "y": np.array([4, 0, 0])}
 # One folder serves all examples of a test.
@@ -205,9 +204,10 @@ def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zeros = np.zeros(200_000, np.int64)
     np.savez_compressed(path, t=zeros, x=zeros, y=zeros)
     assert len(formats.read(path)) == 200_000
-    monkeypatch.setattr(archive, "MAX_PACKED_BYTES", 1 << 20)
-    with pytest.raises(RecordingError, match=r"would unpack to 0\.0 GiB, more than the limit.*without compression"):
+    monkeypatch.setattr("velocell.data.budget._EVENTS", 1 << 10)
+    with pytest.raises(RecordingError, match=r"asks for 2e\+05 events, more than .* allow more with --budget"):
         formats.read(path)
+    assert len(formats.read(path, budget=1000)) == 200_000
     np.savez(path, t=zeros, x=zeros, y=zeros)
     assert len(formats.read(path)) == 200_000
 

@@ -35,14 +35,13 @@ def test_any_length(name: str, n: int, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["lz4", "zstd", "bz2"])
-def test_the_limit(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_the_limit(name: str) -> None:
     for limit in (1_000, FIRST, FIRST + 5):
-        monkeypatch.setattr(unpack, "MAX_BYTES", limit)
         for n in (limit - 1, limit):
-            assert len(unpack.unpacker(name)(PACK[name](bytes(n)))) == n
+            assert len(unpack.unpacker(name, limit)(PACK[name](bytes(n)))) == n
         for n in (limit + 1, 50 * limit):
             with pytest.raises(unpack.Oversized):
-                unpack.unpacker(name)(PACK[name](bytes(n)))
+                unpack.unpacker(name, limit)(PACK[name](bytes(n)))
 
 
 @pytest.mark.parametrize("name", ["lz4", "zstd", "bz2"])

@@ -35,6 +35,7 @@ from velocell.network.template import Template
 
 MAX_DT_US = 1_000
 _MANY = 20  # stamps in a tick: one more or less is nothing
+LEAST_CONTRAST = 1e-3  # events per pixel and crossing; below, nothing can be told from noise
 _SEPARABLE = 2.5 / 0.85  # standard deviations, in terms of speed: such bands were still answered in simulated passages
 _BEYOND = 1.5  # edges: up to here the topmost channel is made for
 CROSSING_SHARE = 0.85  # of all edge crossings that arrive through the trail filter, until measured
@@ -176,8 +177,10 @@ def _check(
         raise CalibrationError(f"the radius must be above 0 px, got {radius:g}")
     if radius < 1.5:
         raise CalibrationError(f"a disk of radius {radius:g} px is too small to be told from noise; use 1.5 px or more")
-    if contrast is not None and not (math.isfinite(contrast) and contrast > 0):
-        raise CalibrationError(f"the contrast must be above 0 events per pixel and edge crossing, got {contrast:g}")
+    if contrast is not None and not (math.isfinite(contrast) and contrast >= LEAST_CONTRAST):
+        raise CalibrationError(
+            f"the contrast must be {LEAST_CONTRAST:g} events per pixel and edge crossing or more, got {contrast:g}"
+        )
     # Between two edges a channel must get from hardly ever to nearly always; V grows a little slower than v.
     attainable = math.exp(_SEPARABLE * answer_width(radius, contrast))
     for low, high in zip(bands.edges, bands.edges[1:], strict=False):

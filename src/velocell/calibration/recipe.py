@@ -47,12 +47,20 @@ class Recipe:
     veto_reach: float = 2.0
 
 
+LARGEST_RADIUS_PX = 256.0
+"""The second layer looks twice as far, with kernels of 1025 px a side."""
+
 _BANK_STEP = 1.15
 _BANK_WIDTH_PX, _BANK_WIDTH = 2.0, 0.4  # px, of the radius: disks between two radii stay on the ring
 
 
 def bank_radii(smallest: float, largest: float) -> tuple[float, ...]:
     """Radii (px) of the networks that together answer to all disks from `smallest` to `largest`."""
+    if largest > LARGEST_RADIUS_PX:
+        raise CalibrationError(
+            f"a range of radii reaches {largest:g} px, more than {LARGEST_RADIUS_PX:g}; a kernel of that size would "
+            "fill the memory: give a smaller one, or downsample the recording"
+        )
     if not (math.isfinite(largest) and 0 < smallest < largest):
         raise CalibrationError(
             f"a range of radii runs from a smaller to a larger one above 0 px, got {smallest:g}:{largest:g}"

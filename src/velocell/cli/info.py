@@ -20,13 +20,14 @@ def info(
     size: o.Size = None,
     frame_time: o.FrameTime = "1ms",
     strict: o.Strict = False,
+    budget: o.BudgetTimes = 1.0,
     as_json: Json = False,
 ) -> None:
     """Say what a recording is, how that was inferred, and what looks odd in it."""
     from velocell.studies.summary import summarise
 
     with working(f"reading {file}"):
-        summary = summarise(open_events(file, o.Part(size, frame_time), strict))
+        summary = summarise(open_events(file, o.Part(size, frame_time, budget=budget), strict))
     if as_json:
         print(json.dumps(summary.to_dict(), indent=2))
         return

@@ -61,6 +61,7 @@ def live(
         speed=speed,
         every_us=search.every_us,
         part_us=part.times_us(),
+        budget=part.budget,
     )
     assert search.bands is not None
     names = search.bands.names

@@ -69,6 +69,10 @@ Polarity = Annotated[PolarityChoice, part("--polarity", help=POLARITY_HELP)]
 Size = Annotated[str | None, part("--size", metavar="WxH", help="Sensor size in px, if the file does not state it.")]
 FrameTime = Annotated[str, part("--frame-time", metavar="TIME", help="Duration of a frame in a tensor file.")]
 Strict = Annotated[bool, part("--strict", help="Refuse a damaged recording instead of repairing it and saying so.")]
+BudgetTimes = Annotated[
+    float,
+    part("--budget", metavar="N", help="Allow N times the memory, events and work that a file of its length may cost."),
+]
 From = Annotated[str | None, part("--from", metavar="TIME", help="Skip this much at the start of the recording.")]
 To = Annotated[
     str | None,
@@ -180,6 +184,7 @@ class Part:
     frame_time: FrameTime = "1ms"
     start: From = None
     stop: To = None
+    budget: BudgetTimes = 1.0
 
     @property
     def sensor(self) -> tuple[int, int] | None:

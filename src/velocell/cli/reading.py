@@ -14,7 +14,9 @@ from velocell.formats import Source
 
 def open_events(file: Path, part: Part, strict: bool = False) -> Source:
     """The recording in a file, not yet read. Raises RecordingError."""
-    return formats.open_recording(file, size=part.sensor, frame_time_us=part.frame_time_us, strict=strict)
+    return formats.open_recording(
+        file, size=part.sensor, frame_time_us=part.frame_time_us, strict=strict, budget=part.budget
+    )
 
 
 def read_events(file: Path, part: Part, strict: bool = False) -> Recording:

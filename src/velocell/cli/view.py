@@ -136,7 +136,9 @@ def _streamed(file: str, settings: Settings, part: o.Part, on_change: Callable[[
     from velocell.viewer.session import Session
     from velocell.viewer.stream import Stream
 
-    source = live.open_source(file, size=part.sensor, frame_time_us=part.frame_time_us, part_us=part.times_us())
+    source = live.open_source(
+        file, size=part.sensor, frame_time_us=part.frame_time_us, part_us=part.times_us(), budget=part.budget
+    )
     try:
         settings.check(source.size)
         stream = Stream(source, settings.cleaning)
@@ -166,5 +168,10 @@ def _read(file: str, settings: Settings, part: o.Part) -> Source:
     from velocell.viewer.opening import open_source
 
     return open_source(
-        file, size=part.sensor, frame_time_us=part.frame_time_us, cleaning=settings.cleaning, part_us=part.times_us()
+        file,
+        size=part.sensor,
+        frame_time_us=part.frame_time_us,
+        cleaning=settings.cleaning,
+        part_us=part.times_us(),
+        budget=part.budget,
     )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from velocell.data.side_files import parse_json
 from velocell.errors import TableError
 
 # name -> (dtype, value where it is missing). Floats are missing as NaN; -1 is "outside all bands".
@@ -113,17 +114,17 @@ def read_csv(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
         if len(row) != len(header):
             raise TableError(f"row {number} has {len(row)} fields where the header has {len(header)}")
     side = Path(f"{path}.meta.json")
-    meta = json.loads(side.read_text(encoding="utf-8")) if side.is_file() else {}
+    meta = parse_json(side.read_bytes()) if side.is_file() else {}
     texts = {name: [row[i] for row in body] for i, name in enumerate(header)}
     return {n: _times(v) if n == "t_us" else _column(n, v) for n, v in texts.items()}, meta
 
 
 def read_jsonl(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
     *whole, last = path.read_bytes().split(b"\n")
-    rows = [json.loads(line) for line in whole if line.strip()]
+    rows = [parse_json(line) for line in whole if line.strip()]
     notes = []
     try:
-        rows += [json.loads(last)] if last.strip() else []
+        rows += [parse_json(last)] if last.strip() else []
     except ValueError:
         # Only `velocell live` adds to a file line by line; any other table is damaged.
         first = rows[0]["meta"] if rows and "meta" in rows[0] else {}
@@ -147,5 +148,5 @@ def read_parquet(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
     import pyarrow.parquet as pq
 
     table = pq.read_table(path)
-    meta = json.loads((table.schema.metadata or {}).get(b"velocell", b"{}"))
+    meta = parse_json((table.schema.metadata or {}).get(b"velocell", b"{}"))
     return {name: table[name].to_numpy() for name in table.column_names}, meta

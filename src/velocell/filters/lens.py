@@ -13,7 +13,6 @@ computed once; the events then cost one look-up each.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,9 +25,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from velocell.data.arrays import Floats
 from velocell.data.recording import Recording
+from velocell.data.side_files import read_json, read_text
 from velocell.errors import OptionError, unreadable
 
 _STEPS = 50
+_TABLE_PX = 1 << 20
 _SOLVED_PX = 1e-3
 # As OpenCV's samples, its calibration tools and ROS name them; compared without case and underscores.
 _MATRIX_NAMES = ("cameramatrix", "k", "mtx", "intrinsicmatrix", "intrinsics")
@@ -75,9 +76,11 @@ class Camera:
             raise OptionError(f"cannot read a camera from '{path}': the suffix must be .yml, .yaml, .json or .xml")
         try:
             fields = {_plain(name): value for name, value in _READERS[file.suffix.lower()](file).items()}
+            sides = [_first(fields, names) for names in (_WIDTH_NAMES, _HEIGHT_NAMES)]
+            width, height = (None if side is None else int(float(side)) for side in sides)
         except OSError as error:
             raise OptionError(unreadable(path, error)) from None
-        except (ValueError, TypeError, LookupError, AttributeError, ElementTree.ParseError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, ElementTree.ParseError) as error:
             raise OptionError(f"{path} is not a readable camera file ({error}); write it with OpenCV") from None
         model = str(fields.get("distortionmodel", ""))
         if _plain(model) in _OTHER_MODELS or _truth(fields.get("fisheyemodel")):
@@ -86,8 +89,7 @@ class Camera:
         for what, value in (("camera_matrix", matrix), ("distortion_coefficients", distortion)):
             if not isinstance(value, np.ndarray):
                 raise OptionError(f"{path} has no {what}; it has {', '.join(fields) or 'nothing'}")
-        width, height = _first(fields, _WIDTH_NAMES), _first(fields, _HEIGHT_NAMES)
-        size = None if width is None or height is None else (int(float(width)), int(float(height)))
+        size = None if width is None or height is None else (width, height)
         return Camera.of(matrix, distortion, size, str(path))
 
     def seen(self, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
@@ -125,7 +127,12 @@ class Camera:
         if self.size not in (None, (width, height)):
             was = "x".join(map(str, self.size or ()))
             raise OptionError(f"{self.source} is for a sensor of {was}, not {width}x{height}; calibrate at this size")
-        row, column = np.mgrid[:height, :width]
+        rows = max(1, _TABLE_PX // width)  # at once, so that a large sensor does not fill the memory
+        return np.concatenate([self._rows(first, min(first + rows, height), width, height)
+                               for first in range(0, height, rows)])  # fmt: skip
+
+    def _rows(self, first: int, last: int, width: int, height: int) -> NDArray[np.int64]:
+        row, column = np.mgrid[first:last, :width]
         x, y = (np.rint(values) for values in self.corrected(column, row))
         inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
         return np.where(inside, np.where(inside, y, 0) * width + np.where(inside, x, 0), -1).astype(np.int64)
@@ -184,7 +191,7 @@ def _truth(value: Any) -> bool:
 
 
 def _from_json(file: Path) -> dict[str, Any]:
-    table = json.loads(file.read_text(encoding="utf-8"))
+    table = read_json(file)
     if not isinstance(table, dict):
         raise ValueError("it is not a table of names and values")
     return {name: _from_plain(value) for name, value in table.items()}
@@ -198,7 +205,11 @@ def _from_plain(value: Any) -> Any:
 
 def _from_xml(file: Path) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    for item in ElementTree.fromstring(file.read_text(encoding="utf-8")):
+    text = read_text(file)
+    # Declarations can make a text of a few bytes unfold to gigabytes.
+    if "<!" in text:
+        raise ValueError("its XML has declarations")
+    for item in ElementTree.fromstring(text):
         data = item.find("data")
         fields[item.tag] = (item.text or "").strip() if data is None else _numbers(data.text or "")
     return fields
@@ -207,19 +218,31 @@ def _from_xml(file: Path) -> dict[str, Any]:
 def _from_yaml(file: Path) -> dict[str, Any]:
     """The part of YAML that OpenCV and ROS write: names without indentation, and lists of numbers."""
     fields: dict[str, Any] = {}
-    for part in re.finditer(r"^([A-Za-z_]\w*)[ \t]*:(.*\n?(?:(?:[ \t\-\]].*)?\n)*)", _text(file), re.MULTILINE):
-        name, value = part[1], part[2].strip()
+    for name, text in _yaml_entries(read_text(file)):
+        value: Any = text.strip()
         listed = re.search(r"\bdata\s*:\s*\[([^\]]*)\]", value) or re.search(r"\bdata\s*:\s*((?:-\s+\S+\s*)+)", value)
         if listed is not None:
             value = _numbers(listed[1])
-        elif value[:1] in ("[", "-") and not re.fullmatch(r"-?[\d.]+\S*", value):
+        elif value[:1] in ("[", "-") and not (re.match(r"-?[\d.]", value) and len(value.split()) == 1):
             value = _numbers(value)
         fields[name] = value
     return fields
 
 
-def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8").replace("\r\n", "\n") + "\n"
+def _yaml_entries(text: str) -> list[tuple[str, str]]:
+    """Names that begin a line, each with the rest of it and the lines below that belong to it."""
+    entries: list[tuple[str, list[str]]] = []
+    open_ = False
+    for line in text.split("\n"):
+        begun = re.match(r"([A-Za-z_]\w*)[ \t]*:", line)
+        if begun is not None:
+            entries.append((begun[1], [line[begun.end() :]]))
+            open_ = True
+        elif open_ and line[:1] in ("", " ", "\t", "-", "]"):
+            entries[-1][1].append(line)
+        else:
+            open_ = False
+    return [(name, "\n".join(lines)) for name, lines in entries]
 
 
 def _numbers(text: str) -> Floats:

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.recording import Recording
+from velocell.data.side_files import read_text
 from velocell.errors import OptionError, unreadable
+
+_MOST_BYTES = 64 << 20  # of a list of pixels
 
 Region = tuple[int, int, int, int]
 
@@ -34,8 +37,7 @@ def read_pixels(path: str | Path) -> NDArray[np.int64]:
     """
     try:
         # Spreadsheets begin UTF-8 with a mark.
-        with Path(path).open(encoding="utf-8-sig", newline="") as handle:
-            rows = list(csv.reader(handle))
+        rows = list(csv.reader(read_text(path, _MOST_BYTES).splitlines()))
     except OSError as error:
         raise OptionError(unreadable(path, error)) from None
     except (UnicodeDecodeError, csv.Error):

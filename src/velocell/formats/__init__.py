@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from velocell.data.blocks import joined
+from velocell.data.budget import Budget
 from velocell.data.recording import Recording
 from velocell.errors import RecordingError
 from velocell.formats import event_stream, nmnist
@@ -53,7 +54,7 @@ class Format(Protocol):
 
     def matches(self, head: bytes, path: Path) -> bool: ...
 
-    def open_file(self, path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened: ...
+    def open_file(self, path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened: ...
 
 
 FORMATS: tuple[Format, ...] = (
@@ -104,13 +105,19 @@ _FOREIGN = (
 
 
 def open_recording(
-    path: str | Path, *, size: tuple[int, int] | None = None, frame_time_us: int = 1_000, strict: bool = False
+    path: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    frame_time_us: int = 1_000,
+    strict: bool = False,
+    budget: float = 1.0,
 ) -> Source:
     """Open a recording in any of `FORMATS`, to read it block by block, whole or in part.
 
     size: (width, height) in pixels, in place of what the file says or leaves open.
     frame_time_us: period of the frames in files that hold frames instead of times.
     strict: refuse what would be repaired otherwise (see `integrity.FAULTS`).
+    budget: how many times the memory, events and work that a file of this length usually may cost (`data/budget.py`).
     Raises RecordingError: one sentence with the file's name, what is wrong and what to do.
     """
     file = Path(path)
@@ -118,17 +125,23 @@ def open_recording(
         head = _head(file)
         for known in FORMATS:
             if known.matches(head, file):
-                opened = known.open_file(file, size=size, frame_time_us=frame_time_us)
-                return Source(file, opened, size=size, strict=strict)
+                allowed = Budget.of(file, budget)
+                opened = known.open_file(file, size=size, frame_time_us=frame_time_us, budget=allowed)
+                return Source(file, opened, allowed, size=size, strict=strict)
     readable = "; ".join(known.NAME for known in FORMATS)
     raise RecordingError(f"{file} is {_guess(head)}, which this version does not read; it reads: {readable}")
 
 
 def read(
-    path: str | Path, *, size: tuple[int, int] | None = None, frame_time_us: int = 1_000, strict: bool = False
+    path: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    frame_time_us: int = 1_000,
+    strict: bool = False,
+    budget: float = 1.0,
 ) -> Recording:
     """All of a recording at once; arguments and errors as of `open_recording`."""
-    return open_recording(path, size=size, frame_time_us=frame_time_us, strict=strict).read()
+    return open_recording(path, size=size, frame_time_us=frame_time_us, strict=strict, budget=budget).read()
 
 
 def _head(file: Path) -> bytes:

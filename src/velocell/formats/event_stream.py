@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from velocell.data.blocks import Events
+from velocell.data.budget import Budget
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats.source import Opened
@@ -29,7 +30,7 @@ def matches(head: bytes, path: Path) -> bool:
     return head.startswith(_MAGIC)
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
     """The times count from 0. The file states the size."""
     with path.open("rb") as handle:
         header = handle.read(_HEADER_BYTES)

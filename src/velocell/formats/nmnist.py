@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.blocks import Events
+from velocell.data.budget import Budget
 from velocell.data.integrity import Integrity
 from velocell.formats.source import Opened
 
@@ -35,7 +36,7 @@ def matches(head: bytes, path: Path) -> bool:
     return ordered and bool((x < 240).all()) and bool((y <= _OVERFLOW_ROW).all())
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
     """34x34 where no event lies beyond that."""
 
     def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:

@@ -4,13 +4,14 @@ A format is a module with
 
     NAME                                      what it reads, for the list in error messages
     matches(head, path) -> bool               decided by content: `head` holds the first 4096 bytes
-    open_file(path, *, size, frame_time_us) -> Opened
+    open_file(path, *, size, frame_time_us, budget) -> Opened
 
 `open_file` reads what stands before the events and returns an `Opened`: facts, and a function that decodes
 the events in blocks of whatever length suits the format, in the file's order. What all formats share
 happens here: blocks are brought to a common length, checked against the sensor, put in order of time, cut
 to [start, stop), and everything odd is counted or refused. So a decoder only decodes, and counts in the
-`Integrity` that it is given what it meets beside events (`fact`) and what is damaged (`fault`).
+`Integrity` that it is given what it meets beside events (`fact`) and what is damaged (`fault`). What it sets aside
+or unpacks it asks the `Budget` for first; events and time are counted here.
 
 A format whose files are small and cannot be read in part returns `whole(recording, name)`.
 """
@@ -27,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.blocks import Events, in_order, join_events, joined, on_sensor, take
+from velocell.data.budget import Budget, Meter
 from velocell.data.integrity import Integrity
 from velocell.data.recording import MAX_SENSOR_PX, Recording
 from velocell.errors import RecordingError, unreadable
@@ -83,12 +85,21 @@ class Source:
     Make one with `formats.open_recording`.
     """
 
-    def __init__(self, path: Path, opened: Opened, *, size: tuple[int, int] | None = None, strict: bool = False):
-        """size: (width, height) in place of what the file says. Raises RecordingError."""
+    def __init__(
+        self,
+        path: Path,
+        opened: Opened,
+        budget: Budget,
+        *,
+        size: tuple[int, int] | None = None,
+        strict: bool = False,
+    ):
+        """budget: what reading may cost. size: (width, height) in place of what the file says.
+        Raises RecordingError."""
         self.path, self.format, self.why, self.polarity = path, opened.name, opened.why, opened.polarity
         self.remarks = opened.notes
         self.integrity = Integrity(str(path), strict)
-        self._opened, self._given = opened, size is not None
+        self._opened, self._given, self._budget = opened, size is not None, budget
         self.size_from = opened.size_from
         if size is not None:
             self.size_from = "as given"
@@ -103,6 +114,7 @@ class Source:
                     f"{path}: the sensor size {self.width}x{self.height} must be between 1 and {MAX_SENSOR_PX} px; "
                     "give the true size with --size"
                 )
+            budget.check_size(self.width, self.height)
 
     @cached_property
     def start_us(self) -> int:
@@ -224,9 +236,7 @@ class Source:
             )
 
     def _on_sensor(self, integrity: Integrity, start_us: int | None) -> Iterator[Events]:
-        for events in self._opened.decode(integrity, start_us):
-            if not len(events.t_us):
-                continue
+        for events in self._metered(integrity, start_us):
             if self._opened.span is not None:
                 integrity.fault("outside_span", _outside(events.t_us, *self._opened.span))
             inside = on_sensor(events, self.width, self.height)
@@ -244,11 +254,20 @@ class Source:
 
     def _largest(self) -> tuple[int, int]:
         width = height = 1
-        for events in self._opened.decode(Integrity(str(self.path)), None):
-            if len(events.t_us):
-                width = max(width, int(events.x.max()) + 1)
-                height = max(height, int(events.y.max()) + 1)
+        for events in self._metered(Integrity(str(self.path)), None):
+            width = max(width, int(events.x.max()) + 1)
+            height = max(height, int(events.y.max()) + 1)
         return width, height
+
+    def _metered(self, integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+        """What the format decodes, without empty blocks; events and the time of decoding are counted."""
+        meter = Meter(self._budget)
+        for events in self._opened.decode(integrity, start_us):
+            meter.work()
+            meter.events(len(events.t_us))
+            if len(events.t_us):
+                yield events
+            meter.start()
 
 
 def _outside(t_us: NDArray[np.int64], start_us: int, stop_us: int) -> int:

@@ -17,16 +17,17 @@ class Oversized(Exception):
     """What was packed is larger than the limit."""
 
 
-def unpacker(name: str) -> Unpack:
-    """The inverse of a compression: none, lz4, zstd or bz2. It raises ValueError on damage, and Oversized."""
+def unpacker(name: str, most_bytes: int = MAX_BYTES) -> Unpack:
+    """The inverse of a compression: none, lz4, zstd or bz2. It raises ValueError on damage, and Oversized beyond
+    `most_bytes`."""
     if name == "none":
         return lambda packed: packed
     if name == "bz2":
-        return lambda packed: _bounded(bz2.BZ2Decompressor(), packed, ValueError)
+        return lambda packed: _bounded(bz2.BZ2Decompressor(), packed, ValueError, most_bytes)
     if name == "lz4":
         import lz4.frame
 
-        return lambda packed: _bounded(lz4.frame.LZ4FrameDecompressor(), packed, RuntimeError)
+        return lambda packed: _bounded(lz4.frame.LZ4FrameDecompressor(), packed, RuntimeError, most_bytes)
     if name != "zstd":
         raise KeyError(name)
     if sys.version_info >= (3, 14):
@@ -34,15 +35,15 @@ def unpacker(name: str) -> Unpack:
     else:
         from backports import zstd
 
-    return lambda packed: _bounded(zstd.ZstdDecompressor(), packed, zstd.ZstdError)
+    return lambda packed: _bounded(zstd.ZstdDecompressor(), packed, zstd.ZstdError, most_bytes)
 
 
-def _bounded(decompressor: Any, packed: bytes, damage: type[Exception]) -> bytes:
+def _bounded(decompressor: Any, packed: bytes, damage: type[Exception], most_bytes: int) -> bytes:
     """Piece by piece: room for the limit would be set aside at once, which takes longer than the unpacking."""
     pieces: list[bytes] = []
-    n, room = 0, min(_FIRST_BYTES, MAX_BYTES)
+    n, room = 0, min(_FIRST_BYTES, most_bytes)
     while not decompressor.eof:
-        if n >= MAX_BYTES:
+        if n >= most_bytes:
             raise Oversized
         if pieces and (decompressor.needs_input or not pieces[-1]):
             raise ValueError("it is cut off")
@@ -51,5 +52,5 @@ def _bounded(decompressor: Any, packed: bytes, damage: type[Exception]) -> bytes
         except (damage, OSError, EOFError) as error:
             raise ValueError(str(error)) from None
         n += len(pieces[-1])
-        room = min(2 * room, MAX_BYTES - n)
+        room = min(2 * room, most_bytes - n)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)

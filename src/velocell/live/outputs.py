@@ -8,7 +8,6 @@ the last one, where the system was stopped in the middle of a write; reading and
 from __future__ import annotations
 
 import io
-import json
 import os
 import socket
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from velocell.data.files import replacing
+from velocell.data.side_files import parse_json
 from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, reason
@@ -135,7 +135,7 @@ def _earlier(path: Path) -> tuple[int, int]:
             for number, line in enumerate(lines):
                 if not line.endswith(b"\n"):
                     break
-                row = json.loads(line)
+                row = parse_json(line)
                 if list(row)[: len(COLUMNS)] == list(COLUMNS) and number:
                     free_id = max(free_id, int(row["id"]) + 1)
                 elif list(row) != ["meta"] or "velocell" not in row["meta"]:

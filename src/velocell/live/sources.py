@@ -66,11 +66,13 @@ def open_source(
     speed: str = "1",
     every_us: int = 5_000,
     part_us: tuple[int, int | None] = (0, None),
+    budget: float = 1.0,
 ) -> Source:
     """`replay:FILE`, `-` (stdin), `udp://`, `tcp://HOST:PORT`, `unix:PATH` or `camera:NAME`. Raises VelocellError.
 
     speed: of a replay, a factor or `max`; a paced replay comes in blocks of `every_us`. part_us: from and to, from the
-    start of a replayed recording; a stream has no start to count from.
+    start of a replayed recording; a stream has no start to count from. budget: as of
+    `open_recording`.
     """
     scheme, colon, rest = text.partition(":")
     if part_us != (0, None) and scheme != "replay":
@@ -81,7 +83,7 @@ def open_source(
     if text == "-":
         return Stdin(size)
     if scheme == "replay" and colon:
-        return Replay(Path(rest), size, frame_time_us, _speed(speed), every_us, part_us)
+        return Replay(Path(rest), size, frame_time_us, _speed(speed), every_us, part_us, budget)
     if scheme == "udp" and colon:
         return Udp(text, size)
     if scheme in ("tcp", "unix") and colon:
@@ -117,8 +119,9 @@ class Replay:
         speed: float,
         every_us: int,
         part_us: tuple[int, int | None] = (0, None),
+        budget: float = 1.0,
     ):
-        self._file = open_recording(path, size=size, frame_time_us=frame_time_us)
+        self._file = open_recording(path, size=size, frame_time_us=frame_time_us, budget=budget)
         from_us, to_us = part_us
         self._start_us = self._file.start_us + from_us if from_us else None
         self._stop_us = None if to_us is None else self._file.start_us + to_us

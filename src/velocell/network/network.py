@@ -14,7 +14,6 @@ Tick n holds the events with floor(t_us / dt_us) = n.
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,14 +24,10 @@ from numpy.typing import ArrayLike, NDArray
 from velocell.data.bands import Bands
 from velocell.data.files import replacing
 from velocell.data.html import shown
+from velocell.data.side_files import read_toml
 from velocell.errors import NetworkError
 from velocell.network.neurons import LIFBox
 from velocell.network.origin import Origin
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _FORMAT = 1
 _MOST_WEIGHTS = 1 << 26
@@ -174,16 +169,16 @@ class Network:
     @staticmethod
     def from_toml(path: str | Path) -> Network:
         try:
-            data = tomllib.loads(Path(path).read_text())
+            data = read_toml(path)
         except FileNotFoundError:
             raise NetworkError(f"{path} does not exist; check the path") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise NetworkError(
                 f"{path} is not a readable network ({error}); write one with velocell calibrate"
             ) from None
         try:
             return _from_dict(data)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
             raise NetworkError(
                 f"{path} is not a complete network ({error!r}); write one with velocell calibrate"
             ) from None

@@ -7,7 +7,9 @@ template's own rho instead of a disk's.
 
 from __future__ import annotations
 
+import io
 import math
+import struct
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -16,12 +18,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from velocell.data.arrays import Floats
+from velocell.data.side_files import read_array, read_bytes
 from velocell.errors import OptionError
 
 ANGLES = 360
 _FINE = 4  # samples per px
 _HEADINGS, _PLACES = 16, 4
 _SMALLEST_PX = 9  # pixels of a silhouette
+_LARGEST_PX = 512  # a side of it
+_MOST_PX, _MOST_BYTES = 1 << 22, 16 << 20  # of a picture
+_PICTURES = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+_AT_ONCE = 1 << 22  # points looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +55,11 @@ class Template:
         if mask.sum() < _SMALLEST_PX:
             raise OptionError(f"template '{name}' has {mask.sum()} px; an object needs {_SMALLEST_PX} at least")
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        return Template(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], name)
+        mask = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        if max(mask.shape) > _LARGEST_PX:
+            h, w = mask.shape
+            raise OptionError(f"template '{name}' is {w}x{h} px; an object may have up to {_LARGEST_PX} px a side")
+        return Template(mask, name)
 
     @staticmethod
     def read(path: str | Path) -> Template:
@@ -57,16 +68,12 @@ class Template:
         if not file.exists():
             raise OptionError(f"template '{file}' does not exist; check the path")
         try:
-            if file.suffix == ".npy":
-                return Template.of(np.load(file, allow_pickle=False), file.stem)
-            from PIL import Image
-
-            with Image.open(file) as image:
-                flat = Image.new("RGBA", image.size, "white")
-                flat.alpha_composite(image.convert("RGBA"))
-                return Template.of(np.asarray(flat.convert("L")), file.stem)
-        except (OSError, ValueError, SyntaxError) as error:
-            raise OptionError(f"template '{file}' is not a picture ({error}); give a .png or a .npy array") from None
+            array = read_array(file, _MOST_BYTES) if file.suffix == ".npy" else _picture(file)
+            return Template.of(array, file.stem)
+        # Of damaged pictures Pillow raises what it likes.
+        except (OSError, ValueError, SyntaxError, ArithmeticError, LookupError, EOFError, struct.error) as error:
+            why = " ".join(str(error).split())
+            raise OptionError(f"template '{file}' is not a picture ({why}); give a .png or a .npy array") from None
 
     @cached_property
     def centre(self) -> tuple[float, float]:
@@ -141,6 +148,22 @@ class Template:
         return x.copy(), rho.copy()
 
 
+def _picture(file: Path) -> NDArray[np.uint8]:
+    """Its brightness (h, w), on white where it is transparent. Raises whatever Pillow raises."""
+    from PIL import Image
+
+    try:
+        # Formats that run no program of their own, as PostScript does.
+        with Image.open(io.BytesIO(read_bytes(file, _MOST_BYTES)), formats=_PICTURES) as image:
+            if image.width * image.height > _MOST_PX:
+                raise ValueError(f"it has {image.width}x{image.height} px, more than {_MOST_PX}")
+            flat = Image.new("RGBA", image.size, "white")
+            flat.alpha_composite(image.convert("RGBA"))
+            return np.asarray(flat.convert("L"))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(str(error)) from None
+
+
 # Detection and calibration take turns, with the same template and kernel.
 @lru_cache(maxsize=8)
 def _densities(template: Template, shape: tuple[int, int], data: bytes, step: float) -> tuple[Floats, Floats]:
@@ -151,9 +174,13 @@ def _densities(template: Template, shape: tuple[int, int], data: bytes, step: fl
     row, column = np.nonzero(weights)
     px, py = column - (w - 1) / 2, row - (h - 1) / 2
     rho = np.zeros((_HEADINGS, x.size))
+    most = max(1, _AT_ONCE // x.size)
+    parts = [slice(first, first + most) for first in range(0, row.size, most)]
     places = np.random.default_rng(0).uniform(-0.5, 0.5, (_HEADINGS, _PLACES, 2))  # within a pixel
     for number, heading in enumerate((np.arange(_HEADINGS) + 0.5) / _HEADINGS * 2 * np.pi):
         for dx, dy in places[number]:
-            inside = template.covers(px[:, None] - dx - x * np.cos(heading), py[:, None] - dy - x * np.sin(heading))
-            rho[number, 1:] += weights[row, column] @ (inside[:, 1:] != inside[:, :-1])
+            along, down = x * np.cos(heading), x * np.sin(heading)
+            for part in parts:
+                inside = template.covers(px[part, None] - dx - along, py[part, None] - dy - down)
+                rho[number, 1:] += weights[row[part], column[part]] @ (inside[:, 1:] != inside[:, :-1])
     return x, rho / (_PLACES * step)

@@ -11,8 +11,6 @@ Where a lens is corrected too, that comes first: pixels are then those of the co
 from __future__ import annotations
 
 import csv
-import json
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,14 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from velocell.data.arrays import Floats
+from velocell.data.side_files import read_array, read_json, read_text, read_toml
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, unreadable
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 
 COLUMNS_MM = ("x_mm", "y_mm", "speed_mm_s")
 _SINGULAR = 1e-10  # of the determinant, rows and columns of length 1
@@ -136,22 +129,20 @@ def with_real_units(tracks: Tracks, plane: Plane, size: tuple[int, int]) -> Trac
 
 
 def _from_csv(file: Path) -> Any:
-    with file.open(encoding="utf-8-sig", newline="") as handle:
-        return [[float(cell) for cell in row] for row in csv.reader(handle) if row]
+    return [[float(cell) for cell in row] for row in csv.reader(read_text(file).splitlines()) if row]
 
 
 def _from_json(file: Path) -> Any:
-    found = json.loads(file.read_text(encoding="utf-8"))
+    found = read_json(file)
     return found["homography"] if isinstance(found, dict) else found
 
 
 def _from_toml(file: Path) -> Any:
-    return tomllib.loads(file.read_text(encoding="utf-8"))["homography"]
+    return read_toml(file)["homography"]
 
 
 def _from_npy(file: Path) -> Any:
-    with file.open("rb") as handle:
-        return np.lib.format.read_array(handle, allow_pickle=False)
+    return read_array(file)
 
 
 _READERS: dict[str, Callable[[Path], Any]] = {

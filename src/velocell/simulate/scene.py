@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ import tomli_w
 
 from velocell.data.files import replacing
 from velocell.data.recording import MAX_SENSOR_PX
+from velocell.data.side_files import read_toml
 from velocell.errors import SceneError, unreadable
 from velocell.simulate.checks import check, not_negative, positive
 from velocell.simulate.motion import Motion
@@ -20,11 +20,6 @@ from velocell.simulate.objects import Flicker, Occluder, SceneObject
 from velocell.simulate.sensor import Sensor, sensor_named
 from velocell.simulate.shapes import SHAPES
 from velocell.simulate.tables import build, plain
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 BACKGROUNDS = ("flat", "gradient", "texture")
 _LISTS: tuple[tuple[str, Any], ...] = (("objects", SceneObject), ("flicker", Flicker), ("occluders", Occluder))
@@ -160,11 +155,10 @@ class Scene:
         """Read a scene: the fields of `Scene`, tables [[objects]] (`SceneObject`) and [[flicker]]
         (`Flicker`). Raises SceneError that names the key and what is allowed."""
         try:
-            with Path(path).open("rb") as handle:
-                table = tomllib.load(handle)
+            table = read_toml(path)
         except OSError as error:
             raise SceneError(unreadable(path, error)) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise SceneError(f"{path} is not valid TOML: {error}") from None
         try:
             return Scene.from_dict(table)

@@ -33,16 +33,17 @@ def open_source(
     frame_time_us: int = 1_000,
     cleaning: Cleaning | None = None,
     part_us: Part = (0, None),
+    budget: float = 1.0,
 ) -> InMemory | Cleaned:
     """The recording in a file, in windows where it is large. cleaning: what is left out, nothing if not given.
     Raises VelocellError."""
     file = Path(path)
     cleaning = Cleaning(mask_hot=False) if cleaning is None else cleaning
     if file.is_file() and file.stat().st_size >= WINDOWED_BYTES:
-        large = stored(file) if size is None and is_stored(file) else spooled(file, size, frame_time_us)
+        large = stored(file) if size is None and is_stored(file) else spooled(file, size, frame_time_us, budget)
         return Cleaned(large, cleaning, part_us)
     here = OnDisk.now(file) if file.is_file() else None
-    events = read_part(formats.open_recording(file, size=size, frame_time_us=frame_time_us), *part_us)
+    events = read_part(formats.open_recording(file, size=size, frame_time_us=frame_time_us, budget=budget), *part_us)
     return InMemory(cleaned(events, cleaning, str(file)), here, file.name)
 
 

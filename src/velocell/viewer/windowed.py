@@ -139,10 +139,10 @@ def stored(path: str | Path) -> Windowed:
     return Windowed(path, columns, scalars, ("NumPy archive, read window by window",), changed)
 
 
-def spooled(path: Path, size: tuple[int, int] | None, frame_time_us: int) -> Windowed:
+def spooled(path: Path, size: tuple[int, int] | None, frame_time_us: int, budget: float = 1.0) -> Windowed:
     """Any recording, decoded once into temporary files that vanish with the program. Raises RecordingError."""
     here = OnDisk.now(path)
-    recording = formats.open_recording(path, size=size, frame_time_us=frame_time_us)
+    recording = formats.open_recording(path, size=size, frame_time_us=frame_time_us, budget=budget)
     names = [name for name in _SPOOLED if name != "p" or recording.polarity]
     try:
         with ExitStack() as stack:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.blocks import Events
+from velocell.data.budget import Budget
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats.source import Opened
@@ -47,7 +48,7 @@ def matches(head: bytes, path: Path) -> bool:
     return head.startswith(_MAGIC)
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
     """The header names the camera; where it does not, as v2e's files, the given size decides. Times of 32 bits."""
     with path.open("rb") as handle:
         header = handle.read(_MAX_HEADER_BYTES)

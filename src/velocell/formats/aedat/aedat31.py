@@ -14,6 +14,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from velocell.data.blocks import Events
+from velocell.data.budget import Budget
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats.source import LARGEST_BLOCK, Opened
@@ -50,7 +51,7 @@ def matches(head: bytes, path: Path) -> bool:
     return head.startswith(_MAGIC)
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
     """The header names the camera. Of several cameras the first is read; the events of others are counted."""
     with path.open("rb") as handle:
         header = handle.read(_MAX_HEADER_BYTES)

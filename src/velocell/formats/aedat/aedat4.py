@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.blocks import Events
+from velocell.data.budget import Budget, Meter
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats.source import LARGEST_BLOCK, Opened
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 NAME = "AEDAT4"
 
 _MAGIC = b"#!AER-DAT4.0\r\n"
-MAX_HEADER_BYTES = 16 << 20
+MAX_HEADER_BYTES = 1 << 20
 COMPRESSIONS = ("none", "lz4", "lz4", "zstd", "zstd")
 _EVENT = np.dtype({"names": ["t", "x", "y", "p"], "formats": ["<i8", "<i2", "<i2", "u1"], "offsets": [0, 8, 10, 12],
                    "itemsize": 16})  # fmt: skip
@@ -81,7 +82,7 @@ class _Header:
     streams: dict[int, Stream]
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
     """The times are the file's own, mostly microseconds since 1970. Of several event streams the first is read."""
     header = _read_header(path)
     cameras = event_streams(header.streams)
@@ -98,7 +99,7 @@ def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -
     def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
         integrity.fault("unclosed", int(not header.indexed))
         with path.open("rb") as handle:
-            for events in _decode(handle, header, chosen.number, integrity):
+            for events in _decode(handle, header, chosen.number, integrity, budget):
                 yield events if polarity else events._replace(p=None)
 
     span, polarity = _own_facts(chosen.camera)
@@ -125,8 +126,9 @@ def _own_facts(camera: str) -> tuple[tuple[int, int] | None, bool]:
     return (start, stop) if start <= stop < _LATEST_US else None, match[3] is None
 
 
-def _decode(handle: IO[bytes], header: _Header, chosen: int, integrity: Integrity) -> Iterator[Events]:
-    unpack = unpacker(COMPRESSIONS[header.compression])
+def _decode(handle: IO[bytes], header: _Header, chosen: int, integrity: Integrity, budget: Budget) -> Iterator[Events]:
+    most_bytes = budget.piece(MAX_BYTES)
+    unpack = Meter(budget).unpacking(unpacker(COMPRESSIONS[header.compression], most_bytes))
     position = header.first
     while position < header.last:
         handle.seek(position)
@@ -136,11 +138,11 @@ def _decode(handle: IO[bytes], header: _Header, chosen: int, integrity: Integrit
         if number not in header.streams or not 0 <= length <= header.last - position - 8:
             integrity.fault("trailing_bytes", header.last - position, f"from byte {position}")
             return
-        if length > MAX_BYTES:
-            raise _too_large(integrity.source)
+        if length > most_bytes:
+            raise _too_large(integrity.source, most_bytes)
         wanted = number == chosen
         at = f"the one at byte {position}"
-        events = packet_events(unpack, handle.read(length), header.streams[number], wanted, integrity, at)
+        events = packet_events(unpack, handle.read(length), header.streams[number], wanted, integrity, at, most_bytes)
         if events is not None:
             for k in range(0, len(events), LARGEST_BLOCK):
                 yield as_events(events[k : k + LARGEST_BLOCK])
@@ -148,18 +150,24 @@ def _decode(handle: IO[bytes], header: _Header, chosen: int, integrity: Integrit
 
 
 def packet_events(
-    unpack: Unpack, packed: bytes, stream: Stream, wanted: bool, integrity: Integrity, at: str = ""
+    unpack: Unpack,
+    packed: bytes,
+    stream: Stream,
+    wanted: bool,
+    integrity: Integrity,
+    at: str = "",
+    most_bytes: int = MAX_BYTES,
 ) -> NDArray[Any] | None:
     """The events of a packet of a wanted stream; else it is counted, as a damaged one is, at the place `at`.
 
-    Raises RecordingError for a packet that is too large.
+    most_bytes: what `unpack` is limited to. Raises RecordingError for a packet that is larger.
     """
     try:
         data = unpack(packed)
         first, n = _elements(data, stream.kind)
         events = np.frombuffer(data, _EVENT, n, first) if n and wanted else None
     except Oversized:
-        raise _too_large(integrity.source) from None
+        raise _too_large(integrity.source, most_bytes) from None
     except (struct.error, ValueError):
         integrity.fault("damaged", 1, at)
         return None
@@ -173,9 +181,9 @@ def as_events(events: NDArray[Any]) -> Events:
     return Events(events["t"].astype(np.int64), events["x"].copy(), events["y"].copy(), events["p"] != 0)
 
 
-def _too_large(source: str) -> RecordingError:
+def _too_large(source: str, most_bytes: int) -> RecordingError:
     return RecordingError(
-        f"{source} has a packet of more than {MAX_BYTES >> 20} MiB; write it again in smaller packets"
+        f"{source} has a packet of more than {most_bytes >> 20} MiB; write it again in smaller packets"
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.blocks import Events
+from velocell.data.budget import Budget
 from velocell.data.files import ARCHIVE_DAMAGE
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
@@ -62,7 +63,7 @@ def matches(head: bytes, path: Path) -> bool:
     return head.startswith(_MAGIC)
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
     """Fields are found by their names, columns of a table (n, 3 or 4) by their values."""
     array = _array(path)
     sample = columns.sample(array.rows, array.shape[0])

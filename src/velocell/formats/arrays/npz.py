@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.blocks import Events
+from velocell.data.budget import Budget
 from velocell.data.files import replacing
 from velocell.data.integrity import Integrity
 from velocell.data.recording import Recording
 from velocell.errors import RecordingError
 from velocell.formats import columns
-from velocell.formats.arrays.archive import array_header, check_packed_size, is_zip, member_names, opened, read_bytes
+from velocell.formats.arrays.archive import array_header, is_zip, member_names, opened, read_bytes
 from velocell.formats.source import Opened
 from velocell.formats.wording import bare
 
@@ -42,12 +43,13 @@ def matches(head: bytes, path: Path) -> bool:
     return is_zip(head) and any(name.endswith(".npy") for name in member_names(path))
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
     with opened(path) as archive:
         present = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
         names = _event_arrays(present, path)
         headers = {key: _header(archive, path, name) for key, name in names.items()}
         _check_lengths(headers, path)
+        budget.check_events(headers["t"].shape[0])
         scalars = {name: _scalar(archive, path, name) for name in _SCALARS if name in present}
     unused = ", ".join(map(bare, sorted(present.difference(names.values(), _SCALARS))))
 
@@ -120,7 +122,6 @@ def _header(archive: zipfile.ZipFile, path: Path, name: str) -> _Header:
         count *= length
     if count * dtype.itemsize != member.file_size - offset:
         raise ValueError(f"'{name}' has {member.file_size - offset} bytes of data for an array of shape {shape}")
-    check_packed_size(path, member)
     return _Header(member, shape, dtype, offset)
 
 

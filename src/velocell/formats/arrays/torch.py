@@ -13,9 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.budget import Budget
 from velocell.data.recording import Recording
 from velocell.errors import RecordingError
-from velocell.formats.arrays.archive import check_packed_size, is_zip, member_names, opened, read_bytes
+from velocell.formats.arrays.archive import is_zip, member_names, opened, read_bytes
 from velocell.formats.source import Opened, whole
 from velocell.formats.wording import bare, shown
 
@@ -39,6 +40,7 @@ _TENSOR_TYPES = ("uint16", "uint32", "uint64")
 
 
 _MAX_DIMENSIONS = 8
+_BYTES_AN_EVENT = 40  # while frames become events
 _FREE_EVENTS, _EVENTS_PER_ENTRY = 1_000_000, 1_000
 
 
@@ -73,27 +75,31 @@ def matches(head: bytes, path: Path) -> bool:
     return is_zip(head) and any(_is_description(name) for name in member_names(path))
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
-    return whole(read(path, size=size, frame_time_us=frame_time_us), NAME)
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
+    return whole(read(path, size=size, frame_time_us=frame_time_us, budget=budget), NAME)
 
 
-def read(path: Path, *, size: tuple[int, int] | None = None, frame_time_us: int = 1_000) -> Recording:
+def read(
+    path: Path, *, size: tuple[int, int] | None = None, frame_time_us: int = 1_000, budget: Budget | None = None
+) -> Recording:
     """Read a tensor; frame k lies at k * frame_time_us, a count of n makes n events at that pixel.
 
     `size` (width, height) replaces the tensor's own. Raises RecordingError.
     """
+    budget = Budget.of(path) if budget is None else budget
     with opened(path) as archive:
         prefix = next(name for name in archive.namelist() if _is_description(name)).removesuffix("data.pkl")
-        reader = _Reader(path, archive, prefix)
+        reader = _Reader(path, archive, prefix, budget)
         tensor = reader.tensor()
         if isinstance(tensor, _Sparse):
-            index, counts = reader.array(tensor.indices), reader.array(tensor.values)
+            counts = reader.array(tensor.values)
+            _check_total(counts, path, budget)
+            index = reader.array(tensor.indices)
             _check_sparse(index, counts, tensor.shape, path)
-            _check_total(counts, path)
             recording = Recording.from_counts(list(index), counts, tensor.shape, frame_time_us, source=str(path))
         else:
             counts = reader.array(tensor)
-            _check_total(counts, path)
+            _check_total(counts, path, budget)
             recording = Recording.from_dense(counts, frame_time_us, source=str(path))
     kind = "sparse" if isinstance(tensor, _Sparse) else "dense"
     notes = f"torch {kind} tensor of shape {tensor.shape}, {frame_time_us} us a frame; rows are y, columns are x"
@@ -118,8 +124,8 @@ def read(path: Path, *, size: tuple[int, int] | None = None, frame_time_us: int 
 class _Reader:
     """One archive: finds the tensor that its pickle describes and reads the values it points to."""
 
-    def __init__(self, path: Path, archive: zipfile.ZipFile, prefix: str) -> None:
-        self.path, self.archive, self.prefix = path, archive, prefix
+    def __init__(self, path: Path, archive: zipfile.ZipFile, prefix: str, budget: Budget) -> None:
+        self.path, self.archive, self.prefix, self.budget = path, archive, prefix, budget
 
     def tensor(self) -> _Dense | _Sparse:
         # Only this format needs pickletools.
@@ -163,6 +169,7 @@ class _Reader:
             raise ValueError(f"'data/{storage.key}' has {member.file_size} bytes instead of {n_bytes}")
         if not count:
             return np.empty(dense.shape, dtype)
+        self.budget.check_held(count * dtype.itemsize, f"a tensor of shape {dense.shape}")
         data = self._bytes(member)
         strides = [step * dtype.itemsize for step in dense.stride]
         # A byte other than 0 and 1 is not a NumPy bool.
@@ -179,7 +186,7 @@ class _Reader:
         return "<" if text == b"little" else ">"
 
     def _bytes(self, member: zipfile.ZipInfo) -> NDArray[np.uint8]:
-        check_packed_size(self.path, member)
+        self.budget.check_held(member.file_size, f"{shown(member.filename)}, unpacked,")
         with self.archive.open(member) as handle:
             return read_bytes(handle, member.file_size)
 
@@ -192,7 +199,7 @@ def _check_sparse(index: NDArray[Any], counts: NDArray[Any], shape: tuple[int, .
         )
 
 
-def _check_total(counts: NDArray[Any], path: Path) -> None:
+def _check_total(counts: NDArray[Any], path: Path, budget: Budget) -> None:
     """Refuse a small file that would make very many events."""
     if counts.dtype.kind not in "iuf":
         return
@@ -203,6 +210,9 @@ def _check_total(counts: NDArray[Any], path: Path) -> None:
             f"{path} holds {total:.3g} events in {entries} entries of a tensor; its values must be event counts, not "
             "brightness"
         )
+    if total > 0:
+        budget.check_events(total)
+        budget.check_held(int(total) * _BYTES_AN_EVENT, f"{total:.3g} events at once")
 
 
 def _is_description(name: str) -> bool:

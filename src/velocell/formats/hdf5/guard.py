@@ -1,64 +1,16 @@
-"""What of a damaged HDF5 file would end or stop this process, found before h5py meets it.
+"""Chunks of an HDF5 file that state a length other than their own.
 
-The HDF5 library follows addresses in a file for ever where they make a circle, and the filters LZ4, Bitshuffle and
-Blosc believe what a chunk says of its own length. Rejected: reading in a process of its own, which takes a third of
-a second to start for every file, damaged or not.
+The filters LZ4, Bitshuffle and Blosc believe what a chunk says of its own length.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import signal
 import struct
-import sys
-import threading
-import warnings
-from collections.abc import Callable
 from itertools import product
 from typing import Any
 
-_CPU_SECONDS, _LONGEST_SECONDS = 2, 60
-_CRASHES = ("SIGSEGV", "SIGABRT", "SIGFPE", "SIGILL", "SIGBUS")
 _BLOSC, _LZ4, _BITSHUFFLE = 32001, 32004, 32008
-
-
-def rehearsed(work: Callable[[], object]) -> str:
-    """Run `work` in a copy of this process: "" where it returns or raises, else how it failed, in words.
-
-    Nothing is tried where a copy of the process is not safe: outside Linux, and where other threads run.
-    """
-    if sys.platform != "linux" or threading.active_count() > 1:
-        return ""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of threads that libraries have started
-        child = os.fork()
-    if not child:
-        _work_and_exit(work)
-    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if ended == -signal.SIGXCPU:
-        return "its parts refer to each other in a circle"
-    # Anything else, such as a signal from outside, says nothing about the file.
-    return "reading it crashes" if ended < 0 and signal.Signals(-ended).name in _CRASHES else ""
-
-
-def _work_and_exit(work: Callable[[], object]) -> None:
-    import resource
-
-    try:
-        null = os.open(os.devnull, os.O_WRONLY)
-        for stream in (1, 2):
-            os.dup2(null, stream)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGSEGV, signal.SIGXCPU, signal.SIGALRM):
-            signal.signal(number, signal.SIG_DFL)
-        # Not by the clock: a slow disk is not a circle.
-        resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS + 1))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        signal.alarm(_LONGEST_SECONDS)
-        work()
-    finally:
-        # Nothing of the parent is flushed or cleaned up here.
-        os._exit(0)
 
 
 def chunk_bytes(dataset: Any) -> int:

@@ -6,7 +6,10 @@
     MVSEC                 davis/left/events, a table; imu and image_raw beside it
 
 Of several event arrays the first by name is read; the events of the others are counted. Datasets are read chunk
-by chunk. Sizes that the file states are compared with the bytes it has before memory is set aside.
+by chunk. Sizes that the file states are compared with the bytes it has before memory is set aside. The library follows
+addresses in a file for ever where they make a circle, and its filters believe what a chunk says: so all this happens in
+a process of its own (`formats/apart.py`). Datasets whose values stand in other files are refused: they would carry
+what any file of this machine holds into the events.
 """
 
 from __future__ import annotations
@@ -22,11 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.blocks import Events
+from velocell.data.budget import Budget
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
-from velocell.formats import columns
+from velocell.formats import apart, columns
 from velocell.formats.columns import Unit
-from velocell.formats.hdf5.guard import check_chunks, chunk_bytes, rehearsed
+from velocell.formats.hdf5.guard import check_chunks, chunk_bytes
 from velocell.formats.source import Opened
 from velocell.formats.text.layout import inferred_columns
 from velocell.formats.wording import bare
@@ -37,8 +41,9 @@ _MAGIC = b"\x89HDF\r\n\x1a\n"
 _ECF = 0x8ECF
 _BLOCK = 1 << 18
 _MAX_CHUNK_BYTES = 128 << 20
-_REHEARSED_CHUNK_BYTES = 16 << 20
+_MEMORY_BYTES, _MEMORY_A_BYTE = 160 << 20, 3  # of the process that reads
 _MAX_OBJECTS = 20_000
+_SMALL = 10  # values of a dataset beside the events
 _LATEST_US = 1 << 62
 # Whatever h5py raises for a damaged file.
 _DAMAGE = (OSError, RuntimeError, ValueError, TypeError, LookupError, OverflowError, SystemError, AttributeError)
@@ -74,42 +79,72 @@ def matches(head: bytes, path: Path) -> bool:
     return head.startswith(_MAGIC)
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
     """The times are the file's own: `t_offset` is added where there is one."""
-    with _opened(path):  # says what is missing
-        pass
-    if failed := rehearsed(lambda: _describe(path, _REHEARSED_CHUNK_BYTES)):
-        raise RecordingError(f"{path} is an HDF5 file that is damaged ({failed}); copy it again")
-    about = _describe(path)
-    chosen = about.chosen
+    _imported(path)  # once here, so that a copy of this process has it
+    asked = {"path": str(path), "most_bytes": budget.piece(_MAX_CHUNK_BYTES)}
+    about = next(_answers({**asked, "events": False}, path, budget))[0]
 
     def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
-        for kind, n in about.counted:
+        for kind, n in about["counted"]:
             integrity.fact(kind, n)
+        answers = _answers({**asked, "events": True, "start_us": start_us}, path, budget)
+        next(answers)
+        for _, (t, x, y, *p) in answers:
+            yield Events(t, x, y, p[0] if p else None)
+
+    size_, span = (None if pair is None else (pair[0], pair[1]) for pair in (about["size"], about["span"]))
+    notes = tuple(about["notes"])
+    return Opened("HDF5", about["why"], decode, size_, about["size_from"], span, about["polarity"], notes)
+
+
+def _answers(request: dict[str, Any], path: Path, budget: Budget) -> Iterator[apart.Message]:
+    """What `read_apart` gives, from the other process. Raises RecordingError."""
+    memory_bytes = int(budget.times * (_MEMORY_BYTES + _MEMORY_A_BYTE * budget.file_bytes))
+    try:
+        yield from apart.messages(read_apart, request, memory_bytes)
+    except apart.Died as error:
+        raise RecordingError(
+            f"{path} is an HDF5 file that is damaged ({bare(str(error), 120)}); copy it again"
+        ) from None
+
+
+def read_apart(request: dict[str, Any]) -> Iterator[apart.Message]:
+    """What stands beside the events, then the events if they are asked for; to be run in the other process."""
+    path = Path(request["path"])
+    about = _describe(path, request["most_bytes"])
+    chosen = about.chosen
+    said = {
+        "why": f"by its first bytes; {chosen.how} in {bare(chosen.name)}",
+        "counted": about.counted,
+        "size": about.size,
+        "size_from": about.size_from,
+        "span": about.span,
+        "polarity": "p" in chosen.datasets,
+        "notes": about.notes,
+    }
+    yield said, []
+    if request["events"]:
         with _opened(path) as opened:
-            yield from _decode(opened, chosen, about.unit, start_us, path)
-
-    why = f"by its first bytes; {chosen.how} in {bare(chosen.name)}"
-    return Opened("HDF5", why, decode, about.size, about.size_from, about.span, "p" in chosen.datasets, about.notes)
+            for events in _decode(opened, chosen, about.unit, request["start_us"], path):
+                yield {}, [column for column in events if column is not None]
 
 
-def _describe(path: Path, most_bytes: int = _MAX_CHUNK_BYTES) -> _About:
-    """most_bytes: of a chunk; the times in larger ones are not looked at."""
+def _describe(path: Path, most_bytes: int) -> _About:
+    """most_bytes: of a chunk; larger ones are refused."""
     with _opened(path) as file:
-        chosen, more, others = _find(file, path)
+        chosen, more, others = _find(file, path, most_bytes)
         if chosen is None:
             raise RecordingError(
                 f"{path} is an HDF5 file without arrays t, x and y of one length; save the events as datasets "
                 "events/t, events/x, events/y and events/p"
             )
         for name in {name for name, _ in chosen.datasets.values()}:
-            _check(file[name], path)
+            _check(file[name], path, most_bytes)
         offset_us, offset_from = _offset(file, chosen, path)
-        t = file[chosen.datasets["t"][0]]
-        sampled = chosen.n if chunk_bytes(t) <= most_bytes else 0
-        times = columns.sample(lambda first, n: _rows(file, chosen, first, n, only="t")["t"], sampled)
+        times = columns.sample(lambda first, n: _rows(file, chosen, first, n, only="t")["t"], chosen.n)
         unit = columns.unit_of(times, chosen.unit_name, offset_us)
-        stated, size_from = _size(file, chosen)
+        stated, size_from = _size(file, chosen, path)
         span = _span(file)
     notes = [f"times read as {unit.name}, {unit.why}{offset_from}"]
     if more:
@@ -159,7 +194,7 @@ def _block_rows(file: Any, array: _Array) -> int:
 # --- finding the events -----------------------------------------------------------------------------------
 
 
-def _find(file: Any, path: Path) -> tuple[_Array | None, list[tuple[str, int]], list[tuple[str, int]]]:
+def _find(file: Any, path: Path, most_bytes: int) -> tuple[_Array | None, list[tuple[str, int]], list[tuple[str, int]]]:
     """The events to read; names and lengths of other event arrays; kinds and numbers of entries of other kinds.
 
     Arrays that name their columns come before tables, whose columns their values must tell.
@@ -197,7 +232,7 @@ def _find(file: Any, path: Path) -> tuple[_Array | None, list[tuple[str, int]], 
     ]
     found.sort(key=lambda array: array.name)
     if not found and tables:
-        found.append(_by_columns(tables[0], file[tables.pop(0)], path))
+        found.append(_by_columns(tables[0], file[tables.pop(0)], path, most_bytes))
     more = [(array.name, array.n) for array in found[1:]] + [(name, int(file[name].shape[0])) for name in tables]
     return (found[0] if found else None), more, others
 
@@ -210,8 +245,8 @@ def _by_fields(name: str, dataset: Any) -> list[_Array]:
     return [_Array(name, where, named.unit, int(dataset.shape[0]), "fields")]
 
 
-def _by_columns(name: str, dataset: Any, path: Path) -> _Array:
-    _check(dataset, path)
+def _by_columns(name: str, dataset: Any, path: Path, most_bytes: int) -> _Array:
+    _check(dataset, path, most_bytes)
     remedy = "save the events as datasets events/t, events/x, events/y and events/p"
     table = columns.sample(lambda first, n: _checked(dataset, first, n), int(dataset.shape[0]))
     positions = inferred_columns(table.astype(np.float64), path, remedy)
@@ -237,9 +272,9 @@ def _offset(file: Any, array: _Array, path: Path) -> tuple[int, str]:
     """`t_offset` in microseconds, beside the events or at the root, and words for it."""
     group = next(iter(array.datasets.values()))[0].rpartition("/")[0]
     for name in dict.fromkeys((f"{group}/t_offset", "t_offset")):
-        if name not in file or not hasattr(file[name], "shape"):
+        dataset = _own(file, name, path)
+        if dataset is None:
             continue
-        dataset = file[name]
         if dataset.size != 1 or dataset.dtype.kind not in "iu":
             raise RecordingError(f"{path}: {name} is not a whole number of microseconds; correct or remove it")
         offset = int(np.asarray(dataset[()]).reshape(-1)[0])
@@ -249,24 +284,20 @@ def _offset(file: Any, array: _Array, path: Path) -> tuple[int, str]:
     return 0, ""
 
 
-def _size(file: Any, array: _Array) -> tuple[tuple[int, int] | None, str]:
+def _size(file: Any, array: _Array, path: Path) -> tuple[tuple[int, int] | None, str]:
     """(width, height) by the attributes of the events, of the groups around them and of the file."""
     place = file[next(iter(array.datasets.values()))[0]]
     while True:
         found = _size_of(place.attrs)
         if found is not None:
             return found
-        resolution = np.asarray(place["calib/resolution"] if _has(place, "calib/resolution") else ())
+        stated = _own(place, "calib/resolution", path)
+        resolution = np.asarray(() if stated is None else stated)
         if resolution.shape == (2,) and resolution.dtype.kind in "iu":
             return (int(resolution[0]), int(resolution[1])), "as the dataset calib/resolution says"
         if place.name == "/":
             return None, ""
         place = place.parent
-
-
-def _has(place: Any, name: str) -> bool:
-    """Whether `place` is a group with a small dataset of that name."""
-    return hasattr(place, "keys") and name in place and 0 < getattr(place[name], "size", 0) < 10
 
 
 def _size_of(attributes: Any) -> tuple[tuple[int, int], str] | None:
@@ -297,9 +328,8 @@ def _span(file: Any) -> tuple[int, int] | None:
 # --- opening, and distrust --------------------------------------------------------------------------------
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """The open file; whatever fails inside the block for damaged bytes becomes a RecordingError."""
+def _imported(path: Path) -> Any:
+    """h5py with its filters. Raises RecordingError."""
     try:
         import h5py
     except ImportError as error:
@@ -309,6 +339,13 @@ def _opened(path: Path) -> Iterator[Any]:
     # `_check` says where one is missing.
     with suppress(ImportError):
         import hdf5plugin  # noqa: F401 (registers its filters)
+    return h5py
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The open file; whatever fails inside the block for damaged bytes becomes a RecordingError."""
+    h5py = _imported(path)
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -319,10 +356,11 @@ def _opened(path: Path) -> Iterator[Any]:
         raise RecordingError(f"{path} is an HDF5 file that is damaged or cut off ({reason}); copy it again") from None
 
 
-def _check(dataset: Any, path: Path) -> None:
+def _check(dataset: Any, path: Path, most_bytes: int) -> None:
     """Refuse a dataset that needs a filter that is missing, and one that says more than the file holds."""
     import h5py
 
+    _check_own(dataset, path)
     plist = dataset.id.get_create_plist()
     for k in range(plist.get_nfilters()):
         number, *_, name = plist.get_filter(k)
@@ -332,9 +370,9 @@ def _check(dataset: Any, path: Path) -> None:
     if dataset.chunks is None:
         stored = n if dataset.id.get_storage_size() >= n * dataset.dtype.itemsize else 0
     else:
-        if chunk_bytes(dataset) > _MAX_CHUNK_BYTES:
+        if chunk_bytes(dataset) > most_bytes:
             raise RecordingError(
-                f"{path}: {bare(dataset.name)} is stored in pieces of more than {_MAX_CHUNK_BYTES >> 20} MiB; write "
+                f"{path}: {bare(dataset.name)} is stored in pieces of more than {most_bytes >> 20} MiB; write "
                 "it again in smaller chunks"
             )
         stored = dataset.id.get_num_chunks() * (chunk_bytes(dataset) // dataset.dtype.itemsize)
@@ -342,6 +380,31 @@ def _check(dataset: Any, path: Path) -> None:
         raise RecordingError(
             f"{path}: {bare(dataset.name)} has {n} values, but the file holds {stored} of them; copy it again"
         )
+
+
+def _check_own(dataset: Any, path: Path) -> None:
+    """Refuse values that stand in other files."""
+    if dataset.external or dataset.is_virtual:
+        raise RecordingError(
+            f"{path}: {bare(dataset.name)} has its values in other files, which are not opened; save one file with "
+            "all of them"
+        )
+
+
+def _own(place: Any, name: str, path: Path) -> Any:
+    """The small dataset of that name in a group; None where there is none, or where a link leads to another file."""
+    import h5py
+
+    if not hasattr(place, "keys"):
+        return None
+    for part in name.strip("/").split("/"):
+        if not isinstance(place, h5py.Group) or not isinstance(place.get(part, getlink=True), h5py.HardLink):
+            return None
+        place = place[part]
+    if not isinstance(place, h5py.Dataset) or not place.size or place.size >= _SMALL:
+        return None
+    _check_own(place, path)
+    return place
 
 
 def _refuse_filter(number: int, name: bytes, path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from velocell.data.blocks import Events
+from velocell.data.budget import Budget
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats.prophesee import header as prophesee_header
@@ -24,7 +25,7 @@ def matches(head: bytes, path: Path) -> bool:
     return prophesee_header.is_dat(prophesee_header.parse(head))
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
     """Two bytes after the header are the kind and the length of the entries; the clock has 32 bits."""
     header = prophesee_header.read_header(path)
     with path.open("rb") as handle:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from velocell.data.blocks import Events
+from velocell.data.budget import Budget
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats.prophesee import header as prophesee_header
@@ -36,7 +37,7 @@ def matches(head: bytes, path: Path) -> bool:
     return named and not prophesee_header.is_dat(header)
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
     """The header has version and size; the time is the camera's own clock."""
     header = prophesee_header.read_header(path)
     version, why = _version(header, path)

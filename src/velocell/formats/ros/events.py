@@ -18,11 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from velocell.data.blocks import Events
+from velocell.data.budget import Budget
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats.prophesee.header import Tally
 from velocell.formats.ros import records as bag_files
-from velocell.formats.ros.records import Message, messages
+from velocell.formats.ros.message import Message
+from velocell.formats.ros.records import messages
 from velocell.formats.source import Opened
 from velocell.formats.wording import bare
 
@@ -37,6 +39,7 @@ _COUNTED = {
 }
 # Camera words: their decoder in the C++ core, and their length in bytes.
 _WORDS = {"evt3": ("Evt3Decoder", 2), "evt2": ("Evt2Decoder", 4), "evt21": ("Evt21Decoder", 8)}
+_MOST_KINDS = 100  # named where there are no events
 _CDR_MARK = b"\x00\x01"  # little-endian
 _ROS1_EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("s", "<u4"), ("ns", "<u4"), ("p", "u1")])
 # An entry of 13 bytes, aligned to 4 from the second on: x stands in the two bytes before its row, y at its start.
@@ -61,16 +64,16 @@ class _Content:
     data: bytes
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
     """The first message of events has topic, encoding and size."""
-    topic, kind, first, others = _first(path)
+    topic, kind, first, others = _first(path, budget)
     if first.encoding not in (*_WORDS, "mono", "ros1", "cdr"):
         raise RecordingError(
             f"{path}: the events of topic {bare(topic)} are encoded as {bare(first.encoding)}; record them as evt3"
         )
 
     def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
-        yield from _decode(path, topic, first.encoding, integrity)
+        yield from _decode(path, topic, first.encoding, integrity, budget)
 
     encoding = "" if kind in _ARRAYS else f", encoded as {first.encoding}"
     name = {bag_files.ROS1[:4]: "ROS 1 bag", bag_files.MCAP[:4]: "MCAP", bag_files.SQLITE[:4]: "ROS 2 bag"}[others]
@@ -79,12 +82,13 @@ def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -
     return Opened(name, why, decode, known, "as the messages say")
 
 
-def _first(path: Path) -> tuple[str, str, _Content, bytes]:
+def _first(path: Path, budget: Budget) -> tuple[str, str, _Content, bytes]:
     """Topic, type and content of the first message of events, and the first four bytes of the file."""
     met: dict[str, None] = {}
-    for message in messages(path, Integrity(str(path))):
+    for message in messages(path, Integrity(str(path)), budget):
         kind = _kind(message)
-        met[kind] = None
+        if len(met) < _MOST_KINDS:
+            met[kind] = None
         if kind in _PACKETS or kind in _ARRAYS:
             try:
                 content = _content(message)
@@ -99,13 +103,13 @@ def _first(path: Path) -> tuple[str, str, _Content, bytes]:
     )
 
 
-def _decode(path: Path, topic: str, encoding: str, integrity: Integrity) -> Iterator[Events]:
+def _decode(path: Path, topic: str, encoding: str, integrity: Integrity, budget: Budget) -> Iterator[Events]:
     from velocell import _native  # not loaded just to show a command's help
 
     name, word_bytes = _WORDS.get(encoding, ("", 1))
     decoder = getattr(_native, name)() if name else None
     tally = None if decoder is None else Tally(decoder, integrity)
-    for number, message in enumerate(messages(path, integrity)):
+    for number, message in enumerate(messages(path, integrity, budget)):
         kind = _kind(message)
         if kind not in _PACKETS and kind not in _ARRAYS:
             integrity.fact(_COUNTED.get(kind, "other"))

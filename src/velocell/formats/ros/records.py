@@ -8,40 +8,37 @@ without a limit and turns every event into a Python object.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, NamedTuple
-from urllib.parse import quote
+from typing import IO
 
+from velocell.data.budget import Budget, Meter
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
+from velocell.formats.ros import sqlite
+from velocell.formats.ros.message import Message
 from velocell.formats.unpack import MAX_BYTES, Oversized, Unpack, unpacker
 from velocell.formats.wording import bare
 
 ROS1, MCAP, SQLITE = b"#ROSBAG V2.0\n", b"\x89MCAP0\r\n", b"SQLite format 3\x00"
-_CDR, _ROS1 = "cdr", "ros1"
-_ZSTD = b"\x28\xb5\x2f\xfd"
+_ROS1 = "ros1"
 _MAX_HEADER_BYTES = 1 << 20
+_MOST_CHANNELS, _LONGEST_NAME = 10_000, 4_096
 
 
-class Message(NamedTuple):
-    """type: such as dvs_msgs/EventArray. encoding: "ros1", or "cdr" as of ROS 2."""
+def messages(path: Path, integrity: Integrity, budget: Budget) -> Iterator[Message]:
+    """All messages of a file that starts with one of the marks above; damage is counted in `integrity`.
 
-    topic: str
-    type: str
-    encoding: str
-    data: bytes
-
-
-def messages(path: Path, integrity: Integrity) -> Iterator[Message]:
-    """All messages of a file that starts with one of the marks above; damage is counted in `integrity`."""
+    Raises RecordingError beyond the budget."""
+    meter = Meter(budget)
+    most_bytes = budget.piece(MAX_BYTES)
     with path.open("rb") as handle:
         mark = handle.read(16)
         if mark.startswith(SQLITE):
-            yield from _sqlite(path, integrity)
+            yield from sqlite.messages(path, integrity, meter, most_bytes)
             return
-        walk = _Walk(handle, path.stat().st_size, integrity)
+        walk = _Walk(handle, path.stat().st_size, integrity, meter, most_bytes)
         if mark.startswith(ROS1):
             walk.position = len(ROS1)
             yield from _ros1(walk, {})
@@ -57,6 +54,8 @@ class _Walk:
     handle: IO[bytes]
     last: int
     integrity: Integrity
+    meter: Meter
+    most_bytes: int
     position: int = 0
     unpackers: dict[str, Unpack] = field(default_factory=dict)
 
@@ -65,8 +64,9 @@ class _Walk:
         if not 0 <= n <= self.last - self.position:
             self.stop()
             return None
-        if n > MAX_BYTES:
+        if n > self.most_bytes:
             raise self.oversized()
+        self.meter.unpacked(n)  # what is passed over takes time as well
         self.handle.seek(self.position)
         self.position += n
         return self.handle.read(n)
@@ -79,7 +79,7 @@ class _Walk:
         """The content of a chunk; None where it is damaged, which is counted."""
         try:
             if name not in self.unpackers:
-                self.unpackers[name] = unpacker(name)
+                self.unpackers[name] = self.meter.unpacking(unpacker(name, self.most_bytes))
             return self.unpackers[name](packed)
         except KeyError:
             what = f"chunks of the unknown compression {bare(name)}"
@@ -95,8 +95,17 @@ class _Walk:
 
     def oversized(self) -> RecordingError:
         return RecordingError(
-            f"{self.integrity.source} has a record of more than {MAX_BYTES >> 20} MiB; write it again in smaller chunks"
+            f"{self.integrity.source} has a record of more than {self.most_bytes >> 20} MiB; write it again in smaller "
+            "chunks"
         )
+
+
+def _check_names(known: Sized, source: str, *names: Sized) -> None:
+    """Refuse a bag with more channels, or longer names, than anyone records: they are held in memory."""
+    if len(known) >= _MOST_CHANNELS:
+        raise RecordingError(f"{source} has more than {_MOST_CHANNELS} channels; record the topic of events alone")
+    if any(len(name) > _LONGEST_NAME for name in names):
+        raise ValueError("a name is too long")
 
 
 # --- ROS 1: a record is a header of fields name=value, and data; each behind its length ------------------
@@ -156,6 +165,7 @@ def _ros1_record(
         if kind == _CONNECTION:
             about, _ = _ros1_fields(struct.pack("<I", len(data)) + data, 0)
             topic = about.get("topic", fields.get("topic", b""))
+            _check_names(connections, walk.integrity.source, topic, about["type"])
             connections[number] = (topic.decode("utf-8", "replace"), about["type"].decode("latin-1"))
         elif kind == _DATA:
             topic_name, type_ = connections[number]
@@ -205,7 +215,7 @@ def _ros1_fields(data: bytes, position: int) -> tuple[dict[str, bytes], int]:
 
 
 def _mcap(walk: _Walk) -> Iterator[Message]:
-    channels = _Channels()
+    channels = _Channels(walk.integrity.source)
     while walk.position < walk.last:
         start = walk.position
         described = walk.take(9)
@@ -264,64 +274,22 @@ def _mcap_text(data: bytes, position: int) -> tuple[str, int]:
 class _Channels:
     """Schemas and channels met so far: what a message's channel number means."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: str) -> None:
+        self._source = source
         self._schemas: dict[int, str] = {}
         self._channels: dict[int, tuple[str, str, str]] = {}
 
     def record(self, kind: int, data: bytes) -> Iterator[Message]:
         """Take in a schema or a channel, or give a message. Raises struct.error, ValueError or KeyError."""
         if kind == 0x03:
-            self._schemas[struct.unpack_from("<H", data)[0]] = _mcap_text(data, 2)[0]
+            name = _mcap_text(data, 2)[0]
+            _check_names(self._schemas, self._source, name)
+            self._schemas[struct.unpack_from("<H", data)[0]] = name
         elif kind == 0x04:
             number, schema = struct.unpack_from("<HH", data)
             topic, position = _mcap_text(data, 4)
+            _check_names(self._channels, self._source, topic)
             self._channels[number] = (topic, self._schemas.get(schema, ""), _mcap_text(data, position)[0])
         elif kind == 0x05:
             topic, type_, encoding = self._channels[struct.unpack_from("<H", data)[0]]
             yield Message(topic, type_, encoding, data[22:])
-
-
-# --- SQLite: the tables topics and messages -----------------------------------------------------------------
-
-_TABLES = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('topics', 'messages')"
-_MESSAGES = (
-    "SELECT topics.name, topics.type, topics.serialization_format, "
-    "CASE WHEN length(messages.data) <= ? THEN messages.data END "
-    "FROM messages JOIN topics ON topics.id = messages.topic_id ORDER BY messages.id"
-)
-
-
-def _sqlite(path: Path, integrity: Integrity) -> Iterator[Message]:
-    """Messages may be packed one by one with zstd."""
-    import sqlite3
-
-    unzstd = None
-    try:
-        base = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1", uri=True)
-        try:
-            base.execute("PRAGMA trusted_schema = OFF")
-            # A view could compute forever.
-            if base.execute(_TABLES).fetchone()[0] != 2:
-                raise RecordingError(f"{path} is an SQLite database, but not a ROS 2 bag; give the bag's .db3 file")
-            for topic, type_, encoding, data in base.execute(_MESSAGES, (MAX_BYTES,)):
-                if not all(isinstance(text, str) for text in (topic, type_, encoding)) or not isinstance(data, bytes):
-                    integrity.fault("damaged")
-                    continue
-                if data.startswith(_ZSTD):
-                    unzstd = unzstd or unpacker("zstd")
-                    try:
-                        data = unzstd(data)
-                    except (ValueError, Oversized):
-                        integrity.fault("damaged")
-                        continue
-                yield Message(topic, type_, encoding, data)
-        finally:
-            base.close()
-    # Of a damaged schema, SQLite's message may not be text.
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        if isinstance(error, sqlite3.OperationalError) and "no such column" in str(error):
-            raise RecordingError(
-                f"{path} is an SQLite database, but not a ROS 2 bag; give the bag's .db3 file"
-            ) from None
-        # What was read before stands.
-        integrity.fault("damaged", 1, bare(str(error)))

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.blocks import Events
+from velocell.data.budget import Budget
 from velocell.data.files import replacing
 from velocell.data.integrity import Integrity
 from velocell.data.recording import Recording
@@ -41,7 +42,7 @@ def matches(head: bytes, path: Path) -> bool:
     return bool(head.strip()) and re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", head) is None
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int) -> Opened:
+def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
     with path.open("rb") as handle:
         head = handle.read(_HEAD_BYTES)
     layout = find_layout(head, len(head) < _HEAD_BYTES, path)
