@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "bind/arrays.hpp"
+#include "bind/guard.hpp"
 #include "engine/archive.hpp"
 #include "engine/engine.hpp"
 #include "engine/fault.hpp"
@@ -28,12 +29,14 @@ using LayerArrays = nb::typed<nb::tuple, Kernel, int, Column<float>, Column<floa
 
 std::vector<float> values_of(nb::handle array) {
     const auto column = nb::cast<Column<float>>(array);
+    velocell::check_aligned(column);
     return {column.data(), column.data() + column.shape(0)};
 }
 
 LayerSpec layer_of(const nb::tuple& arrays) {
     if (arrays.size() != 6) throw velocell::NetworkFault("a layer is (kernel, groups, a, v_th, v_leak, v_reset)");
     const auto kernel = nb::cast<Kernel>(arrays[0]);
+    velocell::check_aligned(kernel);
     for (std::size_t i = 0; i < 4; ++i)
         if (kernel.shape(i) > 1 << 20) throw velocell::NetworkFault("a kernel is larger than this engine can hold");
     LayerSpec layer;
@@ -71,6 +74,7 @@ nb::tuple step(Engine& engine, Column<std::int64_t> t, Column<std::uint16_t> x, 
     const std::size_t n = t.shape(0);
     if (x.shape(0) != n || y.shape(0) != n || (p && p->shape(0) != n))
         throw velocell::RecordingFault("t, x, y and p must have one entry per event");
+    velocell::check_aligned(t, x, y);
     velocell::SpikeColumns spikes;
     try {
         const nb::gil_scoped_release release;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bind/arrays.hpp"
+#include "bind/guard.hpp"
 #include "formats/dat.hpp"
 #include "formats/encode.hpp"
 #include "formats/event_stream.hpp"
@@ -22,6 +23,8 @@ namespace {
 
 using velocell::array_of;
 using velocell::Column;
+using velocell::Guarded;
+using velocell::Use;
 
 // The first n values; of much unused room, a copy of just the right size.
 template <typename Out, typename T>
@@ -35,7 +38,9 @@ nb::object fitted(std::unique_ptr<T[]> values, std::size_t n, std::size_t capaci
 }
 
 template <typename Decoder>
-nb::tuple feed(Decoder& decoder, nb::bytes data) {
+nb::tuple feed(Guarded<Decoder>& guarded, nb::bytes data) {
+    const Use<Decoder> use(guarded);
+    Decoder& decoder = guarded.value;
     const auto* bytes = static_cast<const unsigned char*>(data.data());
     velocell::EventColumns events(decoder.bound(bytes, data.size()));
     {
@@ -51,12 +56,16 @@ nb::tuple feed(Decoder& decoder, nb::bytes data) {
 
 template <typename Decoder>
 void bind_decoder(nb::module_& m, const char* name) {
-    nb::class_<Decoder>(m, name)
+    nb::class_<Guarded<Decoder>>(m, name)
         .def(nb::init<>())
         .def("feed", &feed<Decoder>, nb::arg("data"))
-        .def_prop_ro("held", [](const Decoder& self) { return self.held(); })
-        .def_prop_ro("counts", [](const Decoder& self) {
-            const velocell::FormatCounts& counts = self.counts();
+        .def_prop_ro("held", [](const Guarded<Decoder>& self) {
+            const Use<Decoder> use(self);
+            return self.value.held();
+        })
+        .def_prop_ro("counts", [](const Guarded<Decoder>& self) {
+            const Use<Decoder> use(self);
+            const velocell::FormatCounts& counts = self.value.counts();
             nb::dict named;
             named["wraps"] = counts.wraps;
             named["triggers"] = counts.triggers;
@@ -91,19 +100,21 @@ nb::object text_columns(nb::bytes text, const std::string& roles, const std::str
 
 template <typename Encoder>
 void bind_encoder(nb::module_& m, const char* name) {
-    nb::class_<Encoder>(m, name)
+    nb::class_<Guarded<Encoder>>(m, name)
         .def(nb::init<>())
         .def(
             "feed",
-            [](Encoder& self, Column<std::int64_t> t, Column<std::uint16_t> x, Column<std::uint16_t> y,
+            [](Guarded<Encoder>& self, Column<std::int64_t> t, Column<std::uint16_t> x, Column<std::uint16_t> y,
                Column<std::uint8_t> p) {
+                const Use<Encoder> use(self);
+                velocell::check_aligned(t, x, y, p);
                 const std::size_t n = t.shape(0);
                 if (x.shape(0) != n || y.shape(0) != n || p.shape(0) != n)
                     throw std::invalid_argument("columns of events must have one entry each");
                 std::string bytes;
                 {
                     nb::gil_scoped_release release;
-                    self.feed({t.data(), x.data(), y.data(), p.data(), n}, bytes);
+                    self.value.feed({t.data(), x.data(), y.data(), p.data(), n}, bytes);
                 }
                 return nb::bytes(bytes.data(), bytes.size());
             },

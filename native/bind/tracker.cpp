@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bind/arrays.hpp"
+#include "bind/guard.hpp"
 #include "tracker/tracker.hpp"
 
 namespace nb = nanobind;
@@ -45,17 +46,35 @@ nb::dict columns_of(const std::vector<velocell::Row>& rows) {
     return columns;
 }
 
-nb::dict step(velocell::Tracker& tracker, Column<std::int64_t> t, Column<std::uint16_t> x, Column<std::uint16_t> y,
+constexpr std::int64_t kLatestUs = std::int64_t{1} << 62, kLongestUs = std::int64_t{1} << 52;
+
+using Kept = velocell::Guarded<velocell::Tracker>;
+using Use = velocell::Use<velocell::Tracker>;
+
+// Times are added and doubled in the core; beyond 2^62 that would overflow.
+void check_times(const std::int64_t* t, std::size_t n, const char* what) {
+    bool fits = true;
+    for (std::size_t i = 0; i < n; ++i) fits &= t[i] > -kLatestUs && t[i] <= kLatestUs;
+    if (!fits) throw velocell::RecordingFault(std::string("the time of ") + what + " lies beyond 2^62 us; correct it");
+}
+
+nb::dict step(Kept& guarded, Column<std::int64_t> t, Column<std::uint16_t> x, Column<std::uint16_t> y,
               std::optional<Column<std::uint8_t>> p, Column<std::int64_t> spike_t, Column<std::int32_t> spike_x,
               Column<std::int32_t> spike_y, Column<std::int32_t> spike_channel, Column<std::int32_t> spike_size,
               std::int64_t until_us) {
+    const Use use(guarded);
+    velocell::Tracker& tracker = guarded.value;
     const auto n = t.shape(0), m = spike_t.shape(0);
     if (x.shape(0) != n || y.shape(0) != n || (p && p->shape(0) != n) || spike_x.shape(0) != m ||
         spike_y.shape(0) != m || spike_channel.shape(0) != m || spike_size.shape(0) != m)
         throw std::invalid_argument("columns of events and of spikes must have one entry each");
+    velocell::check_aligned(t, x, y, spike_t, spike_x, spike_y, spike_channel, spike_size);
     for (std::size_t i = 0; i < m; ++i)
         if (static_cast<std::size_t>(spike_size.data()[i]) >= tracker.sizes())
             throw std::invalid_argument("a spike is of a size that the tracker does not know");
+    check_times(t.data(), n, "an event");
+    check_times(spike_t.data(), m, "a spike");
+    check_times(&until_us, 1, "until_us");
     const velocell::EventSpan events{t.data(), x.data(), y.data(), p ? p->data() : nullptr,
                                      static_cast<std::int64_t>(n)};
     const velocell::SpikeSpan spikes{spike_t.data(), spike_x.data(), spike_y.data(), spike_channel.data(),
@@ -84,6 +103,38 @@ velocell::Rules rules_of(const nb::dict& values) {
     return rules;
 }
 
+void make(Kept* self, const velocell::Rules& rules, int width, int height, std::int64_t every_us, std::int64_t dt_us,
+          std::vector<double> radii, std::vector<double> edges, std::vector<double> outline, double crossings,
+          double offset) {
+    if (width < 1 || height < 1 || every_us < 1 || dt_us < 1 || radii.empty() ||
+        !(*std::min_element(radii.begin(), radii.end()) > 0) || edges.size() < 2)
+        throw std::invalid_argument("a tracker needs a sensor, positive times and radii, and two edges");
+    if (every_us > kLongestUs || dt_us > kLongestUs || !(edges.front() >= 0) || !(edges.back() > 0))
+        throw std::invalid_argument("a tracker needs times of less than 2^52 us, and edges above 0");
+    const velocell::TrackerConfig config{width, height, every_us, dt_us, offset};
+    new (self) Kept(velocell::Tracker(
+        config, {rules, width, height, std::move(radii), std::move(edges), std::move(outline), crossings}));
+}
+
+Kept* copy(const Kept& kept) {
+    const Use use(kept);
+    return new Kept(kept.value);
+}
+
+std::array<std::int64_t, 2> crowding(const Kept& kept) {
+    const Use use(kept);
+    return {kept.value.crowding().births, kept.value.crowding().crowded};
+}
+
+std::vector<std::array<double, 6>> passages(const Kept& kept) {
+    const Use use(kept);
+    std::vector<std::array<double, 6>> rows;
+    for (const auto& passage : kept.value.passages())
+        rows.push_back({passage.crossing_share, passage.radius, passage.contrast, passage.weight, passage.trail_on_s,
+                        passage.trail_off_s});
+    return rows;
+}
+
 }  // namespace
 
 void bind_tracker(nb::module_& m) {
@@ -96,34 +147,17 @@ void bind_tracker(nb::module_& m) {
             return names;
         })
         .def("wide_gate", &velocell::Rules::wide_gate, nb::arg("radius"));
-    nb::class_<velocell::Tracker>(m, "Tracker")
+    nb::class_<Kept>(m, "Tracker")
         .def(
             "__init__",
-            [](velocell::Tracker* self, const velocell::Rules& rules, int width, int height, std::int64_t every_us,
-               std::int64_t dt_us, std::vector<double> radii, std::vector<double> edges, std::vector<double> outline, double crossings,
-               double offset) {
-                if (width < 1 || height < 1 || every_us < 1 || dt_us < 1 || radii.empty() ||
-                    !(*std::min_element(radii.begin(), radii.end()) > 0) || edges.size() < 2)
-                    throw std::invalid_argument("a tracker needs a sensor, positive times and radii, and two edges");
-                new (self) velocell::Tracker(
-                    velocell::TrackerConfig{width, height, every_us, dt_us, offset},
-                    velocell::Model{rules, width, height, std::move(radii), std::move(edges), std::move(outline), crossings});
-            },
+            &make,
             nb::kw_only(), nb::arg("rules"), nb::arg("width"), nb::arg("height"), nb::arg("every_us"), nb::arg("dt_us"),
             nb::arg("radii"), nb::arg("edges"),
             nb::arg("outline") = std::vector<double>(), nb::arg("crossings") = 1.0, nb::arg("offset"))
         .def("step", &step, nb::arg("t_us"), nb::arg("x"), nb::arg("y"), nb::arg("p").none(), nb::arg("spike_t_us"),
              nb::arg("spike_x"), nb::arg("spike_y"), nb::arg("spike_channel"),
              nb::arg("spike_size"), nb::arg("until_us"))
-        .def("copy", [](const velocell::Tracker& self) { return velocell::Tracker(self); })
-        .def_prop_ro("crowding", [](const velocell::Tracker& self) {
-            return std::array<std::int64_t, 2>{self.crowding().births, self.crowding().crowded};
-        })
-        .def("passages", [](const velocell::Tracker& self) {
-            std::vector<std::array<double, 6>> rows;
-            for (const auto& passage : self.passages())
-                rows.push_back({passage.crossing_share, passage.radius, passage.contrast, passage.weight,
-                                passage.trail_on_s, passage.trail_off_s});
-            return rows;
-        });
+        .def("copy", &copy, nb::rv_policy::take_ownership)
+        .def_prop_ro("crowding", &crowding)
+        .def("passages", &passages);
 }

@@ -11,15 +11,16 @@
 namespace velocell {
 
 Tracker::Tracker(const TrackerConfig& config, Model model)
-    : config_(config), model_(std::move(model)), grid_(config.width, config.height) {
-    const auto pixels = static_cast<std::size_t>(config_.width) * config_.height;
-    past_.resize(pixels);
+    : config_(config), model_(std::move(model)), grid_(config.width, config.height),
+      past_(static_cast<std::size_t>(config.width) * config.height) {
     for (const double distance : model_.outline) {
         nearest_edge_ = std::min(nearest_edge_, distance);
         farthest_edge_ = std::max(farthest_edge_, distance);
     }
-    const auto upkeep_us = static_cast<std::int64_t>(1e6 * model_.rules.upkeep_px / model_.edges.back());
-    upkeep_us_ = std::clamp<std::int64_t>(upkeep_us, std::min(config_.dt_us, config_.every_us), config_.every_us);
+    // Beyond what fits into a time, only the limits below count.
+    const double upkeep_us = std::min(1e6 * model_.rules.upkeep_px / model_.edges.back(), 1e15);
+    upkeep_us_ = std::clamp<std::int64_t>(upkeep_us > 1 ? static_cast<std::int64_t>(upkeep_us) : 1,
+                                          std::min(config_.dt_us, config_.every_us), config_.every_us);
 }
 
 void Tracker::step(const EventSpan& events, const SpikeSpan& spikes, std::int64_t until_us, std::vector<Row>& rows) {
@@ -51,7 +52,7 @@ void Tracker::step(const EventSpan& events, const SpikeSpan& spikes, std::int64_
             ++s;
         } else {
             if (e + kAhead < events.n) prefetch(events.x[e + kAhead], events.y[e + kAhead]);
-            on_event(te, events.x[e], events.y[e], events.p ? events.p[e] : 2);
+            on_event(te, events.x[e], events.y[e], events.p ? events.p[e] != 0 : 2);
             ++e;
         }
     }
@@ -70,7 +71,7 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
     for (Track* track : around_)
         if (claimed.owner == nullptr || claimed.owner->id < 0) track->passes_by(model_);
     if (claimed.owner == nullptr) {
-        if (before.flipped) past.began_us = t;
+        if (before.flipped) past.begin(t);
         return;
     }
     Track& track = *claimed.owner;
@@ -81,8 +82,8 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
         return;
     }
     const bool begins = track.begins(before, model_), passes = before.flipped || track.rests(before, model_);
-    if (begins) past.began_us = t;
-    if (track.take(t, claimed.offset, {begins, passes, seconds(past.began_us, t), p}, model_)) advance(track, t);
+    if (begins) past.begin(t);
+    if (track.take(t, claimed.offset, {begins, passes, seconds(past.began_us(), t), p}, model_)) advance(track, t);
 }
 
 Tracker::Claim Tracker::claim(const std::vector<int>& candidates, std::int64_t t, int x, int y,
@@ -119,7 +120,7 @@ Tracker::Claim Tracker::claim(const std::vector<int>& candidates, std::int64_t t
 }
 
 void Tracker::on_spike(const Spike& spike) {
-    if (spike.channel < 0 || spike.channel + 1 >= static_cast<int>(model_.edges.size())) return;
+    if (spike.channel < 0 || spike.channel >= static_cast<int>(model_.edges.size()) - 1) return;
     const Rules& rules = model_.rules;
     Track *owner = nullptr, *lost = nullptr;
     double best = 1, nearest_lost = rules.recapture_radii, ox = 0, oy = 0;  // in reaches, in radii

@@ -18,6 +18,7 @@
 #include "grid.hpp"
 #include "lifecycle.hpp"
 #include "model.hpp"
+#include "past.hpp"
 #include "rows.hpp"
 #include "track.hpp"
 
@@ -45,22 +46,6 @@ struct SpikeSpan {  // final layer only, sorted by time
     const std::int32_t* channel;
     const std::int32_t* size;  // index of the radius
     std::int64_t n;
-};
-
-// What is remembered of a pixel: its last event, and when the edge crossing began that it belongs to. Packed, since
-// every event waits for it to come from memory.
-struct PixelPast {
-    std::uint64_t last = 0;  // (time + 1) << 1 | polarity, as in the engine's TrailFilter; 0 before the first event
-    std::int64_t began_us = kNever;
-
-    static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::min() / 4;
-
-    // What was before an event of now, which is remembered in its place.
-    Before meet(std::int64_t t, int p) {
-        const std::uint64_t before = std::exchange(last, (static_cast<std::uint64_t>(t) + 1) << 1 | (p == 1));
-        if (before == 0) return {t - kNever, t - began_us, p != 2};
-        return {t + 1 - static_cast<std::int64_t>(before >> 1), t - began_us, p != 2 && (before & 1) != (p == 1)};
-    }
 };
 
 // What every event must know of each track around it, in little memory; a track itself is large. What decides mostly
@@ -138,7 +123,7 @@ class Tracker {
     Grid grid_;
     std::vector<Track*> around_;          // tracks in whose surroundings the event lies
     std::array<double, 3> polarities_{};  // events near tracks that are OFF, ON, without polarity
-    std::vector<PixelPast> past_;         // per pixel; written near tracks only
+    Pasts past_;                          // per pixel; written near tracks only
     std::vector<Passage> finished_;
     std::int64_t next_report_us_ = 0, next_upkeep_us_ = 0, upkeep_us_ = 0;
     std::int32_t next_id_ = 0;

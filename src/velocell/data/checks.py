@@ -109,3 +109,13 @@ def as_polarity(p: ArrayLike, n: int, where: str) -> NDArray[np.bool_]:
     if found[0] and found[1]:
         raise RecordingError(f"p{where} holds -1 and 0, so it is unclear which one is OFF; use 0 and 1, or -1 and 1")
     return array.view(np.bool_) if array.dtype == np.uint8 else np.asarray(array == 1)
+
+
+def column(values: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
+    """As the core takes it; a Recording from `from_arrays` needs no copy. Never wraps a number around."""
+    if values.ndim != 1 or not np.can_cast(values.dtype, dtype, "safe"):
+        raise RecordingError(
+            f"a recording's arrays must be one-dimensional and of their types, got {values.dtype} of shape "
+            f"{values.shape} for {np.dtype(dtype)}; build it with Recording.from_arrays"
+        )
+    return np.require(values, dtype, ["C", "A"])

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from velocell.data.checks import column
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
 from velocell.engines import check_stream
-from velocell.errors import EngineError, NetworkError, RecordingError
+from velocell.errors import EngineError, NetworkError
 from velocell.network import Network
 
 MAX_SPIKES = 1 << 25
@@ -67,10 +67,10 @@ def step(network: Network, state: State, events: Recording, until_us: int | None
         raise EngineError(f"until_us = {until_us} does not fit into 64 bits; give a time in microseconds")
     # A block without events, as a quiet stream gives it, says nothing of polarity.
     signs = np.zeros(0, np.bool_) if events.p is None and not len(events) else events.p
-    p = None if signs is None else _column(signs, np.bool_).view(np.uint8)
+    p = None if signs is None else column(signs, np.bool_).view(np.uint8)
     with _memory():
         t_us, x, y, channel, layer = state.engine.step(
-            _column(events.t_us, np.int64), _column(events.x, np.uint16), _column(events.y, np.uint16), p, until_us
+            column(events.t_us, np.int64), column(events.x, np.uint16), column(events.y, np.uint16), p, until_us
         )
     return state, Spikes(t_us, x, y, channel, layer, len(network.layers))
 
@@ -118,16 +118,6 @@ def _description(network: Network, size: tuple[int, int]) -> Any:
         flips=trail is not None and trail.flips,
         layers=layers,
     )
-
-
-def _column(values: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
-    """As the core takes it; a Recording from `from_arrays` needs no copy. Never wraps a number around."""
-    if values.ndim != 1 or not np.can_cast(values.dtype, dtype, "safe"):
-        raise RecordingError(
-            f"a recording's arrays must be one-dimensional and of their types, got {values.dtype} of shape "
-            f"{values.shape} for {np.dtype(dtype)}; build it with Recording.from_arrays"
-        )
-    return np.ascontiguousarray(values, dtype)
 
 
 def _threads(threads: int | None) -> int:

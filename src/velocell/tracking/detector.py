@@ -14,13 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.checks import column
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
-from velocell.errors import NetworkError, RecordingError
+from velocell.errors import NetworkError, OptionError, RecordingError
 from velocell.network import Network
 from velocell.network.kernels import centre_offset
 from velocell.network.template import Template
 from velocell.tracking.rules import DEFAULTS, Rules
+
+LONGEST_US = 1 << 52
+"""Between two reports: the core adds times."""
 
 
 def as_networks(network: Network | Sequence[Network]) -> tuple[Network, ...]:
@@ -81,6 +85,8 @@ class Detector:
             raise NetworkError("detection needs a network with bands and a radius; calibrate one")
         if any(item.bands != first.bands or item.dt_us != first.dt_us for item in networks):
             raise NetworkError("networks that look together must have the same bands and the same dt")
+        if not 1 <= every_us <= LONGEST_US:
+            raise OptionError(f"every_us must be at least 1 us and at most 2^52, got {every_us}")
         self._final_layer = len(first.layers) - 1
         self._radii = np.array(radii)
         self._size = size
@@ -106,15 +112,15 @@ class Detector:
             )
         final = spikes.of_layer(self._final_layer)
         columns: dict[str, NDArray[Any]] = self._tracker.step(
-            events.t_us,
-            events.x,
-            events.y,
-            None if events.p is None else events.p.view(np.uint8),
-            final.t_us,
-            final.x,
-            final.y,
-            final.channel,
-            self._sizes(final),
+            column(events.t_us, np.int64),
+            column(events.x, np.uint16),
+            column(events.y, np.uint16),
+            None if events.p is None else column(events.p, np.bool_).view(np.uint8),
+            column(final.t_us, np.int64),
+            column(final.x, np.int32),
+            column(final.y, np.int32),
+            column(final.channel, np.int32),
+            column(self._sizes(final), np.int32),
             until_us,
         )
         return columns
