@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from velocell.errors import RecordingError, VelocellError
 
 Message = tuple[dict[str, Any], list["NDArray[Any]"]]
-# Called in the other process with its request; what it gives is sent.
+# Called in the other process with its request; its messages are sent.
 Work = Callable[[dict[str, Any]], Iterator[Message]]
 
 FIRST_CPU_S, NEXT_CPU_S = 2.0, 20.0  # of work for the first message, for each one after it
-_LONGEST_S = 120.0  # for a message, by the clock: a slow disk is no damage
+_LONGEST_S = 120.0  # for a message, by the clock: a slow disk is not damage
 _POLL_S = 0.2
 _LARGEST_MESSAGE = 1 << 20
 _CRASHES = ("SIGSEGV", "SIGABRT", "SIGFPE", "SIGILL", "SIGBUS")
@@ -222,7 +222,7 @@ def _send(out: int, said: dict[str, Any], arrays: list[NDArray[Any]]) -> None:
 
 def _limit(memory_bytes: int) -> None:
     """Default signals, and limits of CPU and memory where the system has them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked ends this
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked ends this
     if sys.platform == "win32":
         return
     import resource
