@@ -1,33 +1,42 @@
-"""The whole story on one page: Recording -> network -> spikes -> Tracks."""
+"""The whole story on one page: file -> blocks of events -> filters -> networks -> spikes -> tracking -> Tracks.
+
+Whatever is read in blocks (`data.blocks.Footage`) goes through it: a `Recording`, or a part of a file that is larger
+than memory (`filters.reading.FilePart`). On its first second the networks are calibrated; then all of it is followed,
+step by step. `findings` gives rows and spikes as they come, `find` and `detect` keep them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from velocell.calibration.measure import network_for, networks_for
+from velocell.calibration.measure import PROBE_US, network_for, networks_for
 from velocell.calibration.search import Search
 from velocell.data.bands import Bands
+from velocell.data.blocks import Footage
 from velocell.data.recording import Polarity, Recording
 from velocell.data.spikes import Spikes
 from velocell.data.tracks import Tracks
 from velocell.errors import RecordingError
+from velocell.filters.chain import Cleaning
+from velocell.filters.reading import FilePart
+from velocell.formats import open_recording
 from velocell.network import Network
-from velocell.network.origin import of_detection
 from velocell.network.template import Template
-from velocell.tracking.detection import Detection, detection
-from velocell.tracking.detector import Crowding
-from velocell.tracking.online import EVERY_US
+from velocell.tracking.detection import Detection, Findings
+from velocell.tracking.online import EVERY_US, follow
 from velocell.tracking.rules import DEFAULTS, Rules
 
-__all__ = ["Detection", "detect", "detect_shapes", "find", "network_for", "networks_for"]
+__all__ = ["Detection", "Findings", "detect", "detect_shapes", "find", "findings", "network_for", "networks_for"]
 
 
 def detect(
-    recording: Recording,
+    recording: Recording | FilePart | str | Path,
     bands: Bands | Sequence[float] | None = None,
     radius: float | tuple[float, float] = 5.0,
     *,
@@ -45,6 +54,8 @@ def detect(
 ) -> Detection:
     """Find disks of `radius` px in a recording, and in which of the `bands` (px/s) each moves.
 
+    The path of a file in any format, or a part of it, is read block by block, so that it may be larger than memory; the
+    rows are kept, and the spikes where they are asked for.
     A pair of radii is a range: several networks look for disks of all sizes in it. A `template` is looked for
     instead of disks: any silhouette that moves without turning.
 
@@ -69,11 +80,13 @@ def detect(
         rules=rules,
         keep_s=keep_s,
     )
-    return _find_one(recording, search, keep_spikes, on_block)
+    if isinstance(recording, str | Path):
+        recording = FilePart(open_recording(recording), Cleaning(mask_hot=False))
+    return find(recording, search, keep_spikes=keep_spikes, on_block=on_block)
 
 
 def find(
-    recording: Recording,
+    footage: Footage,
     search: Search,
     *,
     keep_spikes: bool = True,
@@ -81,8 +94,42 @@ def find(
 ) -> Detection:
     """`detect` for a `Search`. Of several templates one after the other is looked for; the tracks' extra column `name`
     says which, ids go on from one to the next, and where two are alike an object may be followed as both."""
-    found = [_find_one(recording, one, keep_spikes, on_block) for one in search.each()]
-    return _joined(recording, search.templates, found) if search.templates else found[0]
+    found = findings(footage, search, keep_spikes=keep_spikes, on_block=on_block)
+    return found.whole(footage, keep_spikes=keep_spikes)
+
+
+def findings(
+    footage: Footage,
+    search: Search,
+    *,
+    keep_spikes: bool = True,
+    on_block: Callable[[Recording], object] | None = None,
+) -> Findings:
+    """What is found, piece by piece; of several templates all at once, in one piece, with spikes or without. Raises
+    VelocellError, also while the pieces come: that a file holds nothing may show at its end."""
+    if not search.templates:
+        return _findings(footage, search, on_block)
+    found = [_findings(footage, one, on_block) for one in search.each()]
+    whole = [one.whole(footage, keep_spikes=keep_spikes) for one in found]
+    columns = _joined(search.templates, [one.tracks for one in whole])
+    spikes = Spikes.concatenate([one.spikes for one in whole])
+    return Findings(
+        tuple(network for one in found for network in one.networks),
+        iter([(columns, spikes)]),
+        tuple(detector for one in found for detector in one.detectors),
+        any(one.too_sparse for one in found),
+    )
+
+
+def _findings(footage: Footage, search: Search, on_block: Callable[[Recording], object] | None) -> Findings:
+    first = search.seen(footage.head(PROBE_US))
+    if not len(first) and not any(len(search.seen(block)) for block in footage.blocks()):
+        name = footage.outline()[0].source or "the recording"
+        raise RecordingError(f"{name} has no events; there is nothing to detect in it")
+    networks = search.networks or networks_for(first, search)
+    online = search.online(networks, footage.size)
+    pieces = follow(online, map(search.seen, footage.blocks()), on_block)
+    return Findings(networks, pieces, (online.detector,), search.measures and networks[0].origin.too_sparse)
 
 
 def detect_shapes(
@@ -94,31 +141,12 @@ def detect_shapes(
     return find(recording, search, **progress)
 
 
-def _find_one(
-    recording: Recording, search: Search, keep_spikes: bool, on_block: Callable[[Recording], object] | None
-) -> Detection:
-    seen = search.seen(recording)
-    if not len(seen):
-        raise RecordingError(f"{recording.source or 'the recording'} has no events; there is nothing to detect in it")
-    networks = search.networks or networks_for(seen, search)
-    found = detection(search.online(networks, seen.size), seen, keep_spikes=keep_spikes, on_block=on_block)
-    tracks = replace(found.tracks, meta=of_detection(recording, networks))
-    return replace(found, tracks=tracks, too_sparse=search.measures and networks[0].origin.too_sparse)
-
-
-def _joined(recording: Recording, templates: Sequence[Template], found: Sequence[Detection]) -> Detection:
+def _joined(templates: Sequence[Template], found: Sequence[Tracks]) -> dict[str, NDArray[Any]]:
+    """Columns of all rows."""
     columns = []
     first = 0
-    for template, part in zip(templates, found, strict=True):
-        names = np.full(len(part.tracks), template.name)
-        columns.append({**part.tracks.columns(), "id": part.tracks.id + first, "name": names})
-        first += int(part.tracks.id.max(initial=-1)) + 1
-    joined = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
-    networks = tuple(network for part in found for network in part.networks)
-    return Detection(
-        Tracks.from_columns(joined, of_detection(recording, networks)),
-        Spikes.concatenate([part.spikes for part in found]),
-        networks,
-        any(part.too_sparse for part in found),
-        Crowding(*(sum(getattr(part.crowding, name) for part in found) for name in ("births", "crowded"))),
-    )
+    for template, tracks in zip(templates, found, strict=True):
+        names = np.full(len(tracks), template.name)
+        columns.append({**tracks.columns(), "id": tracks.id + first, "name": names})
+        first += int(tracks.id.max(initial=-1)) + 1
+    return {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}

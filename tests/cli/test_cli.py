@@ -426,7 +426,7 @@ def test_an_internal_error_asks_for_a_report_and_debug_shows_it(bad, monkeypatch
     def broken(*_, **__):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(pipeline, "find", broken)
+    monkeypatch.setattr(pipeline, "findings", broken)
     result = call(*GOOD)
     (line,) = result.stderr.splitlines()
     assert result.exit_code == 1
@@ -528,13 +528,13 @@ def test_a_full_disk_leaves_nothing_half_written(made, here, arguments):
 STUCK = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from velocell.data.tracks import Tracks
-def stuck(table, handle):
+from velocell.data import tables
+def stuck(handle, parts):
     handle.write("t_us,id\\n")
     handle.flush()
     print("ready", file=sys.stderr, flush=True)
     time.sleep(60)
-Tracks.write_csv = stuck
+tables.write_csv = stuck
 from velocell.cli import main
 main()
 """

@@ -42,7 +42,8 @@ class Stream:
     @staticmethod
     def of(recording: Recording, *networks: Network) -> Stream:
         online = Online(networks, recording.size)
-        return Stream(networks, recording, Spikes.concatenate([part for _, part in respond(online, recording)]))
+        answers = [part for _, part, _ in respond(online, recording.blocks())]
+        return Stream(networks, recording, Spikes.concatenate(answers))
 
     def follow(self, rules: Rules = DEFAULTS, every_us: int = 2_000) -> tuple[Tracks, np.ndarray]:
         detector = Detector(self.networks, self.recording.size, every_us, rules=rules)

@@ -21,7 +21,7 @@ from velocell.data.recording import Recording
 from velocell.data.stamps import NO_STEP, Step, time_step
 from velocell.network import Network
 from velocell.network.origin import Spread
-from velocell.tracking.online import EVERY_US, respond
+from velocell.tracking.online import BLOCK_US, EVERY_US, respond
 
 PROBE_US = 1_000_000  # the share of edge crossings is measured on this much of the recording
 _PROBES = 5
@@ -170,9 +170,10 @@ def _with(network: Network, **origin: Any) -> Network:
 
 def _passages(networks: Sequence[Network], recording: Recording, search: Search) -> NDArray[np.float64]:
     online = replace(search, every_us=EVERY_US).online(networks, recording.size)
-    for block, spikes in respond(online, recording):
-        online.locate(block, spikes, block.stop_us)
-        if len(online.detector.passages()) >= _ENOUGH:
+    for step, spikes, _ in respond(online, recording.blocks()):
+        online.locate(step, spikes, step.stop_us)
+        # Whatever happens in it, a stretch of BLOCK_US is used to its end.
+        if step.stop_us % BLOCK_US == 0 and len(online.detector.passages()) >= _ENOUGH:
             break
     passages = online.detector.passages()
     return passages[passages[:, 3] > 0]

@@ -94,8 +94,8 @@ def told(network: Network, probe: Recording, search: Search) -> tuple[Floats, ND
     """Speed (px/s) and band of all rows."""
     online = replace(search, every_us=EVERY_US).online(network, probe.size)
     rows: list[dict[str, NDArray[Any]]] = [
-        online.locate(block, spikes, block.stop_us, at_end=block.stop_us == probe.stop_us)
-        for block, spikes in respond(online, probe)
+        online.locate(block, spikes, block.stop_us, at_end=at_end)
+        for block, spikes, at_end in respond(online, probe.blocks())
     ]
     speed, band = (np.concatenate([part[name] for part in rows]) for name in ("speed_px_s", "band"))
     return speed, band

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,25 +14,29 @@ import numpy as np
 import typer
 from numpy.typing import ArrayLike
 
-from velocell import engines, filters, pipeline
+from velocell import engines, pipeline
 from velocell.calibration.search import Search
 from velocell.cli import options as o
 from velocell.cli.counts import write_counts
 from velocell.cli.guard import say
 from velocell.cli.outputs import TABLES, check_distinct, check_output
 from velocell.cli.progress import detection_progress, speed_text, working
-from velocell.cli.reading import read_cleaned
+from velocell.cli.reading import open_part
 from velocell.cli.spread import spread
 from velocell.data.bands import Bands
 from velocell.data.meta import made_by
 from velocell.data.recording import Recording
-from velocell.data.tables import COLUMNS
+from velocell.data.spikes import Spikes, write_spikes
+from velocell.data.spool import Spool
+from velocell.data.tables import write_csv, write_table
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
 from velocell.filters.chain import Cleaning
-from velocell.network.origin import told_by_stamps
-from velocell.results.counting import Crossing, Line, crossings
+from velocell.filters.reading import FilePart
+from velocell.network.origin import of_detection, told_by_stamps
+from velocell.results.counting import Crossing, Gate, Line
 from velocell.results.object_table import write_objects
+from velocell.results.objects import BandVotes
 from velocell.results.plane import Plane, with_real_units
 from velocell.tracking.detection import Detection
 
@@ -83,10 +88,15 @@ def detect(
         more=more,
     )
     job.check()
-    found = [_detect_one(job, file) for file in job.files]
-    _write_table(job, [tracks for tracks, _ in found])
+    with ExitStack() as stack:
+        found = []
+        for file in job.files:
+            rows = stack.enter_context(Spool())
+            with Spool() as spikes:
+                found.append(_detect_one(job, file, rows, spikes))
+        _write_table(job, found)
     if job.counts is not None:
-        crossed = [crossed for _, crossed in found]
+        crossed = [one.crossed for one in found]
         named = [file if len(job.files) > 1 else None for file in job.files]
         write_counts(job.counts, list(zip(named, crossed, strict=True)), job.lines, job.bands.names)
         say(f"{sum(map(len, crossed))} crossings in {job.counts}")
@@ -156,80 +166,117 @@ class _Job:
         }
 
 
-def _detect_one(job: _Job, file: Path) -> tuple[Tracks, list[Crossing]]:
-    """Run one file, write its video and spikes; the table comes back, and who crossed a line."""
+@dataclass(frozen=True)
+class _Found:
+    """What was found in one file: rows of the table, what they were made from, who crossed a line."""
+
+    file: Path
+    rows: Spool
+    meta: dict[str, Any]
+    crossed: list[Crossing]
+
+    def tracks(self) -> Tracks:
+        """All rows, in memory."""
+        return Tracks.from_columns(self.rows.whole(), self.meta)
+
+
+def _detect_one(job: _Job, file: Path, rows: Spool, spikes: Spool) -> _Found:
+    """Run one file, write its video and spikes. rows, spikes: what takes them as they come."""
     from velocell.cli.show import crossed_text, found_text
-    from velocell.pictures.video.clip import automatic_slow_motion, write_overlay
+    from velocell.pictures.video.clip import automatic_slow_motion
     from velocell.pictures.video.overlay import overlay_length
 
     more, bands = job.more, job.bands
-    recording = read_cleaned(file, job.part, job.cleaning, job.strict)
+    part = open_part(file, job.part, job.cleaning, job.strict)
+    span, _ = part.outline()
     for line in job.lines:
-        line.check(recording.size)
-    slower = automatic_slow_motion(recording) if more.slow_motion is None else more.slow_motion
-    overlay_length(recording, fps=more.fps, slow_motion=slower)  # a wrong value is refused before the work
+        line.check(part.size)
+    slower = automatic_slow_motion(span) if more.slow_motion is None else more.slow_motion
+    overlay_length(span, fps=more.fps, slow_motion=slower)  # a wrong value is refused before the work
     started = time.perf_counter()
-    with detection_progress(recording) as on_block:
-        keep_spikes = any((more.video, more.spikes, more.report))
-        found = pipeline.find(recording, job.search, keep_spikes=keep_spikes, on_block=on_block)
+    gate, votes = Gate(job.lines), BandVotes()
+    crossed: list[Crossing] = []
+    keep_spikes = any((more.video, more.spikes, more.report))
+    with detection_progress(span) as on_block:
+        found = pipeline.findings(part, job.search, keep_spikes=keep_spikes, on_block=on_block)
+        for columns, answers in found.pieces:
+            tracks = Tracks.from_columns(columns)
+            if job.plane is not None:
+                tracks = with_real_units(tracks, job.plane, part.size)
+            rows.add(tracks.columns())
+            crossed += gate.feed(tracks)
+            votes.add(tracks)
+            if keep_spikes:
+                spikes.add(answers.columns())
     seconds = time.perf_counter() - started
-    tracks = found.tracks
-    if job.plane is not None:
-        tracks = with_real_units(tracks, job.plane, recording.size)
-    if more.spikes is not None:
-        found.spikes.to_npz(more.spikes)
-    if more.video is not None:
-        with working(f"writing {more.video}"):
-            names = bands.names
-            write_overlay(
-                more.video, recording, tracks, found.spikes, band_names=names, fps=more.fps, slow_motion=slower
-            )
-    if more.objects is not None:
-        say(f"{write_objects(more.objects, tracks, job.lines)} objects in {more.objects}")
-    if more.report is not None:
-        _write_report(job, more.report, replace(found, tracks=tracks), recording)
-    for note in recording.notes[1:]:
+    span, events = part.outline()
+    crossed = sorted([*crossed, *gate.finish()], key=lambda one: (one.t_us, one.line, one.id))
+    whole = _Found(file, rows, of_detection(span, events, found.networks), crossed)
+    _write_more(job, part, whole, found, spikes, slower)
+    for note in span.notes[1:]:
         say(f"note: {file}: {note}")
-    _warn(file, recording, found)
-    speed = speed_text(len(recording), recording.duration_us, seconds)
-    say(f"{file}: {found_text(tracks, bands)}; {speed}")
-    crossed = crossings(tracks, job.lines)
+    _warn(file, part, found)
+    say(f"{file}: {found_text(votes.bands(), bands)}; {speed_text(events, span.duration_us, seconds)}")
     for number, line in enumerate(job.lines):
         say(f"{file}: line {line}: {crossed_text(crossed, number, bands)}")
-    return tracks, crossed
+    return whole
 
 
-def _warn(file: Path, recording: Recording, detection: Detection) -> None:
+def _write_more(
+    job: _Job, part: FilePart, whole: _Found, found: pipeline.Findings, spikes: Spool, slower: float
+) -> None:
+    """Spikes; and what is made of all rows, events and spikes at once: the objects, the video, the report."""
+    more = job.more
+    layers = max(len(network.layers) for network in found.networks)
+    if more.spikes is not None:
+        write_spikes(more.spikes, spikes, layers)
+    if more.objects is not None:
+        say(f"{write_objects(more.objects, whole.tracks(), job.lines)} objects in {more.objects}")
+    if more.video is None and more.report is None:
+        return
+    from velocell.pictures.video.clip import write_overlay
+
+    recording, tracks = part.whole(), whole.tracks()
+    answers = Spikes(**spikes.whole(), layers=layers)
+    if more.video is not None:
+        with working(f"writing {more.video}"):
+            names = job.bands.names
+            write_overlay(more.video, recording, tracks, answers, band_names=names, fps=more.fps, slow_motion=slower)
+    if more.report is not None:
+        detection = Detection(tracks, answers, found.networks, found.too_sparse, found.crowding)
+        _write_report(job, more.report, detection, recording)
+
+
+def _warn(file: Path, part: FilePart, found: pipeline.Findings) -> None:
     """Say why the table may not be what it looks like."""
-    if (motion := filters.camera_motion(recording)).moves:
-        say(f"warning: {file}: {motion.reason}")
-    if (stamps := told_by_stamps(detection.networks[0])) is not None:
+    if part.motion.moves:
+        say(f"warning: {file}: {part.motion.reason}")
+    if (stamps := told_by_stamps(found.networks[0])) is not None:
         say(f"note: {file}: {stamps}")
-    if detection.crowding.told is not None:
-        say(f"note: {file}: {detection.crowding.told}")
-    if detection.too_sparse:
+    if found.crowding.told is not None:
+        say(f"note: {file}: {found.crowding.told}")
+    if found.too_sparse:
         say(
             f"warning: {file}: too sparse to measure contrast and radius, so both are assumed; "
             "check --radius and --bands, or give --contrast"
         )
 
 
-def _write_table(job: _Job, tables: list[Tracks]) -> None:
-    meta = made_by("detect", settings=job.settings(), inputs=[table.meta for table in tables])
-    if len(tables) == 1:
-        whole = replace(tables[0], meta=meta)
-    else:
-        names = [*COLUMNS, *tables[0].extra]
-        columns: dict[str, ArrayLike] = {
-            name: np.concatenate([table.columns()[name] for table in tables]) for name in names
-        }
-        columns["file"] = np.repeat([str(file) for file in job.files], [len(table) for table in tables])
-        whole = Tracks.from_columns(columns, meta)
+def _write_table(job: _Job, found: list[_Found]) -> None:
+    """Of one file as it comes; the rows of several are put in order of time, all of them in memory."""
+    meta = made_by("detect", settings=job.settings(), inputs=[one.meta for one in found])
+    parts, rows = found[0].rows.parts(), len(found[0].rows)
+    if len(found) > 1:
+        tables = [one.tracks().columns() for one in found]
+        columns: dict[str, ArrayLike] = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        columns["file"] = np.repeat([str(one.file) for one in found], [len(one.rows) for one in found])
+        whole = Tracks.from_columns(columns)
+        parts, rows = whole.parts(), len(whole)
     if job.out is None:
-        whole.write_csv(sys.stdout)
+        write_csv(sys.stdout, parts)
     else:
-        whole.write(job.out)
-        say(f"{len(whole)} rows in {job.out}")
+        write_table(job.out, parts, meta)
+        say(f"{rows} rows in {job.out}")
 
 
 def _write_report(job: _Job, path: Path, detection: Detection, recording: Recording) -> None:

@@ -8,7 +8,7 @@ from velocell import formats
 from velocell.cli.options import Part
 from velocell.data.recording import Recording
 from velocell.filters.chain import Cleaning
-from velocell.filters.reading import cleaned, read_part
+from velocell.filters.reading import FilePart, read_part
 from velocell.formats import Source
 
 
@@ -24,6 +24,6 @@ def read_events(file: Path, part: Part, strict: bool = False) -> Recording:
     return read_part(open_events(file, part, strict), *part.times_us())
 
 
-def read_cleaned(file: Path, part: Part, cleaning: Cleaning, strict: bool = False) -> Recording:
-    """The same, cleaned. Raises VelocellError where nothing is left."""
-    return cleaned(read_events(file, part, strict), cleaning, str(file))
+def open_part(file: Path, part: Part, cleaning: Cleaning, strict: bool = False) -> FilePart:
+    """The part, cleaned, to be read block by block. Raises VelocellError where nothing is left."""
+    return FilePart(open_events(file, part, strict), cleaning, *part.times_us())

@@ -21,9 +21,9 @@ from velocell.results.scores import Scores
 from velocell.studies.summary import RATE_BIN_US, Summary
 
 
-def found_text(tracks: Tracks, bands: Bands) -> str:
-    """`3 objects (1 slow, 1 medium, 1 fast)`."""
-    counts = Counter(item.band for item in objects(tracks))
+def found_text(found: Sequence[int], bands: Bands) -> str:
+    """`3 objects (1 slow, 1 medium, 1 fast)`; found: the band of each object."""
+    counts = Counter(found)
     total = sum(counts.values())
     listed = ", ".join(f"{counts[band]} {bands.name(band)}" for band in [*range(len(bands)), -1] if counts[band])
     return f"{total or 'no'} object{'' if total == 1 else 's'}" + (f" ({listed})" if listed else "")

@@ -1,15 +1,37 @@
-"""Blocks of events: taken apart, put in order, joined."""
+"""Blocks of events: taken apart, put in order, joined, cut into the steps in which they are worked on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.recording import Recording
+
+STEP_EVENTS = 1 << 17
+"""A step of this many events ends at the next instant, or soon after."""
+
+
+class Footage(Protocol):
+    """What is read in blocks, as often as it is asked for: a `Recording`, or a part of a file."""
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+    def head(self, span_us: int) -> Recording:
+        """What comes in the first `span_us`."""
+        ...
+
+    def blocks(self) -> Iterator[Recording]:
+        """Consecutive blocks, at least one; the first starts where the whole does, the last stops where it stops."""
+        ...
+
+    def outline(self) -> tuple[Recording, int]:
+        """Span, sensor, source and notes, without events, and how many events there were; complete once all blocks
+        were read."""
+        ...
 
 
 class Events(NamedTuple):
@@ -75,3 +97,43 @@ def cut_at(blocks: Sequence[Recording], until_us: int) -> tuple[Recording, list[
         whole = replace(whole, t_us=whole.t_us[order], x=whole.x[order], y=whole.y[order], p=p)
     k = int(np.searchsorted(whole.t_us, until_us))
     return whole.slice(0, k), [whole.slice(k, len(whole))]
+
+
+def steps(blocks: Iterable[Recording], span_us: int, fewest: int = 1) -> Iterator[tuple[Recording, bool]]:
+    """Consecutive blocks cut anew, at multiples of `span_us`, each behind at least `fewest` events; and which of them
+    is the last.
+
+    A silence is part of the step that follows it, the one at the end of the last: work follows events, never empty
+    time. Where much happens a step ends earlier, so that memory is bounded too (STEP_EVENTS).
+    """
+    held: list[Recording] = []  # of the step that is open
+    n, begin_us = 0, None
+    last = block = None
+    for block in blocks:
+        begin_us = block.start_us if begin_us is None else begin_us
+        for piece in _pieces(block):
+            t_us = piece.t_us
+            if last is not None and n >= STEP_EVENTS and t_us[0] > last:
+                yield _step(held, begin_us, int(t_us[0])), False
+                held, n, begin_us = [], 0, int(t_us[0])
+            window = t_us // span_us
+            cuts = np.flatnonzero(np.diff(window, prepend=window[0] if last is None else last // span_us))
+            first = 0
+            while (k := int(np.searchsorted(cuts, first + max(fewest - n, 0)))) < cuts.size:
+                at = int(cuts[k])
+                before_us = int(t_us[at - 1]) if at else int(last or 0)
+                stop_us = (before_us // span_us + 1) * span_us
+                yield _step([*held, piece.slice(first, at)], begin_us, stop_us), False
+                held, n, begin_us, first = [], 0, stop_us, at
+            held.append(piece.slice(first, len(piece)))
+            n, last = n + len(piece) - first, int(t_us[-1])
+    if block is not None and begin_us is not None:
+        yield _step(held or [block], begin_us, max(block.stop_us, begin_us)), True
+
+
+def _pieces(block: Recording) -> Iterator[Recording]:
+    return (block.slice(first, first + STEP_EVENTS) for first in range(0, len(block), STEP_EVENTS))
+
+
+def _step(parts: list[Recording], start_us: int, stop_us: int) -> Recording:
+    return replace(joined(parts), start_us=start_us, stop_us=stop_us)

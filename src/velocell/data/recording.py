@@ -138,6 +138,18 @@ class Recording:
         first, last = np.searchsorted(self.t_us, [start, stop])
         return replace(self.slice(int(first), int(last)), start_us=start, stop_us=stop)
 
+    def head(self, span_us: int) -> Recording:
+        """The first `span_us` microseconds."""
+        return self.between(stop_us=self.start_us + span_us)
+
+    def blocks(self) -> Iterator[Recording]:
+        """All of it, as what is read from a file gives it in blocks (`data.blocks.Footage`)."""
+        yield self
+
+    def outline(self) -> tuple[Recording, int]:
+        """The recording without its events, and how many they are."""
+        return replace(self.slice(0, 0), start_us=self.start_us, stop_us=self.stop_us), len(self)
+
     def chunks(self, span_us: int) -> Iterator[Recording]:
         """Consecutive parts of `span_us` microseconds, quiet ones included, cut at its multiples."""
         if span_us < 1:

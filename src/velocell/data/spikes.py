@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from velocell.data.files import ARCHIVE_DAMAGE, replacing
 from velocell.data.html import shown
+from velocell.data.spool import Spool
 from velocell.errors import TableError
 
 
@@ -75,16 +78,20 @@ class Spikes:
         """The same spikes, all of them standing for one radius."""
         return replace(self, radius_px=np.full(len(self), float(radius_px)))
 
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The arrays by name."""
+        values = {name: getattr(self, name) for name in (*_ARRAYS, "radius_px")}
+        return {name: value for name, value in values.items() if value is not None}
+
     def same_as(self, other: Spikes) -> bool:
         """True where every spike is the same."""
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in (*_ARRAYS, "radius_px"))
 
     def to_npz(self, path: str | Path) -> None:
         """Write the arrays `t_us, x, y, channel, layer`, `radius_px` where there is one, and the scalar `layers`."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        arrays: dict[str, Any] = {name: np.asarray(value) for name, value in values.items() if value is not None}
-        with replacing(path) as part, part.open("wb") as handle:
-            np.savez_compressed(handle, **arrays)
+        with Spool() as spool:
+            spool.add(self.columns())
+            write_spikes(path, spool, self.layers)
 
     @staticmethod
     def from_npz(path: str | Path) -> Spikes:
@@ -106,3 +113,23 @@ class Spikes:
 
 
 _ARRAYS = tuple(f.name for f in fields(Spikes) if f.name not in ("layers", "radius_px"))
+
+
+def write_spikes(path: str | Path, spikes: Spool, layers: int) -> None:
+    """Write what `Spikes.to_npz` does, column by column, so that memory stays bounded. spikes: `Spikes.columns`, piece
+    after piece. Raises VelocellError where it cannot be written."""
+    columns = {name: (kind, len(spikes), spikes.column(name)) for name, kind in spikes.types.items()}
+    scalar = np.asarray(layers)
+    members = {
+        **{name: columns.pop(name) for name in _ARRAYS},
+        "layers": (scalar.dtype, None, iter([scalar])),
+        **columns,
+    }
+    with replacing(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, (kind, length, parts) in members.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                shape = () if length is None else (length,)
+                head = {"descr": npy.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
+                npy.write_array_header_1_0(member, head)
+                for values in parts:
+                    member.write(np.ascontiguousarray(values).tobytes())

@@ -7,14 +7,19 @@ import importlib.util
 import io
 import json
 import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from velocell.data.files import replacing
 from velocell.data.side_files import parse_json
 from velocell.errors import TableError
+
+Columns = dict[str, NDArray[Any]]
 
 # name -> (dtype, value where it is missing). Floats are missing as NaN; -1 is "outside all bands".
 COLUMNS: dict[str, tuple[type[np.generic], float]] = {
@@ -29,7 +34,9 @@ COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "radius_px": (np.float64, np.nan),
     "confidence": (np.float64, np.nan),
 }
-ROWS_AT_ONCE = 20_000
+GROUP_ROWS = 1 << 17
+"""Rows that are handed on at once, and make a row group in Parquet."""
+_ROWS_AT_ONCE = 20_000
 REQUIRED = ("t_us", "id", "x_px", "y_px")
 _DIGITS = {
     "x_px": 3,
@@ -64,6 +71,71 @@ def converted(name: str, values: NDArray[Any], dtype: type[np.generic], missing:
     if values.min() < limits.min or values.max() > limits.max:
         raise TableError(f"column '{name}' holds numbers beyond {limits.max}; use smaller ones")
     return values.astype(dtype)
+
+
+def write_table(path: str | Path, parts: Iterable[Columns], meta: dict[str, Any]) -> None:
+    """Write rows by suffix: .csv (with the side file PATH.meta.json), .jsonl or .parquet. parts: columns by name, at
+    least one, each of at most GROUP_ROWS rows. Raises VelocellError."""
+    suffix = Path(path).suffix.lower()
+    if suffix == ".csv":
+        with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as handle:
+            write_csv(handle, parts)
+        with replacing(f"{path}.meta.json") as part:
+            part.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+    elif suffix == ".jsonl":
+        with replacing(path) as part, part.open("w", encoding="utf-8") as handle:
+            write_jsonl(handle, parts, meta)
+    elif suffix == ".parquet":
+        _write_parquet(path, parts, meta)
+    else:
+        raise TableError(f"cannot write tracks to '{path}': the suffix must be .csv, .jsonl or .parquet")
+
+
+def write_csv(handle: TextIO, parts: Iterable[Columns]) -> None:
+    """CSV with a header line; missing values are empty."""
+    writer = csv.writer(handle, lineterminator="\n")
+    for number, part in enumerate(parts):
+        if number == 0:
+            writer.writerow(part)
+        for rows in _slices(part):
+            writer.writerows(zip(*(as_text(name, values) for name, values in rows.items()), strict=True))
+
+
+def write_jsonl(handle: TextIO, parts: Iterable[Columns], meta: dict[str, Any] | None) -> None:
+    """One JSON object a row; missing values are null. The first line is {"meta": ...}, where there is one."""
+    if meta is not None:
+        handle.write(json.dumps({"meta": meta}) + "\n")
+    for part in parts:
+        # Twice as fast as to let json walk through a dict for each row.
+        line = "{" + ", ".join(json.dumps(name).replace("%", "%%") + ": %s" for name in part) + "}\n"
+        for rows in _slices(part):
+            texts = (as_json(name, values) for name, values in rows.items())
+            handle.writelines(line % row for row in zip(*texts, strict=True))
+
+
+def _write_parquet(path: str | Path, parts: Iterable[Columns], meta: dict[str, Any]) -> None:
+    """Each part is a row group."""
+    require_parquet(path)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with replacing(path) as file, ExitStack() as stack:
+        writer = None
+        for part in parts:
+            columns = {
+                name: pa.array(values, mask=np.isnan(values)) if values.dtype.kind == "f" else pa.array(values)
+                for name, values in part.items()
+            }
+            table = pa.table(columns).replace_schema_metadata({"velocell": json.dumps(meta)})
+            if writer is None:
+                writer = stack.enter_context(pq.ParquetWriter(file, table.schema))
+            writer.write_table(table)
+
+
+def _slices(part: Columns) -> Iterator[Columns]:
+    """Some rows at a time: as text they need many times their memory."""
+    for first in range(0, len(next(iter(part.values()))), _ROWS_AT_ONCE):
+        yield {name: values[first : first + _ROWS_AT_ONCE] for name, values in part.items()}
 
 
 def as_text(name: str, values: NDArray[Any]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,19 +11,18 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from velocell.data.files import replacing
 from velocell.data.html import shown
 from velocell.data.tables import (
     COLUMNS,
+    GROUP_ROWS,
     REQUIRED,
-    ROWS_AT_ONCE,
-    as_json,
-    as_text,
     converted,
     read_csv,
     read_jsonl,
     read_parquet,
-    require_parquet,
+    write_csv,
+    write_jsonl,
+    write_table,
 )
 from velocell.errors import TableError
 
@@ -95,54 +93,20 @@ class Tracks:
 
     def write(self, path: str | Path) -> None:
         """Write by suffix: .csv (with the side file PATH.meta.json), .jsonl or .parquet."""
-        suffix = Path(path).suffix.lower()
-        if suffix == ".csv":
-            with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as handle:
-                self.write_csv(handle)
-            with replacing(f"{path}.meta.json") as part:
-                part.write_text(json.dumps(self.meta, indent=2) + "\n", encoding="utf-8")
-        elif suffix == ".jsonl":
-            with replacing(path) as part, part.open("w", encoding="utf-8") as handle:
-                self.write_jsonl(handle)
-        elif suffix == ".parquet":
-            self._write_parquet(path)
-        else:
-            raise TableError(f"cannot write tracks to '{path}': the suffix must be .csv, .jsonl or .parquet")
+        write_table(path, self.parts(), self.meta)
 
     def write_csv(self, handle: TextIO) -> None:
         """CSV with a header line; missing values are empty."""
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(self.columns())
-        for part in self._slices():
-            writer.writerows(zip(*(as_text(name, values) for name, values in part.items()), strict=True))
+        write_csv(handle, self.parts())
 
     def write_jsonl(self, handle: TextIO, *, with_meta: bool = True) -> None:
         """One JSON object a row; missing values are null. The first line is {"meta": ...}."""
-        if with_meta:
-            handle.write(json.dumps({"meta": self.meta}) + "\n")
-        for part in self._slices():
-            # Twice as fast as to let json walk through a dict for each row.
-            line = "{" + ", ".join(json.dumps(name).replace("%", "%%") + ": %s" for name in part) + "}\n"
-            texts = (as_json(name, values) for name, values in part.items())
-            handle.writelines(line % row for row in zip(*texts, strict=True))
+        write_jsonl(handle, self.parts(), self.meta if with_meta else None)
 
-    def _slices(self) -> Iterator[dict[str, NDArray[Any]]]:
-        """The columns, some rows at a time: as text they need many times their memory."""
-        for first in range(0, len(self), ROWS_AT_ONCE):
-            yield {name: values[first : first + ROWS_AT_ONCE] for name, values in self.columns().items()}
-
-    def _write_parquet(self, path: str | Path) -> None:
-        require_parquet(path)
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        columns = {
-            name: pa.array(values, mask=np.isnan(values)) if values.dtype.kind == "f" else pa.array(values)
-            for name, values in self.columns().items()
-        }
-        table = pa.table(columns).replace_schema_metadata({"velocell": json.dumps(self.meta)})
-        with replacing(path) as part:
-            pq.write_table(table, part)
+    def parts(self) -> Iterator[dict[str, NDArray[Any]]]:
+        """The columns, a group of rows at a time, and at least one, which may be empty."""
+        for first in range(0, max(len(self), 1), GROUP_ROWS):
+            yield {name: values[first : first + GROUP_ROWS] for name, values in self.columns().items()}
 
     @staticmethod
     def read(path: str | Path) -> Tracks:

@@ -17,13 +17,18 @@ the work, and lost in dense texture, of which it can afford few events.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.arrays import Floats
+from velocell.data.blocks import joined
 from velocell.data.recording import Recording
 
 _MOVING_TIME = 0.2  # a flash, a vehicle that passes close by, are shorter
@@ -41,7 +46,7 @@ _AGREE_SIGMAS, _AGREE_TIMES = 3.0, 1.5  # over chance, over no shift
 _SHIFTED_CELLS = 0.55
 
 # Trembling
-_SPAN_US, _MOST_SPANS, _MOST_EVENTS = 500_000, 20, 100_000
+_SPAN_US, _MOST_SPANS, _MOST_EVENTS, _HELD_EVENTS = 500_000, 20, 100_000, 1 << 19
 _RHYTHM_US, _SLOW_US, _SYNC_US = 5_000, 100_000, 1_000
 _SHORTEST_SPAN = 20  # intervals of _RHYTHM_US
 _FEWEST_EVENTS = 200
@@ -87,14 +92,9 @@ def camera_motion(recording: Recording) -> CameraMotion:
     About 50 ms of work for a second of recording. Shifts are seen in recordings of 40 ms and more, trembling in 100 ms
     and more and with polarity only.
     """
-    # What trembles may seem to shift, and what moves is busy too: the first that holds says most.
-    found = [
-        CameraMotion(_share_trembling(recording), "trembles"),
-        CameraMotion(_share_shifting(recording), "shifts"),
-        CameraMotion(_share_busy(recording), "busy"),
-    ]
-    likeliest = next((motion for motion in found if motion.moves), max(found, key=lambda motion: motion.share))
-    return likeliest if likeliest.share else CameraMotion(0.0, "still")
+    watch = MotionWatch(recording)
+    watch.add(recording)
+    return watch.motion()
 
 
 def is_moving_camera(recording: Recording) -> bool:
@@ -102,17 +102,97 @@ def is_moving_camera(recording: Recording) -> bool:
     return camera_motion(recording).moves
 
 
+class _Look:
+    """At the events of [begin, end) us, of more than `most` at every second, fourth, ...: whether it is so there."""
+
+    def __init__(
+        self, kind: Kind, begin_us: int, end_us: int, holds: Callable[[Recording], bool], most: int | None = None
+    ) -> None:
+        self.kind, self.begin_us, self.end_us = kind, begin_us, end_us
+        self._holds, self._most = holds, most
+        self._parts: list[Recording] = []
+        self._events = self._kept = 0
+        self._stride = 1
+
+    def add(self, block: Recording) -> None:
+        first, last = np.searchsorted(block.t_us, [self.begin_us, self.end_us])
+        if first == last:
+            return
+        part = block.slice(int(first), int(last))
+        begin, self._events = -self._events % self._stride, self._events + len(part)
+        self._keep([*self._parts, _every(part, begin, self._stride)])
+        while self._most is not None and self._kept > self._most:
+            self._stride *= 2
+            self._keep([_every(joined(self._parts), 0, 2)])
+
+    def holds(self, span: tuple[int, int]) -> bool:
+        """Once all blocks have come; span: of the recording."""
+        if not self._parts:
+            return False
+        begin, end = max(self.begin_us, span[0]), min(self.end_us, span[1])
+        return self._holds(replace(joined(self._parts), start_us=begin, stop_us=end))
+
+    def _keep(self, parts: list[Recording]) -> None:
+        self._parts, self._kept = parts, sum(map(len, parts))
+
+
+def _every(part: Recording, first: int, stride: int) -> Recording:
+    if stride == 1:
+        return part
+    keep = np.zeros(len(part), np.bool_)
+    keep[first::stride] = True
+    return part.mask(keep)
+
+
+class MotionWatch:
+    """`camera_motion` of what comes in consecutive blocks; it holds the events of some 100 ms.
+
+    outline: its span and sensor, and whether events have a polarity; its events are not looked at.
+    """
+
+    def __init__(self, outline: Recording) -> None:
+        looks = (*_trembling_looks(outline), *_shifting_looks(outline), *_busy_looks(outline))
+        self._looks = sorted(looks, key=lambda look: look.begin_us)
+        self._number = Counter(look.kind for look in looks)
+        self._holds: Counter[Kind] = Counter()
+        self._span = (outline.start_us, outline.stop_us)
+
+    def add(self, block: Recording) -> None:
+        """A block, which must follow the one before."""
+        if len(block):
+            for look in itertools.takewhile(lambda look: look.begin_us <= block.t_us[-1], self._looks):
+                look.add(block)
+            self._finish(int(block.t_us[-1]))
+
+    def motion(self) -> CameraMotion:
+        """What was seen, once all blocks have come."""
+        self._finish(None)
+        kinds: tuple[Kind, ...] = ("trembles", "shifts", "busy")
+        # What trembles may seem to shift, and what moves is busy too: the first that holds says most.
+        found = [CameraMotion(self._holds[kind] / max(self._number[kind], 1), kind) for kind in kinds]
+        likeliest = next((motion for motion in found if motion.moves), max(found, key=lambda motion: motion.share))
+        return likeliest if likeliest.share else CameraMotion(0.0, "still")
+
+    def _finish(self, until_us: int | None) -> None:
+        """What is complete before `until_us`; None: all."""
+        done = [look for look in self._looks if until_us is None or look.end_us <= until_us]
+        if done:
+            self._holds.update(look.kind for look in done if look.holds(self._span))
+            self._looks = [look for look in self._looks if look not in done]
+
+
 # --- shift ------------------------------------------------------------------------------------------
 
 
-def _share_shifting(recording: Recording) -> float:
-    lags = [lag for lag in _LAGS_US if lag + _SLICE_US <= recording.duration_us]
-    if not lags or not len(recording):
-        return 0.0
-    last = recording.stop_us - lags[-1] - _SLICE_US
-    wanted = max(1, round(recording.duration_us * 1e-6 * _SHIFTS_A_SECOND))
-    instants = np.unique(np.linspace(recording.start_us, last, min(wanted, _MOST_SHIFTS)).astype(np.int64))
-    return float(np.mean([_shifts(recording, instant, lags) for instant in instants.tolist()]))
+def _shifting_looks(outline: Recording) -> Iterator[_Look]:
+    lags = [lag for lag in _LAGS_US if lag + _SLICE_US <= outline.duration_us]
+    if not lags:
+        return
+    longest = lags[-1] + _SLICE_US
+    wanted = max(1, round(outline.duration_us * 1e-6 * _SHIFTS_A_SECOND))
+    instants = np.linspace(outline.start_us, outline.stop_us - longest, min(wanted, _MOST_SHIFTS))
+    for instant in np.unique(instants.astype(np.int64)).tolist():
+        yield _Look("shifts", instant, instant + longest, partial(_shifts, at_us=instant, lags=lags))
 
 
 def _shifts(recording: Recording, at_us: int, lags: list[int]) -> bool:
@@ -188,13 +268,13 @@ def _by_cell(picture: Floats) -> Floats:
 # --- trembling --------------------------------------------------------------------------------------
 
 
-def _share_trembling(recording: Recording) -> float:
-    if recording.p is None or not len(recording):
-        return 0.0
-    count = max(1, recording.duration_us // _SPAN_US)
-    numbers = np.unique(np.linspace(0, count - 1, min(count, _MOST_SPANS)).astype(np.int64)).tolist()
-    begins = [recording.start_us + number * _SPAN_US for number in numbers]
-    return float(np.mean([_trembles(recording.between(begin, begin + _SPAN_US)) for begin in begins]))
+def _trembling_looks(outline: Recording) -> Iterator[_Look]:
+    if outline.p is None:
+        return
+    count = max(1, outline.duration_us // _SPAN_US)
+    for number in np.unique(np.linspace(0, count - 1, min(count, _MOST_SPANS)).astype(np.int64)).tolist():
+        begin = outline.start_us + number * _SPAN_US
+        yield _Look("trembles", begin, begin + _SPAN_US, _trembles, _HELD_EVENTS)
 
 
 def _trembles(part: Recording) -> bool:
@@ -249,24 +329,23 @@ def _slowly(rates: Floats, length: int) -> Floats:
 # --- busy -------------------------------------------------------------------------------------------
 
 
-def _share_busy(recording: Recording) -> float:
+def _busy_looks(outline: Recording) -> Iterator[_Look]:
     """Time is cut at the multiples of 50 ms, the sensor into blocks of 16x16 px. A block is active while a quarter of
     its pixels have events; the sensor is busy while more than half of its blocks are."""
-    if not len(recording):
-        return 0.0
-    first, stop = recording.start_us // _BUSY_US, -(-recording.stop_us // _BUSY_US)
-    windows = np.unique(np.linspace(first, stop - 1, min(stop - first, _MOST_BUSY)).astype(np.int64))
-    begins, ends = np.searchsorted(recording.t_us, [windows * _BUSY_US, (windows + 1) * _BUSY_US])
-    width, height = recording.size
+    first, stop = outline.start_us // _BUSY_US, -(-outline.stop_us // _BUSY_US)
+    width, height = outline.size
     columns, rows = np.arange(0, width, _BUSY_BLOCK_PX), np.arange(0, height, _BUSY_BLOCK_PX)
     needed = _BUSY_PIXELS * np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
+    busy = partial(_busy, needed=needed, columns=columns, rows=rows)
+    for number in np.unique(np.linspace(first, stop - 1, min(stop - first, _MOST_BUSY)).astype(np.int64)).tolist():
+        yield _Look("busy", number * _BUSY_US, (number + 1) * _BUSY_US, busy)
+
+
+def _busy(part: Recording, needed: Floats, columns: NDArray[np.int64], rows: NDArray[np.int64]) -> bool:
     # So many events a window needs at the very least; the quiet ones, most of all, are not looked at.
-    fewest = np.sort(needed, axis=None)[: needed.size // 2 + 1].sum()
-    busy = 0
-    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-        if end - begin >= fewest:
-            active: NDArray[np.int32] = np.zeros((height, width), np.int32)
-            active[recording.y[begin:end], recording.x[begin:end]] = 1
-            pixels = np.add.reduceat(np.add.reduceat(active, rows, axis=0), columns, axis=1)
-            busy += int(np.mean(pixels >= needed) > _BUSY_BLOCKS)
-    return busy / windows.size
+    if len(part) < np.sort(needed, axis=None)[: needed.size // 2 + 1].sum():
+        return False
+    active: NDArray[np.int32] = np.zeros((part.height, part.width), np.int32)
+    active[part.y, part.x] = 1
+    pixels = np.add.reduceat(np.add.reduceat(active, rows, axis=0), columns, axis=1)
+    return bool(np.mean(pixels >= needed) > _BUSY_BLOCKS)

@@ -9,8 +9,9 @@ A new filter is a function or a class in a file beside this one, a field here, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from velocell.filters.noise import BackgroundActivity, Refractory
 from velocell.filters.regions import Region, crop_to
 
 Step = Callable[[Recording], Recording]
+Note = Callable[[int, int], str]  # in words: how many events came, and were left
 
 
 def _no_pixels() -> NDArray[np.int64]:
@@ -80,7 +82,8 @@ class Cleaning:
 
     def stream(self, size: tuple[int, int]) -> Stream:
         """For consecutive blocks of a sensor of (width, height)."""
-        return Stream(self, [*(step for _, step in self._filters(size)), *self._picture(size)])
+        filters = [(partial(_left, name), step) for name, step in self._filters(size)]
+        return Stream(self, [*filters, *((getattr(step, "note", None), step) for step in self._picture(size))])
 
     @property
     def lead_us(self) -> int:
@@ -119,20 +122,41 @@ class Stream:
     """Cleans consecutive blocks. hot: pixels (k, 2) that are left out from now on; hot_events: how many of theirs
     were."""
 
-    def __init__(self, cleaning: Cleaning, steps: list[Step]) -> None:
-        self._cleaning, self._steps = cleaning, steps
+    def __init__(self, cleaning: Cleaning, steps: Sequence[tuple[Note | None, Step]]) -> None:
+        self._ignore = cleaning.ignore
+        # What is left of how many events is counted for each.
+        self._steps: list[tuple[Note | None, Step]] = [
+            (lambda before, left: _left(f"without {len(self._ignore)} ignored pixels", before, left), self._unignored),
+            (lambda before, left: _left(f"without {len(self.hot)} hot pixels", before, left), self._cool),
+            *steps,
+        ]
+        self._counts = [[0, 0] for _ in self._steps]
         self.hot = _no_pixels()
-        self.hot_events = 0
+
+    @property
+    def hot_events(self) -> int:
+        before, left = self._counts[1]
+        return before - left
 
     def __call__(self, block: Recording) -> Recording:
         """The block's events that stay; a block must follow the one before in time."""
-        block = mask_pixels(block, self._cleaning.ignore) if len(self._cleaning.ignore) else block
-        if len(self.hot):
-            before, block = len(block), mask_pixels(block, self.hot)
-            self.hot_events += before - len(block)
-        for step in self._steps:
+        for (_, step), count in zip(self._steps, self._counts, strict=True):
+            count[0] += len(block)
             block = step(block)
+            count[1] += len(block)
         return block
+
+    def notes(self) -> tuple[str, ...]:
+        """What each step has left so far, in the words of `Cleaning.apply`."""
+        used = (len(self._ignore) > 0, len(self.hot) > 0, *(True for _ in self._steps[2:]))
+        told = zip(used, self._steps, self._counts, strict=True)
+        return tuple(note(*count) for does, (note, _), count in told if does and note is not None)
+
+    def _unignored(self, block: Recording) -> Recording:
+        return mask_pixels(block, self._ignore) if len(self._ignore) else block
+
+    def _cool(self, block: Recording) -> Recording:
+        return mask_pixels(block, self.hot) if len(self.hot) else block
 
 
 def _time_texts(us: int | None) -> list[str | None]:
@@ -146,4 +170,8 @@ def _without(recording: Recording, pixels: NDArray[np.int64], kind: str) -> Reco
 
 
 def _noted(left: Recording, before: Recording, name: str) -> Recording:
-    return replace(left, notes=(*left.notes, f"{name}: {len(left)} of {len(before)} events left"))
+    return replace(left, notes=(*left.notes, _left(name, len(before), len(left))))
+
+
+def _left(name: str, before: int, left: int) -> str:
+    return f"{name}: {left} of {before} events left"

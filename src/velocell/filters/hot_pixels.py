@@ -13,7 +13,7 @@ _HOT_EVENTS = 20
 _HOT_TIMES = 10
 _COUNTABLE = 8  # pixels per event
 _COUNTED_PIXELS = 1 << 24  # of larger sensors only the pixels with events are kept
-_AT_ONCE = 1 << 20  # events
+_AT_ONCE = 1 << 16  # events, pixels
 
 
 def hot_pixels(recording: Recording) -> NDArray[np.int64]:
@@ -87,6 +87,13 @@ class PixelCounts:
 def hot_among(pixel: NDArray[np.int64], count: NDArray[np.int64], width: int) -> NDArray[np.int64]:
     """The rule of `hot_pixels` on `pixel_counts`: which of the numbers `pixel` are hot."""
     often = np.flatnonzero(count >= _HOT_EVENTS)
+    found = [_hot_of(often[first : first + _AT_ONCE], pixel, count, width) for first in range(0, often.size, _AT_ONCE)]
+    return np.concatenate([pixel[:0], *found])
+
+
+def _hot_of(
+    often: NDArray[np.intp], pixel: NDArray[np.int64], count: NDArray[np.int64], width: int
+) -> NDArray[np.int64]:
     column = pixel[often] % width
     around = np.zeros((8, often.size), np.int64)
     for row, (dx, dy) in zip(around, AROUND, strict=True):

@@ -171,11 +171,13 @@ class Undistortion:
         to = self._table[block.y, block.x]
         stay = to >= 0
         left, pixel = block.mask(stay), to[stay]
-        lost = len(block) - len(left)
-        source = self._camera.source
-        note = f"lens corrected with {source}: {lost} of {len(block)} events fell outside the sensor and were dropped"
         x, y = (pixel % block.width).astype(np.uint16), (pixel // block.width).astype(np.uint16)
-        return replace(left, x=x, y=y, notes=(*block.notes, note))
+        return replace(left, x=x, y=y, notes=(*block.notes, self.note(len(block), len(left))))
+
+    def note(self, before: int, left: int) -> str:
+        """What was done, in words."""
+        lost, source = before - left, self._camera.source
+        return f"lens corrected with {source}: {lost} of {before} events fell outside the sensor and were dropped"
 
 
 def _plain(name: str) -> str:

@@ -263,6 +263,6 @@ def of_networks(networks: Sequence[Network]) -> dict[str, Any]:
     return made if len(networks) == 1 else {**made, "radii_px": [network.radius_px for network in networks]}
 
 
-def of_detection(recording: Recording, networks: Sequence[Network]) -> dict[str, Any]:
-    """What a table of tracks was made from."""
-    return {"recording": of_recording(recording), **of_networks(networks)}
+def of_detection(recording: Recording, events: int, networks: Sequence[Network]) -> dict[str, Any]:
+    """What a table of tracks was made from: the recording, which need not hold its events, and their number."""
+    return {"recording": of_recording(recording, events), **of_networks(networks)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,26 @@ def rows_by_object(tracks: Tracks) -> list[NDArray[np.intp]]:
     order = np.argsort(tracks.id, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(tracks.id[order])) + 1)
     return [rows for rows in parts if rows.size]
+
+
+class BandVotes:
+    """The commonest band of each object, as `objects` has it, of a table that comes in parts."""
+
+    def __init__(self) -> None:
+        self._votes: dict[int, Counter[tuple[bool, int]]] = {}
+
+    def add(self, tracks: Tracks) -> None:
+        keys = np.stack([tracks.id, tracks.speed_px_s != 0, tracks.band])
+        values, rows = np.unique(keys, axis=1, return_counts=True)
+        for id_, moves, band, count in zip(*values.tolist(), rows.tolist(), strict=True):
+            self._votes.setdefault(id_, Counter())[bool(moves), band] += count
+
+    def bands(self) -> list[int]:
+        """One for each object, ids rising; of equally common ones the slowest. Rows at rest count where there are no
+        others."""
+        return [
+            max(votes, key=lambda one: (one[0], votes[one], -one[1]))[1] for _, votes in sorted(self._votes.items())
+        ]
 
 
 def objects(tracks: Tracks) -> list[ObjectSummary]:

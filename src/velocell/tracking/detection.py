@@ -1,20 +1,19 @@
-"""`Detection`: what networks find in a whole recording."""
+"""`Detection`: what networks find in a whole recording; `Findings`: the same piece by piece, while it is read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from velocell.data.recording import Recording
+from velocell.data.blocks import Footage
 from velocell.data.spikes import Spikes
-from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
 from velocell.network import Network
 from velocell.network.origin import of_detection
-from velocell.tracking.detector import NO_CROWDING, Crowding
+from velocell.tracking.detector import NO_CROWDING, Crowding, Detector
 from velocell.tracking.online import Online, follow
 
 
@@ -42,21 +41,40 @@ class Detection:
         return self.tracks._repr_html_() + self.network._repr_html_()
 
 
-def detection(
-    online: Online,
-    recording: Recording,
-    *,
-    keep_spikes: bool = True,
-    on_block: Callable[[Recording], object] | None = None,
-) -> Detection:
-    """Run all of a recording. keep_spikes: hand the spikes on, which may be many. on_block: called with each part that
-    is done."""
-    rows: list[dict[str, Any]] = []
-    spikes: list[Spikes] = []
-    for found, answered in follow(online, recording, on_block):
-        rows.append(found)
-        if keep_spikes:
-            spikes.append(answered)
-    columns = {name: np.concatenate([part.pop(name) for part in rows]) for name in COLUMNS}
-    tracks = Tracks.from_columns(columns, of_detection(recording, online.networks))
-    return Detection(tracks, Spikes.concatenate(spikes), online.networks, crowding=online.detector.crowding)
+@dataclass(frozen=True)
+class Findings:
+    """What comes out while a recording is read.
+
+    networks: those used. pieces: rows (columns of Tracks by name) and spikes of all layers, in order of time; memory
+    stays bounded as long as nobody keeps them. detectors: at work on them. too_sparse: as of `Detection`.
+    """
+
+    networks: tuple[Network, ...]
+    pieces: Iterator[tuple[dict[str, Any], Spikes]]
+    detectors: tuple[Detector, ...]
+    too_sparse: bool = False
+
+    @property
+    def crowding(self) -> Crowding:
+        """How often candidates for objects were too many, in what has come so far."""
+        found = [detector.crowding for detector in self.detectors]
+        return Crowding(sum(one.births for one in found), sum(one.crowded for one in found))
+
+    def whole(self, footage: Footage, *, keep_spikes: bool = True) -> Detection:
+        """All of it. footage: what it was found in. keep_spikes: hand the spikes on, which may be many."""
+        rows: list[dict[str, Any]] = []
+        spikes: list[Spikes] = []
+        for found, answered in self.pieces:
+            # Of a silence nothing is kept.
+            if len(found["id"]) or not rows:
+                rows.append(found)
+            if keep_spikes and (len(answered) or not spikes):
+                spikes.append(answered)
+        columns = {name: np.concatenate([part.pop(name) for part in rows]) for name in list(rows[0])}
+        tracks = Tracks.from_columns(columns, of_detection(*footage.outline(), self.networks))
+        return Detection(tracks, Spikes.concatenate(spikes), self.networks, self.too_sparse, self.crowding)
+
+
+def detection(online: Online, footage: Footage) -> Detection:
+    """All that a network (or several) finds in all of a recording."""
+    return Findings(online.networks, follow(online, footage.blocks()), (online.detector,)).whole(footage)

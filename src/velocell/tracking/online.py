@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from velocell import engines
+from velocell.data.blocks import steps
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
 from velocell.data.stamps import Spread
@@ -18,7 +19,8 @@ from velocell.tracking.rules import DEFAULTS, Rules
 T = TypeVar("T")
 
 EVERY_US = 5_000
-BLOCK_US = 100_000  # events are handed on in blocks of this length, so that memory stays bounded
+BLOCK_US = 100_000  # events are handed on in steps of this length, so that memory stays bounded
+FEWEST_EVENTS = 1 << 13  # in a step; where little happens it is longer, since each costs the same
 
 
 class Online:
@@ -79,22 +81,23 @@ class Online:
 
 
 def follow(
-    online: Online, recording: Recording, on_block: Callable[[Recording], object] | None = None
+    online: Online, blocks: Iterable[Recording], on_block: Callable[[Recording], object] | None = None
 ) -> Iterator[tuple[dict[str, Any], Spikes]]:
-    """All of a recording; yields rows (columns by name) and spikes, block by block. on_block: called with each block
-    that is done."""
-    # Both leave Python's lock: the engine works on the next block while the detector looks at this one.
-    for block, spikes in _one_ahead(respond(online, recording)):
-        rows = online.locate(block, spikes, block.stop_us, at_end=block.stop_us == recording.stop_us)
+    """All of what comes in consecutive blocks; yields rows (columns by name) and spikes, step by step. on_block: called
+    with each step that is done."""
+    # Both leave Python's lock: the engine works on the next step while the detector looks at this one.
+    for step, spikes, at_end in _one_ahead(respond(online, blocks, FEWEST_EVENTS)):
+        rows = online.locate(step, spikes, step.stop_us, at_end=at_end)
         if on_block is not None:
-            on_block(block)
+            on_block(step)
         yield rows, spikes
 
 
-def respond(online: Online, recording: Recording) -> Iterator[tuple[Recording, Spikes]]:
-    """The recording block by block, each with the spikes of all layers (and of all networks)."""
-    for block in recording.chunks(BLOCK_US):
-        yield block, online.respond(block, block.stop_us, at_end=block.stop_us == recording.stop_us)
+def respond(online: Online, blocks: Iterable[Recording], fewest: int = 1) -> Iterator[tuple[Recording, Spikes, bool]]:
+    """What comes in consecutive blocks step by step (`data.blocks.steps`), with the spikes of all layers (and of all
+    networks), and whether it is the last."""
+    for step, at_end in steps(blocks, BLOCK_US, fewest):
+        yield step, online.respond(step, step.stop_us, at_end=at_end), at_end
 
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:

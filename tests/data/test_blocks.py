@@ -1,0 +1,77 @@
+"""Consecutive blocks, cut anew into the steps in which they are worked on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from velocell.data import blocks
+from velocell.data.blocks import joined, steps
+from velocell.data.recording import Recording
+
+SPAN_US = 100
+
+
+def recording(times: list[int], stop_us: int) -> Recording:
+    x = np.arange(len(times)) % 7
+    return Recording.from_arrays(sorted(times), x, x, x % 2, width=8, height=8, start_us=0, stop_us=stop_us)
+
+
+def cut_into(whole: Recording, bounds: list[int]) -> list[Recording]:
+    """As a file gives it: blocks span their events, the first begins and the last ends where the recording does."""
+    edges = [0, *sorted(bound % (len(whole) + 1) for bound in bounds), len(whole)]
+    parts = [whole.slice(first, last) for first, last in pairwise(edges)]
+    parts[0] = replace(parts[0], start_us=whole.start_us)
+    parts[-1] = replace(parts[-1], stop_us=whole.stop_us)
+    return parts
+
+
+@given(
+    st.lists(st.integers(0, 5_000), max_size=60),
+    st.lists(st.integers(0, 60), max_size=6),
+    st.integers(1, 20),
+    st.integers(2, 30),
+    st.integers(1, 2_000),
+)
+def test_steps_are_the_recording_cut_anew(times, bounds, fewest, most, rest_us):
+    whole = recording(times, max(times, default=0) + rest_us)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "STEP_EVENTS", most)
+        found = list(steps(cut_into(whole, bounds), SPAN_US, fewest))
+    parts = [step for step, _ in found]
+    assert [last for _, last in found] == [False] * (len(found) - 1) + [True]
+    again = joined(parts)
+    for name in ("t_us", "x", "y", "p"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))
+    assert (parts[0].start_us, parts[-1].stop_us) == (whole.start_us, whole.stop_us)
+    assert [part.start_us for part in parts[1:]] == [part.stop_us for part in parts[:-1]]
+    for part in parts:
+        assert not len(part) or (part.start_us <= part.t_us[0] and part.t_us[-1] < part.stop_us)
+    for part in parts[:-1]:
+        at_window = part.stop_us % SPAN_US == 0 and len(part) >= fewest
+        assert at_window or len(part) >= most
+        assert len(np.unique(part.t_us[most:])) <= 1 or len(part) <= 2 * most  # a full one ends soon
+
+
+def test_a_silence_is_part_of_a_step_however_long_it_is():
+    year_us = 365 * 86_400_000_000
+    whole = recording([5, 6, year_us], year_us + 50_000_000)
+    found = [(step.start_us, step.stop_us, len(step)) for step, _ in steps([whole], SPAN_US)]
+    assert found == [(0, 100, 2), (100, year_us + 50_000_000, 1)]
+
+
+def test_there_is_a_step_where_there_are_no_events():
+    ((step, last),) = steps([recording([], 700)], SPAN_US)
+    assert (step.start_us, step.stop_us, len(step), last) == (0, 700, 0, True)
+
+
+def test_a_full_step_ends_within_the_stretch(monkeypatch):
+    monkeypatch.setattr(blocks, "STEP_EVENTS", 4)
+    found = [len(step) for step, _ in steps([recording(list(range(50)), 100)], SPAN_US)]
+    assert sum(found) == 50
+    assert max(found) <= 8
