@@ -1,6 +1,9 @@
 // Python's view of the receiver.
 #include <nanobind/nanobind.h>
 
+#include <cstring>
+#include <stdexcept>
+
 #include "live/udp.hpp"
 
 namespace nb = nanobind;
@@ -14,11 +17,22 @@ void bind_udp(nb::module_& m) {
              [](UdpReceiver& receiver, std::size_t bytes) {
                  nb::list packets;
                  for (const auto& packet : receiver.take(bytes))
-                     packets.append(nb::make_tuple(packet.at_s, nb::bytes(packet.data.data(), packet.data.size())));
+                     packets.append(nb::make_tuple(packet.at_s, nb::bytes(packet.from.data(), packet.from.size()),
+                                                  nb::bytes(packet.data.data(), packet.data.size())));
                  return packets;
              },
              nb::arg("bytes"))
         .def("stop", &UdpReceiver::stop, nb::call_guard<nb::gil_scoped_release>())
+        .def("keep_only",
+             [](UdpReceiver& receiver, nb::bytes sender) {
+                 velocell::Sender only{};
+                 if (sender.size() != only.size()) throw std::invalid_argument("a sender is an address and a port");
+                 std::memcpy(only.data(), sender.data(), only.size());
+                 receiver.keep_only(only);
+             },
+             nb::arg("sender"))
+        .def("keep_all", &UdpReceiver::keep_all)
+        .def_prop_ro("others", &UdpReceiver::others)
         .def_prop_ro("lost", &UdpReceiver::lost)
         .def_prop_ro("overflow", &UdpReceiver::overflow)
         .def_prop_ro("error", &UdpReceiver::error);

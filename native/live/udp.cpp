@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -16,6 +17,21 @@ constexpr int POLL_MS = 50;   // a stop is noticed within this time
 constexpr int AT_ONCE = 256;  // packets, before they are handed on
 
 double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+Sender sender_of(const sockaddr_storage& from) {
+    Sender sender{};
+    if (from.ss_family == AF_INET) {
+        const auto& v4 = reinterpret_cast<const sockaddr_in&>(from);
+        sender[10] = sender[11] = 0xff;
+        std::memcpy(&sender[12], &v4.sin_addr, 4);
+        std::memcpy(&sender[16], &v4.sin_port, 2);
+    } else if (from.ss_family == AF_INET6) {
+        const auto& v6 = reinterpret_cast<const sockaddr_in6&>(from);
+        std::memcpy(&sender[0], &v6.sin6_addr, 16);
+        std::memcpy(&sender[16], &v6.sin6_port, 2);
+    }
+    return sender;
+}
 
 }  // namespace
 
@@ -40,6 +56,16 @@ std::vector<Packet> UdpReceiver::take(std::size_t bytes) {
     return taken;
 }
 
+void UdpReceiver::keep_only(const Sender& sender) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    only_ = sender;
+}
+
+void UdpReceiver::keep_all() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    only_.reset();
+}
+
 void UdpReceiver::stop() {
     stopped_ = true;
     if (thread_.joinable()) thread_.join();
@@ -60,6 +86,9 @@ bool UdpReceiver::receive() {
         alignas(cmsghdr) char control[64];
         iovec where{buffer_.data(), buffer_.size()};
         msghdr message{};
+        sockaddr_storage from{};
+        message.msg_name = &from;
+        message.msg_namelen = sizeof from;
         message.msg_iov = &where;
         message.msg_iovlen = 1;
         message.msg_control = control;
@@ -79,7 +108,7 @@ bool UdpReceiver::receive() {
                 lost_ = count;
             }
 #endif
-        taken.push_back({now_s(), std::string(buffer_.data(), static_cast<std::size_t>(n))});
+        taken.push_back({sender_of(from), now_s(), std::string(buffer_.data(), static_cast<std::size_t>(n))});
     }
     if (!taken.empty()) keep(taken);
     return open;
@@ -89,6 +118,10 @@ void UdpReceiver::keep(std::vector<Packet>& taken) {
     {
         std::lock_guard<std::mutex> lock(mutex_);
         for (Packet& packet : taken) {
+            if (only_ && *only_ != packet.from) {
+                ++others_;
+                continue;
+            }
             held_ += packet.data.size() + sizeof(Packet);
             packets_.push_back(std::move(packet));
         }

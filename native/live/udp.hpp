@@ -1,12 +1,14 @@
 // Packets off a socket, taken by a thread of its own, so that none is lost while Python's lock is held elsewhere.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -14,7 +16,11 @@
 
 namespace velocell {
 
+// Address (IPv4 as IPv6 has it) and port of a sender, in network order.
+using Sender = std::array<unsigned char, 18>;
+
 struct Packet {
+    Sender from;
     double at_s;  // when it was taken, of the steady clock (CLOCK_MONOTONIC on Linux)
     std::string data;
 };
@@ -30,7 +36,10 @@ public:
     bool wait(double seconds);  // until packets wait; false if none came
     std::vector<Packet> take(std::size_t bytes);  // the oldest, about so many bytes
     void stop();
+    void keep_only(const Sender& sender);  // others are counted as they come, so that they cannot crowd it out
+    void keep_all();
 
+    std::uint64_t others() const { return others_; }      // packets of other senders, not kept
     std::uint64_t lost() const { return lost_; }          // by the system, where it tells
     std::uint64_t overflow() const { return overflow_; }  // that gave way here
     int error() const { return error_; }                  // errno that ended the receiving; 0: none
@@ -42,12 +51,13 @@ private:
 
     int socket_;
     std::size_t most_bytes_, held_ = 0;
-    std::atomic<std::uint64_t> lost_{0}, overflow_{0};
+    std::atomic<std::uint64_t> lost_{0}, overflow_{0}, others_{0};
     std::atomic<bool> stopped_{false};
     std::atomic<int> error_{0};
     std::mutex mutex_;
     std::condition_variable arrived_;
     std::deque<Packet> packets_;
+    std::optional<Sender> only_;
     std::vector<char> buffer_;
     std::thread thread_;
 };

@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from threading import Event, Thread, Timer
+from contextlib import ExitStack
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from velocell.data.bands import Bands
 from velocell.data.recording import Recording
 from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
-from velocell.errors import RecordingError
+from velocell.errors import OptionError, RecordingError
 from velocell.formats import read, write_dat, write_evt2, write_evt3, write_npz
 from velocell.live import Settings, loop, open_output, open_source, run, spif
 from velocell.live.loop import LAG_S
@@ -170,7 +171,7 @@ class Collected:
         return np.concatenate([part[name] for part in self.lines if name in part])
 
 
-def listen(made, sent, *, pause_s=0.0005, polarity="merge", wait_s=0.3):
+def listen(made, sent, *, pause_s=0.0005, polarity="merge", wait_s=0.3, first=(), beside=()):
     """Send packets to a source on a free port; the summary and the output."""
     port = free_port()
     source = open_source(f"udp://127.0.0.1:{port}", size=(160, 120))
@@ -178,9 +179,18 @@ def listen(made, sent, *, pause_s=0.0005, polarity="merge", wait_s=0.3):
     settings = Settings(Search.of(BANDS, 5.0, network=Network.from_toml(made / "net.toml"), polarity=polarity))
     thread = Thread(target=lambda: done.append(run(source, settings, output, stop)))
     thread.start()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        for data in sent:
+    strangers = iter(beside)
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
+    ):
+        for data in first:
+            other.sendto(data, ("127.0.0.1", port))
+            time.sleep(0.05)
+        for k, data in enumerate(sent):
             sender.sendto(data, ("127.0.0.1", port))
+            if k >= 5 and (odd := next(strangers, None)) is not None:
+                other.sendto(odd, ("127.0.0.1", port))
             time.sleep(pause_s)
     time.sleep(wait_s)
     stop.set()
@@ -235,26 +245,37 @@ def test_a_long_silence_is_gone_over(made):
     assert summary.events + 64 == 400
 
 
-def heard(sent):
-    """What comes of packets, until an error ends it, within a few seconds."""
-    stop = Event()
-    patience = Timer(5, stop.set)
-    patience.start()
-    source = open_source(f"udp://127.0.0.1:{(port := free_port())}", size=(160, 120))
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            for data in sent:
+def heard(sent, before=(), **how):
+    """Blocks of packets, and what is said; `before`: packets that strangers send first."""
+    stop, blocks, said = Event(), [], []
+    source = open_source(f"udp://127.0.0.1:{(port := free_port())}", size=(160, 120), **how)
+    source.say = said.append
+
+    def listen_():
+        blocks.extend(block for block in source.blocks(stop) if len(block))
+
+    thread = Thread(target=listen_)
+    thread.start()
+    with ExitStack() as stack:
+        for part in (*([data] for data in before), sent):
+            sender = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            for data in part:
                 sender.sendto(data, ("127.0.0.1", port))
-        for _ in source.blocks(stop):
-            pass
-    finally:
-        patience.cancel()
-        source.close()
+                time.sleep(0.0002)
+    time.sleep(0.3)
+    stop.set()
+    thread.join(10)
+    source.close()
+    return blocks, said
 
 
-def test_a_clock_that_went_back_ends_the_stream():
-    with pytest.raises(RecordingError, match="clock went back by"):
-        heard([*far(1_000_000_000)[:20], *far(1_000_000)])
+def test_a_clock_that_went_back_goes_on_from_where_it_was():
+    blocks, said = heard([*far(1_000_000_000)[:20], *far(1_000_000)])
+    t = np.concatenate([block.t_us for block in blocks])
+    assert len(t) == 20 + 200 - 64
+    assert (np.diff(t) >= 0).all()
+    assert t[20] - t[19] < 1_000
+    assert "the sender's clock went back by 99" in said[0]
 
 
 def test_times_ahead_and_one_behind_do_not_end_the_stream(made):
@@ -264,12 +285,76 @@ def test_times_ahead_and_one_behind_do_not_end_the_stream(made):
     assert "90 with a time far off" in str(summary)
 
 
-@pytest.mark.parametrize(("first", "words"), [(True, "come without times.* came with"), (False, "come with times")])
-def test_packets_of_the_other_kind_end_the_stream(first, words):
+@pytest.mark.parametrize("first", [True, False])
+def test_packets_of_the_other_kind_are_followed_once_many_agree(first):
     timed, untimed = far(1_000_000), [(1 << 31 | 5).to_bytes(4, "little")] * 200
     one, other = (timed, untimed) if first else (untimed, timed)
-    with pytest.raises(RecordingError, match=words):
-        heard([one[0], *other])
+    blocks, said = heard([*one[:5], *other[:30], *one[5:10], *other])
+    t = np.concatenate([block.t_us for block in blocks])
+    assert len(t) == 10 + 200 - 64
+    assert (np.diff(t) >= 0).all()
+    assert f"come {'without' if first else 'with'} times now" in said[0]
+
+
+def random_packets(n, rng=None):
+    rng = rng or np.random.default_rng(5)
+    return [rng.bytes(int(rng.integers(1, 200))) for _ in range(n)]
+
+
+UNTIMED = [(1 << 31 | 5).to_bytes(4, "little")]
+ATTACKS = {
+    "one stray packet first": lambda: ([far(3_000_000_000)[0]], []),
+    "others far ahead": lambda: ([], far(3_000_000_000)),
+    "others without times": lambda: ([], UNTIMED * 200),
+    "random packets": lambda: (random_packets(3), random_packets(300)),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_strangers_change_no_row(made, expected, attack):
+    recording = read(made / "rec.npz")
+    first, beside = ATTACKS[attack]()
+    sent = list(packets(recording, timed=True))
+    summary, output = listen(made, sent, first=first, beside=beside)
+    assert summary.events == len(recording)
+    np.testing.assert_array_equal(output.column("t_us"), expected.t_us)
+    np.testing.assert_allclose(output.column("x_px"), expected.x_px, atol=6e-4)
+    if beside:
+        assert "packets of other senders, left out" in str(summary)
+
+
+def test_a_named_sender_alone_is_followed():
+    near = far(1_000_000)[:50]
+    blocks, _ = heard(near, before=far(2_000_000)[:3], sender="127.0.0.1")
+    assert sum(map(len, blocks)) == 50
+    blocks, _ = heard(near, sender="127.0.0.2")
+    assert not blocks
+    for wrong in ("nobody", "127.0.0.1:99999", "1.2.3:5"):
+        with pytest.raises(OptionError, match="is not an address"):
+            open_source("udp://127.0.0.1:9", size=(9, 9), sender=wrong)
+    with pytest.raises(OptionError, match="drop it"):
+        open_source("tcp://127.0.0.1:9", size=(9, 9), sender="127.0.0.1")
+
+
+def test_another_sender_takes_over_after_silence(monkeypatch):
+    monkeypatch.setattr("velocell.live.udp._SILENT_S", 0.1)
+    stop, blocks, said = Event(), [], []
+    source = open_source(f"udp://127.0.0.1:{(port := free_port())}", size=(160, 120))
+    source.say = said.append
+    thread = Thread(target=lambda: blocks.extend(block for block in source.blocks(stop) if len(block)))
+    thread.start()
+    for start_us in (50_000_000, 1_000_000):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for data in far(start_us)[:20]:
+                sender.sendto(data, ("127.0.0.1", port))
+            time.sleep(0.4)
+    stop.set()
+    thread.join(10)
+    source.close()
+    t = np.concatenate([block.t_us for block in blocks])
+    assert len(t) == 40
+    assert (np.diff(t) > 0).all()
+    assert "fell silent" in said[0]
 
 
 def test_a_socket_that_fails_is_told():

@@ -20,7 +20,7 @@ def pair(most_bytes=1 << 20):
     ):
         listener.bind(("127.0.0.1", 0))
         receiver = UdpReceiver(listener.fileno(), most_bytes)
-        yield receiver, lambda data: sender.sendto(data, listener.getsockname())
+        yield receiver, lambda data, by=sender: by.sendto(data, listener.getsockname())
         receiver.stop()
 
 
@@ -42,8 +42,8 @@ def test_packets_come_whole_in_order_and_with_their_time():
             for data in sent[first : first + 100]:
                 send(data)
             packets += taken(receiver, 100)
-    assert [data for _, data in packets] == sent
-    times = [at for at, _ in packets]
+    assert [data for _, _, data in packets] == sent
+    times = [at for at, _, _ in packets]
     assert times == sorted(times)
     assert before <= times[0] <= times[-1] <= time.monotonic()
     assert (receiver.lost, receiver.overflow) == (0, 0)
@@ -64,12 +64,12 @@ def test_the_oldest_give_way_where_too_many_wait():
                 break
             time.sleep(0.01)
         packets = taken(receiver, 1)
-        left = [data[0] for _, data in packets]
+        left = [data[0] for _, _, data in packets]
         assert left == list(range(40))[-len(left) :]
         assert 5 <= len(left) < 10
         assert receiver.overflow == 40 - len(left)
         send(b"again")
-        assert taken(receiver, 1)[0][1] == b"again"
+        assert taken(receiver, 1)[0][2] == b"again"
 
 
 def test_a_part_can_be_taken():
@@ -82,7 +82,26 @@ def test_a_part_can_be_taken():
             part = receiver.take(2_500)
             assert 1 <= len(part) <= 3
             packets += part
-    assert [data[0] for _, data in packets] == list(range(20))
+    assert [data[0] for _, _, data in packets] == list(range(20))
+
+
+def test_one_sender_can_be_kept():
+    with pair() as (receiver, send), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        send(b"mine")
+        ((_, mine, _),) = taken(receiver, 1)
+        assert (mine[:10], mine[10:16]) == (bytes(10), b"\xff\xff\x7f\0\0\x01")
+        receiver.keep_only(mine)
+        send(b"again")
+        for _ in range(5):
+            send(b"stranger", other)
+        send(b"last")
+        assert [data for _, _, data in taken(receiver, 2)] == [b"again", b"last"]
+        assert receiver.others == 5
+        receiver.keep_all()
+        send(b"stranger", other)
+        assert taken(receiver, 1)[0][2] == b"stranger"
+        with pytest.raises(ValueError, match="an address and a port"):
+            receiver.keep_only(b"x")
 
 
 def test_it_can_be_stopped_twice_and_takes_nothing_more():

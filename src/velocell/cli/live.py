@@ -42,6 +42,14 @@ def live(
             "--speed", metavar="N|max", help="Speed of a replay: a factor, or max; 1 is the recording's own pace."
         ),
     ] = "1",
+    sender: Annotated[
+        str | None,
+        typer.Option(
+            "--sender",
+            metavar="ADDRESS",
+            help="Of udp://: follow only packets from this address, or address:port; else from whoever sends first.",
+        ),
+    ] = None,
     append: Annotated[
         bool, typer.Option("--append", help="Continue an earlier output instead of replacing it.")
     ] = False,
@@ -62,6 +70,7 @@ def live(
         every_us=search.every_us,
         part_us=part.times_us(),
         budget=part.budget,
+        sender=sender,
     )
     assert search.bands is not None
     names = search.bands.names

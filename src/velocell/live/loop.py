@@ -27,6 +27,8 @@ from velocell.filters.chain import Cleaning
 from velocell.live.blocks import pieces
 from velocell.live.outputs import Output
 from velocell.live.sources import Replay, Source
+from velocell.live.tcp import Tcp
+from velocell.live.udp import Udp
 from velocell.network import Network
 from velocell.network.origin import of_networks, told_by_stamps
 from velocell.results.counting import Gate, Line
@@ -119,6 +121,8 @@ def run(
     settings.cleaning.check(Recording.from_arrays([], [], [], width=width, height=height))
     with ThreadPoolExecutor(max_workers=1) as thread:
         loop = _Loop(source, settings, output, thread, say, on_count)
+        if isinstance(source, Udp | Tcp):
+            source.say = say
         for block in source.blocks(stop):
             # What a sender that waits sends at once may last long; what overload leaves out is decided at once.
             for part in pieces(block, BLOCK_US) if source.waits else (block,):

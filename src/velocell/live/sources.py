@@ -67,12 +67,13 @@ def open_source(
     every_us: int = 5_000,
     part_us: tuple[int, int | None] = (0, None),
     budget: float = 1.0,
+    sender: str | None = None,
 ) -> Source:
     """`replay:FILE`, `-` (stdin), `udp://`, `tcp://HOST:PORT`, `unix:PATH` or `camera:NAME`. Raises VelocellError.
 
     speed: of a replay, a factor or `max`; a paced replay comes in blocks of `every_us`. part_us: from and to, from the
     start of a replayed recording; a stream has no start to count from. budget: as of
-    `open_recording`.
+    `open_recording`. sender: of udp://, the only one to follow.
     """
     scheme, colon, rest = text.partition(":")
     if part_us != (0, None) and scheme != "replay":
@@ -80,12 +81,14 @@ def open_source(
             f"--from and --to choose a part of a recording, but {text} is a stream; drop them, or record "
             "it and use replay:FILE"
         )
+    if sender is not None and scheme != "udp":
+        raise OptionError(f"--sender chooses among those that send to udp://HOST:PORT, which {text} is not; drop it")
     if text == "-":
         return Stdin(size)
     if scheme == "replay" and colon:
         return Replay(Path(rest), size, frame_time_us, _speed(speed), every_us, part_us, budget)
     if scheme == "udp" and colon:
-        return Udp(text, size)
+        return Udp(text, size, sender)
     if scheme in ("tcp", "unix") and colon:
         return Tcp(text, size)
     if scheme == "camera" and colon:

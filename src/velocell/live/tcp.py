@@ -6,9 +6,10 @@ which loses packets without a word where it is asked too slowly, and all that wa
 
 from __future__ import annotations
 
+import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Event
 from typing import Any
 
@@ -18,13 +19,17 @@ from velocell.data.integrity import Integrity
 from velocell.data.recording import Recording
 from velocell.errors import RecordingError, reason
 from velocell.formats.aedat import aedat4
-from velocell.formats.unpack import MAX_BYTES, unpacker
+from velocell.formats.unpack import unpacker
 from velocell.live.address import connected
 from velocell.live.arrivals import Arrivals
 from velocell.live.blocks import POLL_S, as_blocks
 
 _PATIENCE_S = 5.0  # for the connection, and for its header, which a writer sends at once
 _MOST_BYTES = 1 << 26
+_MOST_UNPACKED = 1 << 25  # of a packet: 2 million events; cameras send some thousand at a time
+_AT_ONCE = 1 << 21  # events decoded before they go on
+_SILENT_S = 5.0  # is told after this time
+_KEEPALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))  # seconds, seconds, times
 _READ_BYTES = 1 << 18
 _BACK_US = 1_000_000  # a sender that begins anew; less is events out of order
 
@@ -57,41 +62,70 @@ class Tcp:
             raise
         self.size = size or cameras[0].size or (0, 0)
         self._chosen = cameras[0].number
-        self._unpack = unpacker(compression)
+        self._unpack = unpacker(compression, _MOST_UNPACKED)
+        self.say: Callable[[str], object] = lambda sentence: None
+        _keep_alive(self._socket)
         self._socket.settimeout(POLL_S)
         self._arrivals = Arrivals(self._receive, _MOST_BYTES)
         self._packets = 0
         self._end = ""
         self._newest_us: int | None = None
+        self._shift_us = 0
 
     def blocks(self, stop: Event) -> Iterator[Recording]:
         for waited_s, packets in self._arrivals.taken(stop):
             self.waited_s = waited_s
             self._packets += len(packets)
-            decoded = (self._decoded(packet) for packet in packets)
-            events = [part for part in decoded if part is not None]
-            if events:
-                yield from as_blocks(aedat4.as_events(np.concatenate(events)), self.size, self._integrity)
+            for events in self._gathered(packets, stop):
+                yield from as_blocks(aedat4.as_events(events), self.size, self._integrity)
+
+    def _gathered(self, packets: list[bytes], stop: Event) -> Iterator[Any]:
+        """The events of packets, together up to a limit: packed they are small, whatever they unfold to."""
+        events: list[Any] = []
+        n = 0
+        for packet in packets:
+            if stop.is_set():
+                break
+            part = self._decoded(packet)
+            if part is not None:
+                events.append(part)
+                n += len(part)
+            if n >= _AT_ONCE:
+                yield np.concatenate(events)
+                events, n = [], 0
+        if events:
+            yield np.concatenate(events)
 
     def _decoded(self, packet: bytes) -> Any:
-        """The events of a packet, None of others. Raises RecordingError where the sender's clock went back."""
+        """The events of a packet, None of others. Where the sender's clock went back, times go on from the newest."""
         number = struct.unpack_from("<i", packet)[0]
         stream = self._streams[number]
-        events = aedat4.packet_events(self._unpack, packet[8:], stream, number == self._chosen, self._integrity)
+        events = aedat4.packet_events(self._unpack, packet[8:], stream, number == self._chosen, self._integrity, "",
+            _MOST_UNPACKED)  # fmt: skip
         if events is not None:
-            first_us = int(events["t"][0])
+            first_us = int(events["t"][0]) + self._shift_us
             back_us = (first_us if self._newest_us is None else self._newest_us) - first_us
             if back_us > _BACK_US:
-                raise RecordingError(f"{self.name}: the sender's clock went back by {back_us} us; start live again")
+                self._shift_us += back_us
+                self.say(
+                    f"{self.name}: the sender's clock went back by {back_us} us; that is added to its times from now on"
+                )
+            if self._shift_us:
+                events = events.copy()
+                events["t"] += self._shift_us
             self._newest_us = max(int(events["t"].max()), self._newest_us or 0)
         return events
 
     def _receive(self, over: Event) -> Iterator[bytes]:
         data = bytearray()
+        heard_s, silent = time.monotonic(), False
         while not over.is_set():
             try:
                 more = self._socket.recv(_READ_BYTES)
             except TimeoutError:
+                if not silent and time.monotonic() - heard_s > _SILENT_S:
+                    silent = True
+                    self.say(f"{self.name} has sent nothing for {_SILENT_S:g} s; waiting")
                 continue
             except OSError as error:
                 self._end = f"the connection broke off: {reason(error)}"
@@ -99,6 +133,7 @@ class Tcp:
             if not more:
                 self._end = "the sender closed the connection"
                 break
+            heard_s, silent = time.monotonic(), False
             data += more
             yield from self._cut(data)
         if not over.is_set():
@@ -109,7 +144,7 @@ class Tcp:
         while len(data) >= 8:
             number, length = struct.unpack_from("<ii", data)
             # Without a right length there is no way to find the next packet.
-            if number not in self._streams or not 0 <= length <= MAX_BYTES:
+            if number not in self._streams or not 0 <= length <= _MOST_UNPACKED:
                 raise RecordingError(
                     f"{self.name} sent bytes that are not a packet; check the sender and start live again"
                 )
@@ -160,3 +195,13 @@ class Tcp:
 
     def close(self) -> None:
         self._socket.close()
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """The system finds out where the other side is gone without a word, such as by a cable that was pulled."""
+    if connection.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE:
+        if hasattr(socket, name):  # not on every system
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

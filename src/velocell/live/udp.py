@@ -1,19 +1,22 @@
 """SPIF words by UDP. A thread takes packets off the socket while the rest works; memory is bounded.
 
+Anyone can send to a port. So one sender is followed, the first whose packets agree, or the one that is named; packets
+of others are counted, and cannot crowd it out. Where it falls silent, the next whose packets agree takes its place.
+
 The thread is the C++ core's: one of Python's would wait for the lock at each packet, for longer than packets take.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Event
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from velocell.data.blocks import Events
 from velocell.data.integrity import Integrity
@@ -22,32 +25,38 @@ from velocell.errors import OptionError, RecordingError, reason
 from velocell.live import spif
 from velocell.live.address import parse_address, resolved
 from velocell.live.blocks import POLL_S, as_blocks
+from velocell.live.timeline import FAR_US, Packet, Timeline
 
 _HELD_BYTES = 1 << 25  # of packets that wait; the oldest give way
 _BLOCK_BYTES = 1 << 22  # taken at once: what overload leaves out is decoded first, and needs memory for that
 _GATHER_S = 0.0005  # work per packet would cost more than work per event
 _RECEIVE_BUFFER = 1 << 23
-_FAR_US = 10_000_000  # a time this far from the newest is astray,
-_AGREED = 64  # unless so many packets in a row are, the same way
+_CONFIRMED = 3  # packets that must agree before a sender is followed
+_SILENT_S = 2.0  # after so long, another sender may take its place
+_MOST_CANDIDATES = 64
 _SO_RXQ_OVFL = 40  # Linux: each packet comes with the count of those the system dropped
 
 
 class Udp:
-    """Listens on HOST:PORT; `size` is needed, since the packets do not hold it. Raises OptionError.
+    """Listens on HOST:PORT; `size` is needed, since the packets do not hold it. sender: ADDRESS or ADDRESS:PORT of the
+    only sender to follow. Raises OptionError.
 
-    Whether events carry times is decided by the first packet; without, the time of arrival counts, in us since 1970.
+    Whether events carry times is decided by the first packets; without, the time of arrival counts, in us since 1970.
+    `say` gets a sentence when another sender is followed, or the time jumps.
     """
 
     waits = False
     stop_us: int | None = None
 
-    def __init__(self, text: str, size: tuple[int, int] | None):
+    def __init__(self, text: str, size: tuple[int, int] | None, sender: str | None = None):
         host, port = parse_address(text)
         if size is None:
             raise OptionError(f"{text} does not state the sensor's size; give it with --size, such as 640x480")
         self.name, self.size = text, size
         self.meta: dict[str, Any] = {}
         self.waited_s = 0.0
+        self.say: Callable[[str], object] = lambda sentence: None
+        self._wanted = None if sender is None else _packed(sender)
         family, address = resolved(host, port)
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -64,9 +73,12 @@ class Udp:
             self._counts_losses = False
         self._integrity = Integrity(text)
         self._receiver: Any = None
-        self._timed: bool | None = None
-        self._newest_us: int | None = None
-        self._far = self._astray = self._packets = self._unlike = 0
+        self._followed: bytes | None = None
+        self._line: Timeline | None = None
+        self._seeking = True
+        self._candidates: dict[bytes, list[Packet]] = {}
+        self._heard_s = 0.0
+        self._packets = self._others = self._astray = 0
         # Arrival in us since 1970, of a clock that never steps.
         self._epoch_s = time.time() - time.monotonic()
 
@@ -75,11 +87,13 @@ class Udp:
 
         self._receiver = receiver = UdpReceiver(self._socket.fileno(), _HELD_BYTES)
         while not stop.is_set():
-            if not receiver.wait(POLL_S):
+            arrived = receiver.wait(POLL_S)
+            self._look_for_silence()
+            if not arrived:
                 if receiver.error:
                     why = os.strerror(receiver.error).lower()
                     raise RecordingError(f"{self.name} gives no more packets: {why}; start live again")
-                if self._timed is False:
+                if self._line is not None and not self._line.timed and self._line.newest_us is not None:
                     now = int((time.monotonic() + self._epoch_s - POLL_S) * 1e6)
                     yield Recording.from_arrays([], [], [], width=self.size[0], height=self.size[1], start_us=now)
                 continue
@@ -88,83 +102,126 @@ class Udp:
         receiver.stop()
         while packets := receiver.take(_BLOCK_BYTES):
             yield from self._taken(packets)
+        if self._line is None and self._candidates:
+            # Too few packets to agree, and no more will come.
+            sender = max(self._candidates, key=lambda name: len(self._candidates[name]))
+            yield from self._decoded(self._follow(sender))
 
-    def _taken(self, packets: list[tuple[float, bytes]]) -> Iterator[Recording]:
+    def _taken(self, packets: list[tuple[float, bytes, bytes]]) -> Iterator[Recording]:
         """Packets, as one block."""
         self.waited_s = time.monotonic() - packets[0][0]
         self._packets += len(packets)
-        if self._timed is None:
-            self._timed = next((kind for _, data in packets if (kind := spif.has_times(data)) is not None), None)
-            self.meta = {"time": "of the sender" if self._timed else "of arrival"}
-        good = self._alike(packets)
-        usual = self._in_step([data for _, data in good])
-        times = [self._times(at, data) for at, data in good] if usual is None else usual
+        if self._seeking:
+            # What one sender sent before another was followed goes out before the rest.
+            for at, sender, data in packets:
+                yield from self._decoded(self._considered(at, sender, data))
+            return
+        mine = [(at, data) for at, sender, data in packets if sender == self._followed]
+        self._others += len(packets) - len(mine)
+        yield from self._decoded(mine)
+
+    def _decoded(self, packets: list[Packet]) -> Iterator[Recording]:
+        if not packets:
+            return
+        assert self._line is not None
+        self._heard_s = packets[-1][0]
+        good = self._line.alike(packets)
+        self._integrity.fault("damaged", len(packets) - len(good))
+        times = self._line.times(good)
         events = spif.decode(
-            b"".join(data for (_, data), t in zip(good, times, strict=True) if t.size), self._timed is True
+            b"".join(data for (_, data), t in zip(good, times, strict=True) if t.size), self._line.timed
         )
         if len(events.x):
             t_us = np.concatenate(times)
             yield from as_blocks(Events(t_us, events.x, events.y, events.p), self.size, self._integrity)
 
-    def _alike(self, packets: list[tuple[float, bytes]]) -> list[tuple[float, bytes]]:
-        """Those with times, or those without, as the first packet was; many others in a row end the stream."""
-        good = []
-        for at, data in packets:
-            kind = spif.has_times(data)
-            if kind is not None and kind is self._timed:
-                good.append((at, data))
-                self._unlike = 0
-            else:
-                self._unlike += kind is not None
-        self._integrity.fault("damaged", len(packets) - len(good))
-        if self._unlike > _AGREED:
-            before, now = ("with", "without") if self._timed else ("without", "with")
-            raise RecordingError(
-                f"{self.name}: events come {now} times, but the first ones came {before} them; start live again"
-            )
-        return good
+    def _considered(self, at_s: float, sender: bytes, data: bytes) -> list[Packet]:
+        """Packets to go on with, while it is open whom to follow."""
+        if sender == self._followed:
+            self._settle()
+            return [(at_s, data)]
+        if self._wanted is not None and not sender.startswith(self._wanted):
+            self._others += 1
+            return []
+        if spif.has_times(data) is None:
+            self._integrity.fault("damaged")
+            return []
+        held = self._candidates.get(sender, [])
+        if not held and len(self._candidates) >= _MOST_CANDIDATES:
+            self._others += len(self._candidates.pop(next(iter(self._candidates))))
+        held = [packet for packet in held if _agree(packet[1], data)]
+        self._candidates[sender] = [*held, (at_s, data)]
+        return self._follow(sender) if len(held) + 1 >= _CONFIRMED else []
 
-    def _in_step(self, packets: list[bytes]) -> list[NDArray[np.int64]] | None:
-        """Times of each packet's events, taken together since that is faster; None where one is far off."""
-        if not self._timed or self._far or not packets:
-            return None
-        t = spif.unwrapped(spif.decode(b"".join(packets), True).t_us, self._newest_us)
-        before = np.maximum.accumulate(np.append(t[0] if self._newest_us is None else self._newest_us, t))
-        if np.abs(t - before[:-1]).max() > _FAR_US:
-            return None
-        self._newest_us = int(before[-1])
-        return np.split(t, np.cumsum([len(data) // 8 for data in packets[:-1]], dtype=np.intp))
+    def _follow(self, sender: bytes) -> list[Packet]:
+        """From here on; what was held back of it."""
+        packets = self._candidates.pop(sender)
+        timed = spif.has_times(packets[0][1]) is True
+        before = None if self._line is None else self._line.newest_us
+        if self._line is not None:
+            self._astray += self._line.astray
+            self.say(f"{_shown(self._followed or b'')} fell silent; {_shown(sender)} is followed from here on")
+        self._followed = sender
+        self._line = Timeline(timed, self._epoch_s, before, lambda text: self.say(f"{self.name}: {text}"))
+        self.meta = {"time": "of the sender" if timed else "of arrival", "sender": _shown(sender)}
+        self._settle()
+        return packets
 
-    def _times(self, arrived_s: float, data: bytes) -> NDArray[np.int64]:
-        """Of a packet's events; none where they do not go on from where the stream is and the packet is left out.
+    def _settle(self) -> None:
+        """It is known whom to follow."""
+        self._seeking = False
+        self._others += sum(map(len, self._candidates.values()))
+        self._candidates.clear()
+        self._receiver.keep_only(self._followed)
 
-        Many such packets in a row, all ahead, move the stream forwards.
-        """
-        if not self._timed:
-            return np.full(len(data) // 4, int((arrived_s + self._epoch_s) * 1e6), np.int64)
-        t = spif.unwrapped(spif.decode(data, True).t_us, self._newest_us)
-        ahead_us = 0 if self._newest_us is None else int(t[0]) - self._newest_us
-        way = 0 if abs(ahead_us) <= _FAR_US else 1 if ahead_us > 0 else -1
-        self._far = self._far + way if self._far * way > 0 else way
-        if self._far < -_AGREED:
-            raise RecordingError(f"{self.name}: the sender's clock went back by {-ahead_us} us; start live again")
-        if way and self._far <= _AGREED:
-            self._astray += 1
-            return t[:0]
-        self._far = 0
-        self._newest_us = max(int(t.max()), self._newest_us or 0)
-        return t
+    def _look_for_silence(self) -> None:
+        if not self._seeking and time.monotonic() - self._heard_s > _SILENT_S:
+            self._seeking = True
+            self._receiver.keep_all()
 
     def notes(self) -> tuple[str, ...]:
         waited = self._receiver
-        lost, overflow = (waited.lost, waited.overflow) if waited else (0, 0)
+        lost, overflow, others = (waited.lost, waited.overflow, waited.others) if waited else (0, 0, 0)
         losses = "packets lost by the system: unknown, this system does not count them"
         if self._counts_losses:
             losses = f"{lost} packets lost by the system"
-        dropped = f"{overflow} packets dropped, too many waited; {self._astray} with a time far off, left out"
-        return (f"{self._packets} packets", losses, dropped, *self._integrity.notes())
+        astray = self._astray + (0 if self._line is None else self._line.astray)
+        dropped = f"{overflow} packets dropped, too many waited; {astray} with a time far off, left out"
+        unasked = others + self._others + sum(map(len, self._candidates.values()))
+        strangers = (f"{unasked} packets of other senders, left out",) if unasked else ()
+        return (f"{self._packets} packets", losses, dropped, *strangers, *self._integrity.notes())
 
     def close(self) -> None:
         if self._receiver is not None:
             self._receiver.stop()
         self._socket.close()
+
+
+def _agree(one: bytes, other: bytes) -> bool:
+    """Whether two packets may be of one stream: with times or without, and those close to each other."""
+    timed = spif.has_times(one)
+    if timed is not spif.has_times(other):
+        return False
+    if not timed:
+        return True
+    ends = [int(spif.decode(data, True).t_us[0]) for data in (one, other)]
+    return abs(int(spif.unwrapped(np.array(ends[1:], np.int64), ends[0])[0]) - ends[0]) <= FAR_US
+
+
+def _packed(sender: str) -> bytes:
+    """`ADDRESS` or `ADDRESS:PORT`, as packets have it. Raises OptionError."""
+    host, _, port = sender.rpartition(":") if sender.count(":") == 1 or "]:" in sender else (sender, "", "")
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+        number = int(port).to_bytes(2, "big") if port else b""
+    except (ValueError, OverflowError):
+        raise OptionError(f"--sender '{sender}' is not an address; write it such as 192.168.0.7 or 192.168.0.7:3333"
+                          ) from None  # fmt: skip
+    packed = address.packed if address.version == 6 else bytes(10) + b"\xff\xff" + address.packed
+    return packed + number
+
+
+def _shown(sender: bytes) -> str:
+    address = ipaddress.IPv6Address(sender[:16])
+    port = int.from_bytes(sender[16:], "big")
+    return f"[{address}]:{port}" if address.ipv4_mapped is None else f"{address.ipv4_mapped}:{port}"

@@ -1,0 +1,118 @@
+"""Times of the packets of one sender: unwrapped, in step, and never backwards for long.
+
+One packet says nothing: what does not fit is left out, until so many packets in a row agree with each other. Then the
+stream goes on from where it is: to later times as they are, to earlier ones shifted, since what was found cannot be
+taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velocell.live import spif
+
+FAR_US = 10_000_000  # a time this far from the newest is astray,
+AGREED = 64  # unless so many packets in a row agree
+_TURN = 1 << 32
+
+Packet = tuple[float, bytes]
+"""When it arrived, in seconds of the steady clock; and what it holds."""
+
+
+class Timeline:
+    """timed: whether events carry times; without, the time of arrival counts. epoch_s: what is added to arrivals.
+    after_us: the newest time so far, of another sender. say: gets a sentence when the stream is in step again."""
+
+    def __init__(self, timed: bool, epoch_s: float, after_us: int | None, say: Callable[[str], object]) -> None:
+        self.timed, self.newest_us = timed, after_us
+        self.astray = self.unlike = 0
+        self._epoch_s, self._say = epoch_s, say
+        self._raw_us: int | None = None  # the newest time as the sender has it
+        self._shift_us = 0
+        self._far, self._far_us = 0, 0
+        self._other = 0
+
+    def alike(self, packets: list[Packet]) -> list[Packet]:
+        """Those with times, or those without, as the first packet was; many others in a row change that."""
+        good = []
+        for packet in packets:
+            kind = spif.has_times(packet[1])
+            if kind is not None and kind is not self.timed:
+                self._other += 1
+                if self._other > AGREED:
+                    self._change(kind)
+            if kind is self.timed:
+                good.append(packet)
+                self._other = 0
+        self.unlike += len(packets) - len(good)
+        return good
+
+    def times(self, packets: list[Packet]) -> list[NDArray[np.int64]]:
+        """Of each packet's events; none of those that do not go on from where the stream is."""
+        if not self.timed:
+            return [self._arrived(at, len(data) // 4) for at, data in packets]
+        together = self._in_step([data for _, data in packets])
+        return [self._of(data) for _, data in packets] if together is None else together
+
+    def _change(self, timed: bool) -> None:
+        way = "with" if timed else "without"
+        self._say(f"events come {way} times now; the stream goes on from where it was")
+        self.timed, self._raw_us, self._shift_us, self._other = timed, None, 0, 0
+        self._far = 0
+
+    def _arrived(self, at_s: float, n: int) -> NDArray[np.int64]:
+        return np.full(n, self._placed(int((at_s + self._epoch_s) * 1e6)), np.int64)
+
+    def _placed(self, first_us: int) -> int:
+        """The first time of a sender, or after it changed: shifted where the stream is further already."""
+        if self._raw_us is None and self.newest_us is not None and first_us + self._shift_us <= self.newest_us:
+            self._shift_us = self.newest_us + 1 - first_us
+        self._raw_us = first_us if self._raw_us is None else max(self._raw_us, first_us)
+        self.newest_us = max(first_us + self._shift_us, self.newest_us or 0)
+        return first_us + self._shift_us
+
+    def _in_step(self, packets: list[bytes]) -> list[NDArray[np.int64]] | None:
+        """All of them together, since that is faster; None where one is far off."""
+        if self._far or not packets or self._raw_us is None:
+            return None
+        t = spif.unwrapped(spif.decode(b"".join(packets), True).t_us, self._raw_us)
+        before = np.maximum.accumulate(np.append(self._raw_us, t))
+        if np.abs(t - before[:-1]).max() > FAR_US:
+            return None
+        self._raw_us = int(before[-1])
+        self.newest_us = max(self.newest_us or 0, self._raw_us + self._shift_us)
+        return np.split(t + self._shift_us, np.cumsum([len(data) // 8 for data in packets[:-1]], dtype=np.intp))
+
+    def _of(self, data: bytes) -> NDArray[np.int64]:
+        t = spif.unwrapped(spif.decode(data, True).t_us, self._raw_us)
+        first_us = int(t[0])
+        if self._raw_us is None:
+            self._placed(first_us)
+        assert self._raw_us is not None
+        ahead_us = first_us - self._raw_us
+        if abs(ahead_us) <= FAR_US:
+            self._far = 0
+        else:
+            near = abs((first_us - self._far_us + _TURN // 2) % _TURN - _TURN // 2) <= FAR_US
+            self._far, self._far_us = (self._far + 1 if near else 1), first_us
+            if self._far <= AGREED:
+                self.astray += 1
+                return t[:0]
+            self._jump(first_us, ahead_us)
+        self._raw_us = max(int(t.max()), self._raw_us)
+        self.newest_us = max(self._raw_us + self._shift_us, self.newest_us or 0)
+        return t + self._shift_us
+
+    def _jump(self, first_us: int, ahead_us: int) -> None:
+        """Many packets agree on another time."""
+        self._far = 0
+        if ahead_us < 0:
+            assert self._raw_us is not None
+            self._shift_us += -ahead_us
+            self._raw_us = first_us
+            self._say(f"the sender's clock went back by {-ahead_us} us; from here on that is added to its times")
+        else:
+            self._say(f"the sender's clock went ahead by {ahead_us} us")
