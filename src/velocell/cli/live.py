@@ -47,7 +47,7 @@ def live(
         typer.Option(
             "--sender",
             metavar="ADDRESS",
-            help="Of udp://: follow only packets from this address, or address:port; by default the first sender is followed.",
+            help="Of udp://: follow only this address, or address:port; by default the first sender is followed.",
         ),
     ] = None,
     append: Annotated[

@@ -136,7 +136,7 @@ class Udp:
             yield from as_blocks(Events(t_us, events.x, events.y, events.p), self.size, self._integrity)
 
     def _considered(self, at_s: float, sender: bytes, data: bytes) -> list[Packet]:
-        """Packets to go on with, while it is open whom to follow."""
+        """Packets that continue the stream, while it is open whom to follow."""
         if sender == self._followed:
             self._settle()
             return [(at_s, data)]
