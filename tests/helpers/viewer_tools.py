@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -28,6 +28,7 @@ from velocell.simulate import notebook_scene, simulate
 from velocell.viewer.command import CommandParts
 from velocell.viewer.following import STREAM
 from velocell.viewer.server import Stage, build_app
+from velocell.viewer.server import settings as settings_of_server
 from velocell.viewer.session import Session
 from velocell.viewer.settings import Settings
 from velocell.viewer.source import InMemory, Source
@@ -182,17 +183,14 @@ def later(recording: Recording, by_us: int) -> Recording:
 class Served:
     """A server in a thread; `port` is where it listens."""
 
-    def __init__(self, stage: Stage, token: str | None = None) -> None:
+    def __init__(self, stage: Stage, token: str | None = None, hosts: Sequence[str] = ()) -> None:
         import uvicorn
 
         self.stage = stage
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
-        config = uvicorn.Config(
-            build_app(stage, self.port, token), log_level="error", ws="websockets-sansio", lifespan="off",
-            ws_per_message_deflate=False, timeout_graceful_shutdown=1,
-        )  # fmt: skip
+        config = uvicorn.Config(build_app(stage, self.port, token, hosts), **settings_of_server())
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True)
         self.thread.start()
@@ -216,6 +214,7 @@ def served(
     token: str | None = None,
     playing: bool = False,
     opener: Callable[[], Source] | None = None,
+    hosts: Sequence[str] = (),
 ) -> Iterator[Served]:
     """A whole viewer on a port of its own."""
 
@@ -225,7 +224,7 @@ def served(
             return Session(made, settings or looking(), kind=STREAM, on_change=on_change)
         return Session(made, settings or looking(), playing=playing, on_change=on_change)
 
-    server = Served(Stage(open_session, "Opening"), token)
+    server = Served(Stage(open_session, "Opening"), token, hosts)
     try:
         yield server
     finally:

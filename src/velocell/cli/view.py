@@ -42,8 +42,16 @@ def view(
         int | None, typer.Option("--port", help="Port of the page; by default 8741, or another one if taken.")
     ] = None,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; other machines need the token that is printed.")
+        str, typer.Option("--host", help="Address to listen on, such as 0.0.0.0 for other machines.")
     ] = "127.0.0.1",
+    no_token: Annotated[
+        bool,
+        typer.Option("--no-token", help="Let every program and user of this machine see the page, without the token."),
+    ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="With --no-token: a name under which the page is forwarded."),
+    ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open no browser.")] = False,
 ) -> None:
     """Show a recording or a stream in the browser: events, responses, objects, and the effect of each setting."""
@@ -62,19 +70,21 @@ def view(
         raise OptionError("stdin cannot be viewed; save it to a file, or send it to udp://HOST:PORT")
     if file != DEMO and not _is_live(file) and not Path(file).is_file():
         raise RecordingError(f"{file} does not exist or is not a file; check the path")
+    if no_token and host not in _LOCAL:
+        raise OptionError(f"--no-token is for this machine only, and --host {host} listens to others; drop one of them")
     sock = listening_socket(host, port)
     what = "Simulating three disks" if file == DEMO else f"Opening {file}"
     stage = Stage(_opening(file, settings, part), what)
     if stage.wait(_QUICK_S) and stage.failure is not None:
         sock.close()
         raise VelocellError(stage.failure)
-    token = None if host in _LOCAL else secrets.token_urlsafe(24)
+    token = None if no_token else secrets.token_urlsafe(24)
     name = socket.gethostname() if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
     address = f"http://{name}:{sock.getsockname()[1]}/" + (f"?token={token}" if token else "")
     say(f"the page is at {address} ; stop with Ctrl-C")
     if not no_browser and not open_browser(address):
         say("no browser could be opened; open the address by hand, or forward the port to a machine that has one")
-    serve(stage, sock, token)
+    serve(stage, sock, token, allow_host or ())
 
 
 def _is_live(file: str) -> bool:

@@ -1,8 +1,15 @@
-"""Who may ask the viewer's server: pages of this machine, and from elsewhere those that carry the token."""
+"""Who may ask the viewer's server: those that have the token, and of pages only the viewer's own.
+
+The token stands in the address that is opened, and in a cookie from then on. It keeps out other users of this machine
+as well as other machines, so with it any name in the Host header will do, as ports are forwarded by ssh, VS Code,
+Docker or JupyterHub. Without it only names of this machine are answered, and those that were allowed. What a page from
+elsewhere asks for is refused, with or without token: browsers say so in Sec-Fetch-Site, older ones in Origin.
+"""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,42 +27,75 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
 }
 
 
 class Gate:
-    """Answers 403 to requests that are not allowed; everything else goes on to the app."""
+    """Answers 403 to requests that are not allowed; everything else goes on to the app. Every answer has HEADERS.
 
-    def __init__(self, app: ASGIApp, port: int, token: str | None) -> None:
+    token: None where none is asked for. hosts: names that the Host header may have without a token, beside those of
+    this machine.
+    """
+
+    def __init__(self, app: ASGIApp, port: int, token: str | None, hosts: Collection[str] = ()) -> None:
         self._app, self._port, self._token = app, port, token
+        self._hosts = frozenset(name.lower() for name in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        from starlette.datastructures import MutableHeaders
         from starlette.requests import HTTPConnection
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
 
         refusal = self._refusal(HTTPConnection(scope))
         if refusal is None:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, send_with_headers)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})  # before it is accepted: 403
         else:
             from starlette.responses import PlainTextResponse
 
-            await PlainTextResponse(refusal + "\n", 403, HEADERS)(scope, receive, send)
+            # Nobody who is refused keeps a connection.
+            answer = PlainTextResponse(refusal + "\n", 403, {"Connection": "close"})
+            await answer(scope, receive, send_with_headers)
 
     def _refusal(self, asked: Any) -> str | None:
         host = asked.headers.get("host", "")
         if self._token is None:
-            name, _, port = host.rpartition(":") if host.rpartition(":")[2].isdigit() else (host, "", "80")
-            if name.lower() not in _LOCAL or port != str(self._port):
+            if not self._is_local(host):
                 return "this page is for this machine only; open it as http://127.0.0.1"
+        elif not (self._in_address(asked) or self._is_token(asked.cookies.get(f"{COOKIE}-{self._port}"))):
+            return "this page needs the token that velocell view printed; open the whole address"
+        site = asked.headers.get("sec-fetch-site")
+        if site is None:
+            origin = asked.headers.get("origin")
+            foreign = origin is not None and origin.partition("://")[2] != host
         else:
-            given = asked.query_params.get("token") or asked.cookies.get(f"{COOKIE}-{self._port}") or ""
-            if not secrets.compare_digest(given.encode(), self._token.encode()):
-                return "this page needs the token that velocell view printed; open the whole address"
-        origin = asked.headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != host:
-            return "another page asked for this one; open it in a tab of its own"
-        return None
+            foreign = site not in ("same-origin", "none") and not self._opens_the_page(asked)
+        return "another page asked for this one; open it in a tab of its own" if foreign else None
+
+    def _is_local(self, host: str) -> bool:
+        name, _, port = host.rpartition(":") if host.rpartition(":")[2].isdigit() else (host, "", "80")
+        return name.lower() in self._hosts or (name.lower() in _LOCAL and port == str(self._port))
+
+    def _in_address(self, asked: Any) -> bool:
+        return self._is_token(asked.query_params.get("token"))
+
+    def _is_token(self, given: str | None) -> bool:
+        return self._token is not None and secrets.compare_digest((given or "").encode(), self._token.encode())
+
+    def _opens_the_page(self, asked: Any) -> bool:
+        """Whether a link elsewhere, which has the token, opens the page in a tab."""
+        how = (asked.headers.get("sec-fetch-mode"), asked.headers.get("sec-fetch-dest"))
+        return asked.url.path == "/" and how == ("navigate", "document") and self._in_address(asked)

@@ -23,6 +23,7 @@ class Curves:
         self._analysis, self._on_change = analysis, on_change
         self._predicted: tuple[Network | None, dict[str, Any]] = (None, {})
         self._measured: tuple[Network | None, dict[str, Any]] = (None, {})
+        self._measuring: Network | None = None
 
     def of(self, results: Results | None) -> dict[str, Any]:
         """Predicted curves, and the measured ones where they are of the same network; none for a template."""
@@ -42,6 +43,8 @@ class Curves:
         if results.settings.search.templates:
             raise OptionError("tuning curves are measured with disks; move the radius to look for disks")
         network = results.network
+        if self._measuring is network or self._measured[0] is network:
+            return  # asked for already
 
         def job() -> None:
             self._analysis.doing = "measuring tuning curves"
@@ -50,7 +53,8 @@ class Curves:
                 self._measured = network, describe.measured_curves(tuning(network))
             except Exception as error:  # the analysis itself goes on
                 self._analysis.error = failed(error)
-            self._analysis.doing = ""
+            self._analysis.doing, self._measuring = "", None
             self._on_change()
 
         self._analysis.submit(job)
+        self._measuring = network

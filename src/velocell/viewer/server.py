@@ -1,9 +1,7 @@
 """HTTP and WebSocket around one Session, for pages on this machine.
 
-Who may ask: names of this machine only, in the Host header, and of pages only those that came from here,
-in the Origin header; so no page from elsewhere can reach the viewer through the user's browser. On request it
-listens to other machines; then every request must carry a token, in the address first and in a cookie from then on.
-Requests read; nothing they can do writes or reads any other file.
+Who may ask stands in `access.py`, how long for in `connections.py`. Requests read; nothing they can do writes or reads
+any other file.
 """
 
 from __future__ import annotations
@@ -16,13 +14,15 @@ import sys
 import threading
 import time
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from velocell.errors import VelocellError, reason
 from velocell.viewer.access import COOKIE, HEADERS, Gate
+from velocell.viewer.connections import impatient_protocol, log_seldom, raise_limit_of_files
 from velocell.viewer.session import Session
 from velocell.viewer.worker import failed
 
@@ -42,6 +42,7 @@ _WAITING = 4  # pictures a page may have requested and not yet received
 _PARTIAL_S = 0.5  # while an analysis goes on, tables and curves are made at most this often
 _FILE_CHECK_S = 2.0
 _SWITCH_S = 0.001  # threads take turns more often than usual: a picture should not wait for the analysis
+_GRACE_S = 0.3  # for pages to leave at the end
 _KINDS = {
     "csv": "text/csv",
     "jsonl": "application/x-ndjson",
@@ -51,6 +52,15 @@ _KINDS = {
     "mp4": "video/mp4",
     "gif": "image/gif",
 }
+
+SAVED = {
+    "table": ("csv", "jsonl", "parquet", "meta.json"),
+    "counts": ("csv",),
+    "clip": ("mp4", "gif"),
+    "network": ("toml",),
+    "labels": ("csv", "jsonl", "parquet"),
+}
+"""What can be saved, and as what."""
 
 
 class Stage:
@@ -91,12 +101,13 @@ class Stage:
         self.changed()
 
 
-def build_app(stage: Stage, port: int, token: str | None = None) -> Starlette:
-    """The application: the page, its files, what can be saved, and the WebSocket."""
+def build_app(stage: Stage, port: int, token: str | None = None, hosts: Collection[str] = ()) -> Starlette:
+    """The application: the page, its files, what can be saved, and the WebSocket. token, hosts: as `Gate` has them."""
     from starlette.applications import Starlette
     from starlette.responses import FileResponse, Response
     from starlette.routing import Route, WebSocketRoute
 
+    saving = False  # one at a time: a clip takes some 60 MB
     files = {path.name: path for path in STATIC.iterdir() if path.suffix in (".html", ".css", ".js", ".svg")}
 
     async def page(request: Request) -> Response:
@@ -109,13 +120,21 @@ def build_app(stage: Stage, port: int, token: str | None = None) -> Starlette:
         return response
 
     async def save(request: Request) -> Response:
+        nonlocal saving
         what, _, kind = request.path_params["name"].partition(".")
+        if kind not in SAVED.get(what, ()):
+            return Response("there is no such file to save\n", 404, HEADERS, "text/plain")
+        if saving:
+            return _refused("another file is being saved; wait for it")
         if stage.session is None:
             return _refused("the recording is not open yet; wait for the picture")
+        saving = True
         try:
-            data = await asyncio.to_thread(stage.session.save, what, kind)
+            data = await _apart(partial(stage.session.save, what, kind))
         except Exception as error:
             return _refused(failed(error))
+        finally:
+            saving = False
         headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{what}.{kind}"'}
         return Response(data, headers=headers, media_type=_KINDS[kind])
 
@@ -130,8 +149,34 @@ def build_app(stage: Stage, port: int, token: str | None = None) -> Starlette:
         WebSocketRoute("/ws", pages.attend),
     ]
     app = Starlette(routes=routes)
-    app.add_middleware(Gate, port=port, token=token)
+    app.add_middleware(Gate, port=port, token=token, hosts=hosts)
     return app
+
+
+async def _apart(work: Callable[[], bytes]) -> bytes:
+    """In a thread that the end of the program does not wait for."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[bytes] = loop.create_future()
+
+    def settle(data: bytes | None, error: Exception | None) -> None:
+        if done.cancelled():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(data or b"")
+
+    def run() -> None:
+        data, failure = None, None
+        try:
+            data = work()
+        except Exception as error:
+            failure = error
+        with suppress(RuntimeError):  # the server has ended
+            loop.call_soon_threadsafe(settle, data, failure)
+
+    threading.Thread(target=run, name="velocell-save", daemon=True).start()
+    return await done
 
 
 class Pages:
@@ -300,16 +345,24 @@ def listening_socket(host: str, port: int | None) -> socket.socket:
     raise AssertionError
 
 
-def serve(stage: Stage, sock: socket.socket, token: str | None = None) -> None:
+def settings() -> dict[str, Any]:
+    """How uvicorn is to serve."""
+    log_seldom()
+    return {
+        "http": impatient_protocol(), "log_level": "warning", "access_log": False, "ws": "websockets-sansio",
+        "ws_max_size": _LARGEST_MESSAGE, "ws_per_message_deflate": False, "timeout_graceful_shutdown": _GRACE_S,
+        "lifespan": "off", "server_header": False,
+    }  # fmt: skip
+
+
+def serve(stage: Stage, sock: socket.socket, token: str | None = None, hosts: Collection[str] = ()) -> None:
     """Serve until interrupted."""
     import uvicorn
 
     sys.setswitchinterval(_SWITCH_S)
-    app = build_app(stage, sock.getsockname()[1], token)
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, ws="websockets-sansio", ws_max_size=_LARGEST_MESSAGE,
-        ws_per_message_deflate=False, timeout_graceful_shutdown=1, lifespan="off", server_header=False,
-    )  # fmt: skip
+    raise_limit_of_files()
+    app = build_app(stage, sock.getsockname()[1], token, hosts)
+    config = uvicorn.Config(app, **settings())
     try:
         uvicorn.Server(config).run(sockets=[sock])
     finally:

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from velocell.errors import VelocellError, internal
 
+_MOST_JOBS = 8
+_PATIENCE_S = 0.5
+
 
 def failed(error: Exception) -> str:
     """An error as the page says it."""
@@ -35,8 +38,10 @@ class Worker:
         self.thread.start()
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Do something else, between two pieces of work."""
+        """Do something else, between two pieces of work. Raises VelocellError where too much waits already."""
         with self.lock:
+            if len(self._jobs) >= _MOST_JOBS:
+                raise VelocellError("too much is waiting to be done; wait a moment")
             self._jobs.append(job)
             self.lock.notify()
 
@@ -46,11 +51,11 @@ class Worker:
             self.lock.notify()
 
     def close(self) -> None:
-        """End after the piece that is being done."""
+        """End after the piece that is being done; a long one is not waited for."""
         with self.lock:
             self._closed = True
             self.lock.notify()
-        self.thread.join()
+        self.thread.join(_PATIENCE_S)
 
     def _work(self) -> None:
         while not self._closed:
