@@ -356,17 +356,21 @@ def settings() -> dict[str, Any]:
 
 
 def serve(stage: Stage, sock: socket.socket, token: str | None = None, hosts: Collection[str] = ()) -> None:
-    """Serve until interrupted."""
+    """Serve until interrupted; raises KeyboardInterrupt then."""
     import uvicorn
 
     sys.setswitchinterval(_SWITCH_S)
     raise_limit_of_files()
     app = build_app(stage, sock.getsockname()[1], token, hosts)
     config = uvicorn.Config(app, **settings())
+    server = uvicorn.Server(config)
     try:
-        uvicorn.Server(config).run(sockets=[sock])
+        server.run(sockets=[sock])
     finally:
         stage.close()
+    # It only ends by a signal, and does not always raise it again.
+    if server.started:
+        raise KeyboardInterrupt
 
 
 def open_browser(address: str) -> bool:
