@@ -23,7 +23,7 @@ from velocell.data.recording import Polarity, Recording
 from velocell.data.spikes import Spikes
 from velocell.data.tracks import Tracks
 from velocell.errors import RecordingError
-from velocell.filters.chain import Cleaning
+from velocell.filters.chain import NOTHING
 from velocell.filters.reading import FilePart
 from velocell.formats import open_recording
 from velocell.network import Network
@@ -81,7 +81,7 @@ def detect(
         keep_s=keep_s,
     )
     if isinstance(recording, str | Path):
-        recording = FilePart(open_recording(recording), Cleaning(mask_hot=False))
+        recording = FilePart(open_recording(recording), NOTHING)
     return find(recording, search, keep_spikes=keep_spikes, on_block=on_block)
 
 

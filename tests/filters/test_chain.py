@@ -40,6 +40,7 @@ cleanings = st.builds(
         lambda pixels: np.array(pixels, np.int64).reshape(-1, 2)
     ),
     mask_hot=st.just(False),
+    flicker=st.sampled_from(["auto", "off", 1000.0, 800.0]),
     refractory_us=st.none() | st.integers(1, 400),
     denoise_us=st.none() | st.integers(1, 400),
     camera=st.sampled_from([None, LENS]),

@@ -23,7 +23,7 @@ from velocell.filters.chain import Cleaning
 from velocell.filters.lens import Camera
 from velocell.formats import write_npz
 from velocell.results.counting import Line
-from velocell.simulate import random_scene, simulate
+from velocell.simulate import Flicker, Scene, random_scene, simulate
 from velocell.viewer import measuring, opening
 from velocell.viewer.following import STREAM
 from velocell.viewer.opening import open_source
@@ -110,7 +110,17 @@ CASES = {
     "interval and rule": [*GIVEN, "--every", "7ms", "--rule", "coast_px=5.5"],
     "keep": [*GIVEN, "--keep", "3s"],
     "denoise": [*GIVEN, "--denoise", "4ms", "--no-mask-hot"],
-    "all filters": [*GIVEN, "--denoise", "8ms", "--refractory", "500us", "--ignore", "ignore.csv"],
+    "all filters": [
+        *GIVEN,
+        "--flicker",
+        "120Hz",
+        "--denoise",
+        "8ms",
+        "--refractory",
+        "500us",
+        "--ignore",
+        "ignore.csv",
+    ],
     "lens": [*GIVEN, "--camera", "lens.json"],
     "one region": [*GIVEN, "--roi", "0,20,50,30"],
     "regions": [*GIVEN, "--roi", "0,30,50,20", "--roi", "0,0,50,20"],
@@ -192,7 +202,7 @@ def test_the_picture_and_the_network_see_cleaned_events(folder, noisy):
 # --- windows of a large file --------------------------------------------------------------------------
 
 FILTERS = Cleaning(
-    ignore=np.array([[9, 9]]), refractory_us=900, denoise_us=3_000, regions=((0, 10, 50, 40),),
+    ignore=np.array([[9, 9]]), flicker=400.0, refractory_us=900, denoise_us=3_000, regions=((0, 10, 50, 40),),
     camera=Camera.of([[60.0, 0, 24.5], [0, 60, 24.5], [0, 0, 1]], [-0.1, 0.02, 0, 0]),
 )  # fmt: skip
 
@@ -375,6 +385,22 @@ def test_a_stream_is_cleaned_as_a_file_is(noisy):
         for name in ("t_us", "x", "y", "p"):
             np.testing.assert_array_equal(getattr(held, name), getattr(expected, name))
         assert 0 < len(expected) < len(noisy)
+    finally:
+        session.close()
+
+
+def test_lamps_of_a_stream_are_filtered_and_noted():
+    lamp = Flicker(25, 25, 8, shape="square", contrast=2.0, frequency_hz=100.0)
+    recording, _ = simulate(Scene(50, 50, 1_600_000, seed=3, noise_hz=0.5, flicker=(lamp,)))
+    cleaning = Cleaning(mask_hot=False)
+    session = given(recording, cleaning)
+    try:
+        until(lambda: not session.source.growing, "the end")
+        held, expected = session.source.window(0, 1 << 40), cleaning.stream(recording.size)(recording)
+        np.testing.assert_array_equal(held.t_us, expected.t_us)
+        assert len(held) < 0.8 * len(recording)
+        (note,) = (note for note in session.source.notes if "flicker" in note)
+        assert note == f"flicker of 100.0 Hz filtered, {len(recording) - len(held)} events"
     finally:
         session.close()
 

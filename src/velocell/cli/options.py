@@ -20,6 +20,7 @@ from velocell.data.units import parse_region, parse_size, parse_time_us
 from velocell.engines import ENGINES
 from velocell.errors import OptionError
 from velocell.filters.chain import Cleaning
+from velocell.filters.flicker import parse_flicker
 from velocell.filters.lens import Camera
 from velocell.filters.regions import read_pixels
 from velocell.network.template import Template
@@ -218,6 +219,10 @@ class Clean:
     mask_hot: Annotated[
         bool, part("--mask-hot/--no-mask-hot", help="Drop the events of hot pixels, as velocell info counts them.")
     ] = True
+    flicker: Annotated[
+        str,
+        part("--flicker", metavar="auto|off|HZ", help="Filter lamps: those that are found, none, or a given 100Hz."),
+    ] = "auto"
     refractory: Annotated[
         str | None,
         part("--refractory", metavar="TIME", help="Drop events within this time after another at the same pixel."),
@@ -236,6 +241,7 @@ class Clean:
         return Cleaning(
             ignore=np.empty((0, 2), np.int64) if self.ignore is None else read_pixels(self.ignore),
             mask_hot=self.mask_hot,
+            flicker=parse_flicker(self.flicker),
             refractory_us=None if self.refractory is None else parse_time_us(self.refractory),
             denoise_us=None if self.denoise is None else parse_time_us(self.denoise),
             camera=None if self.camera is None else Camera.read(self.camera),

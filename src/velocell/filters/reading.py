@@ -16,7 +16,8 @@ from velocell.data.recording import Recording
 from velocell.data.units import format_time
 from velocell.errors import RecordingError
 from velocell.filters.camera_motion import CameraMotion, MotionWatch
-from velocell.filters.chain import Cleaning
+from velocell.filters.chain import NOTHING, Cleaning, Stream
+from velocell.filters.flicker import LOOK_US, LOOKED_AT, Lamp
 from velocell.filters.hot_pixels import PixelCounts
 from velocell.formats import Source
 
@@ -36,7 +37,7 @@ class FilePart:
         self._span = span_of(source.start_us, from_us, to_us)
         self.size = (source.width, source.height)
         counts = PixelCounts(*self.size) if cleaning.mask_hot else None
-        unignored = replace(Cleaning(mask_hot=False), ignore=cleaning.ignore).stream(self.size)
+        unignored = self._raw()
         start_us, found = None, 0
         for block in source.blocks(*self._span):
             if start_us is None:
@@ -50,6 +51,7 @@ class FilePart:
         if not found:
             self._tell_nothing(from_us, to_us)
         self._hot = np.empty((0, 2), np.int64) if counts is None else counts.hot()
+        self._lamps = self._found_lamps() if cleaning.flicker == "auto" else ()
         self._events = self._filtered = 0
         self._motion: CameraMotion | None = None
 
@@ -104,8 +106,9 @@ class FilePart:
     def _read(self, stop_us: int | None = None) -> Iterator[Recording]:
         """The blocks of the part, or of its beginning, cleaned."""
         filters = replace(self._cleaning, camera=None, regions=()).stream(self.size)
-        picture = replace(Cleaning(mask_hot=False), camera=self._cleaning.camera, regions=self._cleaning.regions)
+        picture = replace(NOTHING, camera=self._cleaning.camera, regions=self._cleaning.regions)
         filters.hot, seen, filtered = self._hot, picture.stream(self.size), 0
+        filters.flicker.know(self._lamps)
         start_us, end_us = self._span
         for block in self._source.blocks(start_us, end_us if stop_us is None else stop_us):
             block = filters(block)
@@ -114,6 +117,20 @@ class FilePart:
         if stop_us is None:
             notes = (*self._source.notes, *filters.notes(), *seen.notes())
             self._filtered, self._outline = filtered, replace(self._outline, notes=notes)
+
+    def _raw(self) -> Stream:
+        """What the other filters are given, but for hot pixels."""
+        return replace(NOTHING, ignore=self._cleaning.ignore).stream(self.size)
+
+    def _found_lamps(self) -> tuple[Lamp, ...]:
+        """Those of the first second."""
+        raw, seen, start_us = self._raw(), [], self._outline.start_us
+        raw.hot = self._hot
+        for block in self._source.blocks(start_us, min(start_us + LOOK_US, self._outline.stop_us)):
+            seen.append(raw(block))
+            if sum(map(len, seen)) >= LOOKED_AT:
+                break
+        return self._cleaning.lamps(joined(seen))
 
     def _tell_nothing(self, from_us: int, to_us: int | None) -> None:
         """Raises: the file holds no events, or not in this part."""

@@ -24,6 +24,8 @@ from velocell.data.stamps import is_coarse, time_step
 from velocell.data.tracks import Tracks
 from velocell.filters import CameraMotion, camera_motion, hot_pixels
 from velocell.filters.chain import Cleaning
+from velocell.filters.flicker import told
+from velocell.filters.hot_pixels import mask_pixels
 from velocell.live.blocks import pieces
 from velocell.live.outputs import Output
 from velocell.live.sources import Replay, Source
@@ -77,8 +79,8 @@ def gone_us(rules: Rules) -> int:
 @dataclass
 class Summary:
     """What was done. late: events of ticks already run, left out. dropped_*: left out under overload.
-    hot_*: the pixels that were masked, and their events since then. crowding: how often candidates for objects were too
-    many.
+    hot_*: the pixels that were masked, and their events since then. flicker, flicker_events: what lamps were
+    filtered, and their events. crowding: how often candidates for objects were too many.
     """
 
     events: int = 0
@@ -89,6 +91,8 @@ class Summary:
     dropped_events: int = 0
     hot_pixels: int = 0
     hot_events: int = 0
+    flicker: str = ""
+    flicker_events: int = 0
     crowding: Crowding = NO_CROWDING
     notes: tuple[str, ...] = ()
 
@@ -98,8 +102,9 @@ class Summary:
             f"{self.dropped_ticks} ticks ({self.dropped_events} events) dropped under overload"
         )
         hot = (f"{self.hot_pixels} hot pixels masked, {self.hot_events} events",) if self.hot_pixels else ()
+        lamps = (f"{self.flicker} filtered, {self.flicker_events} events",) if self.flicker_events else ()
         crowded = () if self.crowding.told is None else (self.crowding.told,)
-        return "; ".join((counts, *hot, *crowded, *self.notes))
+        return "; ".join((counts, *hot, *lamps, *crowded, *self.notes))
 
 
 def run(
@@ -157,7 +162,7 @@ class _Loop:
         self._sent_meta: dict[str, Any] | None = None
         self._gate = Gate(settings.lines)
         masks = settings.cleaning.mask_hot
-        if isinstance(source, Replay) and (self._assumed or masks):
+        if isinstance(source, Replay) and (self._assumed or masks or settings.cleaning.flicker == "auto"):
             self._know(*source.known(PROBE_US, settings.cleaning.without_ignored))
         elif self._search.networks:
             self._use(self._search.networks)
@@ -172,9 +177,11 @@ class _Loop:
 
     def _know(self, hot: NDArray[np.int64], first: Recording) -> None:
         """Of a file, all that `detect` would measure on it; so both give the same rows."""
-        if self._settings.cleaning.mask_hot:
+        cleaning = self._settings.cleaning
+        if cleaning.mask_hot:
             self._clean.hot = hot
             self.summary.hot_pixels = len(hot)
+        self._clean.flicker.know(cleaning.lamps(mask_pixels(cleaning.without_ignored(first), self._clean.hot)))
         self._watch(camera_motion(self._settings.cleaning.without_ignored(first)))
         if self._search.networks:
             self._use(self._search.networks)
@@ -230,12 +237,21 @@ class _Loop:
         ready, self._pending = cut_at(self._pending, stop_us)
         cleaned = self._clean(ready)
         self.summary.hot_events = self._clean.hot_events
+        self._tell_lamps()
         rows, _ = self._online.step(self._search.seen(cleaned), stop_us, at_end=at_end)
         self.summary.crowding = self._online.detector.crowding
         self._write(rows, self._first_id)
         self._next_us = stop_us
         if self._probe is not None:
             self._probe.append(ready)
+
+    def _tell_lamps(self) -> None:
+        """Say it where others are filtered than before."""
+        flicker, summary = self._clean.flicker, self.summary
+        summary.flicker_events = flicker.left_out
+        if flicker.lamps and summary.flicker != told(flicker.lamps):
+            summary.flicker = told(flicker.lamps)
+            self._say(f"from {self._next_us} us on {summary.flicker} is filtered")
 
     def _write(self, columns: dict[str, Any], first_id: int) -> None:
         columns = columns or {name: [] for name in ("t_us", "id", "x_px", "y_px")}

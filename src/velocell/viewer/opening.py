@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from velocell import formats
 from velocell.data.recording import Recording
 from velocell.errors import RecordingError
-from velocell.filters.chain import Cleaning
-from velocell.filters.hot_pixels import hot_pixels
+from velocell.filters.chain import NOTHING, Cleaning
+from velocell.filters.hot_pixels import hot_pixels, mask_pixels
 from velocell.filters.reading import check_from, cleaned, read_part, span_of
 from velocell.viewer.source import InMemory, OnDisk
 from velocell.viewer.windowed import Windowed, is_stored, spooled, stored
@@ -38,7 +38,7 @@ def open_source(
     """The recording in a file, in windows where it is large. cleaning: what is left out, nothing if not given.
     Raises VelocellError."""
     file = Path(path)
-    cleaning = Cleaning(mask_hot=False) if cleaning is None else cleaning
+    cleaning = NOTHING if cleaning is None else cleaning
     if file.is_file() and file.stat().st_size >= WINDOWED_BYTES:
         large = stored(file) if size is None and is_stored(file) else spooled(file, size, frame_time_us, budget)
         return Cleaned(large, cleaning, part_us)
@@ -59,18 +59,18 @@ class Cleaned:
         check_from(part_us[0], file.stop_us - file.start_us, file.name)
         self.start_us = file.start_us if start is None else start
         self.stop_us = file.stop_us if stop is None else min(stop, file.stop_us)
-        self._file, self._lead_us = file, cleaning.lead_us
+        self._file = file
         # The lens is worked out once, not for each window.
         self._filters = replace(cleaning, camera=None, regions=())
-        self._picture = replace(Cleaning(mask_hot=False), camera=cleaning.camera, regions=cleaning.regions).stream(
-            file.size
-        )
+        self._picture = replace(NOTHING, camera=cleaning.camera, regions=cleaning.regions).stream(file.size)
         sample = file.head(_SAMPLE_EVENTS, self.start_us, self.stop_us)
         if not len(sample):
             raise RecordingError(f"{file.name} has no events in that part; choose a longer time or a larger region")
         cleaning.check(sample)
         self._hot = hot_pixels(cleaning.without_ignored(sample)) if cleaning.mask_hot else np.zeros((0, 2), np.int64)
-        new = self._filters.pixels(sample, self._hot).notes[len(sample.notes) :]
+        self._lamps = cleaning.lamps(mask_pixels(cleaning.without_ignored(sample), self._hot))
+        self._lead_us = cleaning.lead_us + max((lamp.lead_us for lamp in self._lamps), default=0)
+        new = self._filters.pixels(sample, self._hot, self._lamps).notes[len(sample.notes) :]
         basis = f"by the first {len(sample)} events"
         self.notes = (*file.notes, *(f"{note.partition(':')[0]}, {basis}" for note in new))
 
@@ -82,7 +82,7 @@ class Cleaned:
         start = min(max(start_us, self.start_us), self.stop_us)
         stop = max(start, min(stop_us, self.stop_us))
         events = self._file.window(max(start - self._lead_us, self.start_us), stop)
-        return self._picture(self._filters.pixels(events, self._hot).between(start, stop))
+        return self._picture(self._filters.pixels(events, self._hot, self._lamps).between(start, stop))
 
     def count(self, edges_us: NDArray[np.int64]) -> NDArray[np.int64]:
         return self._file.count(np.clip(edges_us, self.start_us, self.stop_us))

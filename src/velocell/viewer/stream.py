@@ -20,6 +20,7 @@ from velocell.calibration.measure import PROBE_US
 from velocell.data.blocks import cut_at, joined
 from velocell.data.recording import Recording
 from velocell.filters.chain import Cleaning
+from velocell.filters.flicker import told
 from velocell.tracking.online import BLOCK_US
 from velocell.viewer.worker import failed
 
@@ -126,7 +127,9 @@ class Stream:
     @property
     def notes(self) -> tuple[str, ...]:
         hot = (f"without {len(self.hot)} hot pixels",) if len(self.hot) else ()
-        return (*self._source.notes(), f"{self.late} events late, left out", *hot)
+        lamps = self._clean.flicker.lamps
+        lit = (f"{told(lamps)} filtered, {self._clean.flicker.left_out} events",) if lamps else ()
+        return (*self._source.notes(), f"{self.late} events late, left out", *hot, *lit)
 
     @property
     def hot(self) -> NDArray[np.int64]:
