@@ -48,7 +48,7 @@ def clutter(*, per_ms: int, seed: int = 0, around_px: float = 18) -> Spikes:
 
 def follow(recording: Recording, network: Network, more: Spikes | None, **rules: float) -> tuple[Tracks, Crowding]:
     """The rows of a tracker that is given more spikes than the network's."""
-    own = Spikes.concatenate([spikes for _, spikes in respond(Online(network, recording.size), recording)])
+    own = Spikes.concatenate([part for _, part, _ in respond(Online(network, recording.size), recording.blocks())])
     spikes = own.final()
     if more is not None:
         columns = [np.concatenate([getattr(part, name) for part in (own.final(), more)]) for name in NAMES]
