@@ -148,7 +148,7 @@ NOTHING = Cleaning(mask_hot=False, flicker="off")
 
 class Stream:
     """Cleans consecutive blocks. hot: pixels (k, 2) that are left out from now on; hot_events: how many of theirs
-    were. flicker: the lamps that are filtered, found as the stream comes; what is known of them is told to it."""
+    were. flicker: the lamps that are filtered, found as the stream comes, or known before (`Flicker.know`)."""
 
     def __init__(self, cleaning: Cleaning, size: tuple[int, int], steps: Sequence[tuple[Note | None, Step]]) -> None:
         self._ignore = cleaning.ignore

@@ -38,7 +38,7 @@ BAND_HZ = (40.0, 1000.0)
 LOOK_US = 1_000_000
 """A recording is looked at in pieces that begin at multiples of this."""
 LOOKED_AT = 1 << 21
-"""Of a second only so many events are looked at."""
+"""Of a second only this many events are looked at."""
 PERIODS = 8
 """So many periods before an event its comb depends on."""
 
@@ -345,7 +345,7 @@ def _exact(busy: _Busy, hz: float) -> float:
 
 
 def _lit(busy: _Busy, hz: float) -> frozenset[Cell]:
-    """The cells that a lamp of this frequency lights, and those beside them; none where it is no lamp."""
+    """The cells that a lamp of this frequency lights, and those beside them; none where it is not a lamp."""
     width, height = busy.events.size
     columns, rows = _grid((width, height))
     comb = _comb((width, height), hz)
