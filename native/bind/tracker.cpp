@@ -126,12 +126,12 @@ std::array<std::int64_t, 2> crowding(const Kept& kept) {
     return {kept.value.crowding().births, kept.value.crowding().crowded};
 }
 
-std::vector<std::array<double, 6>> passages(const Kept& kept) {
+std::vector<std::array<double, 8>> passages(const Kept& kept) {
     const Use use(kept);
-    std::vector<std::array<double, 6>> rows;
+    std::vector<std::array<double, 8>> rows;
     for (const auto& passage : kept.value.passages())
         rows.push_back({passage.crossing_share, passage.radius, passage.contrast, passage.weight, passage.trail_on_s,
-                        passage.trail_off_s});
+                        passage.trail_off_s, passage.odds, passage.off_px});
     return rows;
 }
 

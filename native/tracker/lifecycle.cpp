@@ -78,6 +78,8 @@ void confirm(Track& track, const Rules& rules, std::vector<Track>& tracks, std::
     track.crossings += lost->crossings;
     track.crossed_px += lost->crossed_px;
     track.ring_events += lost->ring_events;
+    track.odds_sum += lost->odds_sum;
+    track.odds_count += lost->odds_count;
     track.around += lost->around;
     lost->id = -1;
     lost->dead = true;
@@ -97,6 +99,10 @@ void look_at(Track& track, std::int64_t t, const Model& model, std::vector<Track
         if (quiet_px > rules.tentative_quiet_px || outside) track.dead = true;
         else if (confirmed_now(track, quiet_px, model)) confirm(track, rules, tracks, lost, next_id);
         return;
+    }
+    if (track.is_measuring(model)) {
+        track.odds_sum += track.log_odds(model);
+        track.odds_count += 1;
     }
     const bool unsupported = track.support(rules) < rules.min_support;
     // What looks like a disk still and is only slow gets time to show that it stops.

@@ -59,7 +59,8 @@ Passage Track::passage(const Model& model) const {
     const double noise = around * Evidence::area_share(radius, gate, model.rules);
     const double clear = crossings > 0 ? std::max(0.0, 1 - noise / crossings) : 0;
     return {crossings / pixels, radius, ring_events / pixels, crossings * clear * clear,
-            trail_s[1] / std::max(trailing[1], 1.0), trail_s[0] / std::max(trailing[0], 1.0)};
+            trail_s[1] / std::max(trailing[1], 1.0), trail_s[0] / std::max(trailing[0], 1.0), 
+            odds_sum / std::max(odds_count, 1.0), std::sqrt(variance())};
 }
 
 bool Track::take(std::int64_t t, const Offset& offset, const Crossing& crossing, const Model& model) {

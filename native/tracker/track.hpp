@@ -21,10 +21,11 @@ struct Spike {
 };
 
 // What a followed object tells about the recording: share of its edge crossings seen, radius (px), events per edge
-// crossing; its weight, the crossings seen, less where noise is as frequent; and after its first event, how long on
-// average until the other ON and OFF events of a crossing, 0 for none.
+// crossing; its weight, the crossings seen, less where noise is as frequent; after its first event, how long on
+// average until the other ON and OFF events of a crossing, 0 for none; the log odds that it is what is looked
+// for, on average; and how far its events lie from the ring, px.
 struct Passage {
-    double crossing_share, radius, contrast, weight, trail_on_s, trail_off_s;
+    double crossing_share, radius, contrast, weight, trail_on_s, trail_off_s, odds, off_px;
 };
 
 // Where an object was, and how it moved, when its whole ring was last seen. support: then; lean: how far the directions
@@ -84,6 +85,7 @@ struct Track {
     // the band around it; of the events that trail, OFF and ON, how long after their crossing began, and how many.
     double crossings = 0, crossed_px = 0, coasted_px = 0, ring_events = 0, around = 0;
     std::array<double, 2> trail_s{}, trailing{};
+    double odds_sum = 0, odds_count = 0;  // log odds whenever it was looked at and measured
     std::array<double, 3> shift_info{};  // shift of the events against the fast fit,
     double shift_x = 0, shift_y = 0;     // over the last fraction of a px: turns
     Evidence evidence;

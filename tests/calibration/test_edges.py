@@ -9,8 +9,9 @@ import pytest
 
 from velocell.calibration import calibrate
 from velocell.calibration.edges import moved, scaled
+from velocell.calibration.passes import Passes
 from velocell.calibration.search import Search
-from velocell.calibration.widths import judged, settled_edges
+from velocell.calibration.widths import Settled, judged, settled_edges
 from velocell.simulate import random_scene, simulate
 
 BANDS = (40.0, 160.0, 640.0, 1800.0)
@@ -21,15 +22,22 @@ def test_thresholds_that_are_too_high_come_down_again():
     recording = simulate(scene)[0]
     right = calibrate(BANDS, 5.0, crossing_share=1.0)
     spoiled = replace(scaled(right, np.array([1.0, 1.4, 1.4, 1.0])), origin=right.origin)
-    search = Search.of(BANDS, 5.0)
-    agree, differ = judged(spoiled, recording, search)
-    found = settled_edges(spoiled, recording, search)
-    better, worse = judged(found, recording, search)
+    passes = Passes(Search.of(BANDS, 5.0))
+
+    def seen(network):
+        return Settled(network, passes.see(network, recording))
+
+    agree, differ = judged(seen(spoiled))
+    found = settled_edges(seen(spoiled), recording, passes)
+    better, worse = judged(found)
     assert differ > 0.02 * (agree + differ)
     assert worse < differ
     assert better > agree
-    assert min(found.origin.edge_factors) < 1
-    assert settled_edges(right, recording, search) is right
+    assert min(found.network.origin.edge_factors) < 1
+    made = passes.made
+    settled = seen(right)
+    assert settled_edges(settled, recording, passes) is settled
+    assert passes.made == made + 1, "what was seen already is not looked at again"
 
 
 @pytest.mark.parametrize("told", [(0, 0, 1, 1), (0, 1, 1, 1)])

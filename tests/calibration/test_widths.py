@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from velocell.calibration import calibrate
 from velocell.calibration.measure import networks_for
+from velocell.calibration.passes import Passes
+from velocell.calibration.recipe import Recipe
 from velocell.calibration.search import Search
-from velocell.calibration.widths import WIDTHS_PX, judged, suited
+from velocell.calibration.widths import WIDTHS_PX, Settled, judged, suited
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
 from velocell.pipeline import detect
@@ -49,26 +52,46 @@ def test_sharp_disks_keep_the_usual_ring(radius, contrast):
 
 
 def test_rows_are_judged_by_their_own_speed():
-    recording, truth = made(1.0, 3.0)
-    network = networks_for(recording, Search.of(WIDE, 6.0))[0]
+    recording, _ = made(1.0, 3.0)
+    search = Search.of(WIDE, 6.0)
+    network = networks_for(recording, search)[0]
+    seen = Passes(search).see(network, recording)
     tracks = detect(recording, network=network).tracks
+    tracks = tracks.where(tracks.t_us <= seen.stop_us)
     edges = np.array(WIDE)
     near = (np.abs(tracks.speed_px_s[:, None] / edges - 1) <= 0.1).any(axis=1)
     own = np.array([np.flatnonzero(speed >= edges)[-1] if speed >= edges[0] else -2 for speed in tracks.speed_px_s])
     expected = int(((own == tracks.band) & ~near).sum()), int(((own != tracks.band) & ~near).sum())
-    assert judged(network, recording, Search.of(WIDE, 6.0)) == expected
+    assert judged(Settled(network, seen)) == expected
     assert expected[0] > 100
-    assert len(truth)
+    early = tracks.t_us <= 100_000
+    assert judged(Settled(network, seen), 100_000)[0] == ((own == tracks.band) & ~near & early).sum()
+
+
+def test_other_widths_are_tried_only_where_bands_and_speeds_disagree():
+    asked = []
+    for edge_px in (1.0, 6.0):
+        recording, _ = made(edge_px, 3.0)
+        passes = Passes(Search.of(WIDE, 6.0))
+        network = calibrate(WIDE, 6.0, crossing_share=1.08)
+
+        def wider(width, edge_px=edge_px):
+            asked.append((edge_px, width))
+            return calibrate(WIDE, 6.0, crossing_share=1.08, recipe=Recipe(ring_width_px=width))
+
+        found = Settled(network, passes.see(network, recording))
+        best = suited(found, wider, recording, passes)
+        assert (best is found) is (edge_px == 1)
+        assert passes.made == 1 + sum(blurred == edge_px for blurred, _ in asked)
+    assert asked
+    assert all(blurred == 6 for blurred, _ in asked)
 
 
 def test_a_wider_ring_that_follows_nothing_is_not_taken():
-    recording, _ = made(1.0, 3.0)
-    search = Search.of(WIDE, 6.0)
-    network = networks_for(recording, search)[0]
-    asked = []
-
-    def settle(recipe, probe):
-        asked.append(recipe.ring_width_px)
-
-    assert suited(network, settle, recording, search) is network
-    assert asked == list(WIDTHS_PX)
+    recording, _ = made(4.0, 3.0)
+    passes = Passes(Search.of(WIDE, 6.0))
+    network = calibrate(WIDE, 6.0, crossing_share=1.08)
+    found = Settled(network, passes.see(network, recording))
+    deaf = calibrate(WIDE, 6.0, crossing_share=50.0)
+    assert suited(found, lambda width: deaf, recording, passes) is found
+    assert passes.made == 1 + len(WIDTHS_PX)

@@ -274,13 +274,16 @@ def test_passages_tell_share_and_radius(network):
         detector = Detector(calibrate(EDGES, RADIUS, crossing_share=0.9 * kept), recording.size)
         state = native.init(network, recording.size)
         _, spikes = native.step(network, state, seen, recording.stop_us)
-        assert detector.passages().shape == (0, 6)
+        assert detector.passages().shape == (0, 8)
         detector.step(seen, spikes, recording.stop_us)
-        shares, radii, contrasts, *_ = detector.passages().T
+        shares, radii, contrasts, *_, odds, off = detector.passages().T
         np.testing.assert_allclose(radii, RADIUS, rtol=0.03)
         # Three events per crossing: with half of them lost, 7 of 8 crossings still send one.
         np.testing.assert_allclose(shares, 1.0 if kept == 1 else 0.875, atol=0.1)
         np.testing.assert_allclose(contrasts, 3 * kept, rtol=0.1)
+        assert (odds > 3).all(), "it is clearly a disk"
+        # A ramp of 1 px is crossed somewhere in its width.
+        np.testing.assert_allclose(off, 1 / np.sqrt(12), atol=0.06)
 
 
 # --- refusals --------------------------------------------------------------------------------------------

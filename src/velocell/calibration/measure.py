@@ -1,31 +1,29 @@
-"""Contrast and radius measured on the recording itself: detection and calibration take turns."""
+"""Contrast and radius measured on the recording itself: detection and calibration take turns.
+
+On the first stretch that has objects which deserve it (`stretch`, `passes`). The share of edge crossings that arrives
+and the radius come from the usual ring; then come wider rings and the edges of the bands (`widths`, `edges`), where
+what was seen asks for them.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from velocell.calibration.formulas import CROSSING_SHARE, calibrate, choose_dt_us
+from velocell.calibration.passes import Passes, Seen, Told
 from velocell.calibration.recipe import Recipe, bank_radii, bank_recipe
 from velocell.calibration.search import Search
-from velocell.calibration.widths import settled_edges, suited
-from velocell.data.arrays import Floats, weighted_quantile
+from velocell.calibration.stretch import PROBE_US, stretches
+from velocell.calibration.widths import Settled, is_plain, settled_edges, suited
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
 from velocell.data.stamps import NO_STEP, Step, time_step
 from velocell.network import Network
-from velocell.network.origin import Spread
-from velocell.tracking.online import BLOCK_US, EVERY_US, respond
 
-PROBE_US = 1_000_000  # the share of edge crossings is measured on this much of the recording
 _PROBES = 5
-_ENOUGH = 50  # objects, for a median
 _SETTLED = 0.03
 _MOST_SHARE = 2.0
 # What thresholds are made for. Below, noise would fire; what comes above one event a crossing trails behind the edge.
@@ -49,39 +47,83 @@ def network_for(
 
 
 def networks_for(recording: Recording, search: Search) -> tuple[Network, ...]:
-    """Calibrate; without a contrast, measure on the first second which share of the edge crossings
-    arrives, and the radius, which may be stated up to a fifth wrong.
+    """Calibrate; without a contrast, measure on the first stretch of a second that has objects which share of the edge
+    crossings arrives, and the radius, which may be stated up to a fifth wrong.
 
     One network for a radius or a template; those for all sizes in a range, calibrated together. Thresholds are
     proportional to that share and depend on the radius, and both can be read from any object that is
     followed. So detection and calibration take turns until they agree. recording: what the search sees of it.
     Raises CalibrationError (or NetworkError) for values from which no network follows.
     """
-    several = search.template is not None or isinstance(search.radius, tuple)
-    # As of a stream, of which only so much is there when it is measured.
-    step = time_step(recording.between(stop_us=recording.start_us + PROBE_US))
+    return networks_on(stretches(recording), recording, search)
 
-    def calibrated(share: float, measured_px: float, recipe: Recipe = search.recipe) -> tuple[Network, ...]:
-        wanted = replace(search, recipe=recipe)
-        return networks_from(wanted, measured_px, polarity=recording.p is not None, share=share, step=step)
 
-    def with_recipe(recipe: Recipe, probe: Recording) -> Network | None:
-        made = _settled(partial(calibrated, recipe=recipe), probe, search, search.one_radius())
-        return None if made is None else made[0]
-
-    stated = calibrated(CROSSING_SHARE, 0.0 if isinstance(search.radius, tuple) else search.radius)
+def networks_on(found: Iterable[Recording], recording: Recording, search: Search) -> tuple[Network, ...]:
+    """`networks_for` on stretches that were found already; recording: its size, polarity, first second and duration
+    count."""
+    first = recording.between(stop_us=recording.start_us + PROBE_US)
+    stated = _Calibrated(search, recording.p is not None, time_step(first)).networks(CROSSING_SHARE, search.start_px)
     stated[-1].check_size(*recording.size)
     if search.contrast is not None:
         return stated
-    if several:
-        return _settled(calibrated, recording, search, 0.0) or tuple(map(_assumed, stated))
-    for factor in _RADIUS_FACTORS:  # the others only where the stated radius finds nothing
-        settled = _settled(calibrated, recording, search, search.one_radius() * factor)
+    passes = Passes(search, recording.duration_us)
+    for stretch in found:
+        networks = measured_on(stretch, search, passes)
+        if networks is not None:
+            return networks
+        if not passes.left:
+            break
+    return tuple(_with(network, basis="too_sparse") for network in stated)
+
+
+def measured_on(stretch: Recording, search: Search, passes: Passes) -> tuple[Network, ...] | None:
+    """The networks that follow from what is seen in this stretch; None where nothing deserves to be measured.
+
+    The radius is measured where one is stated; other radii are tried where the stated one finds nothing.
+    """
+    making = _Calibrated(search, stretch.p is not None, time_step(stretch))
+    if search.start_px == 0:
+        settled = _settled(making, stretch, passes, 0.0)
+        return None if settled is None else settled[0]
+    for factor in _RADIUS_FACTORS:
+        settled = _settled(making, stretch, passes, search.start_px * factor)
         if settled is not None:
-            probe = recording.between(stop_us=recording.start_us + PROBE_US)
-            best = suited(settled[0], with_recipe, probe, search)
-            return (_with(settled_edges(best, probe, search), stated_radius_px=search.radius),)
-    return (_assumed(stated[0]),)
+            return (_with(_best(making, settled, stretch, passes), stated_radius_px=search.start_px),)
+    return None
+
+
+@dataclass(frozen=True)
+class _Calibrated:
+    """Makes networks from a share of edge crossings and a radius, all else being known. step: of the time stamps."""
+
+    search: Search
+    polarity: bool
+    step: Step
+
+    def networks(self, share: float, radius_px: float, recipe: Recipe | None = None) -> tuple[Network, ...]:
+        wanted = self.search if recipe is None else replace(self.search, recipe=recipe)
+        return networks_from(wanted, radius_px, polarity=self.polarity, share=share, step=self.step)
+
+
+def _best(
+    making: _Calibrated, settled: tuple[tuple[Network, ...], Seen], stretch: Recording, passes: Passes
+) -> Network:
+    """With the ring and the edges that suit what was seen."""
+    ((network,), seen), search = settled, making.search
+    share, radius = network.origin.crossings, network.radius_px
+    assert share is not None  # it is calibrated
+    assert radius is not None
+
+    def wider(width_px: float) -> Network:
+        made = making.networks(share, radius, replace(search.recipe, ring_width_px=width_px))[0]
+        return _measured(made, seen, stretch)
+
+    found = Settled(network, seen)
+    if is_plain(network, search):
+        found = suited(found, wider, stretch, passes)
+    if search.recipe == Recipe():
+        found = settled_edges(found, stretch, passes)
+    return found.network
 
 
 def networks_from(
@@ -113,67 +155,52 @@ def networks_from(
 
 
 def _settled(
-    calibrated: Callable[[float, float], tuple[Network, ...]], recording: Recording, search: Search, radius: float
-) -> tuple[Network, ...] | None:
-    """The networks that agree with what they measure themselves on the first second; None where they follow
-    nothing.
+    making: _Calibrated, stretch: Recording, passes: Passes, radius: float
+) -> tuple[tuple[Network, ...], Seen] | None:
+    """The networks that agree with what they measure themselves in the stretch, and what they saw; None where they
+    follow nothing that deserves it.
 
-    calibrated: makes them from a share of edge crossings and a radius. radius: where to start, 0 where it is not
-    measured.
+    radius: where to start, 0 where it is not measured.
     """
-    probe = recording.between(stop_us=recording.start_us + PROBE_US)
     share, smallest, largest = CROSSING_SHARE, radius / _RADIUS_LIMIT, radius * _RADIUS_LIMIT
     best, least_off = None, math.inf
-    for _ in range(_PROBES):
-        trial = calibrated(share, radius)
-        passages = _passages(trial, probe, search)
-        if not len(passages):
+    for number in range(_PROBES):
+        if not passes.left:
             break
-        seen_share, seen_radius = (weighted_quantile(passages[:, k], passages[:, 3], 0.5) for k in range(2))
+        trial = making.networks(share, radius)
+        seen = passes.see(trial, stretch, soon=number == 0)
+        if not len(seen.told):
+            break
+        seen_share, seen_radius = seen.told.median("share"), seen.told.median("radius")
         off_share = abs(seen_share / share - 1) / _SETTLED
         off_radius = abs(seen_radius / radius - 1) / _SAME_RADIUS if radius else 0.0
         off = max(off_share, off_radius)
-        # Far more events than edges that cross: flicker, which tells nothing of any disk.
+        # Far more events than edges that cross: flicker, which says nothing of any disk.
         if seen_share < _MOST_SHARE and off < least_off:
-            best, least_off = tuple(_measured(network, passages) for network in trial), off
-        if off < 1:
+            best, least_off = (tuple(_measured(network, seen, stretch) for network in trial), seen), off
+        if off < 1 and not seen.short:
             break
         before = share, radius
         share = min(max(seen_share, _LEAST_SHARE), _MOST_USED)
         if off_radius >= 1:
             radius = min(max(seen_radius, smallest), largest)
-        if (share, radius) == before:
+        if (share, radius) == before and not seen.short:
             break
     return best
 
 
-def _assumed(network: Network) -> Network:
-    """The network, whose origin says that nothing could be measured."""
-    return _with(network, basis="too_sparse")
-
-
-def _measured(network: Network, passages: NDArray[np.float64]) -> Network:
+def _measured(network: Network, seen: Seen, stretch: Recording) -> Network:
     """The network with what was measured in its origin."""
-    share, contrast = (_spread(passages[:, k], passages[:, 3]) for k in (0, 2))
-    trails_ms = tuple(1e3 * weighted_quantile(passages[:, k], passages[:, 3], 0.5) for k in (4, 5))
-    return _with(network, basis="measured", share=share, contrast=contrast, trails_ms=trails_ms)
-
-
-def _spread(values: Floats, weights: Floats) -> Spread:
-    low, middle, high = (weighted_quantile(values, weights, part) for part in (0.25, 0.5, 0.75))
-    return Spread(middle, low, high, len(values))
+    told: Told = seen.told
+    return _with(
+        network,
+        basis="measured",
+        share=told.spread("share"),
+        contrast=told.spread("contrast"),
+        trails_ms=(1e3 * told.median("trail_on_s"), 1e3 * told.median("trail_off_s")),
+        measured_us=(stretch.start_us, seen.stop_us),
+    )
 
 
 def _with(network: Network, **origin: Any) -> Network:
     return replace(network, origin=replace(network.origin, **origin))
-
-
-def _passages(networks: Sequence[Network], recording: Recording, search: Search) -> NDArray[np.float64]:
-    online = replace(search, every_us=EVERY_US).online(networks, recording.size)
-    for step, spikes, _ in respond(online, recording.blocks()):
-        online.locate(step, spikes, step.stop_us)
-        # Whatever happens in it, a stretch of BLOCK_US is used to its end.
-        if step.stop_us % BLOCK_US == 0 and len(online.detector.passages()) >= _ENOUGH:
-            break
-    passages = online.detector.passages()
-    return passages[passages[:, 3] > 0]

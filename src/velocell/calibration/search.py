@@ -82,6 +82,12 @@ class Search:
         """The one shape to look for, None for disks; of several, see `each`."""
         return self.templates[0] if self.templates else None
 
+    @property
+    def start_px(self) -> float:
+        """The stated radius, from which the measured one may differ; 0 where none is measured: for a template or a
+        range."""
+        return 0.0 if self.templates or isinstance(self.radius, tuple) else self.radius
+
     def each(self) -> Iterator[Search]:
         """A search for each of the templates; just this one for disks."""
         for template in self.templates:

@@ -14,96 +14,86 @@ followed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from velocell.calibration.edges import moved
+from velocell.calibration.passes import Passes, Seen
 from velocell.calibration.recipe import Recipe
 from velocell.calibration.search import Search
-from velocell.data.arrays import Floats
 from velocell.data.recording import Recording
 from velocell.network import Network
-from velocell.tracking.online import EVERY_US, respond
 
 WIDTHS_PX = (3.0, 4.0)
-MOST_EVENTS = 400_000  # that the widths are tried on
-_FEW_WRONG = 0.02  # share of the rows whose band is wrong, below which edges stay
+_FEW_WRONG = 0.02  # share of the rows whose band is wrong, below which nothing is to be mended
 _NEAR_EDGE = 0.1  # speeds so near to an edge may go to either band
 _BETTER = 1.1
 _FEWEST_ROWS = 40  # 200 ms of one object
 # Of the rows of a wider ring: most agree, or they are not many more than before. Else it sees what is not there.
 _RIGHT, _MANY_MORE = 0.8, 1.3
 
-Settle = Callable[[Recipe, Recording], Network | None]
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """A network, and what was seen with it."""
+
+    network: Network
+    seen: Seen
 
 
-def suited(found: Network, settle: Settle, probe: Recording, search: Search) -> Network:
-    """`found`, a network for disks, or one with a wider ring where that suits the recording better.
+def suited(found: Settled, wider: Callable[[float], Network], stretch: Recording, passes: Passes) -> Settled:
+    """`found`, for disks, or with a wider ring where that suits the recording better.
 
-    settle: measures with another recipe on a recording, None where nothing is followed. probe: what `found` was
-    measured on. A recipe or stamps that ask for a width of their own are left alone.
+    wider: the network with a ring of that width in px, all else being equal. stretch: what it was measured on. Where
+    nearly all bands agree with their speeds, no other width is tried.
     """
-    if search.recipe != Recipe() or found.origin.step_us is not None:
-        return found
-    probe = _first_events(probe)
-    best, (agree, differ) = found, judged(found, probe, search)
-    rows = agree + differ
+    best = found
     for width in WIDTHS_PX:
-        wide = settle(replace(search.recipe, ring_width_px=width), probe)
-        if wide is None:
-            continue
-        right, wrong = judged(wide, probe, search)
-        told = right + wrong
-        sound = right >= _FEWEST_ROWS and (right >= _RIGHT * told or told <= _MANY_MORE * rows)
+        agree, differ = judged(best)
+        if (agree >= _FEWEST_ROWS and differ <= _FEW_WRONG * (agree + differ)) or not passes.left:
+            break
+        network = wider(width)
+        wide = Settled(network, passes.see(network, stretch))
+        until_us = min(best.seen.stop_us, wide.seen.stop_us)
+        agree, differ = judged(best, until_us)
+        right, wrong = judged(wide, until_us)
+        sound = right >= _FEWEST_ROWS and (
+            right >= _RIGHT * (right + wrong) or right + wrong <= _MANY_MORE * (agree + differ)
+        )
         if sound and right - wrong > _BETTER * max(agree - differ, 0):
-            best, agree, differ = wide, right, wrong
+            best = wide
     return best
 
 
-def settled_edges(found: Network, probe: Recording, search: Search) -> Network:
-    """`found` with its band edges where the speeds of the rows ask for them, if they then agree better.
-
-    probe: what it was measured on. A recipe of its own is left alone.
-    """
-    if search.recipe != Recipe():
+def settled_edges(found: Settled, stretch: Recording, passes: Passes) -> Settled:
+    """`found` with its band edges where the speeds of the rows ask for them, if they then agree better."""
+    agree, differ = judged(found)
+    if differ <= _FEW_WRONG * (agree + differ) or not passes.left:
         return found
-    probe = _first_events(probe)
-    speed, band = told(found, probe, search)
-    agree, differ = _counted(found, speed, band)
-    if differ <= _FEW_WRONG * (agree + differ):
+    network = moved(found.network, found.seen.speed, found.seen.band)
+    if np.array_equal(network.layers[0].neurons.v_th, found.network.layers[0].neurons.v_th):
         return found
-    better = moved(found, speed, band)
-    right, wrong = judged(better, probe, search)
+    better = Settled(network, passes.see(network, stretch))
+    until_us = min(found.seen.stop_us, better.seen.stop_us)
+    agree, differ = judged(found, until_us)
+    right, wrong = judged(better, until_us)
     return better if right - wrong > agree - differ else found
 
 
-def _first_events(probe: Recording) -> Recording:
-    return probe.between(stop_us=int(probe.t_us[MOST_EVENTS])) if len(probe) > MOST_EVENTS else probe
+def is_plain(found: Network, search: Search) -> bool:
+    """Whether its width and edges may be chosen here: not with a recipe of its own, nor where stamps ask for one."""
+    return search.recipe == Recipe() and found.origin.step_us is None
 
 
-def judged(network: Network, probe: Recording, search: Search) -> tuple[int, int]:
-    """Rows whose band is that of their measured speed, and rows where it is another one; those near an edge are
-    neither."""
-    return _counted(network, *told(network, probe, search))
-
-
-def told(network: Network, probe: Recording, search: Search) -> tuple[Floats, NDArray[np.int32]]:
-    """Speed (px/s) and band of all rows."""
-    online = replace(search, every_us=EVERY_US).online(network, probe.size)
-    rows: list[dict[str, NDArray[Any]]] = [
-        online.locate(block, spikes, block.stop_us, at_end=at_end)
-        for block, spikes, at_end in respond(online, probe.blocks())
-    ]
-    speed, band = (np.concatenate([part[name] for part in rows]) for name in ("speed_px_s", "band"))
-    return speed, band
-
-
-def _counted(network: Network, speed: Floats, band: NDArray[np.int32]) -> tuple[int, int]:
-    assert network.bands is not None  # it is calibrated
-    edges = np.array(network.bands.edges)
+def judged(found: Settled, until_us: int | None = None) -> tuple[int, int]:
+    """Rows (up to a time) whose band is that of their measured speed, and rows where it is another one; those near an
+    edge are neither."""
+    assert found.network.bands is not None  # it is calibrated
+    edges = np.array(found.network.bands.edges)
+    speed, band = found.seen.speed, found.seen.band
     clear = (np.abs(speed[:, None] / edges - 1) > _NEAR_EDGE).all(axis=1)
+    if until_us is not None:
+        clear &= found.seen.t_us <= until_us
     right = (band >= 0) & (np.searchsorted(edges, speed, side="right") - 1 == band)
     return int((clear & right).sum()), int((clear & ~right).sum())

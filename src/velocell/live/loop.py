@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.calibration.measure import PROBE_US, networks_for
+from velocell.calibration.measure import networks_for
 from velocell.calibration.search import Search
+from velocell.calibration.stretch import PROBE_US
 from velocell.data.blocks import cut_at, joined
 from velocell.data.meta import made_by
 from velocell.data.recording import Recording

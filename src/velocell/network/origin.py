@@ -26,8 +26,8 @@ _CROSSINGS = {
     "too_sparse": "assumed: nothing was followed from which to measure the share of edge crossings",
     "labels": "events per edge crossing around the labelled paths",
 }
-_WORDS = ("bands", "dt_us", "stamps", "tau_mem_inv", "v_th", "n", "contrast", "trails", "radius", "stated_radius_px",
-          "edge_factors", "labels", "on_labels")  # fmt: skip
+_WORDS = ("bands", "dt_us", "stamps", "tau_mem_inv", "v_th", "n", "contrast", "trails", "measured", "radius",
+          "stated_radius_px", "edge_factors", "labels", "on_labels")  # fmt: skip
 _MOST_SMEAR_PX, _MOST_SMEAR = 4.0, 0.75  # px, of the radius: travel in a step; measured by benchmarks/stamps.py
 
 
@@ -66,7 +66,7 @@ class Origin(Mapping[str, Any]):
     of the time in which an edge crosses corner_px. ring_width_px: of the kernel. dt_given: the tick was asked for.
     share, contrast: events per edge crossing behind and before the trail filter, as measured. trails_ms: how long after
     its first event the other ON and OFF events of a crossing come on average, up to a silence of
-    3 px of travel, as measured. step_us: of the
+    3 px of travel, as measured. measured_us: from when to when in the recording all this was. step_us: of the
     recording's time stamps, where objects move visibly in it, and whether lines are scanned, each at its own time.
     stated_radius_px: where another radius was measured, and radius_from_labels: on labelled paths. threshold_factor: on
     all thresholds, by hand; edge_factors: on each, by labels or by the measured speeds of the objects. labelled: how
@@ -85,6 +85,7 @@ class Origin(Mapping[str, Any]):
     share: Spread | None = None
     contrast: Spread | None = None
     trails_ms: tuple[float, ...] | None = None
+    measured_us: tuple[int, ...] | None = None
     stated_radius_px: float | None = None
     radius_from_labels: bool = False
     step_us: int | None = None
@@ -137,6 +138,9 @@ class Origin(Mapping[str, Any]):
                 f"after its first event the others of an edge crossing come {on:.3g} ms (ON) and {off:.3g} ms (OFF) "
                 "later, on average; how late the first one comes cannot be known"
             )
+        if self.measured_us is not None:
+            start_us, stop_us = self.measured_us
+            words["measured"] = f"on what was followed from {format_time(start_us)} to {format_time(stop_us)}"
         if self.radius_from_labels:
             words["radius"] = "where the events around the labelled paths lie"
         if self.stated_radius_px is not None:
@@ -233,6 +237,8 @@ def _typed(name: str, value: Any) -> Any:
             return kinds[name](**{key: tuple(v) if isinstance(v, list) else v for key, v in value.items()})
         if name in ("margin", "edge_factors", "trails_ms"):
             return tuple(float(v) for v in value)
+        if name == "measured_us":
+            return tuple(int(v) for v in value)
         if name in ("dt_given", "radius_from_labels", "scanned"):
             fits = isinstance(value, bool)
         elif name == "basis":

@@ -326,7 +326,8 @@ class _Boxes:
 
     def drawn_between(self, begin: float, end: float, number: int) -> list[int]:
         """Objects, in their order, that may lie where object `number` is in [begin, end]."""
-        first, last = int(begin / self.slice_s), int(end / self.slice_s) + 1
+        last = int(end / self.slice_s) + 1
+        first = min(int(begin / self.slice_s), self.low_x.shape[1] - 1)  # the scene's very end is of the last slice
         low_x, high_x = self.low_x[:, first:last].min(1), self.high_x[:, first:last].max(1)
         low_y, high_y = self.low_y[:, first:last].min(1), self.high_y[:, first:last].max(1)
         apart = (

@@ -140,8 +140,9 @@ class Detector:
         return Crowding(*self._tracker.crowding)
 
     def passages(self) -> NDArray[np.float64]:
-        """What the objects that were followed for `Rules.measure_px` tell of the recording, shape (n, 6): the share
+        """What the objects that were followed for `Rules.measure_px` tell of the recording, shape (n, 8): the share
         of their edge crossings that was seen, their radius in px, events per edge crossing, their weight (the crossings
-        seen, fewer where noise is as frequent), and after its first event how many seconds the other ON and OFF events
-        of a crossing come, on average."""
-        return np.array(self._tracker.passages(), np.float64).reshape(-1, 6)
+        seen, fewer where noise is as frequent), after its first event how many seconds the other ON and OFF events
+        of a crossing come, on average, the mean log odds that it is what is looked for, and the standard deviation of
+        its events across its ring in px."""
+        return np.array(self._tracker.passages(), np.float64).reshape(-1, 8)

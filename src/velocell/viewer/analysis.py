@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from velocell.calibration.measure import PROBE_US
+from velocell.calibration.stretch import PROBE_US
 from velocell.data.recording import Recording
 from velocell.network import Network
 from velocell.tracking.online import BLOCK_US

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from velocell.calibration.measure import PROBE_US
+from velocell.calibration.stretch import PROBE_US
 from velocell.data.recording import Recording
 from velocell.filters.hot_pixels import hot_pixels, mask_pixels
 from velocell.viewer import describe

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell import live
-from velocell.calibration.measure import PROBE_US
+from velocell.calibration.stretch import PROBE_US
 from velocell.data.blocks import cut_at, joined
 from velocell.data.recording import Recording
 from velocell.filters.chain import Cleaning

@@ -1,0 +1,125 @@
+"""Passes of engine and detector over one stretch of a recording: what calibration sees, counted and capped.
+
+A pass gives everything that any part of the calibration needs, so that none is made twice: what the followed objects
+tell of the recording, and the speeds and bands of all rows.
+
+The objects that tell anything are those that are clearly what is looked for. Each counts by the crossings that were
+seen, fewer where noise is as frequent, and by how probable it is that it is one: a raindrop, a shadow or noise that
+was followed for a while has log odds of a disk below 1, a disk in noise of 10 Hz/px has 3 and more.
+
+What a pass costs is the events, of which the network takes about 7 million a second, and the spikes of the final
+layer, each of which is worth 14 of them to the detector. It ends after `MOST_WORK` of these. Rejected: events alone;
+of a lamp's many events hardly any leads to a spike, and in rain a third do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velocell.calibration.search import Search
+from velocell.data.arrays import Floats, weighted_quantile
+from velocell.data.recording import Recording
+from velocell.network import Network
+from velocell.network.origin import Spread
+from velocell.tracking.online import EVERY_US, respond
+
+MOST_US = 2_500_000  # all passes together, or
+MOST_SHARE = 0.2  # of the recording, if that is more
+MOST_WORK = 1_500_000  # events of one pass, about
+_SPIKE_WORK = 14  # events
+ENOUGH_OBJECTS = 50  # for a median
+ENOUGH_CROSSINGS = 4_000.0  # the share is then known to 2 %, whatever the objects
+_SOON_US, _JUDGED_US = 200_000, 600_000  # before a pass may end that has seen enough, to measure and to judge by
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What the objects tell that are clearly what is looked for, arrays (n,): the share of their edge crossings that
+    passes the trail filter, their radius (px), events per edge crossing, how long after its first event the other ON
+    and OFF events of a crossing come (s), and the weight that each has."""
+
+    share: Floats
+    radius: Floats
+    contrast: Floats
+    trail_on_s: Floats
+    trail_off_s: Floats
+    weight: Floats
+
+    @staticmethod
+    def of(passages: Floats, search: Search) -> Told:
+        """Of `Detector.passages`; what is hardly a disk is left out."""
+        rules = search.rules
+        clear = 1 / (1 + np.exp(-rules.confidence_odds_slope * (passages[:, 6] - rules.even_odds)))
+        weight = passages[:, 3] * clear
+        kept = (weight > 0) & (clear >= 0.5)
+        share, radius, contrast, _, trail_on_s, trail_off_s = passages[kept, :6].T
+        return Told(share, radius, contrast, trail_on_s, trail_off_s, weight[kept])
+
+    def __len__(self) -> int:
+        return self.weight.size
+
+    @property
+    def enough(self) -> bool:
+        return len(self) >= ENOUGH_OBJECTS or float(self.weight.sum()) >= ENOUGH_CROSSINGS
+
+    def median(self, name: str) -> float:
+        """Weighted, of a column."""
+        return float(weighted_quantile(getattr(self, name), self.weight, 0.5))
+
+    def spread(self, name: str) -> Spread:
+        low, middle, high = (weighted_quantile(getattr(self, name), self.weight, part) for part in (0.25, 0.5, 0.75))
+        return Spread(middle, low, high, len(self))
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a pass gave. t_us, speed (px/s) and band: of all rows. stop_us: how far it went. short: it ended where there
+    was enough to measure by."""
+
+    told: Told
+    t_us: NDArray[np.int64]
+    speed: Floats
+    band: NDArray[np.int32]
+    stop_us: int
+    short: bool
+
+
+class Passes:
+    """Passes over stretches of a recording of `duration_us`, as the search sees it. made: how many so far, and how
+    long the stretches were together, made_us."""
+
+    def __init__(self, search: Search, duration_us: int = 0) -> None:
+        self._search = replace(search, every_us=EVERY_US)
+        self._most_us = max(MOST_US, round(MOST_SHARE * duration_us))
+        self.made, self.made_us = 0, 0
+
+    @property
+    def left(self) -> bool:
+        """Whether there may be another one."""
+        return self.made_us < self._most_us
+
+    def see(self, networks: Network | Sequence[Network], stretch: Recording, *, soon: bool = False) -> Seen:
+        """soon: end as soon as enough was followed to measure the recording by it."""
+        self.made += 1
+        online = self._search.online(networks, stretch.size)
+        rows: list[dict[str, NDArray[Any]]] = []
+        work, stop_us, short = 0, stretch.start_us, False
+        told = Told.of(online.detector.passages(), self._search)
+        for block, spikes in respond(online, stretch):
+            at_end = block.stop_us == stretch.stop_us
+            rows.append(online.locate(block, spikes, block.stop_us, at_end=at_end))
+            stop_us = block.stop_us
+            work += len(block) + _SPIKE_WORK * len(spikes.final())
+            told = Told.of(online.detector.passages(), self._search)
+            short = soon and told.enough and stop_us - stretch.start_us >= _SOON_US and not at_end
+            judged = told.enough and stop_us - stretch.start_us >= _JUDGED_US
+            if short or judged or work >= MOST_WORK:
+                break
+        self.made_us += stop_us - stretch.start_us
+        t_us, speed, band = (np.concatenate([part[name] for part in rows]) for name in ("t_us", "speed_px_s", "band"))
+        return Seen(told, t_us, speed, band, stop_us, short)
