@@ -3,9 +3,10 @@
 A pass gives everything that any part of the calibration needs, so that none is made twice: what the followed objects
 tell of the recording, and the speeds and bands of all rows.
 
-The objects that tell anything are those that are clearly what is looked for. Each counts by the crossings that were
-seen, fewer where noise is as frequent, and by how probable it is that it is one: a raindrop, a shadow or noise that
-was followed for a while has log odds of a disk below 1, a disk in noise of 10 Hz/px has 3 and more.
+The objects that say anything are those that are clearly what is looked for. Each counts by the crossings that were
+seen, fewer where noise is as frequent, up to a number, and by how probable it is that it is one: a raindrop, a shadow
+or noise that was followed for a while has log odds of a disk below 1, a disk in noise of 10 Hz/px has 3 and more.
+Rejected: to take the noise around off the crossings; at 10 Hz/px that leaves a tenth too few.
 
 What a pass costs is the events, of which the network takes about 7 million a second, and the spikes of the final
 layer, each of which is worth 14 of them to the detector. It ends after `MOST_WORK` of these. Rejected: events alone;
@@ -28,13 +29,14 @@ from velocell.network import Network
 from velocell.network.origin import Spread
 from velocell.tracking.online import EVERY_US, respond
 
-MOST_US = 2_500_000  # all passes together, or
+MOST_US = 3_500_000  # all passes together, or
 MOST_SHARE = 0.2  # of the recording, if that is more
 MOST_WORK = 1_500_000  # events of one pass, about
 _SPIKE_WORK = 14  # events
 ENOUGH_OBJECTS = 50  # for a median
-ENOUGH_CROSSINGS = 4_000.0  # the share is then known to 2 %, whatever the objects
-_SOON_US, _JUDGED_US = 200_000, 600_000  # before a pass may end that has seen enough, to measure and to judge by
+ENOUGH_CROSSINGS = 2_500.0  # the share is then known to 2 %, of at least three objects
+_MOST_CROSSINGS = 1_000.0  # that an object counts by: a few fast ones are not to speak for all
+_SOON_US, _JUDGED_US = 200_000, 700_000  # before a pass may end that has seen enough, to measure and to judge by
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,7 @@ class Told:
         """Of `Detector.passages`; what is hardly a disk is left out."""
         rules = search.rules
         clear = 1 / (1 + np.exp(-rules.confidence_odds_slope * (passages[:, 6] - rules.even_odds)))
-        weight = passages[:, 3] * clear
+        weight = np.minimum(passages[:, 3], _MOST_CROSSINGS) * clear
         kept = (weight > 0) & (clear >= 0.5)
         share, radius, contrast, _, trail_on_s, trail_off_s = passages[kept, :6].T
         return Told(share, radius, contrast, trail_on_s, trail_off_s, weight[kept])

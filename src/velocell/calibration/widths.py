@@ -26,7 +26,7 @@ from velocell.data.recording import Recording
 from velocell.network import Network
 
 WIDTHS_PX = (3.0, 4.0)
-_FEW_WRONG = 0.02  # share of the rows whose band is wrong, below which nothing is to be mended
+_FEW_WRONG, _HARDLY_ANY = 0.02, 0.005  # share of the rows whose band is wrong, below which edges, and widths, stay
 _NEAR_EDGE = 0.1  # speeds so near to an edge may go to either band
 _BETTER = 1.1
 _FEWEST_ROWS = 40  # 200 ms of one object
@@ -51,7 +51,7 @@ def suited(found: Settled, wider: Callable[[float], Network], stretch: Recording
     best = found
     for width in WIDTHS_PX:
         agree, differ = judged(best)
-        if (agree >= _FEWEST_ROWS and differ <= _FEW_WRONG * (agree + differ)) or not passes.left:
+        if (agree >= _FEWEST_ROWS and differ <= _HARDLY_ANY * (agree + differ)) or not passes.left:
             break
         network = wider(width)
         wide = Settled(network, passes.see(network, stretch))

@@ -1,0 +1,112 @@
+"""What a pass shows, and how many there may be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from velocell.calibration import calibrate, passes
+from velocell.calibration.measure import networks_for
+from velocell.calibration.passes import MOST_US, Passes, Told
+from velocell.calibration.search import Search
+from velocell.pipeline import detect
+from velocell.simulate import Scene, SceneObject, random_scene, simulate
+
+BANDS = (40.0, 160.0, 640.0, 1800.0)
+SEARCH = Search.of(BANDS, 5.0)
+
+
+def passage(share=1.0, crossings=500.0, odds=4.0):
+    return [share, 5.0, 3.0, crossings, 0.001, 0.002, odds, 0.3]
+
+
+def disks(seconds=1.0, noise_hz=0.1, seed=71):
+    """Four disks in lanes of their own, at 60 to 900 px/s."""
+    objects = tuple(
+        SceneObject(id=i, x_px=60, y_px=30 + 60 * i, speed_px_s=speed, bounce=True)
+        for i, speed in enumerate((60, 120, 250, 900))
+    )
+    return simulate(Scene(320, 240, round(1e6 * seconds), seed=seed, noise_hz=noise_hz, objects=objects))[0]
+
+
+def test_what_is_hardly_a_disk_says_nothing():
+    told = Told.of(np.array([passage(1.0), passage(0.3, 5000, odds=0.5), passage(0.3, 5000, odds=-2)]), SEARCH)
+    assert len(told) == 1
+    assert told.median("share") == 1.0
+    assert not len(Told.of(np.empty((0, 8)), SEARCH))
+
+
+def test_a_fast_object_does_not_speak_for_all():
+    told = Told.of(np.array([passage(1.1), passage(1.1), passage(1.1), passage(0.7, 30_000)]), SEARCH)
+    assert told.median("share") == 1.1
+    assert not told.enough, "three objects of 500 crossings and one that counts as 1000"
+    assert Told.of(np.array([passage(crossings=900.0)] * 3), SEARCH).enough
+
+
+@pytest.mark.parametrize("soon", [True, False])
+def test_a_pass_gives_the_rows_and_passages_of_a_run(soon):
+    recording, network = disks(), calibrate(BANDS, 5.0, crossing_share=1.1)
+    counted = Passes(SEARCH)
+    seen = counted.see(network, recording, soon=soon)
+    assert seen.short is soon
+    assert seen.stop_us == (200_000 if soon else 700_000)
+    assert (counted.made, counted.made_us) == (1, seen.stop_us)
+    tracks = detect(recording, network=network).tracks
+    tracks = tracks.where(tracks.t_us <= seen.stop_us)
+    np.testing.assert_allclose(seen.speed, tracks.speed_px_s)
+    np.testing.assert_array_equal(seen.band, tracks.band)
+    np.testing.assert_array_equal(seen.t_us, tracks.t_us)
+    np.testing.assert_allclose(seen.told.share, 1.1, atol=0.05)
+
+
+def test_a_pass_over_clutter_ends_early(monkeypatch):
+    recording, network = disks(noise_hz=30), calibrate(BANDS, 5.0, crossing_share=0.4)
+    monkeypatch.setattr(passes, "MOST_WORK", 300_000)
+    assert Passes(SEARCH).see(network, recording).stop_us <= 200_000
+
+
+def test_passes_are_counted_and_limited():
+    counted = Passes(SEARCH)
+    quiet = simulate(Scene(64, 64, 1_000_000, noise_hz=1.0))[0]
+    while counted.left:
+        counted.see(calibrate(BANDS, 5.0), quiet)
+    assert MOST_US <= counted.made_us < MOST_US + 1_000_000
+    assert Passes(SEARCH, duration_us=100_000_000)._most_us == 20_000_000
+
+
+@pytest.mark.parametrize("noise_hz", [0.1, 7.0])
+def test_sharp_disks_take_two_passes(noise_hz, monkeypatch):
+    made = []
+    see = Passes.see
+    monkeypatch.setattr(Passes, "see", lambda self, *a, **k: made.append(1) or see(self, *a, **k))
+    network = networks_for(disks(noise_hz=noise_hz), SEARCH)[0]
+    assert len(made) == 2
+    assert network.origin.crossings == pytest.approx(1.1, abs=0.06), "noise adds little"
+
+
+@pytest.mark.parametrize(("what", "noise_hz"), [("nothing", 10.0), ("drops", 0.1)])
+def test_where_nothing_deserves_it_the_values_are_safe(what, noise_hz):
+    """Noise, and drops of R = 1 to 2 alone: assumed values, a word of it, and hardly a row."""
+    scene = Scene(200, 150, 2_000_000, seed=9, noise_hz=noise_hz)
+    if what == "drops":
+        rain = random_scene(60, width=200, height=150, radius=(1, 2), speeds=(300, 900), seed=5, separate=False)
+        scene = replace(scene, objects=tuple(replace(item, bounce=True, target=False) for item in rain.objects))
+    found = detect(simulate(scene)[0], BANDS, 5.0)
+    assert found.too_sparse
+    assert found.network.origin.crossings == 0.85
+    assert "nothing was followed" in found.network.origin["n"]
+    assert len(found.tracks) < 20
+
+
+@pytest.mark.parametrize("start_us", [1_200_000, 3_000_000])
+def test_a_late_start_is_measured_where_it_is(start_us):
+    recording = disks(1.2)
+    late = replace(recording, t_us=recording.t_us + start_us, start_us=0, stop_us=recording.stop_us + start_us)
+    origin = networks_for(late, SEARCH)[0].origin
+    assert origin.basis == "measured"
+    first_us, last_us = origin.measured_us
+    assert start_us - 100_000 <= first_us <= start_us + 100_000 < last_us <= first_us + 1_000_000
+    assert "on what was followed from" in origin["measured"]
+    assert origin.of(dict(origin)) == origin
