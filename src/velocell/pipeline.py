@@ -1,8 +1,8 @@
 """The whole story on one page: file -> blocks of events -> filters -> networks -> spikes -> tracking -> Tracks.
 
 Whatever is read in blocks (`data.blocks.Footage`) goes through it: a `Recording`, or a part of a file that is larger
-than memory (`filters.reading.FilePart`). On its first second the networks are calibrated; then all of it is followed,
-step by step. `findings` gives rows and spikes as they come, `find` and `detect` keep them.
+than memory (`filters.reading.FilePart`). The networks are calibrated on the first second that has objects; then all of it
+is followed, step by step. `findings` gives rows and spikes as they come, `find` and `detect` keep them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.calibration.measure import PROBE_US, network_for, networks_for
+from velocell.calibration.measure import network_for, networks_for, networks_in
 from velocell.calibration.search import Search
+from velocell.calibration.stretch import PROBE_US
 from velocell.data.bands import Bands
 from velocell.data.blocks import Footage
 from velocell.data.recording import Polarity, Recording
@@ -126,7 +127,7 @@ def _findings(footage: Footage, search: Search, on_block: Callable[[Recording], 
     if not len(first) and not any(len(search.seen(block)) for block in footage.blocks()):
         name = footage.outline()[0].source or "the recording"
         raise RecordingError(f"{name} has no events; there is nothing to detect in it")
-    networks = search.networks or networks_for(first, search)
+    networks = search.networks or networks_in(footage, search)
     online = search.online(networks, footage.size)
     pieces = follow(online, map(search.seen, footage.blocks()), on_block)
     return Findings(networks, pieces, (online.detector,), search.measures and networks[0].origin.too_sparse)

@@ -73,7 +73,6 @@ def test_passes_are_counted_and_limited():
     while counted.left:
         counted.see(calibrate(BANDS, 5.0), quiet)
     assert MOST_US <= counted.made_us < MOST_US + 1_000_000
-    assert Passes(SEARCH, duration_us=100_000_000)._most_us == 20_000_000
 
 
 @pytest.mark.parametrize("noise_hz", [0.1, 7.0])

@@ -32,7 +32,7 @@ def test_noise_is_not_busy_and_a_disk_in_it_is(hz):
 @pytest.mark.parametrize("start_us", [0, 1_250_000, 3_333_333])
 def test_a_stretch_begins_where_something_happens(start_us):
     recording = disk(start_us, start_us + 2_500_000)
-    found = list(stretches(recording))
+    found = list(stretches([recording]))
     assert abs(found[0].start_us - start_us) <= 100_000
     assert all(part.duration_us <= PROBE_US for part in found)
     assert sum(map(len, found)) > 0.9 * (len(recording) - len(recording.between(stop_us=start_us)))
@@ -43,7 +43,7 @@ def test_a_slow_faint_disk_is_noticed_within_a_second_or_two():
     scene = Scene(**SIZE, duration_us=3_000_000, seed=3, noise_hz=3.0, objects=(item,))
     recording = simulate(scene)[0]
     assert not is_busy(recording.between(stop_us=100_000)), "the case is none"
-    assert next(stretches(recording)).start_us < 1_000_000
+    assert next(stretches([recording])).start_us < 1_000_000
 
 
 @pytest.mark.parametrize("before_s", [2, 3000])
@@ -53,21 +53,21 @@ def test_one_stray_event_long_before_the_others_does_not_matter(before_s):
         np.concatenate(([first], column)) for first, column in ((0, rest.t_us + later), (9, rest.x), (9, rest.y))
     ]
     recording = Recording.from_arrays(*columns, np.append(True, rest.p), **SIZE)
-    assert next(stretches(recording)).start_us == later
+    assert next(stretches([recording])).start_us == later
 
 
 def test_a_silence_ends_a_stretch():
     early, late = disk(0, 300_000), disk(0, 300_000, seed=8)
     columns = [np.concatenate((getattr(early, name), getattr(late, name))) for name in ("x", "y", "p")]
     t_us = np.concatenate((early.t_us, late.t_us + 5_000_000))
-    found = list(stretches(Recording.from_arrays(t_us, *columns, **SIZE)))
+    found = list(stretches([Recording.from_arrays(t_us, *columns, **SIZE)]))
     assert [part.start_us for part in found] == [int(early.t_us[0]), 5_000_000]
     assert found[0].stop_us <= 300_000
 
 
 def test_nothing_is_found_where_nothing_happens():
-    assert not list(stretches(noise(1.0, 3.2)))
-    assert not list(stretches(Recording.from_arrays([], [], [], **SIZE)))
+    assert not list(stretches([noise(1.0, 3.2)]))
+    assert not list(stretches([Recording.from_arrays([], [], [], **SIZE)]))
     assert not list(lively(Recording.from_arrays([], [], [], **SIZE)))
 
 
@@ -78,7 +78,7 @@ def test_however_the_stream_is_cut_the_stretches_are_the_same(span_us):
     for part in recording.chunks(span_us):
         found += finder.feed(part)
     found += finder.end()
-    expected = list(stretches(recording))
+    expected = list(stretches([recording]))
     assert [(part.start_us, len(part)) for part in found] == [(part.start_us, len(part)) for part in expected]
     for mine, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(mine.t_us, theirs.t_us)

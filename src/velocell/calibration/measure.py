@@ -19,6 +19,7 @@ from velocell.calibration.search import Search
 from velocell.calibration.stretch import PROBE_US, stretches
 from velocell.calibration.widths import Settled, is_plain, settled_edges, suited
 from velocell.data.bands import Bands
+from velocell.data.blocks import Footage
 from velocell.data.recording import Recording
 from velocell.data.stamps import NO_STEP, Step, time_step
 from velocell.network import Network
@@ -55,18 +56,23 @@ def networks_for(recording: Recording, search: Search) -> tuple[Network, ...]:
     followed. So detection and calibration take turns until they agree. recording: what the search sees of it.
     Raises CalibrationError (or NetworkError) for values from which no network follows.
     """
-    return networks_on(stretches(recording), recording, search)
+    return networks_in(recording, search)
 
 
-def networks_on(found: Iterable[Recording], recording: Recording, search: Search) -> tuple[Network, ...]:
-    """`networks_for` on stretches that were found already; recording: its size, polarity, first second and duration
-    count."""
-    first = recording.between(stop_us=recording.start_us + PROBE_US)
-    stated = _Calibrated(search, recording.p is not None, time_step(first)).networks(CROSSING_SHARE, search.start_px)
-    stated[-1].check_size(*recording.size)
+def networks_in(footage: Footage, search: Search) -> tuple[Network, ...]:
+    """`networks_for` what is read in blocks, of which the search sees its part."""
+    first = search.seen(footage.head(PROBE_US))
+    return networks_on(stretches(map(search.seen, footage.blocks())), first, search)
+
+
+def networks_on(found: Iterable[Recording], first: Recording, search: Search) -> tuple[Network, ...]:
+    """`networks_for` stretches that were found already; first: the first second, of which size, polarity and the step
+    of the time stamps count where nothing can be measured."""
+    stated = _Calibrated(search, first.p is not None, time_step(first)).networks(CROSSING_SHARE, search.start_px)
+    stated[-1].check_size(*first.size)
     if search.contrast is not None:
         return stated
-    passes = Passes(search, recording.duration_us)
+    passes = Passes(search)
     for stretch in found:
         networks = measured_on(stretch, search, passes)
         if networks is not None:

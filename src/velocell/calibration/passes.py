@@ -29,8 +29,7 @@ from velocell.network import Network
 from velocell.network.origin import Spread
 from velocell.tracking.online import EVERY_US, respond
 
-MOST_US = 3_500_000  # all passes together, or
-MOST_SHARE = 0.2  # of the recording, if that is more
+MOST_US = 3_500_000  # that all passes last together, of the recording's time
 MOST_WORK = 1_500_000  # events of one pass, about
 _SPIKE_WORK = 14  # events
 ENOUGH_OBJECTS = 50  # for a median
@@ -92,18 +91,17 @@ class Seen:
 
 
 class Passes:
-    """Passes over stretches of a recording of `duration_us`, as the search sees it. made: how many so far, and how
-    long the stretches were together, made_us."""
+    """Passes over stretches of a recording, as the search sees it. made: how many so far, and how long the stretches
+    were together, made_us."""
 
-    def __init__(self, search: Search, duration_us: int = 0) -> None:
+    def __init__(self, search: Search) -> None:
         self._search = replace(search, every_us=EVERY_US)
-        self._most_us = max(MOST_US, round(MOST_SHARE * duration_us))
         self.made, self.made_us = 0, 0
 
     @property
     def left(self) -> bool:
         """Whether there may be another one."""
-        return self.made_us < self._most_us
+        return self.made_us < MOST_US
 
     def see(self, networks: Network | Sequence[Network], stretch: Recording, *, soon: bool = False) -> Seen:
         """soon: end as soon as enough was followed to measure the recording by it."""
@@ -112,8 +110,7 @@ class Passes:
         rows: list[dict[str, NDArray[Any]]] = []
         work, stop_us, short = 0, stretch.start_us, False
         told = Told.of(online.detector.passages(), self._search)
-        for block, spikes in respond(online, stretch):
-            at_end = block.stop_us == stretch.stop_us
+        for block, spikes, at_end in respond(online, stretch.blocks()):
             rows.append(online.locate(block, spikes, block.stop_us, at_end=at_end))
             stop_us = block.stop_us
             work += len(block) + _SPIKE_WORK * len(spikes.final())

@@ -7,7 +7,7 @@ empty one; the rate of all events, in which noise hides a disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -93,11 +93,12 @@ class Finder:
         return found
 
 
-def stretches(recording: Recording) -> Iterator[Recording]:
-    """Those of a whole recording."""
+def stretches(blocks: Iterable[Recording]) -> Iterator[Recording]:
+    """Those of consecutive blocks; read no further than they are asked for."""
     finder = Finder()
-    for block in lively(recording):
-        yield from finder.feed(block)
+    for block in blocks:
+        for part in lively(block):
+            yield from finder.feed(part)
     yield from finder.end()
 
 
