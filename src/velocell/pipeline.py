@@ -1,8 +1,8 @@
 """The whole story on one page: file -> blocks of events -> filters -> networks -> spikes -> tracking -> Tracks.
 
 Whatever is read in blocks (`data.blocks.Footage`) goes through it: a `Recording`, or a part of a file that is larger
-than memory (`filters.reading.FilePart`). The networks are calibrated on the first second that has objects; then all of it
-is followed, step by step. `findings` gives rows and spikes as they come, `find` and `detect` keep them.
+than memory (`filters.reading.FilePart`). The networks are calibrated on the first second that has objects; then all
+of it is followed, step by step. `findings` gives rows and spikes as they come, `find` and `detect` keep them.
 """
 
 from __future__ import annotations
