@@ -24,7 +24,7 @@ help:  ## This list.
 .venv/tested: .venv/installed constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
 	$(BIN)/pip install --quiet --constraint constraints.txt torch h5py
-	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps norse nir nirtorch
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps norse nir nirtorch trackeval
 	@touch $@
 
 demo: .venv/installed  ## Three disks, three speeds: simulate, detect, show; results in ./demo

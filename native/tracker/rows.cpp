@@ -61,6 +61,11 @@ Row row_of(const Track& track, std::int64_t t, const Model& model) {
             confidence(track, band, track.support(rules), model)};
 }
 
+// Moving, it would have made an event by now. Where something turns round there are always some.
+bool is_silent(const Track& track, std::int64_t t, const Model& model) {
+    return seconds(track.last_event_us, t) * track.pace(model) > model.rules.rest_error_px;
+}
+
 // It keeps the heading it stopped with. By so much that it would have made events it has not moved.
 Row row_at_rest(const Lost& lost, std::int64_t t, const Rules& rules) {
     const double gone_s = seconds(lost.t_us, t);
@@ -88,7 +93,7 @@ void report(const std::vector<Track>& tracks, const std::vector<Lost>& lost, std
         if (track.id >= 0 && track.support(model.rules) > model.rules.row_support && track.keeps_pace(model) &&
             track.log_odds(model) > model.rules.row_odds)
             rows.push_back(row_of(track, t, model));
-        else if (is_kept(track, model)) rest(lost_of(track, t, model));
+        else if (is_silent(track, t, model) && is_kept(track, model)) rest(lost_of(track, t, model));
     }
     for (const Lost& one : lost) rest(one);
     std::sort(rows.begin() + first, rows.end(), [](const Row& a, const Row& b) { return a.id < b.id; });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from typer.testing import CliRunner
 from velocell.cli.app import app
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, TableError
-from velocell.results.exports import frames_of, write_coco, write_mot
+from velocell.results.exports import FRAME_US, frames_of, write_coco, write_mot
 from velocell.simulate import Scene, SceneObject, simulate
+from velocell.tracking.online import EVERY_US
 
 T0 = 10**15 + 1_000
 BANDS = {"edges_px_s": [1, 2, 3], "names": ["lo", "hi"]}
@@ -150,7 +152,7 @@ def test_the_command_exports_truth_and_detections(tmp_path):
     table().write(tmp_path / "tracks.jsonl")
     result = run("export", tmp_path / "truth.csv", "-o", tmp_path / "gt.txt")
     assert result.exit_code == 0, result.stderr
-    assert "200 boxes in 200 frames at 1000 frames/s, the first at 0 us" in result.stderr
+    assert "40 boxes in 40 frames at 200 frames/s, the first at 0 us" in result.stderr
     assert (tmp_path / "gt.txt").read_text().startswith("1,5,11.500,16.500,10.000,10.000,1.000,-1,-1,-1\n")
     result = run("export", tmp_path / "truth.csv", "-o", tmp_path / "gt.json", "--fps", 100)
     assert result.exit_code == 0, result.stderr
@@ -160,13 +162,112 @@ def test_the_command_exports_truth_and_detections(tmp_path):
     assert json.loads((tmp_path / "t.json").read_text())["images"][0]["width"] == 70
 
 
+def stated(**changes):
+    """The table, of a recording that began 12.5 ms before its first row and is 100 ms long."""
+    meta = {"inputs": [{"recording": {"file": "a.raw", "width": 64, "height": 48, "start_us": T0 - 12_500}}]}
+    meta["inputs"][0]["recording"]["stop_us"] = T0 + 87_500
+    return replace(table(**changes), meta=meta)
+
+
+def test_frames_count_from_the_start_of_the_recording():
+    cut = frames_of(stated())
+    # The rows lie 2.5 ms after the beginning of their frames: 0 is at 2.5 ms.
+    assert (cut.origin_us, cut.start_us, cut.count) == (T0 - 12_500, T0 - 10_000, 7)
+    np.testing.assert_array_equal(cut.frame, [2, 3, 4, 4, 5, 5, 6])
+    np.testing.assert_array_equal(cut.rows.x_px, table().x_px)
+    # A part of it that begins 10 ms later: the same frames.
+    part = stated()
+    part.meta["inputs"][0]["recording"]["start_us"] += 10_000
+    part.meta["settings"] = {"from_us": 10_000}
+    np.testing.assert_array_equal(frames_of(part).frame, cut.frame)
+    # At a rate they are multiples of its period after the origin, and positions are those of that time.
+    rated = frames_of(stated(), 200)
+    mine = rated.rows.id == 0
+    assert rated.start_us == T0 - 12_500
+    np.testing.assert_array_equal(rated.frame[mine], [3, 4, 5, 6])
+    np.testing.assert_allclose(rated.rows.x_px[mine], [11, 13, 15, 17])
+    # Without a word about the recording, from the first row on.
+    assert frames_of(table()).origin_us == T0
+
+
+def test_an_origin_is_kept_to():
+    cut = frames_of(stated(), origin_us=T0 + 6_000)
+    assert (cut.origin_us, cut.start_us, cut.before) == (T0 + 6_000, T0 + 10_000, 2)
+    np.testing.assert_array_equal(cut.frame, [0, 0, 1, 1, 2])
+    early = frames_of(stated(), origin_us=0)
+    assert early.frame[0] == T0 // 5_000
+    with pytest.raises(OptionError, match=r"lies after the end of the recording, .*; give an earlier --origin"):
+        frames_of(stated(), origin_us=T0 + 87_501)
+    with pytest.raises(TableError, match=r"no rows from the origin .* on; give an earlier --origin"):
+        frames_of(stated(), origin_us=T0 + 80_000)
+
+
+def test_a_simulated_truth_has_the_frames_of_the_usual_reports():
+    assert FRAME_US == EVERY_US
+    disk = SceneObject(x_px=15, y_px=20, speed_px_s=100, start_us=7_300)
+    truth = simulate(Scene(64, 48, 200_000, objects=(disk,)))[1]
+    cut = frames_of(truth)
+    assert (cut.fps, cut.origin_us, cut.start_us, cut.frame[0]) == (200, 0, 0, 2)
+    np.testing.assert_array_equal(cut.rows.t_us, np.arange(10_000, 200_000, 5_000))
+    assert frames_of(truth, 1000).frame[0] == 8
+    bare = replace(truth, meta={})
+    assert (frames_of(bare).fps, frames_of(bare).frame[0]) == (1000, 0)
+
+
+def test_the_command_writes_the_truth_in_the_same_frames(tmp_path):
+    disk = SceneObject(id=4, x_px=15, y_px=20, speed_px_s=100)
+    _, truth = simulate(Scene(64, 48, 200_000, objects=(disk,)))
+    truth.write(tmp_path / "truth.csv")
+    rows = truth.where((truth.t_us % 4_000 == 0) & (truth.t_us >= 20_000))
+    replace(rows, meta={}).write(tmp_path / "tracks.csv")
+    options = ["--truth", tmp_path / "truth.csv", "--origin", "10ms", "-o", tmp_path / "t.txt"]
+    result = run("export", tmp_path / "tracks.csv", *options)
+    assert result.exit_code == 0, result.stderr
+    found, true = ((tmp_path / name).read_text().splitlines() for name in ("t.txt", "t.truth.txt"))
+    # From 10 ms on every 4 ms, at the rows' times: 12, 16, 20 ms.
+    assert found[0].startswith("3,5,13.500")
+    assert true[2:] == found
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"width": 70}, "of two recordings, 70x48 px and 64x48 px; give those of one recording"),
+        ({"file": "b.raw"}, "of two recordings, b.raw and a.raw; give those of one recording"),
+        ({"later": True}, "give those of one recording"),
+    ],
+)
+def test_tables_of_two_recordings_are_refused(tmp_path, changed, words):
+    other = stated()
+    if changed.pop("later", False):
+        other = replace(other, t_us=other.t_us + 10**9)
+    other.meta["inputs"][0]["recording"] |= changed
+    other.write(tmp_path / "tracks.csv")
+    stated().write(tmp_path / "truth.csv")
+    result = run("export", tmp_path / "tracks.csv", "--truth", tmp_path / "truth.csv", "-o", tmp_path / "t.txt")
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("t.*"))
+
+
+def test_what_is_wrong_with_the_truth_leaves_nothing_behind(tmp_path):
+    stated().write(tmp_path / "tracks.csv")
+    stated(radius_px=[np.nan] * 7).write(tmp_path / "truth.csv")
+    result = run("export", tmp_path / "tracks.csv", "--truth", tmp_path / "truth.csv", "-o", tmp_path / "t.txt")
+    assert result.exit_code == 1
+    assert "7 rows have no position or radius" in result.stderr
+    assert not list(tmp_path.glob("t.*"))
+
+
 def test_the_command_tells_what_is_wrong(tmp_path):
     table(radius_px=[np.nan] * 7).write(tmp_path / "t.csv")
     for out, words in (
         ("t.mp4", "suffix must be .txt or .json"),
         ("t.txt", "t.csv: 7 rows have no position or radius"),
+        ("t.txt --origin 5", "--origin '5' is not a time; write a number with us, ms, s or min"),
     ):
-        result = run("export", tmp_path / "t.csv", "-o", tmp_path / out)
+        result = run("export", tmp_path / "t.csv", "-o", *(tmp_path / out).as_posix().split(" "))
         assert result.exit_code == 1
         assert words in result.stderr
         assert result.stderr.count("\n") == 1

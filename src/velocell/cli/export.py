@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from velocell.cli.guard import say
 from velocell.cli.outputs import check_distinct, check_output
-from velocell.data.meta import version
+from velocell.cli.values import time_of
+from velocell.data.meta import recording_span, sensor_size, version
 from velocell.data.tracks import Tracks
 from velocell.data.units import parse_size
 from velocell.errors import TableError
+
+if TYPE_CHECKING:
+    from velocell.results.exports import Frames
 
 
 def export(
@@ -24,6 +28,20 @@ def export(
         float | None,
         typer.Option("--fps", metavar="N", help="Frames per second; by default one frame for each time in the table."),
     ] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            "--origin",
+            metavar="TIME",
+            help="Where frames count from, on the recording's clock; its own start if not given.",
+        ),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            "--truth", metavar="TABLE", help="Truth of the same recording; written in the same frames, as OUT.truth."
+        ),
+    ] = None,
     size: Annotated[
         str | None, typer.Option("--size", metavar="WxH", help="Sensor size in px, if the table does not state it.")
     ] = None,
@@ -32,16 +50,36 @@ def export(
     from velocell.results import exports
 
     check_output(out, exports.SUFFIXES, "an export")
-    check_distinct([out], [tracks])
-    table = Tracks.read(tracks)
+    beside = out.with_suffix(f".truth{out.suffix}")
+    check_distinct([out, *([beside] if truth is not None else [])], [tracks, *([truth] if truth is not None else [])])
+    how: dict[str, Any] = {"fps": fps, "origin_us": None if origin is None else time_of(origin, "--origin")}
     wanted = None if size is None else parse_size(size)
+    table = Tracks.read(tracks)
+    answers = None if truth is None else Tracks.read(truth)
+    if answers is not None:
+        exports.check_same_recording(table, answers)
+        exports.frames_of(answers, like=exports.frames_of(table, **how))  # whatever is wrong is told before the work
+    cut = _write(out, tracks, table, wanted, how)
+    if answers is not None:
+        assert truth is not None
+        _write(beside, truth, answers, wanted or sensor_size(table.meta), {"like": cut})
+
+
+def _write(out: Path, source: Path, table: Tracks, size: tuple[int, int] | None, how: dict[str, Any]) -> Frames:
+    from velocell.results import exports
+
     try:
         if out.suffix.lower() == ".txt":
-            cut = exports.write_mot(out, table, fps=fps, velocell=version())
+            cut = exports.write_mot(out, table, **how, velocell=version())
         else:
-            cut = exports.write_coco(out, table, size=wanted, fps=fps, velocell=version())
+            cut = exports.write_coco(out, table, size=size, **how, velocell=version())
     except TableError as error:
-        raise TableError(f"{tracks}: {error}") from None
+        raise TableError(f"{source}: {error}") from None
+    stated = recording_span(table.meta) is not None or "like" in how or how["origin_us"] is not None
+    left = f"; {cut.before} rows before the origin are left out" if cut.before else ""
+    row = "" if stated else " (the first row, since the table does not state when its recording starts)"
     say(
-        f"{len(cut.rows)} boxes in {cut.count} frames at {cut.fps:g} frames/s, the first at {cut.start_us} us, in {out}"
+        f"{len(cut.rows)} boxes in {cut.count} frames at {cut.fps:g} frames/s, the first at {cut.start_us} us, "
+        f"counted from {cut.origin_us} us{row}, in {out}{left}"
     )
+    return cut

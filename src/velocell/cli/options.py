@@ -15,7 +15,7 @@ import numpy as np
 import typer
 
 from velocell.calibration.search import Search
-from velocell.cli.values import bands_of, network_of, number_of, radius_of
+from velocell.cli.values import bands_of, network_of, number_of, radius_of, time_of
 from velocell.data.units import parse_region, parse_size, parse_time_us
 from velocell.engines import ENGINES
 from velocell.errors import OptionError
@@ -160,10 +160,7 @@ class LookFor:
             return rules
         if rules.keep_s != DEFAULTS.keep_s:
             raise OptionError("--keep and --rule keep_s both say how long an id is kept; give one of them")
-        try:
-            keep_us = parse_time_us(self.keep)
-        except OptionError as error:
-            raise OptionError(f"--keep {error}") from None
+        keep_us = time_of(self.keep, "--keep")
         if keep_us < 0:
             raise OptionError(f"--keep is {self.keep}; it must be 0s, to keep no id, or more")
         return replace(rules, keep_s=keep_us / 1e6)

@@ -67,6 +67,9 @@ def scores_table(scores: Scores) -> Table:
     table.add_row("speed error, median", _number(100 * scores.speed_error_median, ".2f", " %"), "")
     table.add_row("heading error, median", _number(scores.heading_error_median_deg, ".2f", " deg"), "")
     table.add_row("id switches", str(scores.id_switches), f"{scores.objects} objects")
+    table.add_row("fragments", str(scores.fragmentations), "times an object was found again")
+    for name in ("idf1", "hota", "mota"):
+        table.add_row(name.upper(), _number(getattr(scores, name), ".4f"), "as MOTChallenge scores boxes")
     table.add_row("false tracks", str(scores.false_tracks), "")
     for channel, purity in enumerate(scores.purity):
         table.add_row(f"purity, channel {channel}", "silent" if purity is None else f"{purity:.4f}", "its spikes")

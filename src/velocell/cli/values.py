@@ -6,7 +6,7 @@ from pathlib import Path
 
 from velocell.calibration.recipe import bank_radii
 from velocell.data.bands import Bands
-from velocell.data.units import parse_numbers
+from velocell.data.units import parse_numbers, parse_time_us
 from velocell.errors import NetworkError, OptionError
 from velocell.network import Network
 
@@ -42,3 +42,11 @@ def number_of(text: str, option: str, more: str) -> float:
         return float(text)
     except ValueError:
         raise OptionError(f"{option} '{text}' must be a number{more}") from None
+
+
+def time_of(text: str, option: str) -> int:
+    """`2s` in microseconds. Raises OptionError, which names the option."""
+    try:
+        return parse_time_us(text)
+    except OptionError as error:
+        raise OptionError(f"{option} {error}") from None

@@ -48,6 +48,27 @@ def sensor_size(meta: dict[str, Any]) -> tuple[int, int] | None:
     return None
 
 
+def recording_span(meta: dict[str, Any]) -> tuple[int, int] | None:
+    """When the whole recording that a table is of starts, and when the part that was looked at stops, in us; None where
+    the table does not say so."""
+    duration = _named(meta.get("scene"), "duration_us")
+    if isinstance(duration, int):
+        return 0, duration
+    skipped = _named(meta.get("settings"), "from_us")
+    for source in _sources(meta):
+        start, stop = (_named(_named(source, "recording"), name) for name in ("start_us", "stop_us"))
+        if isinstance(start, int) and isinstance(stop, int):
+            return start - (skipped if isinstance(skipped, int) else 0), stop
+    return None
+
+
+def recording_name(meta: dict[str, Any]) -> str:
+    """Of the one recording that a table is of, as it was given; "" where it does not say so."""
+    names = [_named(_named(source, "recording"), "file") for source in _sources(meta)]
+    known = [name for name in names if isinstance(name, str)]
+    return known[0] if len(known) == 1 else ""
+
+
 def stated_band_names(meta: dict[str, Any]) -> tuple[str, ...]:
     """The bands' names as a table knows them; none where it does not."""
     for source in _sources(meta):

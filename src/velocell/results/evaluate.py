@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 
 from velocell.data.arrays import Floats
 from velocell.data.bands import band_of
+from velocell.data.meta import recording_span
 from velocell.data.spikes import Spikes
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, TableError
+from velocell.results.exports import frames_of
+from velocell.results.mot import NO_FIGURES, MotFigures, mot_figures
 from velocell.results.objects import rows_by_object
 from velocell.results.scores import Scores
 
@@ -60,6 +63,7 @@ def evaluate(
     hits, steps = _recall(tracks, objects, match)
     confusion = _confusion(tracks.band[hit], true_speed, edges, edge_margin)
     switches, ids = _identities(tracks, objects, match)
+    boxes = _mot(tracks, truth)
     errors = distance[hit]
     relative = np.abs(tracks.speed_px_s[hit] - true_speed)[true_speed > 0] / true_speed[true_speed > 0]
     turned = tracks.heading_deg[hit] - _at_rows(objects, tracks.t_us[hit], match[hit], _Object.heading)
@@ -76,6 +80,10 @@ def evaluate(
         id_switches=sum(switches.values()),
         switches_per_object=switches,
         ids_per_object=ids,
+        fragmentations=boxes.fragmentations,
+        mota=boxes.mota,
+        idf1=boxes.idf1,
+        hota=boxes.hota,
         false_tracks=_false_tracks(tracks.id[settled], match[settled] >= 0),
         rows=len(tracks),
         matched_rows=int(hit.size),
@@ -218,6 +226,21 @@ def _identities(
         switches[item.id] = int((np.diff(seen) != 0).sum())
         ids[item.id] = int(np.unique(seen).size)
     return switches, ids
+
+
+def _mot(tracks: Tracks, truth: Tracks) -> MotFigures:
+    """Over the frames that both would be exported in, from the first row of either or an earlier start on."""
+    if not len(truth):
+        return NO_FIGURES
+    if not len(tracks):
+        return MotFigures(0.0, 0.0, 0.0, 0, 0)
+    starts = [int(table.t_us[0]) for table in (tracks, truth)]
+    starts += [span[0] for table in (tracks, truth) if (span := recording_span(table.meta))]
+    try:
+        told = frames_of(tracks, origin_us=min(starts))
+        return mot_figures(told, frames_of(truth, like=told))
+    except TableError:  # no radii, or uneven times
+        return NO_FIGURES
 
 
 def _false_tracks(ids: NDArray[np.int32], matched: NDArray[np.bool_]) -> int:

@@ -20,6 +20,8 @@ class Scores:
     localisation_median_px, localisation_rms_px, speed_error_median (relative), heading_error_median_deg:
     over the matching rows. id_switches: how often the id on an object changed, in total and (in
     `switches_per_object`) by true id; ids_per_object: different ids that it had.
+    mota, idf1, hota, fragmentations (how often an object is found again): those of MOTChallenge, by the boxes, frame by
+    frame over the whole truth (`results.mot`); NaN and 0 where a table has no radii, or rows at uneven times.
     false_tracks: ids of which most rows later than 30 ms match nothing.
     rows, matched_rows, scored_rows (later than 30 ms), objects, steps: counts.
     """
@@ -36,6 +38,10 @@ class Scores:
     id_switches: int
     switches_per_object: dict[int, int]
     ids_per_object: dict[int, int]
+    fragmentations: int
+    mota: float
+    idf1: float
+    hota: float
     false_tracks: int
     rows: int
     matched_rows: int
@@ -65,6 +71,8 @@ class Scores:
             ("speed error", f"{_text(100 * self.speed_error_median, '.2f')} % median"),
             ("heading error", f"{_text(self.heading_error_median_deg, '.2f')} deg median"),
             ("id switches", f"{self.id_switches}  (at most {max(ids, default=0)} ids on one object)"),
+            ("fragments", f"{self.fragmentations}"),
+            *((name.upper(), _text(getattr(self, name), ".4f")) for name in ("idf1", "hota", "mota")),
             ("false tracks", f"{self.false_tracks}"),
         ]  # fmt: skip
         if self.purity:

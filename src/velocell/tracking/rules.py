@@ -393,7 +393,7 @@ class Rules:
         "px",
         0,
         100,
-        "Way that an object at rest would have shown by events; its speed has this error, over the time.",
+        "Way that shows by events: an object that made none for it may rest, and then has this error, over the time.",
     )
     support_min_events: float = _row(
         1.0, "events", 0, 1000, "Edge crossings that must be expected lately before support says anything."
