@@ -58,7 +58,7 @@ def export(
     answers = None if truth is None else Tracks.read(truth)
     if answers is not None:
         exports.check_same_recording(table, answers)
-        exports.frames_of(answers, like=exports.frames_of(table, **how))  # whatever is wrong is told before the work
+        exports.frames_of(answers, like=exports.frames_of(table, **how))  # errors come before the work
     cut = _write(out, tracks, table, wanted, how)
     if answers is not None:
         assert truth is not None
