@@ -37,9 +37,9 @@ double strangeness(const Track& track, const Lost& lost, const Rules& rules) {
     const double dx = track.birth_x - lost.x, dy = track.birth_y - lost.y, reach = rules.keep_radii * lost.radius;
     const double rests = length(dx, dy) / reach;
     const double along = (dx * lost.vx + dy * lost.vy) / v, across = std::abs(dx * lost.vy - dy * lost.vx) / v;
-    // Its speed and heading must be those it had, and it cannot have come further than they took it.
-    const double sure = 2 * track.slow.speed_sigma(track.variance());
-    const double apart = length(track.slow.vx - lost.vx, track.slow.vy - lost.vy) / (rules.keep_speed * v + sure);
+    // It comes when its speed takes it there. What its first px tell of its velocity, half hidden, is rough.
+    const double sure = track.slow.speed_sigma(track.variance());
+    const double apart = length(track.slow.vx - lost.vx, track.slow.vy - lost.vy) / (rules.keep_velocity * v + sure);
     const double due = v * gone_s;
     const double late = std::abs(along - due) / (reach + rules.keep_speed * due);
     const double hidden = std::max({across / reach, apart, late});

@@ -102,6 +102,7 @@ namespace velocell {
     RULE(keep_travel_px)             \
     RULE(keep_radii)                 \
     RULE(keep_speed)                 \
+    RULE(keep_velocity)              \
     RULE(same_radius)                \
     RULE(same_signature)             \
     RULE(rest_lean)                  \

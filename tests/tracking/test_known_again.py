@@ -9,6 +9,7 @@ import pytest
 
 from velocell.data.tracks import Tracks
 from velocell.pipeline import detect
+from velocell.results.evaluate import evaluate
 from velocell.simulate import Occluder, Scene, SceneObject, simulate
 from velocell.tracking.rules import DEFAULTS, Rules
 
@@ -115,6 +116,34 @@ def test_one_that_comes_back_another_way_is_another_one():
     second = SceneObject(id=1, x_px=180, y_px=50, radius_px=5, speed_px_s=200, heading_deg=180, start_us=450_000)
     tracks = follow(Scene(260, 100, 900_000, seed=5, noise_hz=0.1, objects=(first, second)))
     assert np.unique(tracks.id).size == 2
+
+
+@pytest.mark.parametrize("heading", [90, 180, 270])
+def test_one_that_comes_out_of_a_post_another_way_is_another_one(heading):
+    post = Occluder(105, -1, 135, 141)
+    first = SceneObject(id=0, x_px=30, y_px=70, radius_px=5, speed_px_s=200, stop_us=450_000)
+    start = {90: (145, 68), 180: (178, 70), 270: (145, 72)}[heading]
+    second = SceneObject(
+        id=1, x_px=start[0], y_px=start[1], radius_px=5, speed_px_s=200, heading_deg=heading, start_us=600_000
+    )
+    tracks = follow(Scene(260, 140, 1_000_000, seed=8, noise_hz=0.1, objects=(first, second), occluders=(post,)))
+    assert np.unique(tracks.id).size == 2
+
+
+@pytest.mark.parametrize("sensor", ["ideal", "davis346"])
+@pytest.mark.parametrize("apart_px", [30, 45, 60])
+def test_a_row_of_them_behind_a_post_keep_their_ids(apart_px, sensor):
+    """The next one goes in while the one before comes out, or while both are hidden."""
+    objects = tuple(SceneObject(id=k, x_px=100 - apart_px * k, y_px=50, radius_px=5, speed_px_s=200) for k in range(3))
+    scene = Scene(
+        300, 100, 1_300_000, seed=9, noise_hz=0.1, objects=objects, occluders=(Occluder(130, -1, 165, 101),),
+        sensor=sensor, light_lux=1000,
+    )  # fmt: skip
+    tracks, truth = follow(scene), simulate(scene)[1]
+    assert np.unique(tracks.id).size == 3
+    scores = evaluate(tracks, truth, BANDS)
+    assert scores.id_switches == 0
+    assert set(scores.ids_per_object.values()) == {1}
 
 
 def test_two_that_were_seen_at_once_stay_two():

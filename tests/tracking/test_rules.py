@@ -79,9 +79,9 @@ def streams() -> list[Stream]:
         disk(5.0, 310, id=2, y_px=60),
     )
     wrong, _ = simulate(Scene(90, 80, 700_000, seed=8, noise_hz=0.5, objects=odd))
-    passing = SceneObject(radius_px=5, path=((0, 20, 25), (225_000, 65, 25), (631_000, 130, 25)))
+    passing = SceneObject(radius_px=5, path=((0, 20, 25), (225_000, 65, 25), (766_000, 130, 25)))
     post = Occluder(50, -1, 80, 60)
-    hidden, _ = simulate(Scene(140, 50, 620_000, seed=9, noise_hz=0.5, objects=(passing,), occluders=(post,)))
+    hidden, _ = simulate(Scene(140, 50, 750_000, seed=9, noise_hz=0.5, objects=(passing,), occluders=(post,)))
     return [
         Stream.of(crossing, calibrate(bands, 5.0, crossing_share=1.0)),
         Stream.of(sizes, *(calibrate(bands, radius, crossing_share=1.0) for radius in (4.0, 5.5, 7.0, 9.0))),

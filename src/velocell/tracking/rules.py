@@ -323,7 +323,18 @@ class Rules:
         1.5, "radii", 0, 100, "Distance from where an object rests, or from its way, within which it is known again."
     )
     keep_speed: float = _birth(
-        0.3, "", 0, 10, "Share by which velocity and way of an object that was hidden may differ from what they were."
+        0.3,
+        "",
+        0,
+        10,
+        "Share by which the way of an object that was hidden may differ from what its speed makes.",
+    )
+    keep_velocity: float = _birth(
+        0.8,
+        "",
+        0,
+        10,
+        "Share of its speed by which its velocity over the first px may differ from what it was.",
     )
     same_radius: float = _birth(0.25, "", 0, 10, "Share by which its radius may differ.")
     same_signature: float = _birth(
