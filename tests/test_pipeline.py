@@ -12,7 +12,7 @@ import pytest
 from velocell import engines
 from velocell.calibration.formulas import calibrate
 from velocell.data.recording import Recording
-from velocell.data.tables import COLUMNS
+from velocell.data.tables import COLUMNS, DETECTED
 from velocell.data.tracks import Tracks
 from velocell.errors import CalibrationError, EngineError, NetworkError, OptionError, RecordingError
 from velocell.pipeline import detect
@@ -360,4 +360,4 @@ def test_a_network_that_needs_polarity_is_refused_without_it(found):
 def test_a_single_event_gives_an_empty_table():
     tracks = detect(few(), (16, 62, 177, 500)).tracks
     assert len(tracks) == 0
-    assert set(tracks.columns()) == set(COLUMNS)
+    assert set(tracks.columns()) == set(DETECTED)

@@ -43,6 +43,8 @@ nb::dict columns_of(const std::vector<velocell::Row>& rows) {
     columns["heading_deg"] = column_of(rows, &Row::heading);
     columns["radius_px"] = column_of(rows, &Row::radius);
     columns["confidence"] = column_of(rows, &Row::confidence);
+    columns["accel_px_s2"] = column_of(rows, &Row::acceleration);
+    columns["flags"] = column_of(rows, &Row::flags);
     return columns;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 
 namespace velocell {
 
@@ -46,19 +47,35 @@ double degrees(double vx, double vy) {
     return heading - 360 * std::floor(heading / 360);
 }
 
+// Of the speed, where the path shows one.
+double acceleration(const Track& track) {
+    if (track.curved <= 0) return std::numeric_limits<double>::quiet_NaN();
+    return track.curve.ax * track.heading_x + track.curve.ay * track.heading_y;
+}
+
+std::int32_t flags(const Track& track, int band, double speed_err, std::int64_t t, const Model& model) {
+    const double v = track.slow.speed(), allowed = model.rules.off_band_sigmas * speed_err;
+    const bool off = band >= 0 && (v + allowed < (1 - model.rules.band_tolerance) * model.edges[band] ||
+                                   v - allowed > (1 + model.rules.band_tolerance) * model.edges[band + 1]);
+    return (off ? kOffBand : 0) | (track.crowded_until_us > t ? kCrowded : 0);
+}
+
 Row row_of(const Track& track, std::int64_t t, const Model& model) {
     const Rules& rules = model.rules;
     const int band = track.band(rules);
+    const double error = speed_error(track, rules);
     return {t,
             track.id,
             band,
             track.fast.x,
             track.fast.y,
             track.slow.speed(),
-            speed_error(track, rules),
+            error,
             degrees(track.slow.vx, track.slow.vy),
             track.radius,
-            confidence(track, band, track.support(rules), model)};
+            confidence(track, band, track.support(rules), model),
+            acceleration(track),
+            flags(track, band, error, t, model)};
 }
 
 // Moving, it would have made an event by now. Where something turns round there are always some.
@@ -78,7 +95,9 @@ Row row_at_rest(const Lost& lost, std::int64_t t, const Rules& rules) {
             std::min(rules.rest_error_px / gone_s, length(lost.vx, lost.vy)),
             degrees(lost.vx, lost.vy),
             lost.radius,
-            lost.confidence * std::max(0.0, 1 - gone_s / rules.keep_s)};
+            lost.confidence * std::max(0.0, 1 - gone_s / rules.keep_s),
+            std::numeric_limits<double>::quiet_NaN(),
+            kAtRest};
 }
 
 }  // namespace

@@ -13,6 +13,15 @@ struct Row {
     std::int64_t t_us;
     std::int32_t id, band;
     double x, y, speed, speed_err, heading, radius, confidence;
+    double acceleration;  // px/s^2 along the heading; NaN where it is not significant
+    std::int32_t flags;
+};
+
+// What a row's flags say, one bit each; names: src/velocell/data/tables.py.
+enum Flag : std::int32_t {
+    kOffBand = 1,  // the speed contradicts the band by more than its error allows
+    kAtRest = 2,
+    kCrowded = 4,  // its ring crosses that of another object
 };
 
 // Append the rows of all confirmed tracks that have support, and of those that are lost because they rest, by id.

@@ -129,6 +129,7 @@ namespace velocell {
     RULE(min_votes)                  \
     RULE(band_tolerance)             \
     RULE(off_band_confidence)        \
+    RULE(off_band_sigmas)            \
     RULE(confidence_odds_slope)      \
     RULE(even_odds)                  \
     RULE(confidence_standing_slope)  \

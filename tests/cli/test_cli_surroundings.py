@@ -51,7 +51,7 @@ def detect(file, out, *more):
 
 def test_a_scale_adds_columns(disk, tmp_path):
     tracks, _ = detect(disk, tmp_path / "t.csv", "--px-per-mm", 4)
-    assert list(tracks.extra) == ["x_mm", "y_mm", "speed_mm_s"]
+    assert list(tracks.extra) == ["accel_px_s2", "flags", "x_mm", "y_mm", "speed_mm_s"]
     np.testing.assert_allclose(tracks.extra["x_mm"], tracks.x_px / 4, atol=1e-3)
     np.testing.assert_allclose(tracks.extra["speed_mm_s"], tracks.speed_px_s / 4, atol=1e-3)
     assert np.median(tracks.extra["speed_mm_s"]) == pytest.approx(100, rel=0.03)
@@ -72,7 +72,7 @@ def test_a_homography_tells_the_speed_on_the_plane(disk, tmp_path):
 
 def test_several_files_keep_the_columns(disk, tmp_path):
     tracks, _ = detect(disk, tmp_path / "t.csv", disk, "--px-per-mm", 2, "--count-line", "80,0,80,119")
-    assert list(tracks.extra) == ["x_mm", "y_mm", "speed_mm_s", "file"]
+    assert list(tracks.extra) == ["accel_px_s2", "flags", "x_mm", "y_mm", "speed_mm_s", "file"]
     rows = list(csv.DictReader((tmp_path / "t.csv.counts.csv").read_text().splitlines()))
     assert {row["file"] for row in rows} == {str(disk)}
     assert sum(int(row["crossings"]) for row in rows) == 2

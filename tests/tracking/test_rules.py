@@ -17,7 +17,6 @@ from velocell import _native
 from velocell.calibration import calibrate
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
-from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
 from velocell.network import Network
@@ -55,7 +54,7 @@ class Stream:
 
     def digest(self, rules: Rules = DEFAULTS) -> bytes:
         tracks, passages = self.follow(rules)
-        return b"".join(getattr(tracks, name).tobytes() for name in COLUMNS) + passages.tobytes()
+        return b"".join(values.tobytes() for values in tracks.columns().values()) + passages.tobytes()
 
 
 def disk(radius: float, speed: float, **values: Any) -> SceneObject:

@@ -37,6 +37,10 @@ COLUMNS: dict[str, tuple[type[np.generic], float]] = {
 GROUP_ROWS = 1 << 17
 """Rows that are handed on at once, and make a row group in Parquet."""
 _ROWS_AT_ONCE = 20_000
+# What the column `flags` of a detection says, one bit each: the speed contradicts the band by more than its error
+# allows; the object is at rest; its outline crosses that of another object.
+FLAGS = {"off_band": 1, "at_rest": 2, "crowded": 4}
+DETECTED = (*COLUMNS, "accel_px_s2", "flags")  # the columns of a detection
 REQUIRED = ("t_us", "id", "x_px", "y_px")
 _DIGITS = {
     "x_px": 3,
@@ -46,6 +50,7 @@ _DIGITS = {
     "heading_deg": 2,
     "radius_px": 3,
     "confidence": 3,
+    "accel_px_s2": 1,
     "x_mm": 3,
     "y_mm": 3,
     "speed_mm_s": 3,

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from velocell.data.html import shown
 from velocell.data.tables import (
     COLUMNS,
+    FLAGS,
     GROUP_ROWS,
     REQUIRED,
     converted,
@@ -34,7 +35,8 @@ class Tracks:
     t_us int64; id int32; x_px, y_px: where the object is at t_us (pixel centres at integers);
     band int32 (-1 = outside all bands); speed_px_s and its 1-sigma error; heading_deg, 0 = +x,
     90 = +y (down); radius_px; confidence 0..1. Missing floats are NaN. `extra` holds further
-    columns by name, in order, such as x_mm, y_mm, speed_mm_s (`plane.with_real_units`). `meta`
+    columns by name, in order: of a detection accel_px_s2, by how much the speed grows, NaN where that is not
+    significant, and flags (`flagged`); x_mm, y_mm, speed_mm_s (`plane.with_real_units`). `meta`
     travels with the table: version and settings.
     """
 
@@ -86,6 +88,12 @@ class Tracks:
     def columns(self) -> dict[str, NDArray[Any]]:
         """All columns by name, the standard ones first."""
         return {**{name: getattr(self, name) for name in COLUMNS}, **self.extra}
+
+    def flagged(self, name: str) -> NDArray[np.bool_]:
+        """Rows (n,) with this flag of `tables.FLAGS`: "off_band", "at_rest" or "crowded"; none without the column."""
+        if "flags" not in self.extra:
+            return np.zeros(len(self), np.bool_)
+        return (self.extra["flags"].astype(np.int64) & FLAGS[name]) != 0
 
     def where(self, keep: NDArray[np.bool_]) -> Tracks:
         """The rows where `keep` (n,) is true."""

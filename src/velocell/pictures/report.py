@@ -159,7 +159,8 @@ def _object_table(tracks: Tracks, bands: Bands) -> str:
     body = "\n".join(_object_row(item, bands) for item in found[:MOST_OBJECTS])
     more = len(found) - MOST_OBJECTS
     note = f'<p class="note">And {more:,} more, in the table of the detection.</p>' if more > 0 else ""
-    words = '<p class="note">Medians over the object\'s rows; the error is one sigma of a single row.</p>'
+    doubtful = " A band with a question mark contradicts the speed." if any(item.off_band for item in found) else ""
+    words = f'<p class="note">Medians over the object\'s rows; the error is one sigma of a single row.{doubtful}</p>'
     table = f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
     return _section("Objects", words, table, note)
 
@@ -167,7 +168,7 @@ def _object_table(tracks: Tracks, bands: Bands) -> str:
 def _object_row(item: ObjectSummary, bands: Bands) -> str:
     cells = (
         str(item.id),
-        bands.name(item.band),
+        f"{bands.name(item.band)}{' ?' if item.off_band else ''}",
         with_error(item.speed_px_s, item.speed_err_px_s),
         "-" if np.isnan(item.heading_deg) else f"{round(item.heading_deg) % 360}",
         number_text(item.radius_px),

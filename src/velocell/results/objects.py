@@ -17,8 +17,9 @@ _COMMON = 0.8  # length of the mean of all directions: 1 on a straight way, 0 to
 @dataclass(frozen=True)
 class ObjectSummary:
     """One object of a table: its commonest band, the medians of its figures, its mean heading (degrees), times
-    in microseconds. NaN where no row has the figure, and for the heading of an object that turned. Rows at rest
-    (speed 0) count for the times and for `rows` alone, unless the object has no other.
+    in microseconds; off_band: whether in most rows the speed contradicts the band. NaN where no row has the
+    figure, and for the heading of an object that turned. Rows at rest (speed 0) count for the times and for `rows`
+    alone, unless the object has no other.
     """
 
     id: int
@@ -31,6 +32,7 @@ class ObjectSummary:
     first_us: int
     last_us: int
     rows: int
+    off_band: bool
 
 
 Found = ObjectSummary  # its earlier name
@@ -84,6 +86,7 @@ def objects(tracks: Tracks) -> list[ObjectSummary]:
         tracks.t_us[order[first]],
         tracks.t_us[order[first + rows - 1]],
         rows,
+        2 * np.bincount(whose, weights=tracks.flagged("off_band")[moves], minlength=ids.size) > known,
         strict=True,
     )
     return [ObjectSummary(*(value.item() for value in values)) for values in fields]

@@ -414,6 +414,9 @@ class Rules:
         0.1, "", 0, 0.9, "Share of an edge by which a measured speed may lie outside its band and still agree with it."
     )
     off_band_confidence: float = _row(0.5, "", 0, 1, "Factor of the agreement where speed and band do not agree.")
+    off_band_sigmas: float = _row(
+        2.0, "sigmas", 0, 100, "Errors by which a speed must lie outside its band to be marked as contradicting it."
+    )
     confidence_odds_slope: float = _row(2.4, "", 0.01, 100, "Slope of the confidence's log odds over those of a disk.")
     even_odds: float = _row(1.0, "", -100, 100, "Log odds of a disk at which the confidence is half of what it can be.")
     confidence_standing_slope: float = _row(

@@ -51,7 +51,7 @@ def table(source: Source, results: Results, kind: str) -> bytes:
         return _json(meta)
     tracks, settings = results.tracks(), results.settings
     if settings.search.template is not None:
-        tracks = replace(tracks, extra={"name": np.full(len(tracks), settings.search.template.name)})
+        tracks = replace(tracks, extra={**tracks.extra, "name": np.full(len(tracks), settings.search.template.name)})
     if settings.plane is not None:
         tracks = with_real_units(tracks, settings.plane, source.size)
     return table_bytes(replace(tracks, meta=meta), kind)

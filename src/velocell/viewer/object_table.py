@@ -61,6 +61,7 @@ def object_table(found: list[ObjectSummary]) -> list[dict[str, Any]]:
             "from_us": item.first_us,
             "to_us": item.last_us,
             "rows": item.rows,
+            "off_band": item.off_band,
         }
         for item in chosen
     ]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from velocell.calibration.search import Search
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
-from velocell.data.tables import COLUMNS
+from velocell.data.tables import DETECTED
 from velocell.data.tracks import Tracks
 from velocell.live.loop import LAG_S, gone_us
 from velocell.network import Network
@@ -70,13 +70,13 @@ def packed(start_us: int, stop_us: int, rows: dict[str, NDArray[Any]], spikes: S
     small = (np.uint16, np.uint16, np.uint8, np.uint8)
     names = ("x", "y", "channel", "layer")
     x, y, channel, layer = (getattr(spikes, n).astype(kind) for n, kind in zip(names, small, strict=True))
-    kept = {name: np.array(rows[name]) for name in COLUMNS}
+    kept = {name: np.array(rows[name]) for name in DETECTED}
     return Block(start_us, stop_us, kept, spikes.t_us, x, y, channel, layer, events)
 
 
 def joined(blocks: list[Block]) -> Block:
     """Consecutive blocks as one."""
-    rows = {name: np.concatenate([block.rows[name] for block in blocks]) for name in COLUMNS}
+    rows = {name: np.concatenate([block.rows[name] for block in blocks]) for name in DETECTED}
     names = ("t_us", "x", "y", "channel", "layer")
     t_us, x, y, channel, layer = (np.concatenate([getattr(block, name) for block in blocks]) for name in names)
     events = sum(block.events for block in blocks)
@@ -118,7 +118,7 @@ class Results:
         if not self.blocks:  # a stream has begun, its first block has not been seen
             return Tracks.empty()
         return Tracks.from_columns(
-            {name: np.concatenate([block.rows[name] for block in self.blocks]) for name in COLUMNS}
+            {name: np.concatenate([block.rows[name] for block in self.blocks]) for name in DETECTED}
         )
 
     def between(self, start_us: int, stop_us: int) -> list[Block]:

@@ -177,7 +177,8 @@
  */
 
 /**
- * An object of the table; band -1 is outside all of them. `speed_mm`: in mm/s, where the scale is known.
+ * An object of the table; band -1 is outside all of them, `off_band` where the speed contradicts it. `speed_mm`: in
+ * mm/s, where the scale is known.
  * @typedef {object} ObjectRow
  * @property {number} id
  * @property {number} band
@@ -189,6 +190,7 @@
  * @property {number} from_us
  * @property {number} to_us
  * @property {number} rows
+ * @property {boolean} off_band
  */
 
 /** @typedef {{ id: number, band: number, t: number[], x: number[], y: number[] }} Path */

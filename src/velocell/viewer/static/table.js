@@ -62,7 +62,7 @@ export class Table {
     };
     const [name, way] = this.sort;
     const difference = (/** @type {ObjectRow} */ a, /** @type {ObjectRow} */ b) =>
-      way * ((a[name] ?? Infinity) - (b[name] ?? Infinity));
+      way * (Number(a[name] ?? Infinity) - Number(b[name] ?? Infinity));
     return (this.store.results?.objects ?? []).filter(keep).sort((a, b) => difference(a, b) || a.id - b.id);
   }
 
@@ -98,7 +98,7 @@ export class Table {
     row.dataset.id = String(item.id);
     row.append(
       make("td", { className: "" }, `#${item.id}`),
-      make("td", {}, make("i", { color }), name),
+      bandCell(item, name, color),
       speedCell(item),
       ...(mm ? [make("td", { className: "n" }, typeof item.speed_mm === "number" ? short(item.speed_mm) : "")] : []),
       make("td", { className: "n" }, item.radius === null ? "" : item.radius.toFixed(1)),
@@ -153,6 +153,17 @@ export class Table {
 /** @param {HTMLElement} head */
 function columnOf(head) {
   return /** @type {keyof ObjectRow} */ (head.dataset.sort);
+}
+
+/**
+ * @param {ObjectRow} item
+ * @param {string} name
+ * @param {string} color
+ */
+function bandCell({ off_band: off }, name, color) {
+  const cell = make("td", {}, make("i", { color }), off ? `${name} ?` : name);
+  if (off) cell.title = "The speed contradicts this band by more than its error allows.";
+  return cell;
 }
 
 /**
