@@ -57,7 +57,7 @@ def follow_with_channels(network: Network, shift: int) -> Tracks:
     """A disk at 500 px/s in the middle band, whose spikes are taken for those of another band."""
     item = SceneObject(x_px=20, y_px=30.2, radius_px=5, speed_px_s=500)
     recording, _ = simulate(Scene(300, 60, 500_000, seed=5, objects=(item,)))
-    _, parts = zip(*respond(Online([network], recording.size), recording), strict=True)
+    parts = [part for _, part, _ in respond(Online([network], recording.size), recording.blocks())]
     detector = Detector(network, recording.size)
     spikes = parts[0].concatenate(parts)
     spikes = replace(spikes, channel=(spikes.channel + (spikes.layer == 1) * shift).astype(np.int32))
