@@ -93,7 +93,7 @@ class Tracks:
         """Rows (n,) with this flag of `tables.FLAGS`: "off_band", "at_rest" or "crowded"; none without the column."""
         if "flags" not in self.extra:
             return np.zeros(len(self), np.bool_)
-        return (self.extra["flags"].astype(np.int64) & FLAGS[name]) != 0
+        return np.asarray(self.extra["flags"].astype(np.int64) & FLAGS[name], np.bool_)
 
     def where(self, keep: NDArray[np.bool_]) -> Tracks:
         """The rows where `keep` (n,) is true."""
