@@ -39,15 +39,9 @@ def show_tracebacks(show: bool) -> None:
     _speech.tracebacks = show
 
 
-@contextmanager
-def speaking(*, quiet: bool = False, log: Literal["text", "json"] = "text") -> Iterator[None]:
-    """For a while, only warnings and errors are said, or all of it as lines of JSON."""
-    before = _speech.quiet, _speech.log
-    _speech.quiet, _speech.log = quiet or before[0], log
-    try:
-        yield
-    finally:
-        _speech.quiet, _speech.log = before
+def speak(*, quiet: bool = False, log: Literal["text", "json"] = "text") -> None:
+    """Until the command ends, only warnings and errors are said, or all of it as lines of JSON."""
+    _speech.quiet, _speech.log = quiet, log
 
 
 @contextmanager
@@ -77,6 +71,8 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except Exception as error:
             tell(error)
             raise typer.Exit(1) from None
+        finally:
+            speak()
 
     return run
 

@@ -5,23 +5,72 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from velocell.cli import options as o
 from velocell.cli.counts import write_counts
-from velocell.cli.guard import say
+from velocell.cli.guard import say, speak
 from velocell.cli.outputs import check_distinct, check_output
 from velocell.cli.spread import spread
+from velocell.data.units import parse_time_us
 from velocell.errors import OptionError
 from velocell.results.counting import Gate
 
+if TYPE_CHECKING:
+    from velocell.live import Source
+    from velocell.live.messages import Messages
+    from velocell.live.outputs import Output
+    from velocell.live.rotation import Rotation
+
 _SWITCH_S = 0.0005  # the first second is measured beside the rest, which must not wait for it
+
+
+def _supervision(*names: str, **more: Any) -> Any:
+    return typer.Option(*names, rich_help_panel="Supervision", **more)
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """How somebody, or something, looks after it."""
+
+    status: Annotated[
+        list[str] | None,
+        _supervision(
+            "--status",
+            metavar="WHERE",
+            help="How it is, each second: a JSON file, udp://HOST:PORT, or http://HOST:PORT for /status, /health and "
+            "/metrics (Prometheus); can be repeated.",
+        ),
+    ] = None
+    heartbeat: Annotated[
+        str | None, _supervision("--heartbeat", metavar="TIME", help="Say how it is this often, such as 60s.")
+    ] = None
+    silence: Annotated[
+        str, _supervision("--silence", metavar="TIME", help="Warn where no events come for this long; 0s: never.")
+    ] = "5s"
+    reconnect: Annotated[
+        bool,
+        _supervision("--reconnect", help="Wait for the sender, and connect again where it is gone or began anew."),
+    ] = False
+    rotate: Annotated[
+        str | None,
+        _supervision("--rotate", metavar="1h|1GB", help="Begin a new file after this long, or at this size; or both."),
+    ] = None
+    record: Annotated[
+        Path | None, _supervision("--record", metavar="RAW", help="Keep the stream itself, as Prophesee RAW.")
+    ] = None
+    log: Annotated[
+        Literal["text", "json"],
+        _supervision("--log", help="What is said on stderr: in words, or a JSON object a line."),
+    ] = "text"
+    quiet: Annotated[bool, _supervision("--quiet", "-q", help="Say only warnings and errors.")] = False
 
 
 @spread
@@ -33,9 +82,22 @@ def live(
     part: o.Part,
     clean: o.Clean,
     measures: o.Measures,
+    supervision: Supervision,
     out: Annotated[
-        str, o.output("--out", "-o", metavar="OUT", help="JSON Lines: a .jsonl file, udp://HOST:PORT or -.")
-    ] = "-",
+        str | None,
+        o.output(
+            "--out", "-o", metavar="OUT",
+            help="Rows as JSON Lines: a .jsonl file, udp://HOST:PORT, mqtt://HOST/TOPIC or -, which is usual.",
+        ),
+    ] = None,
+    messages: Annotated[
+        str | None,
+        o.output(
+            "--messages", metavar="OUT",
+            help="A message per object and event (appeared, crossed a line, left), to the same kinds of places; rows "
+            "only with --out, then.",
+        ),
+    ] = None,
     speed: Annotated[
         str,
         typer.Option(
@@ -53,70 +115,197 @@ def live(
     append: Annotated[
         bool, typer.Option("--append", help="Continue an earlier output instead of replacing it.")
     ] = False,
-) -> None:
+) -> None:  # fmt: skip
     """Find the objects in a stream as it arrives: from a camera, or from a recording played at its own pace."""
-    from velocell.live import Settings, open_output, open_source, run
+    from velocell.live import Settings
+    from velocell.live.rotation import Rotation
 
+    speak(quiet=supervision.quiet, log=supervision.log)
     search = look_for.search()
     if len(search.templates) > 1:
         raise OptionError("live looks for one shape at a time; give one --template, or run live once for each")
     settings = Settings(search, clean.cleaning(), measures.plane(), measures.lines())
-    counts = _checked(source, out, bool(settings.lines))
-    events = open_source(
-        source,
-        size=part.sensor,
-        frame_time_us=part.frame_time_us,
-        speed=speed,
-        every_us=search.every_us,
-        part_us=part.times_us(),
-        budget=part.budget,
-        sender=sender,
-    )
-    assert search.bands is not None
-    names = search.bands.names
-
-    def on_count(gate: Gate) -> None:
-        if counts is not None:
-            write_counts(counts, [(None, gate.counts)], gate.lines, names)
-
-    with closing(events), closing(open_output(out, append=append, say=say)) as output, _stopping() as stop:
-        summary = run(events, settings, output, stop, say, on_count)
-        interrupted = stop.is_set()
-    say(f"{source}: {summary}")
-    if interrupted:
+    if out is None and messages is None:
+        out = "-"
+    counts = _checked(source, out, messages, supervision, bool(settings.lines))
+    job = _Job(source, settings, part, speed, sender, out, messages, append, supervision, counts)
+    with _signals() as (stop, ended, rotate):
+        summary = job.run(stop, Rotation.parse(supervision.rotate), rotate)
+        say(f"{source}: {summary}")
+    if signal.SIGINT in ended:
         raise KeyboardInterrupt
 
 
-def _checked(source: str, out: str, counted: bool) -> Path | None:
+@dataclass(frozen=True)
+class _Job:
+    """The whole command, in values."""
+
+    source: str
+    settings: Any
+    part: o.Part
+    speed: str
+    sender: str | None
+    out: str | None
+    messages: str | None
+    append: bool
+    supervision: Supervision
+    counts: Path | None
+    lists: list[Output] = field(default_factory=list)
+
+    def run(self, stop: Event, rotation: Rotation, on_hup: list[Event]) -> Any:
+        from velocell import live
+        from velocell.live.statuses import open_status
+        from velocell.live.supervised import Watch, notify_systemd, to_systemd
+
+        wanted = self.supervision
+        silence_s, heartbeat_s = _seconds(wanted.silence), _seconds(wanted.heartbeat or "0s")
+        names = self.settings.search.bands.names
+
+        def on_count(gate: Gate) -> None:
+            if self.counts is not None:
+                write_counts(self.counts, [(None, gate.counts)], gate.lines, names)
+
+        with ExitStack() as stack:
+            places = [stack.enter_context(closing(open_status(text))) for text in wanted.status or ()]
+            events = stack.enter_context(closing(self._events(stop)))
+            output, messages = self._outputs(stack, events, rotation, on_hup)
+            silence_s = 0.0 if events.waits and self.source != "-" else silence_s
+            watch = Watch(
+                events, say, outputs=self.lists, silence_s=silence_s, heartbeat_s=heartbeat_s,
+                publish=[*places, to_systemd],
+            )  # fmt: skip
+            notify_systemd("READY=1")
+            stack.callback(notify_systemd, "STOPPING=1")
+            with watch:
+                return live.run(events, self.settings, output, stop, say, on_count, messages, watch)
+
+    def _events(self, stop: Event) -> Source:
+        from velocell.live import open_source
+        from velocell.live.reconnecting import Reconnecting
+        from velocell.live.record import Recorded
+        from velocell.live.tcp import Tcp
+        from velocell.live.udp import Udp
+
+        def opened() -> Source:
+            events = open_source(
+                self.source, size=self.part.sensor, frame_time_us=self.part.frame_time_us, speed=self.speed,
+                every_us=self.settings.search.every_us, part_us=self.part.times_us(), budget=self.part.budget,
+                sender=self.sender,
+            )  # fmt: skip
+            if isinstance(events, Udp | Tcp):
+                events.say = say
+            return events
+
+        if self.supervision.reconnect:
+            if self.source == "-" or self.source.startswith("replay:"):
+                raise OptionError(f"--reconnect is for senders that come back, and {self.source} does not; drop it")
+            events: Source = Reconnecting(self.source, opened, say, stop)
+        else:
+            events = opened()
+        if self.supervision.record is None:
+            return events
+        try:
+            return Recorded(events, self.supervision.record)
+        except OptionError:
+            events.close()
+            raise
+
+    def _outputs(
+        self, stack: ExitStack, events: Source, rotation: Rotation, on_hup: list[Event]
+    ) -> tuple[Output, Messages | None]:
+        """Rows and messages, each where it was asked for."""
+        from velocell.live.messages import Messages
+        from velocell.live.outputs import Output, open_output
+        from velocell.live.rotation import Rotation
+
+        def opened(target: str) -> Output:
+            each = Rotation(rotation.every_s, rotation.bytes) if _is_file(target) else Rotation()
+            on_hup.append(each.now)
+            output = open_output(target, append=self.append, say=say, rotation=each)
+            output.keeps = events.waits
+            self.lists.append(output)
+            stack.callback(output.close)
+            return output
+
+        rows = Output(lambda lines: None, lambda: None) if self.out is None else opened(self.out)
+        if self.messages is None:
+            return rows, None
+        target = opened(self.messages)
+        bands = self.settings.search.bands.names
+        from velocell.live.loop import gone_us
+
+        return rows, Messages(_as_messages(target), bands, gone_us(self.settings.search.rules))
+
+
+def _as_messages(output: Output) -> Callable[[str], object]:
+    def send(lines: str) -> None:
+        output.begin_again()  # a file of messages has no line of meta data
+        output.sent(lines, lines.count("\n"))
+
+    return send
+
+
+def _is_file(target: str) -> bool:
+    return target != "-" and "://" not in target
+
+
+def _seconds(text: str) -> float:
+    us = parse_time_us(text)
+    if us < 0:
+        raise OptionError(f"'{text}' must not be negative; give a time such as 5s")
+    return us / 1e6
+
+
+def _checked(source: str, out: str | None, messages: str | None, wanted: Supervision, counted: bool) -> Path | None:
     """Where crossings are counted: beside an output that is a file. Raises VelocellError for outputs that cannot be."""
-    if out == "-" or "://" in out:
-        return None
-    counts = Path(f"{out}.counts.csv") if counted else None
-    check_output(Path(out), (".jsonl",), "rows")
+    files = [Path(target) for target in (out, messages) if target is not None and _is_file(target)]
+    if wanted.rotate is not None and not files:
+        raise OptionError(
+            f"--rotate begins new files, and {out or messages} is not a file; name a .jsonl file or drop it"
+        )
+    for path in files:
+        check_output(path, (".jsonl",), "rows")
+    counts = Path(f"{out}.counts.csv") if counted and out is not None and Path(out) in files else None
     if counts is not None:
         check_output(counts, (".csv",), "counts")
-    check_distinct([Path(out), *([counts] if counts else [])], [Path(source.removeprefix("replay:"))])
+    if wanted.record is not None:
+        check_output(wanted.record, (".raw",), "the stream")
+    if out == messages == "-":
+        raise OptionError("--out and --messages both go to stdout; give one of them another place")
+    more = [path for path in (counts, wanted.record) if path is not None]
+    check_distinct([*files, *more], [Path(source.removeprefix("replay:"))])
     return counts
 
 
 @contextmanager
-def _stopping() -> Iterator[Event]:
-    """An event that Ctrl-C and SIGTERM set, so that the work ends between two steps; a second one breaks it off."""
+def _signals() -> Iterator[tuple[Event, list[int], list[Event]]]:
+    """An event that Ctrl-C and SIGTERM set, so that the work ends between two steps (a second one breaks it off); the
+    signals that came; and events to be set at SIGHUP, where there is one."""
     stop = Event()
+    came: list[int] = []
+    on_hup: list[Event] = []
 
     def on_signal(number: int, frame: Any) -> None:
+        came.append(number)
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    def on_hangup(number: int, frame: Any) -> None:
+        for event in on_hup:
+            event.set()
+
+    handlers = {signal.SIGINT: on_signal, signal.SIGTERM: on_signal}
+    if not sys.stderr.isatty():  # a terminal that closes means the end, as ever
+        handlers[signal.SIGHUP] = on_hangup
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     interval = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)
     # What is loaded by now stays, and is not looked through for garbage again and again.
     gc.collect()
     gc.freeze()
     try:
-        yield stop
+        yield stop, came, on_hup
     finally:
         gc.unfreeze()
         sys.setswitchinterval(interval)

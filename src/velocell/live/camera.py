@@ -85,6 +85,9 @@ class Camera:
         while camera.isTriggerStreamAvailable() and (triggers := camera.getNextTriggerBatch()) is not None:
             self._integrity.fact("triggers", len(triggers))
 
+    def losses(self) -> dict[str, int]:
+        return {"batches dropped": self._arrivals.left_out}
+
     def notes(self) -> tuple[str, ...]:
         gone = ("the camera is gone",) if self._gone else ()
         return (f"{self._arrivals.left_out} batches dropped, too many waited", *gone, *self._integrity.notes())

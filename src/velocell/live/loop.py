@@ -28,10 +28,12 @@ from velocell.filters.chain import Cleaning
 from velocell.filters.flicker import told
 from velocell.filters.hot_pixels import mask_pixels
 from velocell.live.blocks import pieces
+from velocell.live.messages import Messages
 from velocell.live.outputs import Output
 from velocell.live.sources import Replay, Source
 from velocell.live.tcp import Tcp
 from velocell.live.udp import Udp
+from velocell.live.supervised import Watch
 from velocell.network import Network
 from velocell.network.origin import of_networks, told_by_stamps
 from velocell.results.counting import Gate, Line
@@ -87,6 +89,7 @@ class Summary:
     events: int = 0
     rows: int = 0
     objects: int = 0
+    objects_now: int = 0
     late: int = 0
     dropped_ticks: int = 0
     dropped_events: int = 0
@@ -115,20 +118,24 @@ def run(
     stop: Event,
     say: Say = print,
     on_count: Callable[[Gate], object] | None = None,
+    messages: Messages | None = None,
+    watch: Watch | None = None,
 ) -> Summary:
     """Detect in what `source` gives until it ends or `stop` is set; the output is complete then.
 
     say: gets a sentence when the network changes. on_count: is called when a line was crossed, and once at the end.
-    Raises VelocellError.
+    messages: get the rows and the crossings too. watch: looks at it while it runs. Raises VelocellError.
     """
     for line in settings.lines:
         line.check(source.size)
     width, height = source.size
     settings.cleaning.check(Recording.from_arrays([], [], [], width=width, height=height))
     with ThreadPoolExecutor(max_workers=1) as thread:
-        loop = _Loop(source, settings, output, thread, say, on_count)
+        loop = _Loop(source, settings, output, thread, say, on_count, messages)
         if isinstance(source, Udp | Tcp):
             source.say = say
+        if watch is not None:
+            watch.counts = lambda: loop.summary
         for block in source.blocks(stop):
             # What a sender that waits sends at once may last long; what overload leaves out is decided at once.
             for part in pieces(block, BLOCK_US) if source.waits else (block,):
@@ -147,7 +154,9 @@ class _Loop:
         thread: ThreadPoolExecutor,
         say: Say,
         on_count: Callable[[Gate], object] | None,
+        messages: Messages | None,
     ):
+        self._messages = messages
         self._source, self._settings, self._output = source, settings, output
         self._thread, self._say, self._on_count = thread, say, on_count
         self._search, self._clean = settings.search, settings.cleaning.stream(source.size)
@@ -220,7 +229,9 @@ class _Loop:
             self._write({}, 0)
         else:
             self._advance(max(self._source.stop_us or 0, self._newest_us + 1), at_end=True)
-        self._gate.finish()
+        crossed = self._gate.finish()
+        if self._messages is not None:
+            self._messages.finish(crossed)
         self._counted()
 
     def _drop(self, until_us: int) -> None:
@@ -260,12 +271,17 @@ class _Loop:
         settings = self._settings
         self.summary.rows += len(columns["id"])
         self.summary.objects = max(self.summary.objects, int(columns["id"].max(initial=-1)) + 1)
-        if settings.plane is not None or (settings.lines and len(columns["id"])):
+        self.summary.objects_now = np.unique(columns["id"]).size
+        if settings.plane is not None or self._messages is not None or (settings.lines and len(columns["id"])):
             tracks = Tracks.from_columns(columns)
             if settings.plane is not None:
-                columns = with_real_units(tracks, settings.plane, self._source.size).columns()
-            if self._gate.feed(tracks) + self._gate.finish(self._newest_us - gone_us(self._search.rules)):
+                tracks = with_real_units(tracks, settings.plane, self._source.size)
+                columns = tracks.columns()
+            crossed = self._gate.feed(tracks) + self._gate.finish(self._newest_us - gone_us(self._search.rules))
+            if crossed:
                 self._counted()
+            if self._messages is not None:
+                self._messages.feed(tracks, crossed, self._newest_us)
         if self._sent_meta is None:  # once: the version alone takes a millisecond
             self._sent_meta = self._meta()
         self._output.write(columns, self._sent_meta)

@@ -8,9 +8,11 @@ the last one, where the system was stopped in the middle of a write; reading and
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,8 +25,10 @@ from velocell.data.files import replacing
 from velocell.data.side_files import parse_json
 from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
-from velocell.errors import OptionError, reason
+from velocell.errors import OptionError, VelocellError, reason
 from velocell.live.address import parse_address, resolved
+from velocell.live.broker import Broker
+from velocell.live.rotation import Rotation
 
 Say = Callable[[str], object]
 
@@ -34,32 +38,63 @@ class Output:
     """send: takes some lines, each with its line break. close: ends the output.
 
     first_id: of the rows to come; above 0 where they go on from earlier ones, behind a further line of meta data.
+    begin_again: whether the next line has to be one of meta data again, such as in a new file. keeps: a full disk is an
+    error, as is right where the work can be done again; otherwise rows are lost, counted, and tried anew with the next.
     """
 
     send: Callable[[str], object]
     close: Callable[[], object]
     started: bool = False
     first_id: int = 0
+    begin_again: Callable[[], bool] = lambda: False
+    losses: Callable[[], dict[str, int]] = dict
+    keeps: bool = True
+    lost_rows: int = 0
+    trouble: str = ""
 
     def write(self, columns: dict[str, Any], meta: dict[str, Any]) -> None:
         """Rows, by column, behind the line of `meta` if they are the first."""
+        if self.begin_again():
+            self.started = False
         if not len(columns["t_us"]) and self.started:
             return
         text = io.StringIO()
         ids = np.asarray(columns["id"], np.int32) + self.first_id
         meta = {**meta, "first_id": self.first_id} if self.first_id else meta
         Tracks.from_columns({**columns, "id": ids}, meta).write_jsonl(text, with_meta=not self.started)
-        self.started = True
-        self.send(text.getvalue())
+        if self.sent(text.getvalue(), len(ids)):
+            self.started = True
+
+    def sent(self, lines: str, rows: int) -> bool:
+        """Send lines that hold so many rows; whether they went."""
+        try:
+            self.send(lines)
+        except (OSError, VelocellError) as error:
+            if self.keeps or isinstance(error, BrokenPipeError):
+                raise
+            self.lost_rows += rows
+            self.trouble = f"no place for rows: {reason(error) if isinstance(error, OSError) else error}"
+            return False
+        self.trouble = ""
+        return True
+
+    def all_losses(self) -> dict[str, int]:
+        """What was lost, by what it was."""
+        return {"rows not written": self.lost_rows, **self.losses()}
 
 
-def open_output(target: str, *, append: bool = False, say: Say = print) -> Output:
-    """`-` is stdout, `udp://HOST:PORT` sends each line as a packet, else a file (.jsonl), replaced if it is there.
+def open_output(target: str, *, append: bool = False, say: Say = print, rotation: Rotation | None = None) -> Output:
+    """`-` is stdout, `udp://HOST:PORT` sends each line as a packet, `mqtt://HOST/TOPIC` as a message to a broker,
+    else it is a file (.jsonl), replaced if it is there.
 
-    append: continue such a file instead; `say` gets a sentence about what is cut off. Raises VelocellError.
+    append: continue such a file instead; `say` gets a sentence about what is cut off. rotation: when a file gets
+    another name and a new one begins. Raises VelocellError.
     """
-    if append and (target == "-" or target.startswith("udp://")):
+    is_file = target != "-" and "://" not in target
+    if append and not is_file:
         raise OptionError(f"--append continues a file, and {target} is not a file; name a .jsonl file or drop it")
+    if rotation is not None and rotation.asked and not is_file:
+        raise OptionError(f"--rotate begins new files, and {target} is not a file; name a .jsonl file or drop it")
     if target == "-":
         return Output(_to_stdout, lambda: None)
     if target.startswith("udp://"):
@@ -71,25 +106,62 @@ def open_output(target: str, *, append: bool = False, say: Say = print) -> Outpu
                 sock.sendto(line.encode(), address)
 
         return Output(to_udp, sock.close)
-    file = _File(Path(target))
+    if target.startswith("mqtt://"):
+        broker = Broker(target, say)
+        return Output(broker.send, broker.close, losses=broker.losses)
+    if not is_file:
+        raise OptionError(f"'{target}' is not an output; use a .jsonl file, udp://HOST:PORT, mqtt://HOST/TOPIC or -")
+    file = _File(Path(target), rotation or Rotation())
     first_id = file.go_on(say) if append and file.path.exists() else 0
-    return Output(file.send, file.close, first_id=first_id)
+    return Output(file.send, file.close, first_id=first_id, begin_again=file.rotated)
 
 
 class _File:
     """Lines in a file, which is replaced by the first ones unless it is gone on with."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, rotation: Rotation) -> None:
+        self.path, self._rotation = path, rotation
         self._handle = -1
+        self._size = 0
+        self._began = time.time()
+
+    def rotated(self) -> bool:
+        """Whether a new file has begun: the old one is closed, and stands under another name."""
+        if self._handle < 0 or not self._rotation.due(self._size, time.time() - self._began):
+            return False
+        own = os.fstat(self._handle)
+        os.close(self._handle)
+        self._handle = -1
+        with suppress(OSError):
+            here = self.path.stat()
+            if (here.st_dev, here.st_ino) == (own.st_dev, own.st_ino):  # nobody else, such as logrotate, has moved it
+                self.path.rename(self._free_name())
+        return True
+
+    def _free_name(self) -> Path:
+        """`out.20261129T041500Z.jsonl`, by when it began; with a number behind it where that is taken."""
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._began))
+        names = (f"{stamp}{more}" for more in itertools.chain([""], map("-{}".format, itertools.count(1))))
+        return next(path for name in names if not (path := self.path.with_suffix(f".{name}.jsonl")).exists())
 
     def send(self, lines: str) -> None:
+        data = lines.encode()
         if self._handle < 0:
+            self._begin(data)
+        else:
+            self._write(data)
+        self._size += len(data)
+
+    def _begin(self, data: bytes) -> None:
+        """The file gets its name once the first lines are in it; where they find no place, it is as if never begun."""
+        self._size, self._began = 0, time.time()
+        try:
             with replacing(self.path) as part:
                 self._handle = os.open(part, os.O_WRONLY | os.O_APPEND)
-                self._write(lines.encode())
-        else:
-            self._write(lines.encode())
+                self._write(data)
+        except BaseException:
+            self.close()
+            raise
 
     def _write(self, data: bytes) -> None:
         sent = 0
@@ -119,6 +191,7 @@ class _File:
     def close(self) -> None:
         if self._handle >= 0:
             os.close(self._handle)
+            self._handle = -1
 
 
 def _earlier(path: Path) -> tuple[int, int]:

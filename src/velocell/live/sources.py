@@ -6,6 +6,7 @@ stop_us               where the stream ended, once it has; None: after its last 
 waited_s              how long the oldest packet of the last block had to wait for us
 blocks(stop)          events in blocks, once; until the end or until the event `stop` is set, which it notices
                       within POLL_S. A block without events says by its `stop_us` that time has passed
+losses()              how much was lost so far, by what it was; may be asked by another thread
 notes(), close()      counts of what it met, in words; the end, after `blocks` has ended or was closed
 """
 
@@ -48,12 +49,16 @@ class Source(Protocol):
 
     name: str
     size: tuple[int, int]
-    meta: dict[str, Any]
     waits: bool
-    waited_s: float
-    stop_us: int | None
 
+    @property
+    def meta(self) -> dict[str, Any]: ...
+    @property
+    def waited_s(self) -> float: ...
+    @property
+    def stop_us(self) -> int | None: ...
     def blocks(self, stop: Event) -> Iterator[Recording]: ...
+    def losses(self) -> dict[str, int]: ...
     def notes(self) -> tuple[str, ...]: ...
     def close(self) -> None: ...
 
@@ -163,6 +168,9 @@ class Replay:
             stop.wait(max(0.0, self._started - now + part.duration_us / 1e6 / self._speed))
             yield part
 
+    def losses(self) -> dict[str, int]:
+        return {}
+
     def notes(self) -> tuple[str, ...]:
         return self._file.notes
 
@@ -240,6 +248,9 @@ class Stdin:
             return b""
         ready, _, _ = select.select([self._fd], [], [], POLL_S)
         return os.read(self._fd, _READ_BYTES) if ready else None
+
+    def losses(self) -> dict[str, int]:
+        return {}
 
     def notes(self) -> tuple[str, ...]:
         return self._integrity.notes()

@@ -189,6 +189,9 @@ class Tcp:
             "encrypted and takes more readers"
         )
 
+    def losses(self) -> dict[str, int]:
+        return {}
+
     def notes(self) -> tuple[str, ...]:
         end = (self._end,) if self._end else ()
         return (f"{self._packets} packets", *end, *self._integrity.notes())

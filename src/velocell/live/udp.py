@@ -179,14 +179,22 @@ class Udp:
             self._seeking = True
             self._receiver.keep_all()
 
+    @property
+    def _all_astray(self) -> int:
+        return self._astray + (0 if self._line is None else self._line.astray)
+
+    def losses(self) -> dict[str, int]:
+        waited = self._receiver
+        lost, overflow = (waited.lost, waited.overflow) if waited else (0, 0)
+        return {"packets lost by the system": lost, "packets dropped": overflow, "packets astray": self._all_astray}
+
     def notes(self) -> tuple[str, ...]:
         waited = self._receiver
         lost, overflow, others = (waited.lost, waited.overflow, waited.others) if waited else (0, 0, 0)
         losses = "packets lost by the system: unknown, this system does not count them"
         if self._counts_losses:
             losses = f"{lost} packets lost by the system"
-        astray = self._astray + (0 if self._line is None else self._line.astray)
-        dropped = f"{overflow} packets dropped, too many waited; {astray} with a time far off, left out"
+        dropped = f"{overflow} packets dropped, too many waited; {self._all_astray} with a time far off, left out"
         unasked = others + self._others + sum(map(len, self._candidates.values()))
         strangers = (f"{unasked} packets of other senders, left out",) if unasked else ()
         return (f"{self._packets} packets", losses, dropped, *strangers, *self._integrity.notes())
