@@ -20,7 +20,7 @@ from velocell.cli.guard import say, speak
 from velocell.cli.outputs import check_distinct, check_output
 from velocell.cli.spread import spread
 from velocell.data.units import parse_time_us
-from velocell.errors import OptionError
+from velocell.errors import OptionError, VelocellError
 from velocell.results.counting import Gate
 
 if TYPE_CHECKING:
@@ -159,12 +159,6 @@ class _Job:
 
         wanted = self.supervision
         silence_s, heartbeat_s = _seconds(wanted.silence), _seconds(wanted.heartbeat or "0s")
-        names = self.settings.search.bands.names
-
-        def on_count(gate: Gate) -> None:
-            if self.counts is not None:
-                write_counts(self.counts, [(None, gate.counts)], gate.lines, names)
-
         with ExitStack() as stack:
             places = [stack.enter_context(closing(open_status(text))) for text in wanted.status or ()]
             events = stack.enter_context(closing(self._events(stop)))
@@ -177,7 +171,27 @@ class _Job:
             notify_systemd("READY=1")
             stack.callback(notify_systemd, "STOPPING=1")
             with watch:
-                return live.run(events, self.settings, output, stop, say, on_count, messages, watch)
+                return live.run(events, self.settings, output, stop, say, self._counting(events), messages, watch)
+
+    def _counting(self, events: Source) -> Callable[[Gate], object]:
+        """Writes the counts, which are sums: what finds no place now is in the next ones. Only a replay ends there."""
+        names = self.settings.search.bands.names
+        troubles: list[VelocellError] = []
+
+        def on_count(gate: Gate) -> None:
+            if self.counts is None:
+                return
+            try:
+                write_counts(self.counts, [(None, gate.counts)], gate.lines, names)
+                troubles.clear()
+            except VelocellError as error:
+                if events.waits:
+                    raise
+                if not troubles:
+                    say(f"warning: {error}; the counts are written with the next crossing")
+                troubles.append(error)
+
+        return on_count
 
     def _events(self, stop: Event) -> Source:
         from velocell.live import open_source

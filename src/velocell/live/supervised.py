@@ -93,7 +93,9 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        self.look()
+        losses = {what: n for what, n in self.look().losses.items() if n}
+        if losses:
+            self._say(f"{self._source.name}: lost in all: {', '.join(f'{n} {what}' for what, n in losses.items())}")
 
     def _run(self) -> None:
         while not self._over.wait(PERIOD_S):
