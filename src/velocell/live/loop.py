@@ -31,9 +31,9 @@ from velocell.live.blocks import pieces
 from velocell.live.messages import Messages
 from velocell.live.outputs import Output
 from velocell.live.sources import Replay, Source
+from velocell.live.supervised import Watch
 from velocell.live.tcp import Tcp
 from velocell.live.udp import Udp
-from velocell.live.supervised import Watch
 from velocell.network import Network
 from velocell.network.origin import of_networks, told_by_stamps
 from velocell.results.counting import Gate, Line
