@@ -1,5 +1,5 @@
-"""What supervises a stream: a thread that looks at it every second, says what is wrong while it matters, and tells
-others how it is.
+"""What supervises a stream: a thread that looks at it every second, says what is wrong while it matters, and gives
+out how it is.
 
 It only reads: counters of the loop (`Summary`), of the source (`losses()`) and of the outputs (`lost`). So nothing that
 it does can hold up a tick.
@@ -187,7 +187,7 @@ class Watch:
 def memory_mb() -> float:
     """Resident, of this process; its peak where the system does not state what it is now."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as handle:  # noqa: PTH123 (it is no file)
+        with open("/proc/self/statm", encoding="ascii") as handle:  # noqa: PTH123
             return int(handle.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
     except OSError:
         import resource
@@ -197,7 +197,7 @@ def memory_mb() -> float:
 
 
 def notify_systemd(state: str) -> None:
-    """Tell systemd, where it waits to be told (sd_notify): READY=1, WATCHDOG=1, STATUS=..., STOPPING=1."""
+    """Tell systemd, where it waits for that (sd_notify): READY=1, WATCHDOG=1, STATUS=..., STOPPING=1."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
