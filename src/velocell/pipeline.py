@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.calibration.learning import learning
 from velocell.calibration.measure import network_for, networks_for, networks_in
 from velocell.calibration.search import Search
 from velocell.calibration.stretch import PROBE_US
@@ -129,7 +130,7 @@ def _findings(footage: Footage, search: Search, on_block: Callable[[Recording], 
         raise RecordingError(f"{name} has no events; there is nothing to detect in it")
     networks = search.networks or networks_in(footage, search)
     online = search.online(networks, footage.size)
-    pieces = follow(online, map(search.seen, footage.blocks()), on_block)
+    pieces = follow(online, learning(map(search.seen, footage.blocks()), online, search), on_block)
     return Findings(networks, pieces, (online.detector,), search.measures and networks[0].origin.too_sparse)
 
 

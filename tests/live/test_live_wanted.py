@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from velocell.calibration import learning
 from velocell.cli.app import app
 from velocell.data.recording import Recording
 from velocell.data.tables import COLUMNS
@@ -111,6 +113,42 @@ def test_a_replay_gives_the_rows_of_detect(hot, tmp_path, more):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), name)
     assert ("1 hot pixels masked" in told) == ("--no-mask-hot" not in more)
     assert found.meta["settings"]["contrast"] == "measured on the first second"
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory):
+    """A disk that appears after 2.3 s of noise; from 4.5 s on hardly half of its edge crossings are seen."""
+    path = tmp_path_factory.mktemp("late") / "rec.npz"
+    item = SceneObject(id=0, x_px=15, y_px=25, speed_px_s=200, bounce=True, start_us=2_300_000, contrast=4)
+    bright = simulate(Scene(80, 60, 7_000_000, seed=3, noise_hz=0.5, objects=(item,)))[0]
+    faint = Scene(80, 60, 7_000_000, seed=4, event_loss=0.45, objects=(replace(item, contrast=1.0),))
+    parts = bright.between(stop_us=4_500_000), simulate(faint)[0].between(4_500_000)
+    columns = [np.concatenate([getattr(part, name) for part in parts]) for name in ("t_us", "x", "y", "p")]
+    write_npz(Recording.from_arrays(*columns, width=80, height=60, start_us=0, stop_us=7_000_000), path)
+    return path
+
+
+def test_a_late_start_and_fading_light_give_the_rows_of_detect(late, tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "RENEW_US", 1_000_000)
+    monkeypatch.setattr(learning, "PER_LOOK", 0)
+    live, detect = tmp_path / "live.jsonl", tmp_path / "detect.jsonl"
+    told = call("live", f"replay:{late}", *BANDS, "--speed", "max", "-o", live).stderr
+    call("detect", late, *BANDS, "-o", detect)
+    found, expected = Tracks.read(live), Tracks.read(detect)
+    assert len(expected) > 500
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), name)
+    assert "the scene has changed: from " in told
+
+
+def test_a_stream_is_measured_once_something_is_in_it(late, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "Replay", Recording)  # of a stream nothing is known ahead
+    out = tmp_path / "out.jsonl"
+    told = call("live", f"replay:{late}", *BANDS, "--speed", "max", "-o", out).stderr
+    assert "warning: too sparse to measure" in told
+    at_us = int(re.search(r"contrast could be measured: from (\d+) us on", told)[1])
+    assert 3_300_000 < at_us <= 4_500_000
+    assert len(Tracks.read(out))
 
 
 def test_hot_pixels_stay_where_that_is_asked_for(hot, tmp_path):

@@ -79,7 +79,7 @@ def networks_on(found: Iterable[Recording], first: Recording, search: Search) ->
             return networks
         if not passes.left:
             break
-    return tuple(_with(network, basis="too_sparse") for network in stated)
+    return tuple(_with(network, basis="too_sparse", looked_us=passes.made_us) for network in stated)
 
 
 def measured_on(stretch: Recording, search: Search, passes: Passes) -> tuple[Network, ...] | None:
@@ -88,13 +88,14 @@ def measured_on(stretch: Recording, search: Search, passes: Passes) -> tuple[Net
     The radius is measured where one is stated; other radii are tried where the stated one finds nothing.
     """
     making = _Calibrated(search, stretch.p is not None, time_step(stretch))
-    if search.start_px == 0:
-        settled = _settled(making, stretch, passes, 0.0)
-        return None if settled is None else settled[0]
-    for factor in _RADIUS_FACTORS:
+    for factor in _RADIUS_FACTORS if search.start_px else (0.0,):
         settled = _settled(making, stretch, passes, search.start_px * factor)
-        if settled is not None:
-            return (_with(_best(making, settled, stretch, passes), stated_radius_px=search.start_px),)
+        if settled is None:
+            continue
+        networks = settled[0]
+        if search.start_px:
+            networks = (_with(_best(making, settled, stretch, passes), stated_radius_px=search.start_px),)
+        return tuple(_with(network, looked_us=passes.made_us) for network in networks)
     return None
 
 

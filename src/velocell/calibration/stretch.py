@@ -81,7 +81,8 @@ class Finder:
         if not self._begun and is_busy(block):
             self._held, self._begun = [], True
         self._held.append(block)
-        if block.stop_us - self._held[0].start_us < PROBE_US and sum(map(len, self._held)) < MOST_EVENTS:
+        span_us = block.stop_us - self._held[0].start_us // BLOCK_US * BLOCK_US
+        if span_us < PROBE_US and sum(map(len, self._held)) < MOST_EVENTS:
             return found
         whole = joined(self._held)
         if self._begun or is_busy(whole):

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.calibration.measure import networks_for
+from velocell.calibration.learning import AFTER_US, Learner
+from velocell.calibration.measure import networks_for, networks_on
 from velocell.calibration.search import Search
-from velocell.calibration.stretch import PROBE_US
+from velocell.calibration.stretch import PROBE_US, stretches
 from velocell.data.blocks import cut_at, joined
 from velocell.data.meta import made_by
 from velocell.data.recording import Recording
@@ -166,14 +167,17 @@ class _Loop:
         self._newest_us = 0
         self._probe: list[Recording] | None = None
         self._measured: Future[Seen] | None = None
+        self._learner: Learner | None = None  # once the first second was measured
+        self._renewed: tuple[Recording, Future[tuple[Network, ...] | None]] | None = None
         self._motion: CameraMotion | None = None
         self._assumed = self._search.measures
         self._first_id = 0
-        self._sent_meta: dict[str, Any] | None = None
+        self._sent_meta: dict[str, Any] = {}
+        self._sent_for: tuple[Network, ...] | None = None
         self._gate = Gate(settings.lines)
         masks = settings.cleaning.mask_hot
         if isinstance(source, Replay) and (self._assumed or masks or settings.cleaning.flicker == "auto"):
-            self._know(*source.known(PROBE_US, settings.cleaning.without_ignored))
+            self._know(source, *source.known(PROBE_US, settings.cleaning.without_ignored))
         elif self._search.networks:
             self._use(self._search.networks)
         else:
@@ -185,7 +189,7 @@ class _Loop:
         if self._assumed or (masks and not isinstance(source, Replay)):
             self._probe = []
 
-    def _know(self, hot: NDArray[np.int64], first: Recording) -> None:
+    def _know(self, source: Replay, hot: NDArray[np.int64], first: Recording) -> None:
         """Of a file, all that `detect` would measure on it; so both give the same rows."""
         cleaning = self._settings.cleaning
         if cleaning.mask_hot:
@@ -196,11 +200,18 @@ class _Loop:
         if self._search.networks:
             self._use(self._search.networks)
             return
-        networks = self._calibrated(first, hot)
+        clean = cleaning.stream(source.size)
+        clean.hot = self._clean.hot
+        clean.flicker.know(self._clean.flicker.lamps)
+        seen = self._search.seen(cleaning.apply(first, hot))
+        networks = networks_on(
+            stretches(self._search.seen(clean(block)) for block in source.ahead()), seen, self._search
+        )
         if networks[0].origin.too_sparse:
             self._say(_TOO_SPARSE)
         self._assumed = False
         self._use(networks)
+        self._learner = Learner(self._search, networks)
 
     def feed(self, block: Recording) -> None:
         """Take a block, and run the ticks that it completes as far as a reporting instant is among them."""
@@ -250,7 +261,10 @@ class _Loop:
         cleaned = self._clean(ready)
         self.summary.hot_events = self._clean.hot_events
         self._tell_lamps()
-        rows, _ = self._online.step(self._search.seen(cleaned), stop_us, at_end=at_end)
+        start_us = stop_us if self._next_us is None else self._next_us
+        seen = replace(self._search.seen(cleaned), start_us=start_us, stop_us=stop_us)
+        self._learn(seen)
+        rows, _ = self._online.step(seen, stop_us, at_end=at_end)
         self.summary.crowding = self._online.detector.crowding
         self._write(rows, self._first_id)
         self._next_us = stop_us
@@ -282,8 +296,8 @@ class _Loop:
                 self._counted()
             if self._messages is not None:
                 self._messages.feed(tracks, crossed, self._newest_us)
-        if self._sent_meta is None:  # once: the version alone takes a millisecond
-            self._sent_meta = self._meta()
+        if self._sent_for is not self._online.networks:  # once for each: the version alone takes a millisecond
+            self._sent_meta, self._sent_for = self._meta(), self._online.networks
         self._output.write(columns, self._sent_meta)
 
     def _counted(self) -> None:
@@ -352,6 +366,24 @@ class _Loop:
         networks = self._calibrated(probe, hot) if self._assumed or coarse else None
         return Seen(hot, networks, camera_motion(whole))
 
+    def _learn(self, seen: Recording) -> None:
+        """Measure again where it is time, beside the work where the sender does not wait, and use what differs."""
+        if self._learner is None:
+            return
+        stretch = self._learner.feed(seen)
+        if stretch is not None and self._renewed is None:
+            self._renewed = stretch, self._thread.submit(self._learner.measure, stretch)
+        if self._renewed is None or not (self._source.waits or self._renewed[1].done()):
+            return
+        (stretch, found), self._renewed = self._renewed, None
+        networks = found.result()
+        if networks is not None:
+            at_us = max(stretch.stop_us + AFTER_US, seen.start_us)
+            self._online.adopt(networks, at_us)
+            why = "contrast could be measured" if self._assumed else "the scene has changed"
+            self._assumed = False
+            self._say(f"{why}: from {at_us} us on the network is one calibrated on what came last")
+
     def _calibrate(self) -> None:
         """Once the first second is there, measure it; once that is done, use the result."""
         if self._probe is not None and self._next_us is not None:
@@ -373,6 +405,7 @@ class _Loop:
             )
         if networks is None:
             return
+        self._learner = Learner(self._search, networks)
         if networks[0].origin.too_sparse:
             self._say(_TOO_SPARSE)
             if networks[0].origin.step_us is None:

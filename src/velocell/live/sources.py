@@ -152,6 +152,10 @@ class Replay:
         stop_us = start_us + span_us if self._stop_us is None else min(start_us + span_us, self._stop_us)
         return counts.hot(), self._file.read(self._start_us, stop_us)
 
+    def ahead(self) -> Iterator[Recording]:
+        """All blocks as they are in the file, before it is played."""
+        return self._file.blocks(self._start_us, self._stop_us)
+
     def blocks(self, stop: Event) -> Iterator[Recording]:
         for block in self._file.blocks(self._start_us, self._stop_us):
             for part in [block] if self._speed == math.inf else self._paced(block, stop):

@@ -66,7 +66,8 @@ class Origin(Mapping[str, Any]):
     of the time in which an edge crosses corner_px. ring_width_px: of the kernel. dt_given: the tick was asked for.
     share, contrast: events per edge crossing behind and before the trail filter, as measured. trails_ms: how long after
     its first event the other ON and OFF events of a crossing come on average, up to a silence of
-    3 px of travel, as measured. measured_us: from when to when in the recording all this was. step_us: of the
+    3 px of travel, as measured. measured_us: from when to when in the recording all this was. looked_us: what
+    calibration looked at, all passes together, of the recording's time. step_us: of the
     recording's time stamps, where objects move visibly in it, and whether lines are scanned, each at its own time.
     stated_radius_px: where another radius was measured, and radius_from_labels: on labelled paths. threshold_factor: on
     all thresholds, by hand; edge_factors: on each, by labels or by the measured speeds of the objects. labelled: how
@@ -86,6 +87,7 @@ class Origin(Mapping[str, Any]):
     contrast: Spread | None = None
     trails_ms: tuple[float, ...] | None = None
     measured_us: tuple[int, ...] | None = None
+    looked_us: int = 0
     stated_radius_px: float | None = None
     radius_from_labels: bool = False
     step_us: int | None = None

@@ -45,6 +45,8 @@ class Online:
         self.networks = as_networks(networks)
         self._engine = engines.load(engine)
         self._states = [self._engine.init(network, size) for network in self.networks]
+        self._size = size
+        self._coming: tuple[int, tuple[Network, ...]] | None = None
         self.detector = Detector(self.networks, size, every_us, template, rules)
         origin = self.networks[0].origin
         # Lines that are scanned spread the events of an object themselves.
@@ -60,8 +62,26 @@ class Online:
         spikes = self.respond(events, stop_us, at_end=at_end)
         return self.locate(events, spikes, stop_us, at_end=at_end), spikes
 
+    def adopt(self, networks: Network | Sequence[Network], at_us: int) -> None:
+        """From the tick on that begins at `at_us` or next after it, other networks, as many, of the same tick. Who is
+        followed stays followed."""
+        self._coming = at_us, as_networks(networks)
+
     def respond(self, events: Recording, stop_us: int, *, at_end: bool = False) -> Spikes:
         """The first half of a step: the networks' spikes."""
+        if self._coming is None or stop_us <= self._coming[0]:
+            return self._respond(events, stop_us, at_end)
+        (at_us, networks), self._coming = self._coming, None
+        at_us = max(-(-at_us // self.dt_us) * self.dt_us, events.start_us)
+        if at_us >= stop_us:
+            self._coming = at_us, networks
+            return self._respond(events, stop_us, at_end)
+        early = self._respond(events.between(stop_us=at_us), at_us, False)
+        self.networks = networks
+        self._states = [self._engine.init(network, self._size) for network in networks]
+        return Spikes.concatenate([early, self._respond(events.between(at_us), stop_us, at_end)])
+
+    def _respond(self, events: Recording, stop_us: int, at_end: bool) -> Spikes:
         answers = []
         for i, network in enumerate(self.networks):
             until_us = -(-stop_us // network.dt_us) * network.dt_us if at_end else stop_us

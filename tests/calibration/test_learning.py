@@ -1,0 +1,148 @@
+"""What is measured once is measured again, and used where the scene changed; never by what comes later."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from velocell.calibration import calibrate, learning
+from velocell.calibration.learning import AFTER_US, Learner, has_changed
+from velocell.calibration.measure import networks_for
+from velocell.calibration.passes import Passes
+from velocell.calibration.search import Search
+from velocell.data.recording import Recording
+from velocell.pipeline import detect, find
+from velocell.results.evaluate import evaluate
+from velocell.simulate import Scene, SceneObject, simulate
+
+BANDS = (40.0, 160.0, 640.0, 1800.0)
+SEARCH = Search.of(BANDS, 5.0)
+SPEEDS = (60, 120, 250, 900)
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    """Every second instead of every ten, whatever it costs."""
+    monkeypatch.setattr(learning, "RENEW_US", 1_000_000)
+    monkeypatch.setattr(learning, "PER_LOOK", 0)
+
+
+def scene(seconds: float, lost: float = 0.0, seed: int = 81) -> Scene:
+    objects = tuple(
+        SceneObject(id=i, x_px=60, y_px=30 + 60 * i, speed_px_s=speed, bounce=True, contrast=1.0 if lost else 4.0)
+        for i, speed in enumerate(SPEEDS)
+    )
+    return Scene(320, 240, round(1e6 * seconds), seed=seed, noise_hz=0.1, objects=objects, event_loss=lost)
+
+
+def dimmed(lost: float = 0.45):
+    """3 s in which every crossing is seen, then 3 s in which hardly half of them are; positions go on."""
+    bright, truth = simulate(scene(6))
+    dim, _ = simulate(scene(6, lost))
+    parts = bright.between(stop_us=3_000_000), dim.between(start_us=3_000_000)
+    columns = [np.concatenate([getattr(part, name) for part in parts]) for name in ("t_us", "x", "y", "p")]
+    return Recording.from_arrays(*columns, width=320, height=240, start_us=0, stop_us=6_000_000), truth
+
+
+@pytest.fixture(scope="module")
+def changing():
+    return dimmed()
+
+
+def test_a_network_follows_the_light(changing):
+    recording, truth = changing
+    found = find(recording, SEARCH, keep_spikes=False)
+    # Measured from 3 to 4 s, used from 5 s on.
+    after = truth.where(truth.t_us > 5_100_000)
+    late = found.tracks.where(found.tracks.t_us > 5_100_000)
+    first = found.networks[0]
+    assert first.origin.crossings > 1
+    kept = detect(recording, network=first, keep_spikes=False).tracks
+    scores, before = (evaluate(rows, after, BANDS) for rows in (late, kept.where(kept.t_us > 5_100_000)))
+    assert scores.recall >= 0.97
+    assert scores.band_accuracy >= 0.97
+    assert scores.band_accuracy > before.band_accuracy + 0.1 or scores.recall > before.recall + 0.1
+
+    def ids(start_us, stop_us):
+        return set(found.tracks.id[(found.tracks.t_us >= start_us) & (found.tracks.t_us < stop_us)].tolist())
+
+    assert len(ids(4_950_000, 5_000_000)) >= 2
+    assert ids(4_950_000, 5_000_000) <= ids(5_000_000, 5_050_000), "who is followed stays followed"
+
+
+def test_nothing_is_known_before_it_is_seen(changing):
+    recording, _ = changing
+    whole = find(recording, SEARCH, keep_spikes=False).tracks
+    short = find(recording.between(stop_us=4_000_000), SEARCH, keep_spikes=False).tracks
+    early = whole.where(whole.t_us < 4_000_000)
+    for name in ("t_us", "id", "band", "x_px", "speed_px_s"):
+        np.testing.assert_array_equal(getattr(early, name), getattr(short, name))
+
+
+@pytest.mark.parametrize("span_us", [5_000, 170_000])
+def test_however_the_stream_is_cut_it_is_measured_at_the_same_time(changing, span_us):
+    recording, _ = changing
+    networks = networks_for(recording, SEARCH)
+
+    def due(parts):
+        learner = Learner(SEARCH, networks)
+        found = [stretch for part in parts if (stretch := learner.feed(part)) is not None]
+        return [(stretch.start_us, len(stretch)) for stretch in found]
+
+    expected = due(recording.chunks(100_000))
+    assert len(expected) >= 2
+    assert due(recording.chunks(span_us)) == expected
+
+
+def test_the_same_scene_changes_nothing():
+    recording, _ = simulate(scene(4))
+    learner = Learner(SEARCH, networks_for(recording, SEARCH))
+    measured = [learner.measure(stretch) for part in recording.chunks(100_000) if (stretch := learner.feed(part))]
+    assert measured
+    assert not any(measured)
+
+
+def test_where_nothing_was_measured_hope_fades_until_something_is(monkeypatch):
+    monkeypatch.setattr(learning, "PER_LOOK", 4)
+    quiet = simulate(Scene(320, 240, 1_000_000, seed=3, noise_hz=5.0))[0]
+    learner = Learner(SEARCH, networks_for(quiet, SEARCH))
+    waits = []
+    for _ in range(12):
+        assert learner.measure(quiet) is None
+        waits.append(learner._next_us - quiet.stop_us)
+    assert waits == sorted(waits)
+    looked_us = 3_000_000  # at three radii
+    assert waits[0] == 4 * looked_us, "a fifth of the time is looked at"
+    assert waits[-1] == learning.MOST_WAIT_US
+    found = learner.measure(simulate(scene(1))[0])
+    assert found is not None
+    assert learner.networks is found
+
+
+@pytest.mark.parametrize("noise_hz", [0.1, 7.0])
+def test_at_most_a_fifth_of_the_time_is_looked_at(noise_hz, monkeypatch):
+    looked = []
+    see = Passes.see
+
+    def counted(self, networks, stretch, **more):
+        seen = see(self, networks, stretch, **more)
+        looked.append(seen.stop_us - stretch.start_us)
+        return seen
+
+    monkeypatch.setattr(Passes, "see", counted)
+    monkeypatch.setattr(learning, "RENEW_US", 10_000_000)
+    monkeypatch.setattr(learning, "PER_LOOK", 4)
+    find(simulate(replace(scene(10), noise_hz=noise_hz))[0], SEARCH, keep_spikes=False)
+    assert 0 < sum(looked) <= 2_000_000
+
+
+def test_what_counts_as_a_change():
+    mine = calibrate(BANDS, 5.0, crossing_share=1.0)
+    measured = replace(mine, origin=replace(mine.origin, basis="measured"))
+    assert not has_changed(measured, calibrate(BANDS, 5.0, crossing_share=1.08))
+    assert has_changed(measured, calibrate(BANDS, 5.0, crossing_share=0.85))
+    assumed = replace(mine, origin=replace(mine.origin, basis="too_sparse"))
+    assert has_changed(assumed, mine)
+    assert AFTER_US == 1_000_000
