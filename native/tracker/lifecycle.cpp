@@ -139,22 +139,24 @@ bool is_kept(const Track& track, const Model& model) {
 }
 
 Lost lost_of(const Track& track, std::int64_t t, const Model& model) {
-    const Sighting& last = track.last;
-    const double v = length(last.vx, last.vy);
-    // Its support has faded since the last event, and its path has gone on.
-    const double since_px = model.rules.support_memory_px * std::log(1 / std::min(last.support, 1.0));
+    const Rules& rules = model.rules;
+    const bool rests = length(track.last.vx, track.last.vy) > 0 && stopped(track, t, model);
+    // What is left of a ring that is being hidden draws the fit aside: it was right while all of it was seen.
+    const Sighting& from = rests || track.whole.t_us == 0 ? track.last : track.whole;
+    // At rest the support has faded since the last event, and the path has gone on.
+    const double since_px = rests ? rules.support_memory_px * std::log(1 / std::min(from.support, 1.0)) : 0;
     const double since_s = since_px / track.pace(model);
     return {track.id,
-            last.t_us - static_cast<std::int64_t>(1e6 * since_s),
-            last.t_us,
-            last.x - last.vx * since_s,
-            last.y - last.vy * since_s,
-            last.vx,
-            last.vy,
+            from.t_us - static_cast<std::int64_t>(1e6 * since_s),
+            track.last.t_us,
+            from.x - from.vx * since_s,
+            from.y - from.vy * since_s,
+            from.vx,
+            from.vy,
             track.radius,
             track.evidence.signature(),
-            confidence(track, track.band(model.rules), 1, model),
-            v > 0 && stopped(track, t, model)};
+            confidence(track, track.band(rules), 1, model),
+            rests};
 }
 
 bool is_double(const Track& first, const Track& second, const Rules& rules) {

@@ -169,7 +169,10 @@ double Track::move(std::int64_t t, const Model& model) {
         birth_y = fast.y;
     }
     if (travel > pace_until) pace_floor = 0;
-    if (is_measuring(model)) last = {t, fast.x, fast.y, slow.vx, slow.vy, support(rules), lean()};
+    if (is_measuring(model)) {
+        last = {t, fast.x, fast.y, slow.vx, slow.vy, support(rules), lean()};
+        if (last.lean < rules.rest_lean) whole = last;
+    }
     return px;
 }
 

@@ -28,7 +28,7 @@ struct Passage {
     double crossing_share, radius, contrast, weight, trail_on_s, trail_off_s, odds, off_px;
 };
 
-// Where an object was, and how it moved, when its whole ring was last seen. support: then; lean: how far the directions
+// Where an object was, and how it moved, when most of its ring was last seen. support: then; lean: how far the directions
 // of its newest events were off the usual ones, 0 for all around, towards 1 where a side was missing.
 struct Sighting {
     std::int64_t t_us = 0;
@@ -97,7 +97,7 @@ struct Track {
     double scatter, scatter_weight;  // squared distance of the events from the ring, px^2
     double travel = 0, measured = 0;  // px; events that measured it
     double pace_floor = 0, pace_until = 0;  // after a restart: the speed before it, for a while
-    Sighting last;
+    Sighting last, whole;  // whole: the last one in which no side was missing
     Place place;
     bool settled = false, dead = false, doubled = false;  // doubled: it was a second track on one disk
 
