@@ -12,7 +12,7 @@ import pytest
 from velocell.calibration.formulas import calibrate
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
-from velocell.data.tables import COLUMNS
+from velocell.data.tables import COLUMNS, DETECTED
 from velocell.data.tracks import Tracks
 from velocell.engines import native
 from velocell.errors import NetworkError, RecordingError
@@ -144,7 +144,7 @@ def test_a_silent_stream_gives_no_rows(network):
     detector = Detector(network, (50, 40))
     empty = Recording.from_arrays([], [], [], width=50, height=40, start_us=0, stop_us=1_000_000)
     columns = detector.step(empty, Spikes.empty(), 1_000_000)
-    assert set(columns) == set(COLUMNS)
+    assert set(columns) == set(DETECTED)
     assert all(values.size == 0 for values in columns.values())
 
 
