@@ -1,15 +1,16 @@
-"""Damaged files of every format: `python -m benchmarks.fuzz --inputs 100000 --seed 0 [--keep DIR]`.
+"""Damaged and hostile files of every format: `python -m benchmarks.fuzz --inputs 100000 --seed 0 [--keep DIR]`.
 
-Each input is a small valid file (`fuzz_seeds.py`) with one to four changes: cut off, bits flipped, bytes of another
-file put in, numbers set to the largest there are, the first bytes of another format, words of a header mangled, a
-piece left out or repeated. A worker process reads it as the commands do. What must come out is a recording, or one
+Every second input is well formed and asks for more than it holds (`fuzz_hostile.py`). Each other one is a small valid
+file (`fuzz_seeds.py`) with one to four changes: cut off, bits flipped, bytes of another file put in, numbers set to the
+largest there are, the first bytes of another format, words of a header mangled, a piece left out or repeated.
+A worker process reads it as the commands do. What must come out is a recording, or one
 sentence of a VelocellError that names the file. Failures are
 
     foreign   any other exception or a warning, an error of more than one line, or one that does not name the file
     wrong     a recording whose events are not in order of time, not on the sensor, or outside its span
     crash     the worker died
     hang      more than 5 s for one input
-    memory    more than 500 MB above what a worker takes before it reads
+    memory    more than 300 MB above what a worker takes before it reads
 
 Input k depends on k and --seed only, so --first k --inputs 1 --keep DIR makes it again; exit code 1 on any failure.
 """
@@ -35,12 +36,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.fuzz_hostile import MAKERS
 from benchmarks.fuzz_seeds import Seed, all_seeds
 from velocell import formats
 from velocell.errors import VelocellError
 
 SECONDS = 5.0
-MEGABYTES = 500
+MEGABYTES = 300
 _START_SECONDS = 60.0
 PASSED = ("read", "refused")
 FAILED = ("foreign", "wrong", "crash", "hang", "memory")
@@ -140,10 +142,10 @@ _CHANGES = (_cut, _flip, _flip, _overwrite, _overwrite, _splice, _other_magic, _
 
 
 class Inputs:
-    """Input k: the formats take turns, one of a format's seeds is damaged."""
+    """Input k: the formats take turns, one of a format's seeds is damaged; of both, every second is hostile."""
 
-    def __init__(self, seeds: Sequence[Seed], seed: int) -> None:
-        self._seed = seed
+    def __init__(self, seeds: Sequence[Seed], seed: int, kind: str = "damaged") -> None:
+        self._seed, self._kind = seed, kind
         self._families: dict[str, list[Seed]] = {}
         for one in seeds:
             self._families.setdefault(one.format, []).append(one)
@@ -152,6 +154,11 @@ class Inputs:
     def make(self, k: int) -> tuple[str, bytes, random.Random]:
         """Format, content, and the source of chance for how it is read."""
         rng = random.Random(f"{self._seed} {k}")
+        if self._kind == "hostile" or (self._kind == "both" and k % 2):
+            turn = k if self._kind == "hostile" else k // 2
+            name = list(MAKERS)[turn % len(MAKERS)]
+            return name, MAKERS[name](rng), rng
+        k = k // 2 if self._kind == "both" else k
         name = list(self._families)[k % len(self._families)]
         seed = rng.choice(self._families[name])
         return name, seed.file(damaged(seed.content, self._files, rng)), rng
@@ -312,13 +319,14 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
+    parser.add_argument("--kind", choices=("both", "damaged", "hostile"), default="both")
     parser.add_argument("--formats", help="only these, separated by commas")
     parser.add_argument("--keep", type=Path, help="folder for inputs that fail")
     arguments = parser.parse_args()
     seeds, without = all_seeds()
     if arguments.formats:
         seeds = [one for one in seeds if one.format in arguments.formats.split(",")]
-    inputs, started = Inputs(seeds, arguments.seed), perf_counter()
+    inputs, started = Inputs(seeds, arguments.seed, arguments.kind), perf_counter()
     tally = run(inputs, range(arguments.first, arguments.first + arguments.inputs))
     print(f"Made by `python -m benchmarks.fuzz --inputs {arguments.inputs} --seed {arguments.seed}` on "
           f"{platform.machine()}: {len(seeds)} seeds, {perf_counter() - started:.0f} s."

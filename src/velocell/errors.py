@@ -42,6 +42,12 @@ def reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
+def printable(text: str) -> str:
+    """One line, whatever a file's name or content brought in: line breaks become spaces, characters that would act on
+    the terminal, and bytes that are not UTF-8, are written out."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in " ".join(text.split()))
+
+
 def unreadable(path: object, error: OSError) -> str:
     """The sentence for a file that cannot be read."""
     return f"cannot read {path}: {reason(error)}; check the path"

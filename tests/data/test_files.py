@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,7 +94,7 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(files.tempfile, "mkstemp", denied)
+    monkeypatch.setattr(files.os, "open", denied)
     with pytest.raises(VelocellError, match="permission denied; choose a folder that you can write to"):
         replacing(tmp_path / "out.csv").__enter__()
     assert names(tmp_path) == ["file"]
@@ -161,3 +162,33 @@ def test_full_disk(tmp_path: Path, name: str, write: object) -> None:
     assert names(tmp_path) == [name]
     write(path)
     assert path.stat().st_size > 20_000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are those of POSIX")
+def test_permissions_are_kept_and_the_mask_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("old")
+    path.chmod(0o640)
+    monkeypatch.setattr(os, "umask", None)  # it holds for all threads of the process
+    with replacing(path) as part:
+        part.write_text("new")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o640)
+    (tmp_path / "plain").write_text("as the system makes it")
+    with replacing(tmp_path / "b.csv") as part:
+        part.write_text("new")
+    assert (tmp_path / "b.csv").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_content_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noted(handle: int) -> None:
+        synced.append("file" if stat.S_ISREG(os.fstat(handle).st_mode) else "folder")
+        assert (tmp_path / "a").exists() == (synced[-1] == "folder")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with replacing(tmp_path / "a") as part:
+        part.write_text("new")
+    assert synced == ["file", "folder"]

@@ -56,8 +56,6 @@ COMMANDS = {
 @pytest.mark.parametrize("name", FILES)
 def test_hostile_files(tmp_path: Path, name: str, command: str) -> None:
     file = CASES / "hostile" / name
-    if name.startswith("jump") and command == "detect":
-        pytest.xfail("the pipeline still walks through quiet time")
     if not file.exists():
         pytest.skip(f"{file} is not there")
     program = shutil.which("velocell", path=str(Path(sys.executable).parent))

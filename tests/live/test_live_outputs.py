@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
+import signal
+import subprocess
+import sys
+import termios
+import time
 
 import numpy as np
 import pytest
@@ -17,7 +23,7 @@ from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, TableError, VelocellError
 from velocell.formats import write_npz
-from velocell.live import open_output
+from velocell.live import open_output, outputs
 from velocell.simulate import Scene, SceneObject, simulate
 
 META = {"velocell": "0", "command": "live"}
@@ -259,3 +265,74 @@ def test_lines_are_those_of_json(tmp_path):
             row[name] = value
         expected.append(json.dumps(row) + "\n")
     assert texts(tmp_path / "a.jsonl")[1:] == expected
+
+
+# --- others at the same file, and readers that stall ----------------------------------------------------------
+
+
+def test_two_writers_of_one_file_are_refused(tmp_path):
+    out = tmp_path / "out.jsonl"
+    first = open_output(str(out))
+    first.write(rows(0), META)
+    with pytest.raises(OptionError, match="another program is writing"):
+        open_output(str(out), append=True)
+    first.close()
+    second = open_output(str(out), append=True)
+    with pytest.raises(OptionError, match="another program is writing"):
+        open_output(str(out), append=True)
+    second.write(rows(0), META)
+    second.close()
+    assert Tracks.read(out).id.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("how", ["moved", "deleted", "replaced"])
+def test_a_file_that_is_gone_is_noticed_once(tmp_path, monkeypatch, how):
+    monkeypatch.setattr(outputs, "_LOOK_S", 0.0)
+    out, said = tmp_path / "out.jsonl", []
+    output = open_output(str(out), say=said.append)
+    output.write(rows(0), META)
+    output.write(rows(1), META)
+    assert not said
+    if how == "deleted":
+        out.unlink()
+    else:
+        out.rename(tmp_path / "moved.jsonl")
+    if how == "replaced":
+        out.write_text("another")
+    for number in (2, 3):
+        output.write(rows(number), META)
+    output.close()
+    assert len(said) == 1
+    assert "was moved, replaced or deleted" in said[0]
+
+
+STALLED = """
+import signal, sys
+from velocell.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("command", ["live", "detect"])
+def test_a_reader_that_stalls_does_not_hold_up_the_end(tmp_path, command):
+    """It takes nothing; a pipe holds 64 kB, far less than the rows."""
+    items = tuple(SceneObject(id=k, x_px=20 + 24 * (k % 6), y_px=20 + 40 * (k // 6), speed_px_s=70) for k in range(12))
+    scene = Scene(160, 120, 1_500_000, seed=1, objects=items)
+    write_npz(simulate(scene)[0], tmp_path / "rec.npz")
+    source = "rec.npz" if command == "detect" else "replay:rec.npz"
+    arguments = [sys.executable, "-c", STALLED, command, source, "--bands", "40,240,960", "-o", "-", "--every", "500us"]
+    with subprocess.Popen(
+        arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as program:
+        try:
+            until_s, waiting, before = time.monotonic() + 60, 0, -1
+            while not 0 < waiting == before and time.monotonic() < until_s:  # until the pipe takes no more
+                time.sleep(0.5)
+                before = waiting
+                waiting = int.from_bytes(fcntl.ioctl(program.stdout, termios.FIONREAD, bytes(4)), sys.byteorder)
+            assert waiting > 10_000
+            assert program.poll() is None
+            program.send_signal(signal.SIGTERM)
+            assert program.wait(20) == (0 if command == "live" else 130)
+        finally:
+            program.kill()

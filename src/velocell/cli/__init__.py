@@ -16,6 +16,8 @@ def main() -> None:
         code = _run()
     except KeyboardInterrupt:
         code = 130
+        # A reader that has stalled must not hold up the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     try:
         sys.stdout.flush()
     except OSError as error:

@@ -30,7 +30,7 @@ from velocell.data.spikes import Spikes, write_spikes
 from velocell.data.spool import Spool
 from velocell.data.tables import write_csv, write_table
 from velocell.data.tracks import Tracks
-from velocell.errors import OptionError
+from velocell.errors import OptionError, printable
 from velocell.filters.chain import Cleaning
 from velocell.filters.reading import FilePart
 from velocell.network.origin import of_detection, told_by_stamps
@@ -94,7 +94,8 @@ def detect(
             rows = stack.enter_context(Spool())
             with Spool() as spikes:
                 found.append(_detect_one(job, file, rows, spikes))
-        _write_table(job, found)
+        if len(found) > 1:
+            _write_table(job, found)
     if job.counts is not None:
         crossed = [one.crossed for one in found]
         named = [file if len(job.files) > 1 else None for file in job.files]
@@ -212,6 +213,8 @@ def _detect_one(job: _Job, file: Path, rows: Spool, spikes: Spool) -> _Found:
     span, events = part.outline()
     crossed = sorted([*crossed, *gate.finish()], key=lambda one: (one.t_us, one.line, one.id))
     whole = _Found(file, rows, of_detection(span, events, found.networks), crossed)
+    if len(job.files) == 1:
+        _write_table(job, [whole])  # first: what fails below loses nothing of it
     _write_more(job, part, whole, found, spikes, slower)
     for note in span.notes[1:]:
         say(f"note: {file}: {note}")
@@ -269,7 +272,7 @@ def _write_table(job: _Job, found: list[_Found]) -> None:
     if len(found) > 1:
         tables = [one.tracks().columns() for one in found]
         columns: dict[str, ArrayLike] = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
-        columns["file"] = np.repeat([str(one.file) for one in found], [len(one.rows) for one in found])
+        columns["file"] = np.repeat([printable(str(one.file)) for one in found], [len(one.rows) for one in found])
         whole = Tracks.from_columns(columns)
         parts, rows = whole.parts(), len(whole)
     if job.out is None:

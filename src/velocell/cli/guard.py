@@ -13,7 +13,7 @@ from typing import Literal, ParamSpec
 
 import typer
 
-from velocell.errors import VelocellError, internal, reason
+from velocell.errors import VelocellError, internal, printable, reason
 
 P = ParamSpec("P")
 Listener = Callable[[str], object]
@@ -89,7 +89,7 @@ def say(text: str) -> None:
 
     A text begins with `error: `, `warning: ` or `note: ` where it is one.
     """
-    text = " ".join(text.split())
+    text = printable(text)
     for listener in _speech.listeners:
         listener(text)
     level, text_only = level_of(text)

@@ -163,6 +163,8 @@ class _Job:
             places = [stack.enter_context(closing(open_status(text))) for text in wanted.status or ()]
             events = stack.enter_context(closing(self._events(stop)))
             output, messages = self._outputs(stack, events, rotation, on_hup)
+            for each in self.lists:
+                each.stop = stop
             silence_s = 0.0 if events.waits and self.source != "-" else silence_s
             watch = Watch(
                 events, say, outputs=self.lists, silence_s=silence_s, heartbeat_s=heartbeat_s,

@@ -15,6 +15,7 @@ from velocell.data.bands import Bands
 from velocell.data.integrity import FACTS, FAULTS
 from velocell.data.tracks import Tracks
 from velocell.data.units import format_time
+from velocell.errors import printable
 from velocell.results.counting import DIRECTIONS, Crossing
 from velocell.results.objects import objects
 from velocell.results.scores import Scores
@@ -145,7 +146,9 @@ def _curve(rates: tuple[float, ...]) -> str:
 
 def _table(title: str, *headings: str) -> Table:
     # File names may hold square brackets, which would be read as markup.
-    return Table(*headings, title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(
+        *headings, title=Text(printable(title), "bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
 
 
 def _number(value: float, form: str, unit: str = "") -> str:

@@ -17,7 +17,7 @@ from velocell.errors import RecordingError
 _EVENTS, _EVENTS_A_BYTE = 1 << 24, 32
 _UNPACKED, _UNPACKED_A_BYTE = 512 << 20, 128
 _HELD, _HELD_A_BYTE = 64 << 20, 2
-_CPU_S, _CPU_S_A_BYTE = 20.0, 4e-6
+_CPU_S, _CPU_S_A_BYTE = 5.0, 4e-6
 _PIXELS = 1 << 24
 
 

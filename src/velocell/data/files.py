@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
+import stat
 import struct
-import tempfile
 import tokenize
 import zipfile
 import zlib
@@ -15,8 +16,14 @@ from pathlib import Path
 
 from velocell.errors import VelocellError, reason
 
+try:
+    import lzma
+except ImportError:  # some Pythons are built without
+    lzma = None  # type: ignore[assignment]
+
 # Whatever zipfile, zlib and numpy.lib.format raise for a damaged archive; RuntimeError: an encrypted one.
-ARCHIVE_DAMAGE = (
+ARCHIVE_DAMAGE: tuple[type[Exception], ...] = (
+    *((lzma.LZMAError,) if lzma is not None else ()),
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -48,7 +55,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     The temporary name keeps the suffix, since many writers choose the format by it. Raises
     VelocellError where the folder is missing, not writable or the disk is full; an existing
-    file is then left as it was. A symbolic link stays one: the file it points to is replaced.
+    file is then left as it was. A symbolic link stays one: the file it points to is replaced. The permissions of an
+    existing file are kept, a new one has the usual ones. What stands under the final name is on the disk, also where
+    the machine loses power.
     A device or FIFO cannot be replaced and is written directly.
     """
     final = Path(path)
@@ -65,11 +74,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield part
         if direct:
             return
-        # mkstemp makes private files; the result should be as readable as any other.
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
+        if target.exists():
+            part.chmod(stat.S_IMODE(target.stat().st_mode))
+        _to_disk(part)
         part.replace(target)
+        _to_disk(target.parent)
     except OSError as error:
         if error.errno in _WRITE_ERRORS:
             raise VelocellError(f"cannot write {final}: {_reason(error)}") from None
@@ -80,9 +89,29 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def _temporary(target: Path) -> Path:
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
-    os.close(handle)
-    return Path(name)
+    """A new, empty file, with the permissions that the system gives to new files."""
+    while True:
+        part = target.parent / f".{target.stem}-{secrets.token_hex(6)}{target.suffix}"
+        try:
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+        except FileExistsError:
+            continue
+        return part
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until the content of a file, or the names in a folder, are written. Some systems cannot for folders."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES):
+            raise
+    finally:
+        os.close(handle)
 
 
 def _reason(error: OSError) -> str:

@@ -12,7 +12,7 @@ _TIME_UNITS_US = {"us": 1, "µs": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_
 
 def parse_time_us(text: str) -> int:
     """`"5ms"`, `"1.2s"`, `"250us"` -> microseconds (int). A number without a unit is refused."""
-    match = re.fullmatch(r"\s*([+-]?\d+(?:\.\d*)?|\.\d+)\s*(us|µs|ms|s|min)\s*", text)
+    match = re.fullmatch(r"\s*([+-]?\d{1,25}(?:\.\d{0,25})?|\.\d{1,25})\s*(us|µs|ms|s|min)\s*", text)
     if match is None:
         raise OptionError(f"'{text}' is not a time; write a number with us, ms, s or min, such as 5ms")
     # Decimal: a double has no room for microseconds since 1970 written in seconds.
@@ -44,7 +44,7 @@ def parse_numbers(text: str, what: str) -> tuple[float, ...]:
 
 def parse_size(text: str) -> tuple[int, int]:
     """`"640x480"` -> (width, height) in pixels."""
-    match = re.fullmatch(r"\s*(\d+)\s*[xX]\s*(\d+)\s*", text)
+    match = re.fullmatch(r"\s*(\d{1,9})\s*[xX]\s*(\d{1,9})\s*", text)
     if match is None or int(match[1]) < 1 or int(match[2]) < 1:
         raise OptionError(f"sensor size '{text}' must be WIDTHxHEIGHT in pixels, such as 640x480")
     return int(match[1]), int(match[2])

@@ -31,7 +31,7 @@ from velocell.data.blocks import Events, in_order, join_events, joined, on_senso
 from velocell.data.budget import Budget, Meter
 from velocell.data.integrity import Integrity
 from velocell.data.recording import MAX_SENSOR_PX, Recording
-from velocell.errors import RecordingError, unreadable
+from velocell.errors import RecordingError, printable, unreadable
 
 SMALLEST_BLOCK = 1 << 15  # events; shorter blocks are joined, so that work per block does not count
 LARGEST_BLOCK = 1 << 19  # longer ones are cut
@@ -187,7 +187,7 @@ class Source:
         start = int(t[0]) if start_us is None else min(start_us, int(t[0]))
         stop = int(t[-1]) + 1
         xs, ys = x.astype(np.uint16, copy=False), y.astype(np.uint16, copy=False)
-        return Recording(t, xs, ys, p, self.width, self.height, start, stop, str(self.path), self.notes)
+        return Recording(t, xs, ys, p, self.width, self.height, start, stop, printable(str(self.path)), self.notes)
 
     def _nothing(self, begin: int, stop_us: int | None, end: int | None) -> Recording:
         none = np.zeros(0, np.int64)
@@ -196,7 +196,7 @@ class Source:
         p = none.astype(np.bool_) if self.polarity else None
         return Recording.from_arrays(
             none, none, none, p, width=self.width, height=self.height, start_us=begin, stop_us=stop,
-            source=str(self.path), notes=self.notes,
+            source=printable(str(self.path)), notes=self.notes,
         )  # fmt: skip
 
     def _ordered(self, integrity: Integrity, start_us: int | None) -> Iterator[Events]:

@@ -11,12 +11,14 @@ import io
 import itertools
 import os
 import socket
+import stat
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,9 @@ from velocell.live.rotation import Rotation
 
 Say = Callable[[str], object]
 
+_LOOK_S = 1.0  # between two looks whether the file is still there
+_AT_ONCE, _MOMENT_MS = 4096, 200
+
 
 @dataclass
 class Output:
@@ -40,6 +45,7 @@ class Output:
     first_id: of the rows to come; above 0 where they go on from earlier ones, behind a further line of meta data.
     begin_again: whether the next line has to be one of meta data again, such as in a new file. keeps: a full disk is an
     error, as is right where the work can be done again; otherwise rows are lost, counted, and tried anew with the next.
+    stop: once it is set, a reader that has stalled is not waited for.
     """
 
     send: Callable[[str], object]
@@ -51,6 +57,7 @@ class Output:
     keeps: bool = True
     lost_rows: int = 0
     trouble: str = ""
+    stop: Event = field(default_factory=Event)
 
     def write(self, columns: dict[str, Any], meta: dict[str, Any]) -> None:
         """Rows, by column, behind the line of `meta` if they are the first."""
@@ -96,7 +103,8 @@ def open_output(target: str, *, append: bool = False, say: Say = print, rotation
     if rotation is not None and rotation.asked and not is_file:
         raise OptionError(f"--rotate begins new files, and {target} is not a file; name a .jsonl file or drop it")
     if target == "-":
-        return Output(_to_stdout, lambda: None)
+        stdout = Output(lambda lines: _to_stdout(lines, stdout.stop, say), lambda: None)
+        return stdout
     if target.startswith("udp://"):
         family, address = resolved(*parse_address(target))
         sock = socket.socket(family, socket.SOCK_DGRAM)
@@ -111,7 +119,7 @@ def open_output(target: str, *, append: bool = False, say: Say = print, rotation
         return Output(broker.send, broker.close, losses=broker.losses)
     if not is_file:
         raise OptionError(f"'{target}' is not an output; use a .jsonl file, udp://HOST:PORT, mqtt://HOST/TOPIC or -")
-    file = _File(Path(target), rotation or Rotation())
+    file = _File(Path(target), rotation or Rotation(), say)
     first_id = file.go_on(say) if append and file.path.exists() else 0
     return Output(file.send, file.close, first_id=first_id, begin_again=file.rotated)
 
@@ -119,9 +127,10 @@ def open_output(target: str, *, append: bool = False, say: Say = print, rotation
 class _File:
     """Lines in a file, which is replaced by the first ones unless it is gone on with."""
 
-    def __init__(self, path: Path, rotation: Rotation) -> None:
+    def __init__(self, path: Path, rotation: Rotation, say: Say = print) -> None:
         self.path, self._rotation = path, rotation
-        self._handle = -1
+        self._say, self._handle = say, -1
+        self._looked_s, self._lost = 0.0, False
         self._size = 0
         self._began = time.time()
 
@@ -150,18 +159,36 @@ class _File:
             self._begin(data)
         else:
             self._write(data)
+            self._look_for_it()
         self._size += len(data)
 
     def _begin(self, data: bytes) -> None:
         """The file gets its name once the first lines are in it; where they find no place, it is as if never begun."""
-        self._size, self._began = 0, time.time()
+        self._size, self._began, self._lost = 0, time.time(), False
         try:
             with replacing(self.path) as part:
                 self._handle = os.open(part, os.O_WRONLY | os.O_APPEND)
+                _lock(self._handle, self.path)
                 self._write(data)
         except BaseException:
             self.close()
             raise
+
+    def _look_for_it(self) -> None:
+        """Say it once where the file was moved or deleted: rows go into the one that was opened, wherever it is."""
+        now_s = time.monotonic()
+        if self._lost or now_s - self._looked_s < _LOOK_S:
+            return
+        self._looked_s = now_s
+        try:
+            self._lost = not os.path.samestat(self.path.stat(), os.fstat(self._handle))
+        except OSError:
+            self._lost = True
+        if self._lost and self._is_regular():
+            self._say(f"warning: {self.path} was moved, replaced or deleted; further rows do not come under that name")
+
+    def _is_regular(self) -> bool:
+        return stat.S_ISREG(os.fstat(self._handle).st_mode)
 
     def _write(self, data: bytes) -> None:
         sent = 0
@@ -179,6 +206,7 @@ class _File:
         free_id, whole = _earlier(self.path)
         try:
             self._handle = os.open(self.path, os.O_RDWR | os.O_APPEND)
+            _lock(self._handle, self.path)
             torn = os.lseek(self._handle, 0, os.SEEK_END) - whole
             if torn:
                 os.ftruncate(self._handle, whole)
@@ -223,6 +251,43 @@ def _earlier(path: Path) -> tuple[int, int]:
     return free_id, whole
 
 
-def _to_stdout(lines: str) -> None:
-    sys.stdout.write(lines)
+def _lock(handle: int, path: Path) -> None:
+    """Two programs that write one file would mix their rows. Raises OptionError where another one does."""
+    if sys.platform == "win32" or not stat.S_ISREG(os.fstat(handle).st_mode):
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OptionError(f"another program is writing {path}; stop it, or name another file") from None
+    except OSError:  # some network file systems have no locks
+        return
+
+
+def _to_stdout(lines: str, stop: Event, say: Say) -> None:
+    """A reader that has stalled is waited for until `stop`; what it does not take then is lost, and that is said."""
+    try:
+        handle = sys.stdout.fileno()
+    except (OSError, ValueError):  # no file of the system, as in tests
+        sys.stdout.write(lines)
+        return
     sys.stdout.flush()
+    data = lines.encode()
+    while data:
+        if _takes(handle):
+            data = data[os.write(handle, data[:_AT_ONCE]) :]
+        elif stop.is_set():
+            say(f"warning: the reader of stdout has stalled; {len(data)} bytes of rows are lost")
+            return
+
+
+def _takes(handle: int) -> bool:
+    """Whether the reader takes more, within a moment; a pipe that does takes _AT_ONCE bytes."""
+    if sys.platform == "win32":
+        return True
+    import select
+
+    waiting = select.poll()
+    waiting.register(handle, select.POLLOUT)
+    return bool(waiting.poll(_MOMENT_MS))

@@ -121,6 +121,8 @@ class Network:
     origin: Origin = field(default_factory=Origin)
 
     def __post_init__(self) -> None:
+        if self.radius_px is not None and not isinstance(self.radius_px, int | float | np.number):
+            raise NetworkError(f"the radius must be a number of px, got {self.radius_px!r}")
         if not isinstance(self.origin, Origin):
             object.__setattr__(self, "origin", Origin.of(self.origin))
         if self.dt_us < 1:

@@ -86,7 +86,7 @@ def write_report(
         title=escape(f"Velocell: {title}"), heading=escape(title), style=_STYLE, body="\n".join(filter(None, sections))
     )
     with replacing(path) as part:
-        part.write_text(page, encoding="utf-8")
+        part.write_text(page, encoding="utf-8", errors="backslashreplace")  # names of files may be any bytes
 
 
 # --- sections -----------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from velocell.formats.wording import bare
 ROS1, MCAP, SQLITE = b"#ROSBAG V2.0\n", b"\x89MCAP0\r\n", b"SQLite format 3\x00"
 _ROS1 = "ros1"
 _MAX_HEADER_BYTES = 1 << 20
+_LOOK_RECORDS = 4_096  # between two looks at the clock
 _MOST_CHANNELS, _LONGEST_NAME = 10_000, 4_096
 
 
@@ -144,7 +145,7 @@ def _ros1(walk: _Walk, connections: _Connections) -> Iterator[Message]:
 
 def _ros1_chunk(content: bytes, walk: _Walk, connections: _Connections) -> Iterator[Message]:
     try:
-        position = 0
+        position = number = 0
         while position < len(content):
             fields, position = _ros1_fields(content, position)
             n = struct.unpack_from("<I", content, position)[0]
@@ -152,8 +153,11 @@ def _ros1_chunk(content: bytes, walk: _Walk, connections: _Connections) -> Itera
             if len(data) < n:
                 raise ValueError("the record is cut off")
             position += 4 + n
-            yield from _ros1_record(fields.get("op", b"\0")[0], fields, data, walk, connections)
-    except (struct.error, ValueError, IndexError):
+            number += 1
+            if number % _LOOK_RECORDS == 0:
+                walk.meter.work()
+            yield from _ros1_record(fields["op"][0], fields, data, walk, connections)
+    except (struct.error, ValueError, LookupError):
         walk.damaged()
 
 
@@ -238,7 +242,7 @@ def _mcap(walk: _Walk) -> Iterator[Message]:
                 yield from channels.record(kind, data)
                 continue
             name, packed = _mcap_chunk(data)
-            yield from _mcap_records(walk.unpacked(name or "none", packed) or b"", channels)
+            yield from _mcap_records(walk.unpacked(name or "none", packed) or b"", channels, walk.meter)
         except (struct.error, ValueError, KeyError):
             walk.damaged()
 
@@ -253,14 +257,19 @@ def _mcap_chunk(data: bytes) -> tuple[str, bytes]:
     return name, packed
 
 
-def _mcap_records(content: bytes, channels: _Channels) -> Iterator[Message]:
-    position = 0
+def _mcap_records(content: bytes, channels: _Channels, meter: Meter) -> Iterator[Message]:
+    position = number = 0
     while position < len(content):
         kind, n = struct.unpack_from("<BQ", content, position)
         data = content[position + 9 : position + 9 + n]
         if len(data) < n:
             raise ValueError("the record is cut off")
+        if kind == 0:
+            raise ValueError("a record without a kind")
         position += 9 + n
+        number += 1
+        if number % _LOOK_RECORDS == 0:
+            meter.work()
         yield from channels.record(kind, data)
 
 
