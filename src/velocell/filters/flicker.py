@@ -9,8 +9,9 @@ belt) passes one pixel after the other, in all phases. So a frequency counts as 
 2. pixels repeat their events with that period (`_native.Comb`), so many that they make up a part of a cell, and
 3. in cells that touch each other they do so in one phase.
 
-Each second of a recording is looked at (`LOOK_US`), for what comes after it. Where all is there before it is
-played, the first second is looked at in advance. Around the cells that a lamp lights, and only there, the events of
+Seconds of a recording are looked at (`LOOK_US`) for what comes after them: the first ones, and then every second,
+fourth, eighth as long as nothing new is found. Where all is there before it is played, the first second is looked at in
+advance. Around the cells that a lamp lights, and only there, the events of
 its comb are left out; the others of the same pixels stay, so that what moves through its light is still seen, with the
 events that it makes while the lamp neither brightens nor dims.
 
@@ -43,8 +44,9 @@ PERIODS = 8
 """So many periods before an event its comb depends on."""
 
 _LEAST_PERIODS = 4  # of the seven before it, in which an event must have been to be the lamp's
-_MOST_LAMPS, _MOST_TRIED = 4, 12
-_ENOUGH = 1 << 18  # beyond so many, those of every second, third... pixel are looked at
+_MOST_LAMPS, _MOST_TRIED = 4, 8
+_ENOUGH = 1 << 17  # of busy pixels; beyond, those of every second, third... pixel are looked at
+_LONGEST_REST = 8  # seconds, between two looks where nothing is found
 _SHORTEST_US = 200_000
 _BIN_US = 250  # of the rate
 _BUSY_HZ = 20.0  # of a pixel and polarity; a lamp's pixel has an event in a good part of the periods
@@ -119,6 +121,8 @@ class Flicker:
         self._second: int | None = None
         self._seen: list[Recording] = []
         self._events = 0
+        self._rest = 1
+        self._next: int | None = None  # second that is looked at
         self.know(stated if wanted != "auto" else known)
 
     def __call__(self, block: Recording) -> Recording:
@@ -155,13 +159,17 @@ class Flicker:
         return keep
 
     def _look(self, second: int, part: Recording) -> None:
-        """Once a second is over, look at it."""
+        """Once a second is over, look at it; more and more seldom where no new lamp is found."""
         if second != self._second:
-            if self._events >= _CELL_LOCKED and self._seen:
+            if self._seen:
+                before = len(self.lamps)
                 self.know(find_lamps(self._seen))
+                self._rest = 1 if len(self.lamps) > before else min(2 * self._rest, _LONGEST_REST)
+                assert self._second is not None
+                self._next = self._second + self._rest
             self._second, self._seen, self._events = second, [], 0
         room = LOOKED_AT - self._events
-        if room > 0:
+        if room > 0 and (self._next is None or second >= self._next):
             self._seen.append(part if len(part) <= room else part.slice(0, room))
             self._events += len(self._seen[-1])
 
@@ -275,20 +283,22 @@ def _busy(parts: Sequence[Recording]) -> _Busy | None:
         return None
     width, height = seen[0].size
     least = max(3.0, _BUSY_HZ * (stop - start) * 1e-6)
-    every = max(-(-sum(map(len, seen)) // _ENOUGH), 1)
-    if every > 1:
-        seen = [part.mask((part.x + np.int32(_SLANT) * part.y) % every == 0) for part in seen]
     numbers = [part.y.astype(np.int32) * np.int32(width) + part.x for part in seen]
     signs = [np.zeros(len(part), np.bool_) if part.p is None else part.p for part in seen]
     busy = np.zeros(width * height, np.bool_)
     for on in (False, True):
         count = sum(np.bincount(number[p == on], minlength=busy.size) for number, p in zip(numbers, signs, strict=True))
         busy |= count >= least
-    if not busy.any():
+    kept = [busy[number] for number in numbers]
+    every = max(-(-sum(int(keep.sum()) for keep in kept) // _ENOUGH), 1)
+    if every > 1:
+        lattice = [(part.x + np.int32(_SLANT) * part.y) % every == 0 for part in seen]
+        kept = [keep & one for keep, one in zip(kept, lattice, strict=True)]
+    found = [part.mask(keep) for part, keep in zip(seen, kept, strict=True)]
+    if not any(map(len, found)):
         return None
-    kept = [part.mask(busy[number]) for part, number in zip(seen, numbers, strict=True)]
-    t, x, y = (np.concatenate([getattr(part, name) for part in kept]) for name in ("t_us", "x", "y"))
-    p = None if kept[0].p is None else np.concatenate([part.p for part in kept if part.p is not None])
+    t, x, y = (np.concatenate([getattr(part, name) for part in found]) for name in ("t_us", "x", "y"))
+    p = None if found[0].p is None else np.concatenate([part.p for part in found if part.p is not None])
     events = Recording(t, x, y, p, width, height, start, stop)
     columns, _ = _grid((width, height))
     cell = (y // _CELL_PX).astype(np.int64) * columns + x // _CELL_PX
