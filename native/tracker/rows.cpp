@@ -106,7 +106,8 @@ void report(const std::vector<Track>& tracks, const std::vector<Lost>& lost, std
             std::vector<Row>& rows) {
     const auto first = static_cast<std::ptrdiff_t>(rows.size());
     const auto rest = [&](const Lost& one) {
-        if (one.rests && seconds(one.t_us, t) <= model.rules.keep_s) rows.push_back(row_at_rest(one, t, model.rules));
+        if (one.rests && one.confidence > model.rules.rest_confidence && seconds(one.t_us, t) <= model.rules.keep_s)
+            rows.push_back(row_at_rest(one, t, model.rules));
     };
     for (const Track& track : tracks) {
         if (track.id >= 0 && track.support(model.rules) > model.rules.row_support && track.keeps_pace(model) &&

@@ -125,6 +125,7 @@ namespace velocell {
     RULE(row_support)                \
     RULE(row_odds)                   \
     RULE(rest_error_px)              \
+    RULE(rest_confidence)            \
     RULE(support_min_events)         \
     RULE(min_votes)                  \
     RULE(band_tolerance)             \

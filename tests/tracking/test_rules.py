@@ -81,7 +81,10 @@ def streams() -> list[Stream]:
     passing = SceneObject(radius_px=5, path=((0, 20, 25), (225_000, 65, 25), (766_000, 130, 25)))
     post = Occluder(50, -1, 80, 60)
     hidden, _ = simulate(Scene(140, 50, 750_000, seed=9, noise_hz=0.5, objects=(passing,), occluders=(post,)))
+    stops = SceneObject(radius_px=5, path=((0, 20, 25), (300_000, 80, 25), (600_000, 80, 25)))
+    resting, _ = simulate(Scene(110, 50, 600_000, seed=10, noise_hz=0.5, objects=(stops,)))
     return [
+        Stream.of(resting, calibrate(EDGES, 5.0, crossing_share=0.9)),
         Stream.of(crossing, calibrate(bands, 5.0, crossing_share=1.0)),
         Stream.of(sizes, *(calibrate(bands, radius, crossing_share=1.0) for radius in (4.0, 5.5, 7.0, 9.0))),
         Stream.of(wrong, calibrate(EDGES, 5.0, crossing_share=0.9)),
@@ -294,7 +297,7 @@ def test_a_radius_is_followed_up_to_its_limit():
 
 
 def test_tracks_are_limited_in_number(streams):
-    tracks = streams[0].tracks(max_tracks=1)
+    tracks = streams[1].tracks(max_tracks=1)
     assert len(tracks)
     assert np.unique(tracks.t_us).size == len(tracks)
 

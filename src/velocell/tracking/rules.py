@@ -406,6 +406,9 @@ class Rules:
         100,
         "Way that shows by events: an object that made none for it may rest, and then has this error, over the time.",
     )
+    rest_confidence: float = _row(
+        0.5, "", 0, 1, "Confidence that an object must have had when it was last seen, to have rows where it rests."
+    )
     support_min_events: float = _row(
         1.0, "events", 0, 1000, "Edge crossings that must be expected lately before support says anything."
     )
