@@ -300,7 +300,8 @@ def row(section: Section, world: World, seeds: Sequence[int], sensor: str) -> st
         rows = np.array([section.figures(world, run(world, seed, sensor)) for seed in seeds])
     except VelocellError as error:
         return f"| {world.name} | {sensor} | {error}{' |' * len(section.columns)}"
-    cells = [f"{_mean(values):{form}}" for values, form in zip(rows.T, section.columns.values(), strict=True)]
+    means = [(_mean(values), form) for values, form in zip(rows.T, section.columns.values(), strict=True)]
+    cells = ["-" if np.isnan(mean) else f"{mean:{form}}" for mean, form in means]
     return f"| {world.name} | {sensor} | {' | '.join(cells)} |"
 
 
