@@ -109,3 +109,14 @@ def test_a_late_start_is_measured_where_it_is(start_us):
     assert start_us - 100_000 <= first_us <= start_us + 100_000 < last_us <= first_us + 1_000_000
     assert "on what was followed from" in origin["measured"]
     assert origin.of(dict(origin)) == origin
+
+
+@pytest.mark.parametrize(("radii", "stated", "found"), [((4.7, 5.5), 5.0, 5.0), ((5.6, 5.7), 5.0, 5.65)])
+def test_a_radius_between_those_of_the_objects_stays(radii, stated, found):
+    """Bright disks look larger than dark ones; a radius that suits neither moves."""
+    objects = tuple(
+        SceneObject(id=i, x_px=60, y_px=30 + 60 * i, speed_px_s=speed, bounce=True, radius_px=radii[i % 2])
+        for i, speed in enumerate((60, 120, 250, 900))
+    )
+    recording = simulate(Scene(320, 240, 1_000_000, seed=5, noise_hz=0.1, objects=objects))[0]
+    assert networks_for(recording, Search.of(BANDS, stated))[0].radius_px == pytest.approx(found, abs=0.1)

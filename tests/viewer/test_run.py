@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from viewer_tools import demo_recording, looking
 
+from velocell.calibration import learning
 from velocell.calibration.measure import network_for
+from velocell.data.recording import Recording
 from velocell.data.tables import COLUMNS
 from velocell.demo import BANDS
 from velocell.errors import EngineError
-from velocell.pipeline import detect
+from velocell.pipeline import detect, find
 from velocell.results.counting import Line, count, crossings
+from velocell.simulate import Scene, SceneObject, simulate
 from velocell.viewer import run as run_module
+from velocell.viewer.analysis import Recorded
+from velocell.viewer.measuring import measure
 from velocell.viewer.run import Along, Run, Whole
 from velocell.viewer.source import InMemory
 
@@ -116,3 +123,21 @@ def test_along_a_source_it_runs_whole_ticks_and_joins_its_steps(network):
         same_rows(run.results().tracks(), detect(demo_recording().between(0, 208_400), network=network).tracks)
     finally:
         source.__class__.growing = True
+
+
+def test_a_late_start_and_fading_light_are_measured_as_detect_does(monkeypatch):
+    monkeypatch.setattr(learning, "RENEW_US", 1_000_000)
+    monkeypatch.setattr(learning, "PER_LOOK", 0)
+    item = SceneObject(id=0, x_px=15, y_px=25, speed_px_s=300, bounce=True, start_us=1_300_000, contrast=4)
+    bright = simulate(Scene(80, 60, 7_000_000, seed=3, noise_hz=0.5, objects=(item,)))[0]
+    faint = Scene(80, 60, 7_000_000, seed=4, event_loss=0.3, objects=(replace(item, contrast=1.0),))
+    parts = bright.between(stop_us=3_500_000), simulate(faint)[0].between(3_500_000)
+    columns = [np.concatenate([getattr(part, name) for part in parts]) for name in ("t_us", "x", "y", "p")]
+    recording = Recording.from_arrays(*columns, width=80, height=60, start_us=0, stop_us=7_000_000)
+    settings, way = looking(), Recorded(InMemory(recording))
+    measured = measure(way.probe(), way.parts(), settings)
+    assert not measured.too_sparse
+    assert measured.networks[0].origin.measured_us[0] >= 1_200_000
+    results = finished(whole(settings, measured.networks[0], recording))
+    same_rows(results.tracks(), find(recording, settings.search, keep_spikes=False).tracks)
+    assert results.network is not measured.networks[0], "the light has changed"

@@ -73,14 +73,18 @@ class Learner:
         self.networks = fresh
         return fresh
 
+    def renew(self, online: Online, part: Recording) -> None:
+        """Measure where it is time, and let `online`, which comes to `part` next, use what differs."""
+        stretch = self.feed(part)
+        fresh = None if stretch is None else self.measure(stretch)
+        if stretch is not None and fresh is not None:
+            online.adopt(fresh, max(stretch.stop_us + AFTER_US, part.start_us))
+
 
 def learning(blocks: Iterable[Recording], online: Online, search: Search) -> Iterator[Recording]:
     """The blocks of a file, while `online` runs over them and its networks are exchanged where the scene changes."""
     learner = Learner(search, online.networks)
     for block in blocks:
         for part in block.chunks(AFTER_US) if search.measures and block.duration_us > AFTER_US else (block,):
-            stretch = learner.feed(part)
-            fresh = None if stretch is None else learner.measure(stretch)
-            if stretch is not None and fresh is not None:
-                online.adopt(fresh, stretch.stop_us + AFTER_US)
+            learner.renew(online, part)
             yield part

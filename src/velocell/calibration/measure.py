@@ -180,7 +180,10 @@ def _settled(
             break
         seen_share, seen_radius = seen.told.median("share"), seen.told.median("radius")
         off_share = abs(seen_share / share - 1) / _SETTLED
-        off_radius = abs(seen_radius / radius - 1) / _SAME_RADIUS if radius else 0.0
+        radii = seen.told.spread("radius")
+        # Bright disks look larger than dark ones: a radius between them suits both.
+        apart = bool(radius) and not radii.low <= radius <= radii.high
+        off_radius = abs(seen_radius / radius - 1) / _SAME_RADIUS if apart else 0.0
         off = max(off_share, off_radius)
         # Far more events than edges that cross: flicker, which says nothing of any disk.
         if seen_share < _MOST_SHARE and off < least_off:

@@ -8,7 +8,7 @@ forgets its oldest part beyond a limit of memory. What differs for a stream is a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -113,6 +113,10 @@ class Recorded:
 
     def probe(self) -> Recording:
         return self._source.window(self._source.start_us, self._source.start_us + PROBE_US)
+
+    def parts(self) -> Iterator[Recording]:
+        for start in range(self._source.start_us, self._source.stop_us, PROBE_US):
+            yield self._source.window(start, min(start + PROBE_US, self._source.stop_us))
 
     def measures_at(self, known: Measured, wanted: Settings, asked_s: float, tried_s: float) -> float | None:
         return None if known.key == key_of(wanted) else asked_s + SETTLE_S

@@ -79,6 +79,9 @@ class Streamed:
         # Behind a lens that was corrected, it is unknown which pixel an event came from.
         return newest if self._stream.moves_pixels else mask_pixels(newest, self._stream.hot)
 
+    def parts(self) -> list[Recording]:
+        return [self.probe()]
+
     def measures_at(self, known: Measured, wanted: Settings, asked_s: float, tried_s: float) -> float | None:
         if self._stream.stop_us - self._stream.start_us < PROBE_US:
             return None

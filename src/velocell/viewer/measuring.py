@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from velocell.calibration.formulas import CROSSING_SHARE
-from velocell.calibration.measure import networks_for
+from velocell.calibration.measure import networks_on
 from velocell.calibration.recipe import Recipe
+from velocell.calibration.stretch import stretches
 from velocell.data.recording import Recording
 from velocell.data.stamps import NO_STEP, Step, time_step
 from velocell.filters import CameraMotion, camera_motion
@@ -79,10 +80,11 @@ def key_of(settings: Settings) -> Key:
     return (search.bands, search.radius, search.templates, search.dt_us, settings.region, search.polarity)
 
 
-def measure(first: Recording, settings: Settings) -> Measured:
-    """On the first second, as the command line does it. Raises VelocellError."""
-    seen = settings.seen(first)
-    networks = networks_for(seen, replace(settings.search, recipe=Recipe()))
+def measure(first: Recording, parts: Iterable[Recording], settings: Settings) -> Measured:
+    """As the command line does it: on the first stretch that has objects of these consecutive parts. first: the first
+    second. Raises VelocellError."""
+    places = stretches(map(settings.seen, parts))
+    networks = networks_on(places, settings.seen(first), replace(settings.search, recipe=Recipe()))
     origin, radius = networks[0].origin, settings.radius
     found = radius if settings.shape is not None else networks[0].radius_px or radius
     share, (step, motion) = origin.crossings or CROSSING_SHARE, looked_at(first)
@@ -101,7 +103,11 @@ class Probing(Protocol):
     measures_first: bool
 
     def probe(self) -> Recording:
-        """The events to measure on."""
+        """The first or the newest second."""
+        ...
+
+    def parts(self) -> Iterable[Recording]:
+        """Consecutive parts to look for something to measure on."""
         ...
 
     def measures_at(self, known: Measured, wanted: Settings, asked_s: float, tried_s: float) -> float | None:
@@ -148,7 +154,7 @@ class Meter:
         self.known = replace(self.known, step=step, motion=motion)
         if measurable(wanted):
             self._say(_MEASURING)
-            self.known = measure(first, wanted)
+            self.known = measure(first, self._probing.parts(), wanted)
             self._say("")
 
     def take(self, wanted: Settings) -> bool:
@@ -192,7 +198,7 @@ class Meter:
 
     def _run(self, wanted: Settings) -> None:
         try:
-            self._fresh = measure(self._probing.probe(), wanted)
+            self._fresh = measure(self._probing.probe(), self._probing.parts(), wanted)
         except Exception as error:
             self._fresh = error
         self._wake()

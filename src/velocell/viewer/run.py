@@ -8,12 +8,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.calibration.learning import Learner
 from velocell.calibration.search import Search
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
@@ -291,6 +292,9 @@ class Run:
         bands = networks[0].bands
         self._source, self._pace, self._kept = source, pace, Kept()
         self._online = settings.search.online(networks, source.size)
+        # What was tuned by hand is not measured again.
+        learns = settings.is_plain() and not networks[0].origin.too_sparse
+        self._learner = Learner(settings.search, networks) if learns else None
         self._gate = Gate(settings.lines)
         self._edges_us = bin_edges(source)
         self._activity = np.zeros((0 if bands is None else len(bands), BINS), np.int64)
@@ -318,7 +322,11 @@ class Run:
         start, stop = self.until_us, self._pace.next_us(self.until_us)
         at_end = stop == self._source.stop_us and not self._source.growing
         events = self._events(start, start if self._pace.leaves_out(stop) else stop)
-        rows, spikes = self._online.step(self.settings.search.seen(events), stop, at_end=at_end)
+        seen = replace(self.settings.search.seen(events), start_us=start, stop_us=stop)
+        if self._learner is not None:
+            self._learner.renew(self._online, seen)
+        rows, spikes = self._online.step(seen, stop, at_end=at_end)
+        self.networks = self._online.networks
         final = spikes.of_layer(len(self.networks[0].layers) - 1)
         known = final.channel < self._activity.shape[0]
         bins = np.searchsorted(self._edges_us, final.t_us[known], side="right") - 1
