@@ -82,8 +82,8 @@ def test_missing_values_as_the_contract_says(tmp_path: Path) -> None:
     }  # fmt: skip
     assert json.loads((tmp_path / "a.csv.meta.json").read_text()) == {"version": "1"}
     table.write(tmp_path / "a.jsonl")
-    meta, event = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
-    assert meta == {"meta": {"version": "1"}}
+    (event,) = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
+    assert json.loads((tmp_path / "a.jsonl.meta.json").read_text()) == {"version": "1"}
     assert event["speed_px_s"] is None
     assert event["band"] == -1
 
@@ -217,3 +217,75 @@ def test_where(table: Tracks, number: int) -> None:
     assert (part.id == number).all()
     assert len(part) == np.count_nonzero(table.id == number)
     assert part.meta == table.meta
+
+
+def test_jsonl_of_earlier_versions_is_read(tmp_path: Path) -> None:
+    table = Tracks.from_columns(ROW, {"version": "1"})
+    with (tmp_path / "a.jsonl").open("w") as handle:
+        table.write_jsonl(handle)
+    back = Tracks.read(tmp_path / "a.jsonl")
+    assert back.meta == {"version": "1"}
+    assert back.x_px.tolist() == [1.5]
+
+
+# --- in other libraries' hands ---------------------------------------------------------------------------------------
+
+MANY = {
+    "t_us": [1_600_000_000_000_001, 2_000_000_000_000_000, 2_000_000_000_000_000], "id": [3, 3, 7],
+    "x_px": [1.25, 2.0, 3.0], "y_px": [4.0, 5.0, 6.0], "speed_px_s": [7.0, np.nan, 9.0], "name": ["a", "b", "c"],
+}  # fmt: skip
+
+
+def many() -> Tracks:
+    return Tracks.from_columns(MANY, {"version": "1"})
+
+
+def test_short_repr_and_the_objects() -> None:
+    assert repr(many()) == "Tracks(3 rows, 2 objects, 1.6e+09 to 2e+09 s, name)"
+    assert repr(Tracks.empty()) == "Tracks(no rows)"
+    assert [(id_, each.x_px.tolist()) for id_, each in many().by_object()] == [(3, [1.25, 2.0]), (7, [3.0])]
+    assert list(Tracks.empty().by_object()) == []
+
+
+def test_pandas_gets_the_table_and_its_meta_data(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    frame = many().to_pandas()
+    assert list(frame.columns) == [*COLUMNS, "name"]
+    assert frame["t_us"].tolist() == MANY["t_us"]  # exact: no double in between
+    assert frame["speed_px_s"].isna().tolist() == [False, True, False]
+    assert frame.attrs == {"version": "1"}
+    many().write(tmp_path / "a.jsonl")
+    read = pd.read_json(tmp_path / "a.jsonl", lines=True)
+    assert list(read.columns) == [*COLUMNS, "name"]
+    assert len(read) == 3
+    assert read["id"].tolist() == [3, 3, 7]
+
+
+def test_polars_gets_it_by_name_and_by_arrows_interface() -> None:
+    pl = pytest.importorskip("polars")
+    pytest.importorskip("pyarrow")
+    for frame in (many().to_polars(), pl.DataFrame(many())):
+        assert frame.columns == [*COLUMNS, "name"]
+        assert frame["t_us"].to_list() == MANY["t_us"]
+        assert frame["speed_px_s"].to_list() == [7.0, None, 9.0]
+        assert frame["id"].dtype == pl.Int32
+
+
+@needs_parquet
+def test_arrow_is_what_a_parquet_file_holds(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    many().write(tmp_path / "a.parquet")
+    assert pq.read_table(tmp_path / "a.parquet").equals(many().to_arrow())
+    assert pa.table(many()).equals(many().to_arrow())
+    assert json.loads(many().to_arrow().schema.metadata[b"velocell"]) == {"version": "1"}
+
+
+def test_what_is_not_installed_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from velocell.data import arrow
+
+    monkeypatch.setattr(arrow.importlib.util, "find_spec", lambda name: None)
+    for method, package in (("to_pandas", "pandas"), ("to_polars", "polars"), ("to_arrow", r"velocell\[parquet\]")):
+        with pytest.raises(TableError, match=f"pip install '{package}'"):
+            getattr(many(), method)()

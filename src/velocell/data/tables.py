@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from velocell.data.arrow import arrow_table
 from velocell.data.files import replacing
 from velocell.data.side_files import parse_json
 from velocell.errors import TableError
@@ -79,17 +80,17 @@ def converted(name: str, values: NDArray[Any], dtype: type[np.generic], missing:
 
 
 def write_table(path: str | Path, parts: Iterable[Columns], meta: dict[str, Any]) -> None:
-    """Write rows by suffix: .csv (with the side file PATH.meta.json), .jsonl or .parquet. parts: columns by name, at
+    """Write rows by suffix: .csv or .jsonl (with the side file PATH.meta.json), or .parquet. parts: columns by name, at
     least one, each of at most GROUP_ROWS rows. Raises VelocellError."""
     suffix = Path(path).suffix.lower()
-    if suffix == ".csv":
+    if suffix in (".csv", ".jsonl"):
         with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as handle:
-            write_csv(handle, parts)
+            if suffix == ".csv":
+                write_csv(handle, parts)
+            else:
+                write_jsonl(handle, parts, None)  # a first line that is not a row would spoil pandas' reader
         with replacing(f"{path}.meta.json") as part:
             part.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
-    elif suffix == ".jsonl":
-        with replacing(path) as part, part.open("w", encoding="utf-8") as handle:
-            write_jsonl(handle, parts, meta)
     elif suffix == ".parquet":
         _write_parquet(path, parts, meta)
     else:
@@ -121,17 +122,12 @@ def write_jsonl(handle: TextIO, parts: Iterable[Columns], meta: dict[str, Any] |
 def _write_parquet(path: str | Path, parts: Iterable[Columns], meta: dict[str, Any]) -> None:
     """Each part is a row group."""
     require_parquet(path)
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     with replacing(path) as file, ExitStack() as stack:
         writer = None
         for part in parts:
-            columns = {
-                name: pa.array(values, mask=np.isnan(values)) if values.dtype.kind == "f" else pa.array(values)
-                for name, values in part.items()
-            }
-            table = pa.table(columns).replace_schema_metadata({"velocell": json.dumps(meta)})
+            table = arrow_table(part, meta)
             if writer is None:
                 writer = stack.enter_context(pq.ParquetWriter(file, table.schema))
             writer.write_table(table)
@@ -209,9 +205,13 @@ def read_jsonl(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
             raise
         notes = [f"the last line was incomplete and left out ({len(last)} bytes); its writer was stopped"]
         warnings.warn(f"{path}: {notes[0]}", stacklevel=3)
-    if not rows:
+    side = Path(f"{path}.meta.json")
+    if not rows and not side.is_file():
         raise TableError("the table is empty, without even a line of meta data")
+    # Streams, and tables of earlier versions, hold their meta data themselves.
     metas = [row["meta"] for row in rows if "meta" in row]
+    if not metas and side.is_file():
+        metas = [parse_json(side.read_bytes())]
     rows = [row for row in rows if "meta" not in row]
     meta = {**metas[0]} if metas else {}
     meta |= {name: more for name, more in (("appended", metas[1:]), ("notes", notes)) if more}

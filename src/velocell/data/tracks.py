@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from velocell.data.arrow import arrow_table, pandas_frame, polars_frame
 from velocell.data.html import shown
 from velocell.data.tables import (
     COLUMNS,
@@ -82,6 +83,37 @@ class Tracks:
     def __len__(self) -> int:
         return int(self.t_us.size)
 
+    def __repr__(self) -> str:
+        if not len(self):
+            return "Tracks(no rows)"
+        span = f"{self.t_us[0] / 1e6:g} to {self.t_us[-1] / 1e6:g} s"
+        more = f", {', '.join(self.extra)}" if self.extra else ""
+        return f"Tracks({len(self)} rows, {np.unique(self.id).size} objects, {span}{more})"
+
+    def by_object(self) -> Iterator[tuple[int, Tracks]]:
+        """Each object's id with its rows in order of time, ids rising."""
+        order = np.argsort(self.id, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(self.id[order])) + 1):
+            if rows.size:
+                columns = {name: values[rows] for name, values in self.columns().items()}
+                yield int(self.id[rows[0]]), Tracks.from_columns(columns, self.meta)
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame` with the meta data in its `attrs`. Raises TableError where pandas is not installed."""
+        return pandas_frame(self.columns(), self.meta)
+
+    def to_polars(self) -> Any:
+        """A `polars.DataFrame`; missing values are null. Raises TableError where polars is not installed."""
+        return polars_frame(self.columns())
+
+    def to_arrow(self) -> Any:
+        """A `pyarrow.Table`, as in a Parquet file of it. Raises TableError where pyarrow is not installed."""
+        return arrow_table(self.columns(), self.meta)
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Arrow's PyCapsule interface: what speaks it takes a table as it is, as `polars.DataFrame(tracks)` does."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
     def _repr_html_(self) -> str:
         return shown(self)
 
@@ -100,7 +132,7 @@ class Tracks:
         return Tracks.from_columns({name: values[keep] for name, values in self.columns().items()}, self.meta)
 
     def write(self, path: str | Path) -> None:
-        """Write by suffix: .csv (with the side file PATH.meta.json), .jsonl or .parquet."""
+        """Write by suffix: .csv or .jsonl (with the side file PATH.meta.json), or .parquet."""
         write_table(path, self.parts(), self.meta)
 
     def write_csv(self, handle: TextIO) -> None:

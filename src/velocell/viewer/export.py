@@ -78,6 +78,10 @@ def labels(marked: Labels, settings: Settings, source: Source, kind: str) -> byt
 def table_bytes(tracks: Tracks, kind: str) -> bytes:
     if kind not in _TABLES:
         raise OptionError(f"a table is saved as {' or '.join(_TABLES)}, not {kind}")
+    if kind == "jsonl":  # one download, so that its settings are its first line
+        text = io.StringIO()
+        tracks.write_jsonl(text)
+        return text.getvalue().encode()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"tracks.{kind}"
         tracks.write(path)
