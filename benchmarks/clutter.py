@@ -218,8 +218,8 @@ def main() -> None:
         "# What clutter costs", "",
         f"Made by `python -m benchmarks.clutter --seconds {arguments.seconds:g}`: `velocell detect` as a whole,",
         "on scenes of 320x240 px (the first: 640x480) and on recordings, with four disks where recall is given.",
-        f"Made by `python -m benchmarks.clutter --seconds {arguments.seconds:g}`: `velocell detect` as",
-        "no track the share that finds no room for a tentative one (rule `max_tentative_tracks`).",
+        "Mev/s: million events by CPU second (user). Calibrating: share of the CPU time. Crowded: of the spikes that",
+        "belong to no track, the share that finds no room for a tentative one (rule `max_tentative_tracks`).",
         "",
         f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|",
     ]  # fmt: skip

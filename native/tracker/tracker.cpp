@@ -94,6 +94,10 @@ Tracker::Claim Tracker::claim(const std::vector<int>& candidates, std::int64_t t
         const double s = seconds(near.t_us, t);
         const double dx = x - (near.x + near.vx * s), dy = y - (near.y + near.vy * s), d2 = dx * dx + dy * dy;
         if (d2 > near.most2 || d2 < near.least2) continue;
+        if (d2 > near.around2 && d2 < near.far2) {
+            if (before.begins(near.edge_speed, near.extent.radius, model_.rules)) around_.push_back(&tracks_[index]);
+            continue;
+        }
         const Offset at{dx, dy, std::sqrt(d2)};
         const double away = at.d - near.outline(at, model_);
         if (std::abs(away) >= near.gate) {
@@ -211,8 +215,10 @@ void Tracker::advance(Track& track, std::int64_t t) {
 Surroundings Tracker::surroundings_of(const Track& track) const {
     constexpr double kRounding = 1e-6;
     const double across = track.extent.at(0), along = track.extent.at(1);
-    const double least = std::min(across, along) * nearest_edge_ - track.gate - kRounding;
-    const double most = std::max(across, along) * farthest_edge_ + track.gate + model_.rules.around_px + kRounding;
+    const double nearest = std::min(across, along) * nearest_edge_, farthest = std::max(across, along) * farthest_edge_;
+    const double least = nearest - track.gate - kRounding, around = farthest + track.gate + kRounding;
+    const double far = nearest + track.gate + model_.rules.around_px - kRounding;
+    const double most = farthest + track.gate + model_.rules.around_px + kRounding;
     return {
         .t_us = track.fast.t_us,
         .x = track.fast.x,
@@ -221,6 +227,8 @@ Surroundings Tracker::surroundings_of(const Track& track) const {
         .vy = track.fast.vy,
         .least2 = least > 0 ? least * least : 0,
         .most2 = most * most,
+        .around2 = around * around,
+        .far2 = far > 0 ? far * far : 0,
         .gate = track.gate,
         .edge_speed = track.edge_speed(model_),
         .heading_x = track.heading_x,

@@ -54,6 +54,7 @@ struct Surroundings {
     std::int64_t t_us;
     double x, y, vx, vy;    // px, px/s
     double least2, most2;   // px^2, of the distance from the centre: elsewhere an event means nothing to it
+    double around2, far2;   // px^2: between these it lies around it for sure, whatever the outline is there
     double gate, edge_speed;
     double heading_x, heading_y;
     Extent extent;

@@ -77,7 +77,8 @@ class Cleaning:
         if self.mask_hot:
             recording = _without(recording, hot_pixels(recording) if hot is None else hot, "hot")
         known = self.lamps(recording) if lamps is None else lamps
-        flicker = Flicker(recording.size, self.flicker, known, looks=lamps is None)
+        flicker = Flicker(recording.size, self.flicker, looks=lamps is None)
+        flicker.know(known)
         steady = flicker(recording)
         if steady is not recording:
             recording = _noted(steady, recording, told(flicker.lamps))

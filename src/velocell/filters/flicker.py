@@ -58,7 +58,7 @@ _CELL_LOCKED = 50  # events of a cell that its comb must take in a second,
 _CELL_SHARE = 0.3  # and of those of the cell's busy pixels
 _IN_PHASE = 0.4  # mean of e^(i phase) over the cells that touch; events all through half a period have .64
 _SAME_HZ = 2.0
-_FINE_EVENTS = 20_000  # for the exact frequency
+_FINE_EVENTS = 4_000  # for the exact frequency
 
 Cell = tuple[int, int]
 
@@ -123,7 +123,8 @@ class Flicker:
         self._events = 0
         self._rest = 1
         self._next: int | None = None  # second that is looked at
-        self.know(stated if wanted != "auto" else known)
+        self._ahead = bool(known)
+        self._add(stated if wanted != "auto" else known)
 
     def __call__(self, block: Recording) -> Recording:
         """The block's events that stay; the block itself where all do. Blocks must follow each other in time."""
@@ -142,7 +143,11 @@ class Flicker:
         return left
 
     def know(self, lamps: Sequence[Lamp]) -> None:
-        """Filter these from now on, in addition."""
+        """Filter these from now on, in addition: those of the first second, which then need not be looked at."""
+        self._ahead = True
+        self._add(lamps)
+
+    def _add(self, lamps: Sequence[Lamp]) -> None:
         joined = _joined(self.lamps, lamps)
         for number, lamp in enumerate(joined):
             if number == len(self._combs):
@@ -161,9 +166,11 @@ class Flicker:
     def _look(self, second: int, part: Recording) -> None:
         """Once a second is over, look at it; more and more seldom where no new lamp is found."""
         if second != self._second:
+            if self._second is None and self._ahead:
+                self._rest, self._next = 2, second + 1
             if self._seen:
                 before = len(self.lamps)
-                self.know(find_lamps(self._seen))
+                self._add(find_lamps(self._seen))
                 self._rest = 1 if len(self.lamps) > before else min(2 * self._rest, _LONGEST_REST)
                 assert self._second is not None
                 self._next = self._second + self._rest
