@@ -207,6 +207,13 @@ COLUMNS = (
 )  # fmt: skip
 
 
+ABOUT = (
+    "The recording of hands has 25 thousand events a second: what it costs is by its time (watching for a camera that",
+    "moves, calibrating, the looks at tracks), not by its events. A texture that fills the picture makes false tracks:",
+    "where every pixel sees edges, some look like a disk.",
+)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5.0)
@@ -229,6 +236,7 @@ def main() -> None:
             if arguments.only in case.name:
                 lines.append(row(case, arguments.seconds, arguments.runs, Path(folder)))
                 print(lines[-1], flush=True)
+    lines += ["", *ABOUT]
     if arguments.out:
         arguments.out.write_text("\n".join(lines) + "\n")
 
