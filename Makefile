@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORE := CMakeLists.txt pyproject.toml $(wildcard native/*/*)
 
+# Builds are isolated by pip; what they install is pinned by this alone.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+
 .PHONY: help demo test lint types unit page page-checks bench docs sanitize clean
 
 help:  ## This list.
@@ -84,6 +87,7 @@ sanitize: .venv/tested  ## The C++ core's tests under AddressSanitizer and Undef
 		--config-settings=cmake.define.VELOCELL_SANITIZE=ON .
 	$(SANITIZED) -c 'import velocell._native as core; assert "build/sanitize" in core.__file__, core.__file__'
 	$(SANITIZED) -m pytest -p no:cacheprovider tests/engines/test_native.py tests/tracking tests/network/test_template.py tests/simulate/test_pixel.py
+	$(SANITIZED) -m benchmarks.fuzz_native --calls 50000 --inputs 20000
 
 clean:  ## Remove everything that was built.
 	rm -rf .venv build demo bench $(PAGE)/node_modules src/velocell/*.so

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
 
 _H264_OPTIONS = {"crf": "18", "preset": "veryfast"}
+_H264 = ("libx264", "libopenh264")  # the second is not under the GPL
+_BITS_PER_PX = 0.2  # in each frame
 _BT709 = 1
 # A gif shows whole hundredths of a second, and browsers slow down frames shorter than two.
 _GIF_MAX_FPS = 50
@@ -89,11 +91,16 @@ def _encode_mp4(
     import av
     from av.video.reformatter import ColorRange, Colorspace
 
-    if "libx264" not in av.codecs_available:
-        raise VelocellError("this build of PyAV has no H.264 encoder (libx264); install av from PyPI or write a .gif")
+    encoder = next((name for name in _H264 if name in av.codecs_available), None)
+    if encoder is None:
+        raise VelocellError(
+            f"this build of PyAV has no H.264 encoder ({' or '.join(_H264)}); install av from PyPI or write a .gif"
+        )
     height, width = size
     margin = ((0, height % 2), (0, width % 2), (0, 0))
-    stream = container.add_stream("libx264", rate=rate, options=quality)
+    stream: Any = container.add_stream(encoder, rate=rate, options=quality if encoder == "libx264" else {})
+    if encoder != "libx264":  # which knows no constant quality
+        stream.bit_rate = int(_BITS_PER_PX * width * height * rate)
     stream.height, stream.width = height + height % 2, width + width % 2
     stream.pix_fmt = "yuv420p"
     # Said in the file, since players otherwise guess the matrix by the picture's size and shift colours.
