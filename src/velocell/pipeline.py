@@ -21,6 +21,7 @@ from velocell.calibration.search import Search
 from velocell.calibration.stretch import PROBE_US
 from velocell.data.bands import Bands
 from velocell.data.blocks import Footage
+from velocell.data.heap import trim_heap
 from velocell.data.recording import Polarity, Recording
 from velocell.data.spikes import Spikes
 from velocell.data.tracks import Tracks
@@ -129,6 +130,8 @@ def _findings(footage: Footage, search: Search, on_block: Callable[[Recording], 
         name = footage.outline()[0].source or "the recording"
         raise RecordingError(f"{name} has no events; there is nothing to detect in it")
     networks = search.networks or networks_in(footage, search)
+    del first
+    trim_heap()
     online = search.online(networks, footage.size)
     pieces = follow(online, learning(map(search.seen, footage.blocks()), online, search), on_block)
     return Findings(networks, pieces, (online.detector,), search.measures and networks[0].origin.too_sparse)

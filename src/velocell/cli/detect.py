@@ -24,6 +24,7 @@ from velocell.cli.progress import detection_progress, speed_text, working
 from velocell.cli.reading import open_part
 from velocell.cli.spread import spread
 from velocell.data.bands import Bands
+from velocell.data.heap import share_heap
 from velocell.data.meta import made_by
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes, write_spikes
@@ -88,6 +89,7 @@ def detect(
         more=more,
     )
     job.check()
+    share_heap()
     with ExitStack() as stack:
         found = []
         for file in job.files:
@@ -238,6 +240,7 @@ def _write_more(
     if more.video is None and more.report is None:
         return
     from velocell.pictures.video.clip import write_overlay
+    from velocell.pictures.video.overlay import SILENCE_S, frame_ends
 
     recording, tracks = part.whole(), whole.tracks()
     answers = Spikes(**spikes.whole(), layers=layers)
@@ -245,6 +248,9 @@ def _write_more(
         with working(f"writing {more.video}"):
             names = job.bands.names
             write_overlay(more.video, recording, tracks, answers, band_names=names, fps=more.fps, slow_motion=slower)
+        left_out = sum(1 for _ in frame_ends(recording, tracks, fps=more.fps, slow_motion=slower)) - 1
+        if left_out:
+            say(f"note: {more.video} leaves out {left_out} silences, each from {SILENCE_S:g} s of video on")
     if more.report is not None:
         detection = Detection(tracks, answers, found.networks, found.too_sparse, found.crowding)
         _write_report(job, more.report, detection, recording)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from velocell.data.recording import Recording
 
-STEP_EVENTS = 1 << 17
+STEP_EVENTS = 1 << 16
 """A step of this many events ends at the next instant, or soon after."""
 
 
@@ -132,7 +132,8 @@ def steps(blocks: Iterable[Recording], span_us: int, fewest: int = 1) -> Iterato
 
 
 def _pieces(block: Recording) -> Iterator[Recording]:
-    return (block.slice(first, first + STEP_EVENTS) for first in range(0, len(block), STEP_EVENTS))
+    events = max(STEP_EVENTS // 4, 1)
+    return (block.slice(first, first + events) for first in range(0, len(block), events))
 
 
 def _step(parts: list[Recording], start_us: int, stop_us: int) -> Recording:

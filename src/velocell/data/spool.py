@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from velocell.data.tables import GROUP_ROWS, Columns
 from velocell.errors import VelocellError
 
-HELD_BYTES = 16 << 20
+HELD_BYTES = 4 << 20
 
 
 class Spool:

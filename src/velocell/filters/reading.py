@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from velocell.data.blocks import joined
+from velocell.data.heap import trim_heap
 from velocell.data.recording import Recording
 from velocell.data.units import format_time
 from velocell.errors import RecordingError
@@ -47,7 +48,9 @@ class FilePart:
             if counts is not None and len(block):
                 counts.add(unignored(block))
         assert start_us is not None  # there is always a block
-        self._outline = replace(block.slice(0, 0), start_us=start_us, stop_us=block.stop_us, notes=source.notes)
+        nothing = block.mask(np.zeros(len(block), np.bool_))  # a slice would hold the block
+        self._outline = replace(nothing, start_us=start_us, stop_us=block.stop_us, notes=source.notes)
+        del block
         if not found:
             self._tell_nothing(from_us, to_us)
         self._hot = np.empty((0, 2), np.int64) if counts is None else counts.hot()
@@ -85,6 +88,8 @@ class FilePart:
                 stop_us = int(block.t_us[-1])
                 break
         whole = joined(blocks)
+        del blocks
+        trim_heap()
         return replace(whole.between(stop_us=stop_us), start_us=self._outline.start_us, stop_us=stop_us)
 
     def blocks(self) -> Iterator[Recording]:

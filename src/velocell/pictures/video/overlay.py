@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,11 +28,31 @@ _TAIL_SAMPLES = 32
 # microseconds: in strong slow motion one frame holds too few events to show an outline.
 _FADE_FRAMES = 1.0
 _FADE_MIN_US = 4_000.0
+SILENCE_S = 10.0
+"""Longer silences are cut to this, in seconds of video."""
 
 
 def overlay_length(recording: Recording, *, fps: float = 25, slow_motion: float = 1.0) -> int:
-    """How many frames `render_tracks` makes: one per 1 / (fps slow_motion) seconds of recording."""
+    """How many frames `render_tracks` makes where nothing is left out: one per 1 / (fps slow_motion) seconds of
+    recording."""
     return max(1, math.ceil(round(recording.duration_us / _window_us(fps, slow_motion), 6)))
+
+
+def frame_ends(
+    recording: Recording, tracks: Tracks, *, fps: float = 25, slow_motion: float = 1.0
+) -> Iterator[NDArray[np.int64]]:
+    """When the frames of `render_tracks` end (us), in groups between which a silence was left out: one without events
+    and rows is shown for SILENCE_S of video."""
+    window_us = _window_us(fps, slow_motion)
+    length, rest = overlay_length(recording, fps=fps, slow_motion=slow_motion), math.ceil(SILENCE_S * fps)
+    # The frames in which something happens, and the first; each is followed by so much silence at most.
+    shown = [((t_us - recording.start_us) / window_us).astype(np.int64) for t_us in (recording.t_us, tracks.t_us)]
+    busy = np.unique(np.concatenate([[0], *shown]).clip(0, length - 1))
+    groups = np.split(busy, np.flatnonzero(np.diff(busy) > rest + 1) + 1)
+    for group in groups:
+        frames = np.arange(group[0], min(group[-1] + rest, length - 1) + 1)
+        ends_us = recording.start_us + np.rint(window_us * (frames + 1)).astype(np.int64)
+        yield np.minimum(ends_us, recording.stop_us)
 
 
 def render_tracks(
@@ -46,7 +67,8 @@ def render_tracks(
 ) -> Iterator[NDArray[np.uint8]]:
     """Frames (H', W', 3) of a video: events, the final layer's spikes and the tracks over them.
 
-    A video frame lasts 1/fps s of video and 1/(fps slow_motion) s of recording. It shows the events
+    A video frame lasts 1/fps s of video and 1/(fps slow_motion) s of recording; of a silence longer than SILENCE_S
+    of video the rest is left out, and the clock jumps (`frame_ends`). It shows the events
     up to its end, fading, and each object as it is then: circle, tail over the last 0.6 s of video
     (so its length shows the speed), id and speed, in the colour of its band. `scale`: canvas pixels
     per pixel, by default such that the picture is 640 to 1280 px wide where the sensor allows.
@@ -65,16 +87,17 @@ def render_tracks(
         layers.append(_fading_spikes(spikes, colors, recording.size, fade_us))
     note = "" if slow_motion == 1 else f"{slow_motion:g}x slower" if slow_motion > 1 else f"{1 / slow_motion:g}x faster"
     painter = Painter(recording.size, scale or automatic_scale(recording.size), legend, note)
-    length = overlay_length(recording, fps=fps, slow_motion=slow_motion)
-    ends_us = recording.start_us + np.rint(window_us * np.arange(1, length + 1)).astype(np.int64)
+    ends_us = itertools.chain.from_iterable(
+        group.tolist() for group in frame_ends(recording, tracks, fps=fps, slow_motion=slow_motion)
+    )
     paths = _paths(tracks, len(band_names))
-    return _draw(np.minimum(ends_us, recording.stop_us), layers, paths, painter, _TAIL_S * 1e6 / slow_motion)
+    return _draw(ends_us, layers, paths, painter, _TAIL_S * 1e6 / slow_motion)
 
 
 def _draw(
-    ends_us: NDArray[np.int64], layers: list[_Fading], paths: list[_Path], painter: Painter, tail_us: float
+    ends_us: Iterator[int], layers: list[_Fading], paths: list[_Path], painter: Painter, tail_us: float
 ) -> Iterator[NDArray[np.uint8]]:
-    for end_us in ends_us.tolist():
+    for end_us in ends_us:
         picture = np.full((*layers[0].last_us.shape, 3), BACKGROUND, np.float32)
         for layer in layers:
             layer.paint(picture, end_us)
