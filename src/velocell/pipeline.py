@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from velocell.calibration.learning import learning
 from velocell.calibration.measure import network_for, networks_for, networks_in
 from velocell.calibration.search import Search
-from velocell.calibration.stretch import PROBE_US
 from velocell.data.bands import Bands
 from velocell.data.blocks import Footage
 from velocell.data.heap import trim_heap
@@ -125,12 +124,10 @@ def findings(
 
 
 def _findings(footage: Footage, search: Search, on_block: Callable[[Recording], object] | None) -> Findings:
-    first = search.seen(footage.head(PROBE_US))
-    if not len(first) and not any(len(search.seen(block)) for block in footage.blocks()):
+    if not any(len(search.seen(block)) for block in footage.blocks()):
         name = footage.outline()[0].source or "the recording"
         raise RecordingError(f"{name} has no events; there is nothing to detect in it")
     networks = search.networks or networks_in(footage, search)
-    del first
     trim_heap()
     online = search.online(networks, footage.size)
     pieces = follow(online, learning(map(search.seen, footage.blocks()), online, search), on_block)

@@ -61,8 +61,8 @@ def networks_for(recording: Recording, search: Search) -> tuple[Network, ...]:
 
 def networks_in(footage: Footage, search: Search) -> tuple[Network, ...]:
     """`networks_for` what is read in blocks, of which the search sees its part."""
-    first = search.seen(footage.head(PROBE_US))
-    return networks_on(stretches(map(search.seen, footage.blocks())), first, search)
+    found = stretches(map(search.seen, footage.blocks()))
+    return networks_on(found, search.seen(footage.head(PROBE_US)), search)
 
 
 def networks_on(found: Iterable[Recording], first: Recording, search: Search) -> tuple[Network, ...]:
@@ -70,6 +70,7 @@ def networks_on(found: Iterable[Recording], first: Recording, search: Search) ->
     of the time stamps count where nothing can be measured."""
     stated = _Calibrated(search, first.p is not None, time_step(first)).networks(CROSSING_SHARE, search.start_px)
     stated[-1].check_size(*first.size)
+    del first  # it may be a large part of the memory
     if search.contrast is not None:
         return stated
     passes = Passes(search)
