@@ -10,7 +10,7 @@ from velocell.data.spikes import Spikes
 from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
 from velocell.pictures.colors import BACKGROUND, EVENT, OFF, ON, OUTSIDE, band_color
-from velocell.pictures.video.overlay import overlay_length, render_tracks
+from velocell.pictures.video.overlay import SILENCE_S, frame_ends, overlay_length, render_tracks
 from velocell.pictures.video.painter import Painter
 
 NAMES = ("slow", "medium", "fast")
@@ -61,6 +61,23 @@ def test_a_video_frame_lasts_its_share_of_the_recording(stop_us, fps, slow_motio
 
 def test_render_makes_as_many_frames_as_announced():
     assert len(render(recording(), fps=30, slow_motion=4)) == overlay_length(recording(), fps=30, slow_motion=4) == 12
+
+
+def test_a_long_silence_is_cut_and_costs_no_frames():
+    year_us, rest = 365 * 86_400_000_000, round(SILENCE_S * 25)
+    jump = recording([0, 90_000, year_us], [1, 2, 3], [1, 2, 3], stop_us=year_us + 1)
+    first, second = frame_ends(jump, Tracks.empty())
+    np.testing.assert_array_equal(first, 40_000 * np.arange(1, 2 + rest + 2))
+    np.testing.assert_array_equal(second, [year_us + 1])
+    assert len(render(jump)) == len(first) + 1
+
+
+def test_rows_and_short_silences_are_shown_in_full():
+    short = recording([0, 9_000_000], [1, 2], [1, 2], stop_us=10_000_000)
+    assert len(np.concatenate(list(frame_ends(short, Tracks.empty())))) == overlay_length(short) == 250
+    long = recording([0], [1], [1], stop_us=60_000_000)
+    rows = moving(speed_px_s=0.1, last_us=60_000_000, every_us=5_000_000)
+    assert len(np.concatenate(list(frame_ends(long, rows)))) == overlay_length(long)
 
 
 @pytest.mark.parametrize(

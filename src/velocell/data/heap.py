@@ -1,4 +1,4 @@
-"""Where the allocator of the C library lets itself be told to hold on to less; on other systems nothing is done.
+"""The allocator of the C library, asked to hold on to less; on other systems nothing is done.
 
 A long detection frees and takes the same few arrays again and again, in two threads. Left alone, glibc gives each
 thread a heap of its own and keeps what calibration needed for a moment: a half more memory, for no speed.
