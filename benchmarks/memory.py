@@ -28,6 +28,8 @@ from velocell.simulate import notebook_scene, random_scene, simulate
 
 SPARSE = {"10 hours": (10, 600, 2.0), "a year": (8760, 7 * 86_400, 0.05)}  # hours, s between passes, noise in Hz
 
+PROGRAM = "from velocell.cli import main; main()"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -77,7 +79,7 @@ def sparse(hours: int, every_s: int, noise_hz: float) -> Recording:
 def show(name: str, million: float, path: Path, bands: str) -> None:
     command = ["detect", str(path), "--bands", bands, "-o", str(path.with_suffix(".csv"))]
     started = time.perf_counter()
-    process = os.posix_spawn(sys.executable, [sys.executable, "-m", "velocell.cli", *command], os.environ)
+    process = os.posix_spawn(sys.executable, [sys.executable, "-c", PROGRAM, *command], os.environ)
     _, status, used = os.wait4(process, 0)
     if status:
         raise SystemExit(f"detect failed on {name} after {time.perf_counter() - started:.1f} s")
