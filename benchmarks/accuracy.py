@@ -26,7 +26,7 @@ LIMITS = """
 ## Limits seen elsewhere
 
 - Speeds within 10 % of a band's edge go to either band.
-- Contrast and radius are measured on the first second; where nothing can be followed in it, a warning says so
+- Contrast and radius are measured on the first second that has objects; where nothing is followed, a warning says so
   and guesses stand in. The stated radius may be up to 15 % wrong, not more.
 - Pixels stuck at kHz rates have to be masked, as `velocell detect` does: with noise of 3 Hz/px, 20 of them at 2 kHz
   halve the precision of such a scene (`python -m benchmarks.filters`).

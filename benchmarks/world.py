@@ -212,15 +212,6 @@ def stray(recording: Recording, truth: Tracks, before_s: float) -> tuple[Recordi
     return whole, replace(truth, t_us=truth.t_us + later)
 
 
-def dimmed(seed: int, sensor: str) -> Scene:
-    """The light changes: from half the time on other disks give one event a crossing instead of four."""
-    first, then = four(seed, sensor, seconds=4, contrast=4), four(seed + 500, sensor, seconds=4, contrast=1)
-    half = 2_000_000
-    before = [replace(item, stop_us=half) for item in first.objects]
-    after = [replace(item, id=10 + item.id, start_us=half) for item in then.objects]
-    return replace(first, objects=(*before, *after))
-
-
 WORLDS = (
     World("four disks", four),
     World("rain, 100 drops/s", rain),
@@ -238,7 +229,6 @@ WORLDS = (
     World("starts after 3 s", partial(late, start_s=3.0)),
     World("a stray event 2 s before", four, changed=partial(stray, before_s=2.0)),
     World("a stray event 3000 s before", four, changed=partial(stray, before_s=3000.0)),
-    World("the light changes", dimmed),
 )
 
 
