@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         damaged = 0 if options.cost else options.damaged
-        make(place / "in", options.recordings, damaged, options.seconds)
+        busy: dict[str, Any] = {"width": 640, "height": 480, "noise_hz": 0.5} if options.cost else {}
+        make(place / "in", options.recordings, damaged, options.seconds, **busy)
         result = (
             cost(place, options.repeats)
             if options.cost
@@ -53,21 +55,24 @@ def main() -> None:
     print(json.dumps(result, indent=1))
 
 
-def make(folder: Path, count: int, damaged: int, seconds: float) -> None:
-    """Recordings of 200x150 px with three disks; the damaged ones are cut off."""
+def make(
+    folder: Path,
+    count: int,
+    damaged: int,
+    seconds: float,
+    *,
+    width: int = 200,
+    height: int = 150,
+    noise_hz: float = 0.1,
+) -> None:
+    """Recordings with three disks; the damaged ones are cut off."""
     folder.mkdir()
     every = count // damaged if damaged else count + 1
     for k in range(count):
         scene = random_scene(
-            3,
-            width=200,
-            height=150,
-            duration_us=round(seconds * 1e6),
-            radius=5.0,
-            speeds=(50, 500),
-            noise_hz=0.1,
-            seed=k,
-        )
+            3, width=width, height=height, duration_us=round(seconds * 1e6), radius=5.0, speeds=(50, 500),
+            noise_hz=noise_hz, seed=k,
+        )  # fmt: skip
         path = folder / f"r{k:04}.npz"
         write_npz(simulate(scene)[0], path)
         if k % every == every - 1 and k // every < damaged:

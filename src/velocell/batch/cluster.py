@@ -60,7 +60,15 @@ def connect(scheduler: str | None, workers: int | None) -> Any:
                 "with: dask scheduler"
             ) from None
     # A recording takes down its own process only; where a worker is lost, others take up its work.
-    dask.config.set({"distributed.scheduler.allowed-failures": 10})
+    # Its profiler and its ticks would take a tenth of a core in each process.
+    dask.config.set(
+        {
+            "distributed.scheduler.allowed-failures": 10,
+            "distributed.worker.profile.enabled": False,
+            "distributed.admin.tick.interval": "1s",
+            "distributed.admin.system-monitor.interval": "2s",
+        }
+    )
     cluster = distributed.LocalCluster(
         n_workers=workers or cores(),
         threads_per_worker=1,

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from velocell.cli import batch, calibrate, convert, demo, detect, evaluate, export, info, live, simulate, tuning, view
+from velocell.cli.config import configurable, reporting
+from velocell.cli.examples import epilog
 from velocell.cli.guard import guarded, show_tracebacks
 
 app = typer.Typer(
@@ -47,4 +49,4 @@ for command in (
     tuning.tuning,
     view.view,
 ):
-    app.command()(guarded(command))
+    app.command(epilog=epilog(command.__name__))(guarded(configurable(reporting(command))))

@@ -66,7 +66,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
-        except BrokenPipeError:
+        except (BrokenPipeError, typer.Exit):
             raise
         except Exception as error:
             tell(error)
