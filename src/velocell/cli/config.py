@@ -194,7 +194,7 @@ def _report(command: Callable[..., None], values: dict[str, Any]) -> None:
 
 
 def _parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
-    """Of a command, with annotations that are no text any more, since typer would look for their names here."""
+    """Of a command, with annotations in place of their texts, whose names typer would look for here."""
     parameters = inspect.signature(command).parameters.values()
     hints = getattr(command, "__annotations__", {})
     if not hasattr(command, "__signature__"):
