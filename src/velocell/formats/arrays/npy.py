@@ -66,6 +66,8 @@ def matches(head: bytes, path: Path) -> bool:
 def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
     """Fields are found by their names, columns of a table (n, 3 or 4) by their values."""
     array = _array(path)
+    if len(array.shape) > 2:
+        raise RecordingError(f"{path} is an array of shape {array.shape}, not a list of events; {_REMEDY}")
     sample = columns.sample(array.rows, array.shape[0])
     if array.dtype.names is not None:
         named = columns.naming(array.dtype.names)
