@@ -103,6 +103,11 @@ def test_without_a_camera_the_given_size_tells(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("chip", ["DVS1280x720SD", "DVS128andCochleaAMS1b", "Davis1280", "DVS132S", "DAVIS3460"])
+def test_a_name_that_only_begins_alike_is_another_chip(tmp_path: Path, chip: str) -> None:
+    refused(aedat2(tmp_path / "a", [dvs128(1, 2, 3, 1)], chip=f"ch.unizh.ini.jaer.chip.retina.{chip}"), f"'.*{chip}'")
+
+
 def test_what_is_no_event_is_counted(tmp_path: Path) -> None:
     imu = [(0x8000_0C00 | k << 28, 10) for k in range(7)]
     pixels = [(0x8000_0000 | y << 22 | x << 12 | read << 10, 11) for read in (0, 1) for y in (1, 0) for x in (1, 0)]

@@ -518,3 +518,17 @@ class TestWriting:
     def test_missing_folder(self, tmp_path: Path) -> None:
         with pytest.raises(VelocellError, match=r"cannot write .*nowhere.cam\.csv: .*make the folder first"):
             formats.write_csv(Recording.from_arrays([1], [2], [3]), tmp_path / "nowhere" / "cam.csv")
+
+
+@pytest.mark.parametrize(("off", "on"), [("False", "True"), ("OFF", "ON"), ("off", "on"), ("FALSE", "TRUE")])
+@pytest.mark.parametrize("header", ["t_us,x,y,p", "t_us,x,y,on"])
+def test_polarity_in_words(path: Path, off: str, on: str, header: str) -> None:
+    recording = read(path, f"{header}\n1,2,3,{off}\n4,5,6,{on}\n7,8,9,{off}\n")
+    assert recording.p is not None
+    assert recording.p.tolist() == [False, True, False]
+    assert recording.t_us.tolist() == [1, 4, 7]
+
+
+@pytest.mark.parametrize("line", ["%geometry:1280,720", "% geometry: 1280x720"])
+def test_geometry_as_metavision_writes_it(path: Path, line: str) -> None:
+    assert read(path, f"{line}\n1,2,0,10\n3,4,1,2000\n5,6,1,4000\n").size == (1280, 720)

@@ -74,8 +74,9 @@ def _header_bytes(header: bytes) -> int:
 
 def _camera(chip: str, size: tuple[int, int] | None, path: Path) -> _Camera:
     name = chip.rpartition(".")[2].upper()
-    davis = re.search(r"C?DAVIS(128|208|240|346|640)?", name)
-    if name.startswith("DVS128"):
+    davis = re.search(r"C?DAVIS(128|208|240|346|640)?(?![0-9])", name)
+    # A name that only begins alike is another chip: jAER's DVS1280 has its own layout of addresses.
+    if name in ("DVS128", "TMPDIFF128"):
         return _Camera("DVS128", (128, 128), _dvs128)
     if davis is not None and (davis[1] or name.startswith("CDAVIS")):
         return _Camera(f"DAVIS{davis[1] or 640}", _DAVIS[davis[1] or "640"], _davis)

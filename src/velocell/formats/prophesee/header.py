@@ -18,6 +18,8 @@ from velocell.formats.wording import shown
 _MAX_HEADER_BYTES = 1 << 16
 _READ_BYTES = 1 << 18
 _LARGEST_TIME = 1 << 62
+# An empty line of the header: the binary part may begin with the same bytes, but not with those of another line too.
+_BARE = re.compile(rb"%\r?\n(?=%[ \r\n])")
 
 # What Velocell itself writes, for what the format has no place for. Other readers skip these lines.
 SPAN, BASE, NO_POLARITY = "velocell_span_us", "velocell_time_base_us", "velocell_without_polarity"
@@ -46,7 +48,7 @@ class Header:
 def parse(head: bytes) -> Header:
     """Lines up to `% end`, or to the first line that is not one."""
     fields, lines, offset = {}, [], 0
-    while head.startswith(b"% ", offset):
+    while head.startswith(b"% ", offset) or _BARE.match(head, offset):
         end = head.find(b"\n", offset)
         line = head[offset:end].rstrip(b"\r")
         if end < 0 or re.search(rb"[^\t\x20-\xff]", line):

@@ -30,6 +30,9 @@ _WHOLE = re.compile(r"[-+]?\d+", re.ASCII)
 _COLUMN_NAME = re.compile(r"([a-z]+)(?:\s*[_\[(]\s*(s|ms|us|µs|\u03bcs|ns|px|pixels?)\s*[\])]?)?")
 _MICRO = str.maketrans("µ\u03bc", "uu")
 _SIZE = re.compile(r"\bwidth\W{1,3}(\d{1,6})\b.*\bheight\W{1,3}(\d{1,6})\b", re.IGNORECASE)
+# Metavision's first line is %geometry:1280,720
+_GEOMETRY = re.compile(r"%\s*geometry\s*[:=]\s*(\d{1,6})\s*[,x]\s*(\d{1,6})\s*", re.IGNORECASE)
+_POLARITY = re.compile(rb"\b(true|on)\b|\b(?:false|off)\b", re.IGNORECASE)
 _SPAN = re.compile(r"\bstart_us (\d{1,18}) stop_us (\d{1,18})\b")
 _SAMPLE_ROWS = 5_000
 # A coordinate cannot be larger; a time in nanoseconds since 1970 is not smaller.
@@ -48,6 +51,7 @@ class Layout:
 
     unit_stated: the file names the unit of time. whole_times: times are integers, in microseconds
     or nanoseconds. with_decimals: columns other than t that are written with decimals.
+    words: polarities are written as True and False, or ON and OFF.
     time_characters: how many characters to keep of a time; later ones may be longer.
     """
 
@@ -59,6 +63,7 @@ class Layout:
     unit_stated: bool
     whole_times: bool
     with_decimals: frozenset[str]
+    words: bool
     time_characters: int
     first_line: int
     offset: int
@@ -79,6 +84,7 @@ class _Preamble:
     size: tuple[int, int] | None = None
     span: tuple[int, int] | None = None
     separator: str | None = None
+    words: bool = False
     first_line: int = 1
     offset: int = 0
 
@@ -120,6 +126,7 @@ def find_layout(head: bytes, complete: bool, path: Path) -> Layout:
         unit_stated=preamble.unit is not None,
         whole_times="t" in whole and unit in ("us", "ns"),
         with_decimals=frozenset("xyp") & columns.keys() - whole,
+        words=preamble.words,
         time_characters=max((len(row[columns["t"]]) for row in rows), default=0) + _ROOM,
         first_line=preamble.first_line,
         offset=preamble.offset,
@@ -131,6 +138,11 @@ def find_layout(head: bytes, complete: bool, path: Path) -> Layout:
 
 def split(content: str, separator: str | None) -> list[str]:
     return [field.strip() for field in content.split(separator)]
+
+
+def with_numbers(data: bytes) -> bytes:
+    """The same with 1 and 0 for polarities in words: True, False, ON, OFF in any letters."""
+    return _POLARITY.sub(lambda found: b"1" if found[1] else b"0", data)
 
 
 def is_number(text: str) -> bool:
@@ -152,7 +164,11 @@ def _read_head(head: bytes, complete: bool, path: Path) -> tuple[_Preamble, list
             if _belongs_to_preamble(line, number, preamble, path):
                 continue
             preamble.separator, preamble.first_line, preamble.offset = _separator(line), number, offset
-        fields = split(line.split(preamble.comment)[0], preamble.separator)
+            preamble.words = _POLARITY.search(line.encode()) is not None
+        content = line.split(preamble.comment)[0]
+        if preamble.words:
+            content = with_numbers(content.encode()).decode()
+        fields = split(content, preamble.separator)
         if not all(map(is_number, fields)) or (rows and len(fields) != len(rows[0])):
             if not rows:
                 raise RecordingError(f"{path} line {number} ({shown(line)}) is not an event; correct or remove it")
@@ -192,7 +208,7 @@ def _separator(line: str) -> str | None:
 
 def _read_comment(line: str, number: int, preamble: _Preamble) -> None:
     preamble.comment = line[0]
-    if found := _SIZE.search(line):
+    if found := _SIZE.search(line) or _GEOMETRY.fullmatch(line):
         preamble.size = int(found[1]), int(found[2])
     if found := _SPAN.search(line):
         preamble.span = int(found[1]), int(found[2])

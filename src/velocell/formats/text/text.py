@@ -25,7 +25,7 @@ from velocell.data.recording import Recording
 from velocell.errors import RecordingError
 from velocell.formats import columns
 from velocell.formats.source import Opened
-from velocell.formats.text.layout import DECIMALS, Layout, find_layout, is_number, split
+from velocell.formats.text.layout import DECIMALS, Layout, find_layout, is_number, split, with_numbers
 from velocell.formats.wording import shown
 
 NAME = "CSV or text with t, x, y and optional p"
@@ -116,6 +116,8 @@ def _blocks(handle: IO[bytes], layout: Layout, path: Path) -> Iterator[tuple[int
 
 def _read_block(data: bytes, first_line: int, layout: Layout, path: Path) -> dict[str, NDArray[Any]]:
     """In three ways, each for what the one before leaves; where they can, they say the same."""
+    if layout.words:
+        data = with_numbers(data)
     plain = _read_plain(data, layout)
     if plain is not None:
         return plain
