@@ -15,6 +15,7 @@ from velocell.calibration.measure import measured_on
 from velocell.calibration.passes import Passes
 from velocell.calibration.search import Search
 from velocell.calibration.stretch import PROBE_US, Finder
+from velocell.data.blocks import steps
 from velocell.data.recording import Recording
 from velocell.network import Network
 from velocell.tracking.online import BLOCK_US, Online
@@ -85,6 +86,6 @@ def learning(blocks: Iterable[Recording], online: Online, search: Search) -> Ite
     """The blocks of a file, while `online` runs over them and its networks are exchanged where the scene changes."""
     learner = Learner(search, online.networks)
     for block in blocks:
-        for part in block.chunks(AFTER_US) if search.measures and block.duration_us > AFTER_US else (block,):
+        for part, _ in steps([block], AFTER_US) if search.measures else [(block, True)]:
             learner.renew(online, part)
             yield part
