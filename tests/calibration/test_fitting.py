@@ -173,7 +173,8 @@ def test_event_loss_that_differs_by_speed_is_made_up_for(seed):
     recording, truth = made(seed)
     lossy = losing(recording, truth, 0.6, above=200)
     found = fit(lossy, truth, EDGES, 6.0)
-    assert figure(found.after) > figure(found.before) + 0.03
+    # Where the measured edges are right already, nothing is left to gain.
+    assert figure(found.after) > min(figure(found.before) + 0.03, 0.99)
     assert found.after.band_accuracy > 0.95
     factors = found.network.origin["edge_factors"]
     assert factors[0] > factors[-1]  # the fast edges are lowered against the slow ones

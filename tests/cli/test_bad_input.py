@@ -148,7 +148,7 @@ def test_a_bag_chunk_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
     fields = b"".join(struct.pack("<I", len(field)) + field for field in (b"op=\x05", b"compression=bz2"))
     chunk = struct.pack("<I", len(fields)) + fields + struct.pack("<I", len(packed)) + packed
     (tmp_path / "a.bag").write_bytes(b"#ROSBAG V2.0\n" + chunk)
-    refused(tmp_path / "a.bag", "a record of more than 128 MiB")
+    refused(tmp_path / "a.bag", "a record of more than 32 MiB")
 
 
 # --- HDF5 and bags ----------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def session_of(*words):
         if name in ("roi", "count_line", "template", "rule"):
             groups[kind].setdefault(name, []).append(value)
         else:
-            groups[kind][name] = float(value) if name == "px_per_mm" else value
+            groups[kind][name] = float(value) if name in ("px_per_mm", "budget") else value
     made = [kind(**values) for kind, values in groups.items()]
     return view._opening("r.npz", view._settings(*made), made[1])(lambda: None)
 

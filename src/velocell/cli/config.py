@@ -206,7 +206,9 @@ def _parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
 def _options_of(annotation: Any) -> tuple[str, ...]:
     """The names of an option, from its annotation."""
     for part in getattr(annotation, "__metadata__", ()):
-        names = getattr(part, "param_decls", None)
-        if names:
-            return tuple(names)
+        # Before typer has read it, the first name of an annotated option stands where its default would.
+        names = (getattr(part, "default", None), *(getattr(part, "param_decls", None) or ()))
+        found = tuple(name for name in names if isinstance(name, str) and name.startswith("-"))
+        if found:
+            return found
     return ()

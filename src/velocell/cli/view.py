@@ -119,7 +119,11 @@ def _command_parts(look_for: o.LookFor, part: o.Part, clean: o.Clean, measures: 
     files["template"] = look_for.template[0] if look_for.template else None
     plane = (("--px-per-mm", measures.px_per_mm), ("--homography", measures.homography))
     frames = part.frame_time if part.frame_time != "1ms" else None
-    reading = (("--size", part.size), ("--frame-time", frames), ("--from", part.start), ("--to", part.stop))
+    budget = None if part.budget == 1 else f"{part.budget:g}"
+    reading = (
+        ("--size", part.size), ("--frame-time", frames), ("--from", part.start), ("--to", part.stop),
+        ("--budget", budget),
+    )  # fmt: skip
     return CommandParts(
         **{name: str(path) for name, path in files.items() if path is not None},
         plane=tuple(word for name, value in plane if value is not None for word in (name, str(value))),
