@@ -23,7 +23,7 @@ bool confirmed_now(const Track& track, double quiet_px, const Model& model) {
     if (track.seen < rules.min_event_density * track.expected || track.seen > rules.max_event_density * track.expected)
         return false;
     if (track.slow.speed() < rules.confirm_sigmas * track.slow.speed_sigma(track.variance())) return false;
-    return track.log_odds(model) > rules.confirm_odds;
+    return track.log_odds(model) > rules.confirm_odds + (track.jammed ? rules.jammed_odds : 0);
 }
 
 // How far a new track begins from where a lost object may be by now, over what is allowed: at rest where it was, or

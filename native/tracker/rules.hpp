@@ -109,6 +109,7 @@ namespace velocell {
     RULE(max_tracks)                 \
     RULE(max_tentative_tracks)       \
     RULE(give_way_px)                \
+    RULE(jammed_odds)                \
     /* deaths */                     \
     RULE(upkeep_px)                  \
     RULE(coast_px)                   \

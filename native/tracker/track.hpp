@@ -99,6 +99,7 @@ struct Track {
     double pace_floor = 0, pace_until = 0;  // after a restart: the speed before it, for a while
     Sighting last, whole;  // whole: the last one in which no side was missing
     Place place;
+    bool jammed = false;  // while it was tentative its place was too full for others
     bool settled = false, dead = false, doubled = false;  // doubled: it was a second track on one disk
 
     Track(const Spike& first, const Model& model);

@@ -170,6 +170,7 @@ void Tracker::start(const Spike& spike) {
         std::count_if(around.begin(), around.end(), [&](int index) { return tracks_[index].id < 0; });
     if (static_cast<double>(tentative) >= model_.rules.max_tentative_tracks) {
         ++crowding_.crowded;
+        for (const int index : around) tracks_[index].jammed |= tracks_[index].id < 0;
         Track* gone = weakest(around, spike.t_us);
         if (gone == nullptr) return;
         grid_.leave(static_cast<int>(gone - tracks_.data()), gone->place);

@@ -79,7 +79,17 @@ def test_clutter_finds_no_room_which_is_told_and_a_limit_bounds_it(network):
     assert "rule max_tentative_tracks" in crowding.told
     _, unlimited = follow(recording, network, clutter(per_ms=60), max_tentative_tracks=100_000)
     assert unlimited.crowded == 0
-    assert evaluate(rows, truth, EDGES).recall >= 0.9
+    # Found a little later, since more is asked of it in such a place.
+    assert evaluate(rows, truth, EDGES).recall >= 0.85
+
+
+def test_more_is_asked_of_a_track_in_a_full_place(network):
+    recording, truth = seen(disk())
+    easy, hard = (follow(recording, network, clutter(per_ms=60), jammed_odds=odds)[0] for odds in (0, 100))
+    assert evaluate(easy, truth, EDGES).recall > 0.85
+    assert len(hard) < len(easy) / 2
+    free, _ = follow(recording, network, None, jammed_odds=100)
+    assert evaluate(free, truth, EDGES).recall > 0.9
 
 
 def test_room_is_given_by_merit(network):

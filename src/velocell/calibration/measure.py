@@ -25,6 +25,7 @@ from velocell.data.stamps import NO_STEP, Step, time_step
 from velocell.network import Network
 
 _PROBES = 5
+_SETTLING_US = 2_000_000  # of the passes; the rest is for the width of the ring and the edges
 _SETTLED = 0.03
 _MOST_SHARE = 2.0
 # What thresholds are made for. Below, noise would fire; what comes above one event a crossing trails behind the edge.
@@ -173,7 +174,7 @@ def _settled(
     share, smallest, largest = CROSSING_SHARE, radius / _RADIUS_LIMIT, radius * _RADIUS_LIMIT
     best, least_off = None, math.inf
     for number in range(_PROBES):
-        if not passes.left:
+        if not passes.left or (best is not None and passes.made_us >= _SETTLING_US):
             break
         trial = making.networks(share, radius)
         seen = passes.see(trial, stretch, soon=number == 0)

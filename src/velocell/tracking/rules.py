@@ -365,6 +365,15 @@ class Rules:
         10.0, "px", 0, 1000, "Travel after which a tentative track may have to give way to another."
     )
 
+    jammed_odds: float = _birth(
+        1.5,
+        "",
+        0,
+        100,
+        """Log odds that a tentative track needs beyond `confirm_odds` where its place has been too full for others: where
+        spikes come from everywhere they say less, and of many candidates some look like a disk by chance.""",
+    )
+
     # --- deaths: when a track is given up ---
     upkeep_px: float = _death(
         4.0, "px", 0.01, 100, "Travel at the fastest edge between two looks at births and deaths."
