@@ -370,8 +370,8 @@ class Rules:
         "",
         0,
         100,
-        """Log odds that a tentative track needs beyond `confirm_odds` where its place has been too full for others: where
-        spikes come from everywhere they say less, and of many candidates some look like a disk by chance.""",
+        """Log odds that a tentative track needs beyond `confirm_odds` where its place has been too full for others:
+        spikes that come from everywhere say less, and of many candidates some look like a disk by chance.""",
     )
 
     # --- deaths: when a track is given up ---
