@@ -217,7 +217,7 @@ def read_jsonl(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
     meta |= {name: more for name, more in (("appended", metas[1:]), ("notes", notes)) if more}
     # A file that was gone on with may have been begun by an earlier version, with fewer columns.
     names = list(dict.fromkeys(name for row in rows for name in row)) if rows else list(COLUMNS)
-    texts = {name: [row.get(name) for row in rows] for name in names}
+    texts = {name: [row[name] if name in REQUIRED else row.get(name) for row in rows] for name in names}
     return {n: _times(v) if n == "t_us" else _column(n, v) for n, v in texts.items()}, meta
 
 
