@@ -312,7 +312,7 @@ BROKEN = {
     "names of numbers": ('"band 0"', "7", "names|complete"),
     "radius negative": ("radius_px = 5.0", "radius_px = -5.0", "radius"),
     "radius no number": ("radius_px = 5.0", "radius_px = nan", "radius"),
-    "radius a text": ("radius_px = 5.0", 'radius_px = "five"', "not a complete network"),
+    "radius a text": ("radius_px = 5.0", 'radius_px = "five"', "must be a number of px"),
 }
 
 

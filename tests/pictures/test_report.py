@@ -219,7 +219,10 @@ def test_a_failure_leaves_the_old_file(tmp_path, found, recording, monkeypatch):
     [
         (["--report", "out.htm"], "cannot write a report to 'out.htm': the suffix must be .html"),
         (["--report", "no/out.html"], "there is no folder no"),
-        (["rec.npz", "--report", "out.html"], "--report are for one recording; run the files one by one"),
+        (
+            ["rec.npz", "--report", "out.html"],
+            "--report and --objects are for one recording; use velocell batch",
+        ),
     ],
 )
 def test_wrong_requests_are_told_before_the_work(made, tmp_path, monkeypatch, more, words):

@@ -116,7 +116,7 @@ def test_a_page_is_told_of_the_stream_as_it_goes_on():
 def command(*arguments):
     """The program, and where its page is."""
     code = "from velocell.cli import main; main()"
-    words = [sys.executable, "-c", code, "view", *map(str, arguments), "--no-browser", "--port", "0"]
+    words = [sys.executable, "-c", code, "view", *map(str, arguments), "--no-browser", "--port", "0", "--no-token"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as program:
         try:
             port = int(re.search(r"http://127\.0\.0\.1:(\d+)", program.stderr.readline()).group(1))

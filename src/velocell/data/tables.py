@@ -215,6 +215,8 @@ def read_jsonl(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
     rows = [row for row in rows if "meta" not in row]
     meta = {**metas[0]} if metas else {}
     meta |= {name: more for name, more in (("appended", metas[1:]), ("notes", notes)) if more}
+    if not all(isinstance(row, dict) for row in rows):
+        raise TypeError("a line that is not an object")
     # A file that was gone on with may have been begun by an earlier version, with fewer columns.
     names = list(dict.fromkeys(name for row in rows for name in row)) if rows else list(COLUMNS)
     texts = {name: [row[name] if name in REQUIRED else row.get(name) for row in rows] for name in names}
