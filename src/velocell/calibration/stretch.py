@@ -98,8 +98,7 @@ def stretches(blocks: Iterable[Recording]) -> Iterator[Recording]:
     """Those of consecutive blocks; read no further than they are asked for."""
     finder = Finder()
     for block in blocks:
-        for part in lively(block):
-            yield from finder.feed(part)
+        yield from finder.feed(block)
     yield from finder.end()
 
 
