@@ -25,12 +25,30 @@ def bare_line(recording: Recording) -> None:
     assert recording.t_us[[0, 1, -1]].tolist() == [51, 93, 25267]
 
 
+def unwrapped(recording: Recording) -> None:
+    assert recording.t_us.tolist() == list(range(4294952296, 4294952296 + 300 * 100, 100))
+    assert "1 wraps of the time counter, undone" in recording.notes
+
+
+def fields(recording: Recording) -> None:
+    assert len(recording) == 300
+    assert recording.p is not None
+
+
+def nanoseconds(recording: Recording) -> None:
+    assert recording.t_us.tolist() == list(range(1_700_000_000_000_000, 1_700_000_000_030_000, 100))
+
+
 RIGHT: dict[str, Callable[[Recording], None]] = {
     "truefalse.csv": polarities,
     "bare_percent_line.raw": bare_line,
+    "u32_wrap.npz": unwrapped,
+    "structured.npz": fields,
+    "ns_since_1970.npz": nanoseconds,
 }
 REFUSED = {
     "f3.npy": r"array of shape \(10, 20, 30\)",
+    "ms_decimals.csv": "unit of its times is unclear: with 3 decimals.* --time-unit s, ms, us or ns",
     "unk.aedat": "DVS1280x720SD",
 }
 
@@ -44,3 +62,10 @@ def test_read_right(name: str) -> None:
 def test_refused_with_its_reason(name: str) -> None:
     with pytest.raises(RecordingError, match=REFUSED[name]):
         formats.read(CASES / name)
+
+
+@needs(CASES / "ms_decimals.csv")
+@pytest.mark.parametrize(("unit", "last_us"), [("ms", 7_400), ("s", 7_400_000)])
+def test_the_option_settles_the_unit(unit: str, last_us: int) -> None:
+    recording = formats.read(CASES / "ms_decimals.csv", time_unit=unit)
+    assert (recording.t_us[0], recording.t_us[-1]) == (51 * last_us // 7_400, last_us)

@@ -81,7 +81,7 @@ def test_the_name_t_wins_and_unused_arrays_are_named(tmp_path: Path) -> None:
 def test_other_number_types(tmp_path: Path) -> None:
     path = saved(
         tmp_path,
-        t=np.array([0, 1, EPOCH_US], ">u8"),
+        t=np.array([EPOCH_US - 2, EPOCH_US - 1, EPOCH_US], ">u8"),
         x=np.array([1, 2, 3], ">i2"),
         y=np.array([1.0, 2.0, 3.0], np.float32),
         p=np.array([-1, 1, 1], np.int8),
@@ -89,7 +89,7 @@ def test_other_number_types(tmp_path: Path) -> None:
         height=np.float64(9),
     )
     recording = formats.read(path)
-    assert recording.t_us.tolist() == [0, 1, EPOCH_US]
+    assert recording.t_us.tolist() == [EPOCH_US - 2, EPOCH_US - 1, EPOCH_US]
     assert recording.x.tolist() == [1, 2, 3]
     assert recording.p.tolist() == [False, True, True]
     assert recording.size == (20, 9)
@@ -107,14 +107,14 @@ def test_without_events(tmp_path: Path) -> None:
     [
         ({"t": np.array([1, "a", None], dtype=object)}, "array 't' holds Python objects, which could run code"),
         ({"t": np.array(["a", "b", "c"])}, "array 't' holds <U1, not numbers"),
-        ({"t": None}, "has no array 't', only x, y; save t"),
-        ({"t": None, "ts": np.arange(3), "timestamps": np.arange(3)}, "several arrays for t: ts, timestamps"),
+        ({"t": None}, "has no array 't', only x, y; save t, x"),
+        ({"t": None, "ts": np.arange(3), "timestamps": np.arange(3)}, "several arrays for t: timestamps, ts"),
         ({"x": np.arange(2)}, "one entry per event, got lengths t 3, x 2, y 3"),
         ({"p": np.ones(4)}, "one entry per event, got lengths t 3, x 3, y 3, p 4"),
         ({"y": np.zeros((3, 1))}, r"y must be one-dimensional, got shape \(3, 1\)"),
         ({"t": np.array([-5, 7, 8])}, "the first time is -5 us"),
-        ({"t": np.array([0.5, 7, 8])}, "must be whole numbers"),
-        ({"t": np.array([5, np.nan, 8])}, "must be whole numbers"),
+        ({"t": np.array([0.5, 7, 8])}, "unit of its times is unclear: with 1 decimals.* --time-unit s, ms, us or ns"),
+        ({"t": np.array([5, np.nan, 8])}, "not numbers"),
         ({"x": np.array([5, np.nan, 8])}, "must be whole numbers"),
         ({"p": np.array([0, 1, 7])}, "must hold only 0 and 1"),
         ({"width": 10}, "only one of 'width' and 'height'"),
@@ -280,3 +280,70 @@ def test_readable_with_numpy_alone(tmp_path: Path) -> None:
         assert {name: arrays[name].tolist() for name in arrays} == {
             "t": [1], "x": [2], "y": [3], "p": [True], "width": 7, "height": 8, "start_us": 1, "stop_us": 2,
         }  # fmt: skip
+
+
+# --- as people have them ------------------------------------------------------------------------------------
+
+
+def five_thousand() -> dict[str, np.ndarray]:
+    random = np.random.default_rng(4)
+    return {
+        "t": np.sort(random.integers(10, 3_000_000, 5_000)),
+        "x": random.integers(0, 80, 5_000),
+        "y": random.integers(0, 60, 5_000),
+        "p": random.integers(0, 2, 5_000),
+    }
+
+
+FIELDS = [("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "i1")]
+
+
+def as_fields(events: dict[str, np.ndarray]) -> np.ndarray:
+    table = np.zeros(5_000, FIELDS)
+    for name in "txyp":
+        table[name] = events[name]
+    return table
+
+
+LAYOUTS: dict[str, Any] = {
+    "upper case": lambda e: {name.upper(): e[name] for name in "txyp"},
+    "seconds by name": lambda e: {"t_s": e["t"] / 1e6, "x": e["x"], "y": e["y"], "p": e["p"]},
+    "nanoseconds by name": lambda e: {"t_ns": e["t"] * 1000, "x": e["x"], "y": e["y"], "p": e["p"]},
+    "decimals without a name": lambda e: {**e, "t": e["t"] * 1e-6},
+    "xy": lambda e: {"t": e["t"], "xy": np.stack([e["x"], e["y"]], 1), "p": e["p"]},
+    "xy by column": lambda e: {"t": e["t"], "xy": np.stack([e["x"], e["y"]]).T, "p": e["p"]},
+    "fields": lambda e: {"events": as_fields(e)},
+    "fields under another name, beside frames": lambda e: {"data": as_fields(e), "frames": np.zeros((3, 4, 5))},
+    "table": lambda e: {"arr_0": np.stack([e["t"], e["x"], e["y"], e["p"]], 1)},
+    "table by column": lambda e: {"event_data": np.stack([e["x"], e["y"], e["t"], e["p"]]).T},
+    "table turned": lambda e: {"events": np.stack([e["x"], e["y"], e["t"], e["p"]])},
+    "table in seconds": lambda e: {"events": np.stack([e["t"] / 1e6, e["x"], e["y"], e["p"] * 2 - 1], 1)},
+}
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(tmp_path: Path, layout: str, compress: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("velocell.formats.arrays.npz._BLOCK", 1_500)
+    events = five_thousand()
+    path = tmp_path / "cam.npz"
+    (np.savez_compressed if compress else np.savez)(path, **LAYOUTS[layout](events))
+    recording = formats.read(path)
+    assert recording.p is not None
+    for name, column in zip("txyp", (recording.t_us, recording.x, recording.y, recording.p), strict=True):
+        assert column.tolist() == events[name].tolist(), name
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"voxels": np.zeros((5, 20, 30), np.float32)}, r"'voxels' is .* \(5, 20, 30\), a voxel grid, or frames"),
+        ({"frames": np.zeros((5, 20, 30), np.uint8)}, r"'frames' is .* a stack of frames"),
+        ({"a": np.ones((9, 4)), "b": np.ones((9, 4))}, "several arrays that may hold events: a, b"),
+        ({"events": np.ones((0, 4))}, "a table without rows"),
+        ({"events": np.ones((9, 4))}, "cannot tell which columns"),
+    ],
+)
+def test_what_is_no_list_of_events(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecordingError, match=message):
+        formats.read(saved(tmp_path, **arrays))

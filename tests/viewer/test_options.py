@@ -126,6 +126,7 @@ CASES = {
     "regions": [*GIVEN, "--roi", "0,30,50,20", "--roi", "0,0,50,20"],
     "part": [*GIVEN, "--from", "100ms", "--to", "400ms", "--size", "52x51"],
     "budget": [*GIVEN, "--budget", "2"],
+    "unit": [*GIVEN, "--time-unit", "us"],
     "scale": [*GIVEN, "--px-per-mm", "3.7"],
     "plane": [*GIVEN, "--homography", "plane.json"],
     "lines": [*GIVEN, "--count-line", "25.5,0,25.5,49", "--count-line", "0,20,49,20"],

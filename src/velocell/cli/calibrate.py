@@ -41,6 +41,7 @@ def calibrate(
     polarity: o.Polarity = "merge",
     size: o.Size = None,
     frame_time: o.FrameTime = "1ms",
+    time_unit: o.TimeUnit = None,
     engine: o.Engine = "native",
 ) -> None:
     """Make the network for speed bands and a radius, for velocell detect --network.
@@ -69,7 +70,7 @@ def calibrate(
     else:
         check_distinct([out], [recording, *([] if labels is None else [labels])])
         table = None if labels is None else Tracks.read(labels)
-        seen = search.seen(read_events(recording, o.Part(size, frame_time)))
+        seen = search.seen(read_events(recording, o.Part(size, frame_time, time_unit)))
         with working(f"calibrating on {recording}"):
             if table is None:
                 (network,) = networks_for(seen, search)

@@ -159,6 +159,7 @@ class _Job:
             **look_for,
             "size": self.part.size,
             "frame_time": self.part.frame_time,
+            "time_unit": self.part.time_unit,
             "strict": self.strict,
             "from_us": None if self.part.start is None else from_us,
             "to_us": to_us,

@@ -19,6 +19,7 @@ def info(
     file: Annotated[Path, typer.Argument(metavar="FILE")],
     size: o.Size = None,
     frame_time: o.FrameTime = "1ms",
+    time_unit: o.TimeUnit = None,
     strict: o.Strict = False,
     budget: o.BudgetTimes = 1.0,
     as_json: Json = False,
@@ -27,7 +28,7 @@ def info(
     from velocell.studies.summary import summarise
 
     with working(f"reading {file}"):
-        summary = summarise(open_events(file, o.Part(size, frame_time, budget=budget), strict))
+        summary = summarise(open_events(file, o.Part(size, frame_time, time_unit, budget=budget), strict))
     if as_json:
         print(json.dumps(summary.to_dict(), indent=2))
         return

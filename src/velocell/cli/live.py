@@ -205,8 +205,8 @@ class _Job:
         def opened() -> Source:
             events = open_source(
                 self.source, size=self.part.sensor, frame_time_us=self.part.frame_time_us, speed=self.speed,
-                every_us=self.settings.search.every_us, part_us=self.part.times_us(), budget=self.part.budget,
-                sender=self.sender,
+                time_unit=self.part.time_unit, sender=self.sender, every_us=self.settings.search.every_us,
+                part_us=self.part.times_us(), budget=self.part.budget,
             )  # fmt: skip
             if isinstance(events, Udp | Tcp):
                 events.say = say

@@ -69,6 +69,10 @@ Dt = Annotated[str, look_for("--dt", metavar="TIME", help="Time step, such as 1m
 Polarity = Annotated[PolarityChoice, part("--polarity", help=POLARITY_HELP)]
 Size = Annotated[str | None, part("--size", metavar="WxH", help="Sensor size in px, if the file does not state it.")]
 FrameTime = Annotated[str, part("--frame-time", metavar="TIME", help="Duration of a frame in a tensor file.")]
+TimeUnit = Annotated[
+    Literal["s", "ms", "us", "ns"] | None,
+    part("--time-unit", help="Unit of the times in text or arrays, if the file does not state it."),
+]
 Strict = Annotated[bool, part("--strict", help="Refuse a damaged recording instead of repairing it and saying so.")]
 BudgetTimes = Annotated[
     float,
@@ -180,6 +184,7 @@ class Part:
 
     size: Size = None
     frame_time: FrameTime = "1ms"
+    time_unit: TimeUnit = None
     start: From = None
     stop: To = None
     budget: BudgetTimes = 1.0

@@ -15,7 +15,12 @@ from velocell.formats import Source
 def open_events(file: Path, part: Part, strict: bool = False) -> Source:
     """The recording in a file, not yet read. Raises RecordingError."""
     return formats.open_recording(
-        file, size=part.sensor, frame_time_us=part.frame_time_us, strict=strict, budget=part.budget
+        file,
+        size=part.sensor,
+        frame_time_us=part.frame_time_us,
+        time_unit=part.time_unit,
+        strict=strict,
+        budget=part.budget,
     )
 
 

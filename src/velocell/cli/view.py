@@ -121,8 +121,8 @@ def _command_parts(look_for: o.LookFor, part: o.Part, clean: o.Clean, measures: 
     frames = part.frame_time if part.frame_time != "1ms" else None
     budget = None if part.budget == 1 else f"{part.budget:g}"
     reading = (
-        ("--size", part.size), ("--frame-time", frames), ("--from", part.start), ("--to", part.stop),
-        ("--budget", budget),
+        ("--size", part.size), ("--frame-time", frames), ("--time-unit", part.time_unit),
+        ("--from", part.start), ("--to", part.stop), ("--budget", budget),
     )  # fmt: skip
     return CommandParts(
         **{name: str(path) for name, path in files.items() if path is not None},
@@ -151,7 +151,12 @@ def _streamed(file: str, settings: Settings, part: o.Part, on_change: Callable[[
     from velocell.viewer.stream import Stream
 
     source = live.open_source(
-        file, size=part.sensor, frame_time_us=part.frame_time_us, part_us=part.times_us(), budget=part.budget
+        file,
+        size=part.sensor,
+        frame_time_us=part.frame_time_us,
+        time_unit=part.time_unit,
+        part_us=part.times_us(),
+        budget=part.budget,
     )
     try:
         settings.check(source.size)
@@ -185,6 +190,7 @@ def _read(file: str, settings: Settings, part: o.Part) -> Source:
         file,
         size=part.sensor,
         frame_time_us=part.frame_time_us,
+        time_unit=part.time_unit,
         cleaning=settings.cleaning,
         part_us=part.times_us(),
         budget=part.budget,

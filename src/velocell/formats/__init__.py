@@ -21,6 +21,7 @@ from velocell.formats.aedat.write import write_aedat4
 from velocell.formats.arrays import npy, npz
 from velocell.formats.arrays import torch as torch_tensor
 from velocell.formats.arrays.npz import write_npz
+from velocell.formats.clock import UNITS
 from velocell.formats.hdf5 import read as hdf5
 from velocell.formats.hdf5.write import write_hdf5
 from velocell.formats.prophesee import dat
@@ -54,7 +55,9 @@ class Format(Protocol):
 
     def matches(self, head: bytes, path: Path) -> bool: ...
 
-    def open_file(self, path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened: ...
+    def open_file(
+        self, path: Path, *, size: tuple[int, int] | None, frame_time_us: int, time_unit: str | None, budget: Budget
+    ) -> Opened: ...
 
 
 FORMATS: tuple[Format, ...] = (
@@ -72,6 +75,9 @@ FORMATS: tuple[Format, ...] = (
     text,
     nmnist,
 )
+
+# What these hold may be in any unit.
+_WITHOUT_UNIT: tuple[Format, ...] = (hdf5, npz, npy, text)
 
 # By the suffix of the output. A writer takes consecutive blocks, such as `Source.blocks` gives, and a path.
 Writer = Callable[[Iterable[Recording], Path], None]
@@ -109,6 +115,7 @@ def open_recording(
     *,
     size: tuple[int, int] | None = None,
     frame_time_us: int = 1_000,
+    time_unit: str | None = None,
     strict: bool = False,
     budget: float = 1.0,
 ) -> Source:
@@ -116,6 +123,7 @@ def open_recording(
 
     size: (width, height) in pixels, in place of what the file says or leaves open.
     frame_time_us: period of the frames in files that hold frames instead of times.
+    time_unit: s, ms, us or ns, in place of what the names of a text or of arrays say or leave open.
     strict: refuse what would be repaired otherwise (see `integrity.FAULTS`).
     budget: how many times the memory, events and work that a file of this length usually may cost (`data/budget.py`).
     Raises RecordingError: one sentence with the file's name, what is wrong and what to do.
@@ -125,8 +133,11 @@ def open_recording(
         head = _head(file)
         for known in FORMATS:
             if known.matches(head, file):
+                _check_time_unit(time_unit, known, file)
                 allowed = Budget.of(file, budget)
-                opened = known.open_file(file, size=size, frame_time_us=frame_time_us, budget=allowed)
+                opened = known.open_file(
+                    file, size=size, frame_time_us=frame_time_us, time_unit=time_unit, budget=allowed
+                )
                 return Source(file, opened, allowed, size=size, strict=strict)
     readable = "; ".join(known.NAME for known in FORMATS)
     raise RecordingError(f"{file} is {_guess(head)}, which this version does not read; it reads: {readable}")
@@ -137,11 +148,26 @@ def read(
     *,
     size: tuple[int, int] | None = None,
     frame_time_us: int = 1_000,
+    time_unit: str | None = None,
     strict: bool = False,
     budget: float = 1.0,
 ) -> Recording:
     """All of a recording at once; arguments and errors as of `open_recording`."""
-    return open_recording(path, size=size, frame_time_us=frame_time_us, strict=strict, budget=budget).read()
+    source = open_recording(
+        path, size=size, frame_time_us=frame_time_us, time_unit=time_unit, strict=strict, budget=budget
+    )
+    return source.read()
+
+
+def _check_time_unit(time_unit: str | None, known: Format, file: Path) -> None:
+    if time_unit is None:
+        return
+    if time_unit not in UNITS:
+        raise RecordingError(f"the unit of time is {time_unit!r}; it must be one of {', '.join(UNITS)}")
+    if known not in _WITHOUT_UNIT:
+        raise RecordingError(
+            f"{file}: the format of this file ({known.NAME}) sets the unit of its times; drop --time-unit"
+        )
 
 
 def _head(file: Path) -> bytes:

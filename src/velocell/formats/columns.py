@@ -1,7 +1,6 @@
 """Arrays of times, coordinates and polarities as other people save them -> the columns of `Events`.
 
-Names (`t_s`, `timestamps`, `xs` ...) and units follow the rules of texts (`text_layout.py`): whole numbers are
-microseconds, or nanoseconds where they are too large for that; numbers with decimals are seconds.
+Names (`t_s`, `timestamps`, `xs` ...) follow the rules of texts (`text/layout.py`), units those of `clock.py`.
 """
 
 from __future__ import annotations
@@ -14,11 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.blocks import Events
+from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
-from velocell.formats.text.layout import DECIMALS, inferred_unit, named_columns
+from velocell.formats.clock import check_span, inferred_unit
+from velocell.formats.text.layout import DECIMALS, named_columns
 
 _PLURALS = {"xs": "x", "ys": "y", "ps": "p", "polarities": "p"}
+_HALF_TURN = 1 << 31
 _LATEST = float(1 << 62)
+_HALF_TURN = 1 << 31
 _SAMPLE_PARTS, _SAMPLE_ROWS = 5, 1_000
 
 
@@ -32,11 +35,16 @@ class Naming:
 
 @dataclass(frozen=True)
 class Unit:
-    """Of the times of one recording; `why` says how it was found. offset_us is added to all times."""
+    """Of the times of one recording; `why` says how it was found. stated: by the file or its reader, not inferred.
+
+    offset_us is added to all times. shown: the file's own, where they were converted before.
+    """
 
     name: str
     why: str
+    stated: bool
     offset_us: int = 0
+    shown: str | None = None
 
 
 def sample(rows: Callable[[int, int], NDArray[Any]], n: int) -> NDArray[Any]:
@@ -58,24 +66,74 @@ def naming(names: Sequence[str]) -> Naming | None:
     return Naming({key: names[k] for key, k in positions.items()}, unit)
 
 
-def unit_of(times: NDArray[Any], named: str | None, offset_us: int = 0) -> Unit:
-    """By the name of the array, or by some times of the recording."""
+def unit_of(times: NDArray[Any], named: str | None, path: object, given: str | None = None, offset_us: int = 0) -> Unit:
+    """As given, by the name of the array, or by some times of the recording. Raises RecordingError where unclear."""
+    if given is not None:
+        return Unit(given, "as given", True, offset_us)
     if named is not None:
-        return Unit(named, "as named", offset_us)
-    return Unit(*inferred_unit(times.astype(np.float64)), offset_us)
+        return Unit(named, "as named", True, offset_us)
+    return Unit(*inferred_unit(Unwrapped()(times), path), False, offset_us)
+
+
+class Unwrapped:
+    """Times of a clock of 32 bits, piece by piece, without its wraps: a step back by half its turn or more is one."""
+
+    def __init__(self) -> None:
+        self.wraps = 0
+        self._last: int | None = None
+
+    def __call__(self, t: NDArray[Any]) -> NDArray[Any]:
+        """The same, or int64 with the turns added. A clock that counts further is left alone."""
+        if not t.size or t.dtype.kind not in "iu" or t.dtype.itemsize < 4:
+            return t
+        first = int(t[0])
+        turned = first - (first if self._last is None else self._last) <= -_HALF_TURN
+        self._last = int(t[-1])
+        # Of most recordings, one comparison with the turn is all.
+        if not (self.wraps or turned or int(t.max()) - int(t.min()) >= _HALF_TURN):
+            return t
+        if int(t.max()) >= 2 * _HALF_TURN or int(t.min()) < -_HALF_TURN:
+            return t
+        whole = t.astype(np.int64)
+        turns = np.cumsum(np.diff(whole, prepend=whole[:1]) <= -_HALF_TURN) + self.wraps + int(turned)
+        self.wraps = int(turns[-1])
+        return whole + turns * (2 * _HALF_TURN)
 
 
 class Blocks:
     """Blocks of one recording's arrays (n,) -> Events; 1 is ON, OFF is 0 or -1 but not both in one recording."""
 
-    def __init__(self, unit: Unit, path: object):
-        self._unit, self._path = unit, path
+    def __init__(self, unit: Unit, path: object, integrity: Integrity):
+        self._unit, self._path, self._integrity = unit, path, integrity
         self._off: int | None = None
+        self._unwrapped = Unwrapped()
+        self._first_us: int | None = None
+        self._last_us: int | None = None
+        self._gap_us = self._n = 0
 
-    def events(self, t: NDArray[Any], x: NDArray[Any], y: NDArray[Any], p: NDArray[Any] | None) -> Events:
-        """One block. Raises RecordingError for what cannot be events."""
+    def times(self, t: NDArray[Any]) -> NDArray[np.int64]:
+        """One block of times alone, in microseconds; each block is to be given once, here or to `events`."""
+        before = self._unwrapped.wraps
+        t_us = microseconds(self._unwrapped(t), self._unit, self._path)
+        self._integrity.fact("wraps", self._unwrapped.wraps - before)
+        if not self._unit.stated and t_us.size:
+            self._first_us = int(t_us[0]) if self._first_us is None else self._first_us
+            self._gap_us = max(self._gap_us, int(np.diff(t_us, prepend=self._last_us or t_us[0]).max()))
+            self._n, self._last_us = self._n + len(t_us), int(t_us[-1])
+            unit = self._unit.shown or self._unit.name
+            check_span(unit, self._last_us - self._first_us, self._gap_us, self._n, self._path)
+        return t_us
+
+    def events(
+        self, t: NDArray[Any] | None, x: NDArray[Any], y: NDArray[Any], p: NDArray[Any] | None,
+        t_us: NDArray[np.int64] | None = None,
+    ) -> Events:  # fmt: skip
+        """One block; t_us: its times, where `times` gave them. Raises RecordingError for what cannot be events."""
+        if t_us is None:
+            assert t is not None
+            t_us = self.times(t)
         return Events(
-            microseconds(t, self._unit, self._path),
+            t_us,
             _pixels(x, "x", self._path),
             _pixels(y, "y", self._path),
             None if p is None else self._on(p),

@@ -30,7 +30,9 @@ def matches(head: bytes, path: Path) -> bool:
     return head.startswith(_MAGIC)
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
+def open_file(
+    path: Path, *, size: tuple[int, int] | None, frame_time_us: int, time_unit: str | None, budget: Budget
+) -> Opened:
     """The times count from 0. The file states the size."""
     with path.open("rb") as handle:
         header = handle.read(_HEADER_BYTES)

@@ -36,7 +36,9 @@ def matches(head: bytes, path: Path) -> bool:
     return ordered and bool((x < 240).all()) and bool((y <= _OVERFLOW_ROW).all())
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
+def open_file(
+    path: Path, *, size: tuple[int, int] | None, frame_time_us: int, time_unit: str | None, budget: Budget
+) -> Opened:
     """34x34 where no event lies beyond that."""
 
     def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:

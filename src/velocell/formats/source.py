@@ -4,7 +4,7 @@ A format is a module with
 
     NAME                                      what it reads, for the list in error messages
     matches(head, path) -> bool               decided by content: `head` holds the first 4096 bytes
-    open_file(path, *, size, frame_time_us, budget) -> Opened
+    open_file(path, *, size, frame_time_us, time_unit, budget) -> Opened
 
 `open_file` reads what stands before the events and returns an `Opened`: facts, and a function that decodes
 the events in blocks of whatever length suits the format, in the file's order. What all formats share

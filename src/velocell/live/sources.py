@@ -68,6 +68,7 @@ def open_source(
     *,
     size: tuple[int, int] | None = None,
     frame_time_us: int = 1_000,
+    time_unit: str | None = None,
     speed: str = "1",
     every_us: int = 5_000,
     part_us: tuple[int, int | None] = (0, None),
@@ -77,7 +78,7 @@ def open_source(
     """`replay:FILE`, `-` (stdin), `udp://`, `tcp://HOST:PORT`, `unix:PATH` or `camera:NAME`. Raises VelocellError.
 
     speed: of a replay, a factor or `max`; a paced replay comes in blocks of `every_us`. part_us: from and to, from the
-    start of a replayed recording; a stream has no start to count from. budget: as of
+    start of a replayed recording; a stream has no start to count from. time_unit, budget: as of
     `open_recording`. sender: of udp://, the only one to follow.
     """
     scheme, colon, rest = text.partition(":")
@@ -91,7 +92,7 @@ def open_source(
     if text == "-":
         return Stdin(size)
     if scheme == "replay" and colon:
-        return Replay(Path(rest), size, frame_time_us, _speed(speed), every_us, part_us, budget)
+        return Replay(Path(rest), size, frame_time_us, _speed(speed), every_us, part_us, budget, time_unit)
     if scheme == "udp" and colon:
         return Udp(text, size, sender)
     if scheme in ("tcp", "unix") and colon:
@@ -128,8 +129,9 @@ class Replay:
         every_us: int,
         part_us: tuple[int, int | None] = (0, None),
         budget: float = 1.0,
+        time_unit: str | None = None,
     ):
-        self._file = open_recording(path, size=size, frame_time_us=frame_time_us, budget=budget)
+        self._file = open_recording(path, size=size, frame_time_us=frame_time_us, time_unit=time_unit, budget=budget)
         from_us, to_us = part_us
         self._start_us = self._file.start_us + from_us if from_us else None
         self._stop_us = None if to_us is None else self._file.start_us + to_us

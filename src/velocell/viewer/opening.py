@@ -31,6 +31,7 @@ def open_source(
     *,
     size: tuple[int, int] | None = None,
     frame_time_us: int = 1_000,
+    time_unit: str | None = None,
     cleaning: Cleaning | None = None,
     part_us: Part = (0, None),
     budget: float = 1.0,
@@ -40,10 +41,12 @@ def open_source(
     file = Path(path)
     cleaning = NOTHING if cleaning is None else cleaning
     if file.is_file() and file.stat().st_size >= WINDOWED_BYTES:
-        large = stored(file) if size is None and is_stored(file) else spooled(file, size, frame_time_us, budget)
+        as_it_lies = size is None and time_unit is None and is_stored(file)
+        large = stored(file) if as_it_lies else spooled(file, size, frame_time_us, budget, time_unit)
         return Cleaned(large, cleaning, part_us)
     here = OnDisk.now(file) if file.is_file() else None
-    events = read_part(formats.open_recording(file, size=size, frame_time_us=frame_time_us, budget=budget), *part_us)
+    source = formats.open_recording(file, size=size, frame_time_us=frame_time_us, time_unit=time_unit, budget=budget)
+    events = read_part(source, *part_us)
     return InMemory(cleaned(events, cleaning, str(file)), here, file.name)
 
 

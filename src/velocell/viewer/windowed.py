@@ -139,10 +139,12 @@ def stored(path: str | Path) -> Windowed:
     return Windowed(path, columns, scalars, ("NumPy archive, read window by window",), changed)
 
 
-def spooled(path: Path, size: tuple[int, int] | None, frame_time_us: int, budget: float = 1.0) -> Windowed:
+def spooled(
+    path: Path, size: tuple[int, int] | None, frame_time_us: int, budget: float = 1.0, time_unit: str | None = None
+) -> Windowed:
     """Any recording, decoded once into temporary files that vanish with the program. Raises RecordingError."""
     here = OnDisk.now(path)
-    recording = formats.open_recording(path, size=size, frame_time_us=frame_time_us, budget=budget)
+    recording = formats.open_recording(path, size=size, frame_time_us=frame_time_us, time_unit=time_unit, budget=budget)
     names = [name for name in _SPOOLED if name != "p" or recording.polarity]
     try:
         with ExitStack() as stack:
@@ -188,14 +190,17 @@ class _Descriptor:
 
 
 def is_stored(file: Path) -> bool:
-    """Whether it is an archive whose t, x and y are not compressed."""
+    """Whether it is an archive of Velocell's own (only they have a span) whose t, x and y are not compressed."""
     try:
         with zipfile.ZipFile(file) as archive:
             members = {info.filename: info for info in archive.infolist()}
     except (zipfile.BadZipFile, OSError):
         return False
     names = [f"{name}.npy" for name in "txy"]
-    return all(name in members and members[name].compress_type == zipfile.ZIP_STORED for name in names)
+    # The times of others may be in another unit, or wrap.
+    return "start_us.npy" in members and all(
+        name in members and members[name].compress_type == zipfile.ZIP_STORED for name in names
+    )
 
 
 def _layout(file: int, path: Path) -> tuple[dict[str, _Column], dict[str, int]]:

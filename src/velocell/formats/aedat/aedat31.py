@@ -51,7 +51,9 @@ def matches(head: bytes, path: Path) -> bool:
     return head.startswith(_MAGIC)
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
+def open_file(
+    path: Path, *, size: tuple[int, int] | None, frame_time_us: int, time_unit: str | None, budget: Budget
+) -> Opened:
     """The header names the camera. Of several cameras the first is read; the events of others are counted."""
     with path.open("rb") as handle:
         header = handle.read(_MAX_HEADER_BYTES)

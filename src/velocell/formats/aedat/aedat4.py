@@ -82,7 +82,9 @@ class _Header:
     streams: dict[int, Stream]
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
+def open_file(
+    path: Path, *, size: tuple[int, int] | None, frame_time_us: int, time_unit: str | None, budget: Budget
+) -> Opened:
     """The times are the file's own, mostly microseconds since 1970. Of several event streams the first is read."""
     header = _read_header(path)
     cameras = event_streams(header.streams)

@@ -17,6 +17,7 @@ from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats import columns
 from velocell.formats.arrays.archive import array_header
+from velocell.formats.arrays.tables import pictures
 from velocell.formats.source import Opened
 from velocell.formats.text.layout import inferred_columns
 from velocell.formats.wording import bare
@@ -63,11 +64,13 @@ def matches(head: bytes, path: Path) -> bool:
     return head.startswith(_MAGIC)
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
+def open_file(
+    path: Path, *, size: tuple[int, int] | None, frame_time_us: int, time_unit: str | None, budget: Budget
+) -> Opened:
     """Fields are found by their names, columns of a table (n, 3 or 4) by their values."""
     array = _array(path)
     if len(array.shape) > 2:
-        raise RecordingError(f"{path} is an array of shape {array.shape}, not a list of events; {_REMEDY}")
+        raise RecordingError(f"{path} is {pictures(array.shape, array.dtype)}; {_REMEDY}")
     sample = columns.sample(array.rows, array.shape[0])
     if array.dtype.names is not None:
         named = columns.naming(array.dtype.names)
@@ -86,10 +89,10 @@ def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, b
         positions = inferred_columns(sample.astype(np.float64), path, _REMEDY)
         where = {name: (slice(None), k) for name, k in positions.items()}
         how, unit_name = f"columns {' '.join(sorted(positions, key=positions.__getitem__))}, by their values", None
-    unit = columns.unit_of(sample[where["t"]], unit_name)
+    unit = columns.unit_of(sample[where["t"]], unit_name, path, time_unit)
 
     def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
-        blocks = columns.Blocks(unit, path)
+        blocks = columns.Blocks(unit, path, integrity)
         for first in range(0, array.shape[0], _BLOCK):
             rows = array.rows(first, _BLOCK)
             found = {name: np.ascontiguousarray(rows[where[name]]) for name in where}

@@ -75,7 +75,9 @@ def matches(head: bytes, path: Path) -> bool:
     return is_zip(head) and any(_is_description(name) for name in member_names(path))
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
+def open_file(
+    path: Path, *, size: tuple[int, int] | None, frame_time_us: int, time_unit: str | None, budget: Budget
+) -> Opened:
     return whole(read(path, size=size, frame_time_us=frame_time_us, budget=budget), NAME)
 
 

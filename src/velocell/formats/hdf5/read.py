@@ -79,10 +79,12 @@ def matches(head: bytes, path: Path) -> bool:
     return head.startswith(_MAGIC)
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
+def open_file(
+    path: Path, *, size: tuple[int, int] | None, frame_time_us: int, time_unit: str | None, budget: Budget
+) -> Opened:
     """The times are the file's own: `t_offset` is added where there is one."""
     _imported(path)  # once here, so that a copy of this process has it
-    asked = {"path": str(path), "most_bytes": budget.piece(_MAX_CHUNK_BYTES)}
+    asked = {"path": str(path), "time_unit": time_unit, "most_bytes": budget.piece(_MAX_CHUNK_BYTES)}
     about = next(_answers({**asked, "events": False}, path, budget))[0]
 
     def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
@@ -90,7 +92,8 @@ def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, b
             integrity.fact(kind, n)
         answers = _answers({**asked, "events": True, "start_us": start_us}, path, budget)
         next(answers)
-        for _, (t, x, y, *p) in answers:
+        for said, (t, x, y, *p) in answers:
+            integrity.fact("wraps", said["wraps"])
             yield Events(t, x, y, p[0] if p else None)
 
     size_, span = (None if pair is None else (pair[0], pair[1]) for pair in (about["size"], about["span"]))
@@ -112,7 +115,7 @@ def _answers(request: dict[str, Any], path: Path, budget: Budget) -> Iterator[ap
 def read_apart(request: dict[str, Any]) -> Iterator[apart.Message]:
     """What stands beside the events, then the events if they are asked for; to be run in the other process."""
     path = Path(request["path"])
-    about = _describe(path, request["most_bytes"])
+    about = _describe(path, request["most_bytes"], request["time_unit"])
     chosen = about.chosen
     said = {
         "why": f"by its first bytes; {chosen.how} in {bare(chosen.name)}",
@@ -126,12 +129,13 @@ def read_apart(request: dict[str, Any]) -> Iterator[apart.Message]:
     yield said, []
     if request["events"]:
         with _opened(path) as opened:
-            for events in _decode(opened, chosen, about.unit, request["start_us"], path):
-                yield {}, [column for column in events if column is not None]
+            met = Integrity(str(path))
+            for events in _decode(opened, chosen, about.unit, request["start_us"], path, met):
+                yield {"wraps": met.facts.pop("wraps", 0)}, [column for column in events if column is not None]
 
 
-def _describe(path: Path, most_bytes: int) -> _About:
-    """most_bytes: of a chunk; larger ones are refused."""
+def _describe(path: Path, most_bytes: int, time_unit: str | None) -> _About:
+    """most_bytes: of a chunk; larger ones are refused. time_unit: as given."""
     with _opened(path) as file:
         chosen, more, others = _find(file, path, most_bytes)
         if chosen is None:
@@ -143,9 +147,11 @@ def _describe(path: Path, most_bytes: int) -> _About:
             _check(file[name], path, most_bytes)
         offset_us, offset_from = _offset(file, chosen, path)
         times = columns.sample(lambda first, n: _rows(file, chosen, first, n, only="t")["t"], chosen.n)
-        unit = columns.unit_of(times, chosen.unit_name, offset_us)
         stated, size_from = _size(file, chosen, path)
         span = _span(file)
+        # Only Velocell writes a span, and microseconds with it.
+        named = chosen.unit_name if span is None else "us"
+        unit = columns.unit_of(times, named, path, time_unit, offset_us)
     notes = [f"times read as {unit.name}, {unit.why}{offset_from}"]
     if more:
         names = ", ".join(bare(name) for name, _ in more)
@@ -154,16 +160,21 @@ def _describe(path: Path, most_bytes: int) -> _About:
     return _About(chosen, unit, counted, stated, size_from, span, tuple(notes))
 
 
-def _decode(file: Any, array: _Array, unit: Unit, start_us: int | None, path: Path) -> Iterator[Events]:
+def _decode(
+    file: Any, array: _Array, unit: Unit, start_us: int | None, path: Path, integrity: Integrity
+) -> Iterator[Events]:
     block = _block_rows(file, array)
-    blocks = columns.Blocks(unit, path)
+    blocks = columns.Blocks(unit, path, integrity)
     for first in range(0, array.n, block):
         n = min(block, array.n - first)
         if start_us is not None and array.n > block:
             # The times alone tell whether the rest is needed.
-            t = columns.microseconds(_rows(file, array, first, n, only="t")["t"], unit, path)
-            if int(t.max()) < start_us:
+            t_us = blocks.times(_rows(file, array, first, n, only="t")["t"])
+            if int(t_us.max()) < start_us:
                 continue
+            found = _rows(file, array, first, n, only="xyp")
+            yield blocks.events(None, found["x"], found["y"], found.get("p"), t_us)
+            continue
         found = _rows(file, array, first, n)
         yield blocks.events(found["t"], found["x"], found["y"], found.get("p"))
 

@@ -25,7 +25,9 @@ def matches(head: bytes, path: Path) -> bool:
     return prophesee_header.is_dat(prophesee_header.parse(head))
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
+def open_file(
+    path: Path, *, size: tuple[int, int] | None, frame_time_us: int, time_unit: str | None, budget: Budget
+) -> Opened:
     """Two bytes after the header are the kind and the length of the entries; the clock has 32 bits."""
     header = prophesee_header.read_header(path)
     with path.open("rb") as handle:

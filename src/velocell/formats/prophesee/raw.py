@@ -37,7 +37,9 @@ def matches(head: bytes, path: Path) -> bool:
     return named and not prophesee_header.is_dat(header)
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
+def open_file(
+    path: Path, *, size: tuple[int, int] | None, frame_time_us: int, time_unit: str | None, budget: Budget
+) -> Opened:
     """The header has version and size; the time is the camera's own clock."""
     header = prophesee_header.read_header(path)
     version, why = _version(header, path)

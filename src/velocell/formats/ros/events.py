@@ -64,7 +64,9 @@ class _Content:
     data: bytes
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
+def open_file(
+    path: Path, *, size: tuple[int, int] | None, frame_time_us: int, time_unit: str | None, budget: Budget
+) -> Opened:
     """The first message of events has topic, encoding and size."""
     topic, kind, first, others = _first(path, budget)
     if first.encoding not in (*_WORDS, "mono", "ros1", "cdr"):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.errors import RecordingError
+from velocell.formats.clock import inferred_unit
 from velocell.formats.wording import shown
 
 # Power of ten that turns a unit into microseconds.
@@ -35,9 +36,8 @@ _GEOMETRY = re.compile(r"%\s*geometry\s*[:=]\s*(\d{1,6})\s*[,x]\s*(\d{1,6})\s*",
 _POLARITY = re.compile(rb"\b(true|on)\b|\b(?:false|off)\b", re.IGNORECASE)
 _SPAN = re.compile(r"\bstart_us (\d{1,18}) stop_us (\d{1,18})\b")
 _SAMPLE_ROWS = 5_000
-# A coordinate cannot be larger; a time in nanoseconds since 1970 is not smaller.
+# A coordinate cannot be larger.
 _LARGEST_COORDINATE = 65_535
-_EPOCH_NS = 1e17
 # Of two possible time columns, the one that runs this much further is the time.
 _CLEARLY = 4
 
@@ -89,8 +89,8 @@ class _Preamble:
     offset: int = 0
 
 
-def find_layout(head: bytes, complete: bool, path: Path) -> Layout:
-    """The layout of a text that begins with `head`; `complete`: nothing comes after it.
+def find_layout(head: bytes, complete: bool, path: Path, time_unit: str | None = None) -> Layout:
+    """The layout of a text that begins with `head`; `complete`: nothing comes after it. time_unit: as given.
 
     Raises RecordingError for a text that is not a table of events, and for one that leaves open what
     its columns are.
@@ -111,7 +111,11 @@ def find_layout(head: bytes, complete: bool, path: Path) -> Layout:
         columns, how = preamble.columns, f"named in line {preamble.header_line}"
     else:
         columns, how = inferred_columns(table, path) if rows else {"t": 0, "x": 1, "y": 2}, "found by their values"
-    unit, why = (preamble.unit, "as named") if preamble.unit else inferred_unit(table[:, columns["t"]])
+    named = time_unit or preamble.unit
+    if named is not None:
+        unit, why = named, "as named" if time_unit is None else "as given"
+    else:
+        unit, why = inferred_unit(table[:, columns["t"]], path)
     whole = {name for name, k in columns.items() if all(_WHOLE.fullmatch(row[k]) for row in rows)}
     notes = [
         f"columns {' '.join(sorted(columns, key=columns.__getitem__))} {how}",
@@ -123,7 +127,7 @@ def find_layout(head: bytes, complete: bool, path: Path) -> Layout:
         separator=preamble.separator,
         comment=preamble.comment,
         unit=unit,
-        unit_stated=preamble.unit is not None,
+        unit_stated=named is not None,
         whole_times="t" in whole and unit in ("us", "ns"),
         with_decimals=frozenset("xyp") & columns.keys() - whole,
         words=preamble.words,
@@ -286,12 +290,3 @@ def _fits(order: str, table: NDArray[np.float64]) -> bool:
             return False
     seen = set(np.unique(columns["p"])) if "p" in columns else set()
     return seen <= {0, 1} or seen <= {-1, 1}
-
-
-def inferred_unit(times: NDArray[np.float64]) -> tuple[str, str]:
-    """The unit of some times of a recording, and why."""
-    if np.any(times != np.floor(times)):
-        return "s", "since they have decimals"
-    if times.size and times.max() >= _EPOCH_NS:
-        return "ns", "since they are too large for anything else"
-    return "us", "since they are whole numbers"

@@ -35,31 +35,28 @@ _BLOCK_BYTES = 4 << 20
 _LONGEST_LINE = 1 << 16
 _SHAPES = 32
 _WRITTEN_ROWS = 1 << 16
-_DAY_US = 86_400_000_000
 
 
 def matches(head: bytes, path: Path) -> bool:
     return bool(head.strip()) and re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", head) is None
 
 
-def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, budget: Budget) -> Opened:
+def open_file(
+    path: Path, *, size: tuple[int, int] | None, frame_time_us: int, time_unit: str | None, budget: Budget
+) -> Opened:
     with path.open("rb") as handle:
         head = handle.read(_HEAD_BYTES)
-    layout = find_layout(head, len(head) < _HEAD_BYTES, path)
+    layout = find_layout(head, len(head) < _HEAD_BYTES, path, time_unit)
 
     def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
         """Raises RecordingError, with line number and text for a row that cannot be read."""
-        blocks = columns.Blocks(columns.Unit("us", "as read"), path)
-        first_us: int | None = None
+        # The times of a line are in microseconds already.
+        blocks = columns.Blocks(columns.Unit("us", "as read", layout.unit_stated, shown=layout.unit), path, integrity)
         with path.open("rb") as handle:
             handle.seek(layout.offset)
             for number, data in _blocks(handle, layout, path):
                 found = _read_block(data, number, layout, path)
-                events = blocks.events(found["t"], found["x"], found["y"], found.get("p"))
-                if len(events.t_us) and not layout.unit_stated:
-                    first_us = int(events.t_us[0]) if first_us is None else first_us
-                    _check_unit(int(events.t_us[-1]) - first_us, layout, path)
-                yield events
+                yield blocks.events(found["t"], found["x"], found["y"], found.get("p"))
 
     why, *notes = layout.notes
     return Opened(
@@ -72,14 +69,6 @@ def open_file(path: Path, *, size: tuple[int, int] | None, frame_time_us: int, b
         "p" in layout.columns,
         tuple(notes),
     )
-
-
-def _check_unit(span_us: int, layout: Layout, path: Path) -> None:
-    if span_us > _DAY_US:
-        raise RecordingError(
-            f"{path}: the times span more than a day if they are in {layout.unit}, so their unit is unclear; state it "
-            "in a first line that names the columns, with t_s, t_ms, t_us or t_ns"
-        )
 
 
 def write_csv(recording: Recording, path: str | Path) -> None:
