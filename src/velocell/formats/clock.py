@@ -25,6 +25,11 @@ _MANY = 100  # events
 _LONG_US, _QUIET_HZ = 1_000_000_000, 1_000  # nanoseconds taken for microseconds look so
 
 
+def is_small_whole(times: NDArray[Any]) -> bool:
+    """Whether they are whole numbers, too small for nanoseconds since 1970."""
+    return times.dtype.kind in "iu" and bool((times < _EPOCH_NS).all())
+
+
 def unclear(path: object, why: str) -> RecordingError:
     """The sentence for times whose unit could be one or another."""
     return RecordingError(

@@ -23,6 +23,7 @@ from velocell.errors import RecordingError
 from velocell.formats import columns
 from velocell.formats.arrays.archive import array_header, is_zip, member_names, opened
 from velocell.formats.arrays.tables import Header, find
+from velocell.formats.clock import is_small_whole
 from velocell.formats.source import Opened
 from velocell.formats.wording import bare
 
@@ -48,9 +49,10 @@ def open_file(
         found = find(headers, path, lambda header, n: _first(archive, header, n))
         budget.check_events(found.n)
         times = _first(archive, headers[found.places["t"].array], _SAMPLE)
-        # Only Velocell writes a span, and microseconds with it.
-        named = found.unit if span is None else "us"
-        unit = columns.unit_of(found.places["t"].of(times), named, path, time_unit)
+        t = found.places["t"].of(times)
+        # Velocell's own layout has microseconds: with a span, which nobody else writes, or whole ones beside a size.
+        own = span is not None or ({"width", "height"} <= present and is_small_whole(t))
+        unit = columns.unit_of(t, "us" if own else found.unit, path, time_unit)
     used = {place.array for place in found.places.values()}
     unused = ", ".join(map(bare, sorted(present.difference(used, _SCALARS))))
 
