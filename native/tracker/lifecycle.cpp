@@ -100,13 +100,14 @@ void look_at(Track& track, std::int64_t t, const Model& model, std::vector<Track
         else if (confirmed_now(track, quiet_px, model)) confirm(track, rules, tracks, lost, next_id);
         return;
     }
+    const double odds = track.log_odds(model);
     if (track.is_measuring(model)) {
-        track.odds_sum += track.log_odds(model);
+        track.odds_sum += odds;
         track.odds_count += 1;
     }
     const bool unsupported = track.support(rules) < rules.min_support;
     // What looks like a disk still and is only slow gets time to show that it stops.
-    const bool misfit = track.misfit_px > 0 && track.log_odds(model) < rules.confirm_odds;
+    const bool misfit = track.misfit_px > 0 && odds < rules.confirm_odds;
     const double patience = misfit ? rules.misfit_quiet_px : rules.quiet_px;
     track.dead = outside || silent_px > rules.coast_px || quiet_px > patience ||
                  (unsupported && quiet_px > rules.unsupported_quiet_px) ||

@@ -28,7 +28,7 @@ class Timeline:
 
     def __init__(self, timed: bool, epoch_s: float, after_us: int | None, say: Callable[[str], object]) -> None:
         self.timed, self.newest_us = timed, after_us
-        self.astray = self.unlike = 0
+        self.astray = 0
         self._epoch_s, self._say = epoch_s, say
         self._raw_us: int | None = None  # the newest time as the sender has it
         self._shift_us = 0
@@ -47,7 +47,6 @@ class Timeline:
             if kind is self.timed:
                 good.append(packet)
                 self._other = 0
-        self.unlike += len(packets) - len(good)
         return good
 
     def times(self, packets: list[Packet]) -> list[NDArray[np.int64]]:
