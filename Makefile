@@ -77,6 +77,18 @@ bench: .venv/tested  ## Speed and cost of the engines, as JSON and plots in ./be
 docs: .venv/documented  ## These pages as a website in build/docs; a warning is an error.
 	$(BIN)/sphinx-build -W --keep-going -q docs build/docs
 
+# Spiking frameworks beside .venv, which has torch and Norse. They ask for CUDA, chips' drivers or an old nir, none of
+# which their importers need; so each goes in alone, with the small packages that it does import.
+build/interop/made: .venv/tested constraints.txt
+	rm -rf build/interop
+	$(BIN)/pip install --quiet --no-deps --target build/interop snntorch spikingjelly sinabs loguru tqdm pbr setuptools
+	@touch $@
+
+.PHONY: interop
+
+interop: build/interop/made  ## An exported network in Norse, snnTorch, SpikingJelly and Sinabs: the same spikes?
+	VELOCELL_INTEROP=1 PYTHONPATH=build/interop $(BIN)/pytest -rP -W ignore tests/network/test_nir_frameworks.py
+
 # A package of its own in build/sanitize. Without site (-S) the editable install cannot take its place.
 SANITIZED = LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PYTHONPATH="build/sanitize:$$(echo .venv/lib/python*/site-packages)" $(BIN)/python -S

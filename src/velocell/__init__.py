@@ -19,7 +19,8 @@ from velocell.engines import run
 from velocell.errors import VelocellError
 from velocell.formats import open_recording, read
 from velocell.network.kernels import centre_surround_kernel, circular_kernel, disk_kernel, template_kernel
-from velocell.network.network import Layer, Network, TrailFilter
+from velocell.network.layers import Layer, TrailFilter
+from velocell.network.network import Network
 from velocell.network.neurons import LIFBox
 from velocell.pictures import cards as _cards  # noqa: F401 (data shows itself in a notebook once it is imported)
 from velocell.pictures.video.clip import animate, animate_frames

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from velocell.data.files import replacing
+from velocell.data.side_files import read_toml
 from velocell.errors import CalibrationError
 
 RING_WIDTH_PX = 2.0
@@ -45,6 +49,34 @@ class Recipe:
     surround: float = -0.15
     veto: float = -3.0
     veto_reach: float = 2.0
+
+    def to_toml(self, path: str | Path, made: dict[str, Any] | None = None) -> None:
+        """Write a file that `from_toml` reads back bit by bit. made: how it was made, for people."""
+        import tomli_w
+
+        numbers = {f.name: float(getattr(self, f.name)) for f in fields(self)}
+        with replacing(path) as part:
+            part.write_text(tomli_w.dumps({"velocell_recipe": 1, **numbers, **({"made": made} if made else {})}))
+
+    @staticmethod
+    def from_toml(path: str | Path) -> Recipe:
+        """What a file does not name stays as usual. Raises CalibrationError."""
+        try:
+            data = read_toml(path)
+        except (OSError, ValueError) as error:
+            raise CalibrationError(
+                f"{path} is not a readable recipe ({error}); write one with velocell train"
+            ) from None
+        if data.pop("velocell_recipe", None) != 1:
+            raise CalibrationError(f"{path} is not a recipe (key velocell_recipe); write one with velocell train")
+        data.pop("made", None)
+        known = {f.name for f in fields(Recipe)}
+        for name, value in data.items():
+            if name not in known:
+                raise CalibrationError(f"{path} sets '{name}', which is unknown; known are {', '.join(sorted(known))}")
+            if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+                raise CalibrationError(f"{path}: {name} must be a number, got {value!r}")
+        return Recipe(**data)
 
 
 LARGEST_RADIUS_PX = 256.0

@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from velocell.cli import batch, calibrate, convert, demo, detect, evaluate, export, info, live, simulate, tuning, view
+from velocell.cli import (
+    batch,
+    calibrate,
+    convert,
+    demo,
+    detect,
+    evaluate,
+    export,
+    import_network,
+    info,
+    live,
+    simulate,
+    train,
+    tuning,
+    view,
+)
 from velocell.cli.config import configurable, reporting
 from velocell.cli.examples import epilog
 from velocell.cli.guard import guarded, show_tracebacks
@@ -46,7 +61,10 @@ for command in (
     evaluate.evaluate,
     calibrate.calibrate,
     export.export,
+    import_network.import_,
+    train.train,
     tuning.tuning,
     view.view,
 ):
-    app.command(epilog=epilog(command.__name__))(guarded(configurable(reporting(command))))
+    name = command.__name__.rstrip("_")  # Python has a word `import` of its own
+    app.command(name, epilog=epilog(name))(guarded(configurable(reporting(command))))

@@ -38,6 +38,12 @@ def calibrate(
             help="Table of its objects, with speeds or bands; the network is adjusted to them.",
         ),
     ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            "--recipe", metavar="TOML", help="Free choices of the calibration, as velocell train writes them."
+        ),
+    ] = None,
     polarity: o.Polarity = "merge",
     size: o.Size = None,
     frame_time: o.FrameTime = "1ms",
@@ -55,18 +61,27 @@ def calibrate(
     from velocell.calibration.fitting import fit
     from velocell.calibration.formulas import calibrate as from_formulas
     from velocell.calibration.measure import networks_for
+    from velocell.calibration.recipe import Recipe
     from velocell.cli.show import fit_table
 
     search = o.LookFor(bands, band_names, radius, None, contrast, dt, polarity=polarity, engine=engine).search()
+    if recipe is not None:
+        if labels is not None:
+            raise OptionError(f"labels adjust the usual recipe, so {recipe} would have no say; leave one of them out")
+        search = replace(search, recipe=Recipe.from_toml(recipe))
     assert search.bands is not None
     check_output(out, (".toml",), "a network")
     settings: dict[str, Any] = {"contrast": contrast, "dt": dt, "polarity": polarity}
+    if recipe is not None:
+        settings["recipe"] = str(recipe)
     if labels is not None and recording is None:
         raise OptionError(f"the labels in {labels} need their recording; give it with --recording")
     given: dict[str, Any] = {"contrast": search.contrast, "dt_us": search.dt_us}
     size_px = search.one_radius()
     if recording is None:
-        network = from_formulas(search.bands, size_px, polarity=polarity not in ("merge", "drop"), **given)
+        network = from_formulas(
+            search.bands, size_px, polarity=polarity not in ("merge", "drop"), recipe=search.recipe, **given
+        )
     else:
         check_distinct([out], [recording, *([] if labels is None else [labels])])
         table = None if labels is None else Tracks.read(labels)

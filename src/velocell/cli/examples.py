@@ -5,6 +5,8 @@ from __future__ import annotations
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "demo": ("velocell demo --out demo",),
     "info": ("velocell info recording.raw", "velocell info recording.raw --json"),
+    "import": ("velocell import net.nir -o net.toml",),
+    "train": ("velocell train --bands 40,160,640 --radius 3 --simulate scene.toml --seeds 20 -o recipe.toml",),
     "detect": (
         "velocell detect recording.raw --bands 16,62,177,500 -o tracks.csv",
         "velocell detect recording.raw --bands 16,62 --radius 3:15 -o tracks.parquet --objects objects.csv",

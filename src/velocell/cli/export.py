@@ -7,22 +7,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from velocell.cli.export_network import NEUTRAL, export_network
 from velocell.cli.guard import say
 from velocell.cli.outputs import check_distinct, check_output
 from velocell.cli.values import time_of
 from velocell.data.meta import recording_span, sensor_size, version
 from velocell.data.tracks import Tracks
 from velocell.data.units import parse_size
-from velocell.errors import TableError
+from velocell.errors import OptionError, TableError
 
 if TYPE_CHECKING:
     from velocell.results.exports import Frames
 
 
 def export(
-    tracks: Annotated[Path, typer.Argument(metavar="TRACKS", help="Table that velocell detect or simulate wrote.")],
+    tracks: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TRACKS|NETWORK",
+            help="Table that velocell detect or simulate wrote; or, by its suffix .toml, a network.",
+        ),
+    ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="OUT", help="By suffix: .txt is MOTChallenge, .json is COCO.")
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="OUT", help="By suffix: .txt is MOTChallenge, .json is COCO; .nir for a network."
+        ),
     ],
     fps: Annotated[
         float | None,
@@ -43,11 +53,50 @@ def export(
         ),
     ] = None,
     size: Annotated[
-        str | None, typer.Option("--size", metavar="WxH", help="Sensor size in px, if the table does not state it.")
+        str | None,
+        typer.Option(
+            "--size", metavar="WxH", help="Sensor size in px, if the table does not state it; a network never does."
+        ),
+    ] = None,
+    framework: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="FRAMEWORK",
+            help="Of a network: norse, snntorch, spikingjelly or sinabs, where one of them is to read it; "
+            "generic if not given.",
+        ),
+    ] = None,
+    portable: Annotated[
+        bool,
+        typer.Option(
+            "--portable",
+            help="Of a network: reset to 0 and keep thresholds off what one event reaches, as frameworks need it.",
+        ),
+    ] = False,
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            "--check",
+            metavar="RECORDING",
+            help="Of a network: write what it sees and answers on 500 ticks of this recording, as OUT.golden.npz.",
+        ),
     ] = None,
 ) -> None:
-    """Write tracks for other tools: boxes frame by frame, in MOTChallenge or COCO format."""
+    """Write tracks or a network for other tools.
+
+    A table of tracks becomes boxes frame by frame, in MOTChallenge or COCO format. A network (.toml) becomes a NIR
+    graph (.nir) for spiking frameworks and chips, and what it would cost there is shown.
+    """
     from velocell.results import exports
+
+    if tracks.suffix.lower() == ".toml":
+        if fps is not None or origin is not None or truth is not None:
+            raise OptionError(f"{tracks} is a network, and --fps, --origin and --truth are for tables; leave them out")
+        export_network(tracks, out, framework or NEUTRAL, size, check, portable)
+        return
+    if framework is not None or check is not None or portable:
+        raise OptionError(f"{tracks} is a table, and --for, --check and --portable are for networks; leave them out")
 
     check_output(out, exports.SUFFIXES, "an export")
     beside = out.with_suffix(f".truth{out.suffix}")

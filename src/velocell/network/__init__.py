@@ -4,7 +4,8 @@
 """
 
 from velocell.data.bands import Bands
-from velocell.network.network import Layer, Network, TrailFilter
+from velocell.network.layers import Layer, TrailFilter
+from velocell.network.network import Network
 from velocell.network.neurons import LIFBox
 
 __all__ = ["Bands", "LIFBox", "Layer", "Network", "TrailFilter"]

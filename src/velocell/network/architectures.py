@@ -19,7 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from velocell.errors import NetworkError
 from velocell.network.kernels import centre_surround_kernel, disk_kernel
-from velocell.network.network import Layer, Network
+from velocell.network.layers import Layer
+from velocell.network.network import Network
 from velocell.network.neurons import LIFBox
 
 VETO = -3.0  # weight of one faster spike against one of the channel's own; 10 changes little

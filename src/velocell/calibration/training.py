@@ -1,0 +1,291 @@
+"""A search over the numbers of the Recipe: which ones suit labelled or simulated recordings.
+
+The Recipe is searched, not the weights: thresholds go on following what is measured on each recording. CMA-ES (Hansen,
+arXiv:1604.00772, package `cma`) needs no gradient; those of a surrogate had the wrong sign for thresholds.
+
+Examples are in three groups: some to search on, some to choose among what was found (and to stop early), some that
+nobody looked at until the end; they tell what was gained. Where nothing was gained on the last, the usual recipe stays.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from velocell.calibration.measure import networks_for, networks_from
+from velocell.calibration.recipe import Recipe
+from velocell.calibration.search import Search
+from velocell.data.arrays import Floats
+from velocell.data.recording import Recording
+from velocell.data.side_files import parse_json
+from velocell.data.stamps import time_step
+from velocell.data.tracks import Tracks
+from velocell.errors import CalibrationError
+from velocell.network import Network
+from velocell.results.evaluate import evaluate
+from velocell.tracking.detection import detection
+from velocell.tracking.online import Online
+
+
+@dataclass(frozen=True)
+class Range:
+    """Limits of a number of the Recipe, and the step that the search starts with."""
+
+    low: float
+    high: float
+    step: float
+
+
+RANGES = {
+    "ring_width_px": Range(1.2, 4.0, 0.3),
+    "inside": Range(-2.0, 0.0, 0.15),
+    "outside": Range(-1.5, 0.0, 0.15),
+    "memory": Range(0.1, 0.8, 0.06),
+    "margin": Range(0.6, 1.6, 0.06),
+    "margin_peaks": Range(0.0, 1.5, 0.1),
+    "margin_blur": Range(-0.6, 0.4, 0.06),
+    "margin_px": Range(-1.2, 1.0, 0.15),
+    "margin_trail": Range(0.8, 1.4, 0.04),
+    "trail_px": Range(1.5, 6.0, 0.5),
+    "hold": Range(0.1, 1.2, 0.08),
+    "centre_px": Range(0.8, 3.0, 0.2),
+    "surround": Range(-0.6, 0.0, 0.05),
+    "veto": Range(-10.0, -1.0, 0.6),
+    "veto_reach": Range(1.0, 3.0, 0.2),
+}
+"""What is searched; resets are not, so that a portable network stays one."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What counts, with its weight: of recall, precision, band accuracy and purity, what is missing to 1; of a
+    negative, false tracks, up to `most_false`."""
+
+    recall: float = 1.0
+    precision: float = 1.0
+    band: float = 2.0
+    purity: float = 0.5
+    negative: float = 1.0
+    most_false: int = 20
+
+    def loss(self, found: Figures) -> float:
+        if found.negative:
+            return self.negative * min(found.false_tracks, self.most_false) / self.most_false
+        parts = ((self.recall, found.recall), (self.precision, found.precision), (self.band, found.band))
+        lost = sum(weight * (1 - value) for weight, value in (*parts, (self.purity, found.purity)))
+        return lost + self.negative * min(found.false_tracks, self.most_false) / self.most_false
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one example, or means over several; false_tracks: of all. What could not be told counts as 0."""
+
+    recall: float
+    precision: float
+    band: float
+    purity: float
+    false_tracks: float
+    negative: bool = False
+
+    @staticmethod
+    def mean(several: Sequence[Figures]) -> Figures:
+        """Of those that are no negatives; false tracks of all are added up."""
+        positive = [one for one in several if not one.negative]
+        means = [float(np.mean([getattr(one, f.name) for one in positive])) for f in fields(Figures)[:4]]
+        return Figures(*means, sum(one.false_tracks for one in several))
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A recording and its objects; without any, it is a negative: what is followed there is false."""
+
+    recording: Recording
+    truth: Tracks | None
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """recipe: the one that was found, or the usual one where it was not better. before, after: on the held-out
+    examples. improved: whether the held-out loss fell. evaluations: recipes that were tried."""
+
+    recipe: Recipe
+    before: Figures
+    after: Figures
+    improved: bool
+    evaluations: int
+
+
+Progress = Callable[[int, float, float], object]
+"""Called after each generation with the evaluations so far, the best loss and the usual recipe's."""
+
+
+def train(
+    examples: Sequence[Example],
+    search: Search,
+    *,
+    objective: Objective = Objective(),
+    most: int = 400,
+    patience: int = 12,
+    seed: int = 0,
+    journal: Path | None = None,
+    progress: Progress | None = None,
+) -> Trained:
+    """Search for a recipe; examples are dealt to the three groups in turn, so give three at least.
+
+    search: bands, radius and the rest of what is looked for. most: recipes tried. patience: generations without a
+    better one on the second group. journal: a file of losses; where it exists, what it holds is not computed again.
+    Raises CalibrationError where there are too few examples with objects.
+    """
+    cma = _optimiser()
+    _check(examples)
+    groups = [[_Case.of(one, search) for one in examples[first::3]] for first in range(3)]
+    usual = search.recipe
+    log = _Journal.of(journal, seed)
+    trial = _Trial(search, objective)
+    start = np.array([_place(name, getattr(usual, name)) for name in RANGES])
+    best, best_loss, left = usual, trial.loss(groups[1], usual), patience
+    first_loss = best_loss
+    evolution = cma.CMAEvolutionStrategy(start, 1.0, {"seed": seed + 1, "verbose": -9, "popsize": 10})
+    while log.evaluations < most and left > 0 and not evolution.stop():
+        asked = evolution.ask()
+        losses = [log.loss(lambda point=point: trial.loss(groups[0], recipe_at(point, usual))) for point in asked]
+        evolution.tell(asked, losses)
+        recipe = recipe_at(evolution.result.xfavorite, usual)
+        loss = log.loss(lambda recipe=recipe: trial.loss(groups[1], recipe), counts=False)
+        best, best_loss, left = (recipe, loss, patience) if loss < best_loss else (best, best_loss, left - 1)
+        if progress is not None:
+            progress(log.evaluations, best_loss, first_loss)
+    before, after = (trial.as_detected(groups[2], recipe) for recipe in (usual, best))
+    losses = [float(np.mean([objective.loss(one) for one in found])) for found in (before, after)]
+    better = losses[1] < losses[0]
+    kept = best if better else usual
+    return Trained(kept, Figures.mean(before), Figures.mean(after), better, log.evaluations)
+
+
+def _optimiser() -> Any:
+    try:
+        import cma
+    except ImportError as error:
+        raise CalibrationError(
+            f"training needs the package cma ({error}); install it with: pip install 'velocell[train]'"
+        ) from None
+    return cma
+
+
+def recipe_at(point: Floats, usual: Recipe) -> Recipe:
+    """The Recipe at a place of the search, in steps from 0 as `_place` gives them, cut to the limits."""
+    values = {}
+    for (name, limits), place in zip(RANGES.items(), point, strict=True):
+        values[name] = float(np.clip(place * limits.step, limits.low, limits.high))
+    return replace(usual, **values)
+
+
+def _place(name: str, value: float) -> float:
+    return value / RANGES[name].step
+
+
+def _check(examples: Sequence[Example]) -> None:
+    with_objects = [one for one in examples[:3] if one.truth is not None and len(one.truth)]
+    if len(with_objects) < 3:
+        raise CalibrationError(
+            f"training needs three parts with objects, to search, to choose and to judge, got {len(with_objects)}; "
+            "give more recordings, longer labels or --simulate"
+        )
+    objects = sum(len(set(one.truth.id.tolist())) for one in examples if one.truth is not None)
+    if objects < 2:
+        raise CalibrationError("training needs two objects at least; label more of them")
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """An example, and what the usual recipe measures in it: the share of edge crossings and the radius."""
+
+    example: Example
+    share: float
+    radius_px: float
+
+    @staticmethod
+    def of(example: Example, search: Search) -> _Case:
+        network = networks_for(example.recording, search)[0]
+        assert network.origin.crossings is not None  # it is calibrated
+        assert network.radius_px is not None
+        return _Case(example, network.origin.crossings, network.radius_px)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    search: Search
+    objective: Objective
+
+    def loss(self, cases: Sequence[_Case], recipe: Recipe) -> float:
+        """Mean over examples, with the measured share and radius; a recipe from which no network follows loses all."""
+        try:
+            found = [self.figures(case, self._network(case, recipe)) for case in cases]
+            return float(np.mean([self.objective.loss(one) for one in found]))
+        except CalibrationError:
+            return 10.0
+
+    def as_detected(self, cases: Sequence[_Case], recipe: Recipe) -> list[Figures]:
+        """As `velocell detect --recipe` does it, with all that it measures."""
+        search = replace(self.search, recipe=recipe)
+        return [self.figures(case, networks_for(case.example.recording, search)[0]) for case in cases]
+
+    def _network(self, case: _Case, recipe: Recipe) -> Network:
+        seen = case.example.recording
+        search = replace(self.search, recipe=recipe)
+        (network,) = networks_from(
+            search, case.radius_px, polarity=seen.p is not None, share=case.share, step=time_step(seen)
+        )
+        return network
+
+    def figures(self, case: _Case, network: Network) -> Figures:
+        seen, truth = case.example.recording, case.example.truth
+        found = detection(Online(network, seen.size, engine=self.search.engine, rules=self.search.rules), seen)
+        if truth is None:
+            return Figures(0, 0, 0, 0, len(set(found.tracks.id.tolist())), negative=True)
+        assert network.bands is not None
+        scores = evaluate(found.tracks, truth, network.bands.edges, spikes=found.spikes)
+        pure = [share for share in scores.purity if share is not None]
+        values = (scores.recall, scores.precision, scores.band_accuracy, float(np.mean(pure)) if pure else 0.0)
+        return Figures(*(0.0 if math.isnan(value) else value for value in values), scores.false_tracks)
+
+
+@dataclass
+class _Journal:
+    """Losses in the order in which they were asked for; the search asks alike for one seed, so they serve again."""
+
+    path: Path | None
+    known: list[float]
+    evaluations: int = 0
+    asked: int = 0
+
+    @staticmethod
+    def of(path: Path | None, seed: int) -> _Journal:
+        if path is None or not path.exists():
+            if path is not None:
+                path.write_text(json.dumps({"velocell_training": 1, "seed": seed}) + "\n")
+            return _Journal(path, [])
+        try:
+            head, *lines = path.read_text().splitlines()
+            if parse_json(head) != {"velocell_training": 1, "seed": seed}:
+                raise ValueError("it was begun with another seed")
+            return _Journal(path, [float(line) for line in lines])
+        except (ValueError, OSError) as error:
+            raise CalibrationError(f"{path} cannot be resumed ({error}); remove it to begin anew") from None
+
+    def loss(self, compute: Callable[[], float], *, counts: bool = True) -> float:
+        self.evaluations += counts
+        self.asked += 1
+        if self.asked <= len(self.known):
+            return self.known[self.asked - 1]
+        value = compute()
+        if self.path is not None:
+            with self.path.open("a") as handle:
+                handle.write(f"{value!r}\n")
+        return value

@@ -1,0 +1,85 @@
+"""Training: a recipe that was spoilt gets better, one that cannot is kept; it goes on where it stopped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from commands import call
+
+from velocell.calibration import training
+from velocell.calibration.recipe import Recipe
+from velocell.calibration.search import Search
+from velocell.calibration.training import Example, Figures, Objective
+from velocell.errors import CalibrationError
+from velocell.simulate import random_scene, simulate
+
+BANDS = (40.0, 160.0, 640.0)
+
+
+@pytest.fixture(scope="module")
+def examples() -> list[Example]:
+    scenes = (
+        random_scene(
+            2, width=64, height=48, radius=3, speeds=(60, 500), contrast=3, noise_hz=0.2, seed=seed, duration_us=200_000
+        )
+        for seed in (5, 6, 7)
+    )  # fmt: skip
+    return [Example(*simulate(scene)) for scene in scenes]
+
+
+SPOILT = Search.of(BANDS, 3.0, recipe=replace(Recipe(), margin=1.5))
+
+
+def test_a_spoilt_recipe_gets_better_on_what_it_never_saw(examples: list[Example]) -> None:
+    found = training.train(examples, SPOILT, most=20, seed=1)
+    assert found.improved
+    # Thresholds half as high again put disks one band too low.
+    assert found.before.band < 0.9 < found.after.band
+    assert found.recipe.reset == SPOILT.recipe.reset
+
+
+def test_it_goes_on_where_it_stopped(examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = training.train(examples, SPOILT, most=20, seed=1, journal=tmp_path / "whole")
+    lines = (tmp_path / "whole").read_text().splitlines()
+    (tmp_path / "cut").write_text("\n".join(lines[: len(lines) - 3]) + "\n")
+    calls = []
+    loss = training._Trial.loss
+    monkeypatch.setattr(training._Trial, "loss", lambda *given: calls.append(1) or loss(*given))
+    again = training.train(examples, SPOILT, most=20, seed=1, journal=tmp_path / "cut")
+    assert again.recipe == whole.recipe
+    assert len(calls) == 3 + 1  # what was cut off, and the usual recipe
+    with pytest.raises(CalibrationError, match="begun with another seed"):
+        training.train(examples, SPOILT, most=20, seed=2, journal=tmp_path / "cut")
+
+
+def test_too_few_examples_are_refused(examples: list[Example]) -> None:
+    for given in (examples[:2], [*examples[:2], Example(examples[0].recording, None)]):
+        with pytest.raises(CalibrationError, match="three parts with objects"):
+            training.train(given, SPOILT)
+
+
+def test_the_objective_counts_what_is_missing() -> None:
+    perfect = Figures(1, 1, 1, 1, 0)
+    assert Objective().loss(perfect) == 0
+    assert Objective().loss(replace(perfect, band=0.9)) == pytest.approx(0.2)
+    assert Objective().loss(Figures(0, 0, 0, 0, 5, negative=True)) == pytest.approx(0.25)
+
+
+def test_a_recipe_comes_back_and_a_wrong_one_is_refused(tmp_path: Path) -> None:
+    recipe, file = Recipe(margin=1.1, inside=-0.123456789012345), tmp_path / "recipe.toml"
+    recipe.to_toml(file, {"seed": 3})
+    assert Recipe.from_toml(file) == recipe
+    for text, sentence in (
+        ("a = 1", "not a recipe"), ("velocell_recipe = 1\nmargins = 2", "sets 'margins'"),
+        ("velocell_recipe = 1\nmargin = true", "must be a number"), ("=", "not a readable recipe"),
+    ):  # fmt: skip
+        file.write_text(text)
+        with pytest.raises(CalibrationError, match=sentence):
+            Recipe.from_toml(file)
+
+
+def test_the_command_asks_for_labels(tmp_path: Path) -> None:
+    result = call("train", "--bands", "40,160", "--recording", "a.npz", "-o", tmp_path / "r.toml")
+    assert (result.exit_code, "give one each" in result.stderr) == (1, True)
