@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import fuzz
+from benchmarks import fuzz, fuzz_worker
 from benchmarks.fuzz_seeds import aedat, event_streams, prophesee, texts
 from velocell import _native
 from velocell.errors import VelocellError
@@ -85,8 +85,8 @@ def inputs(n: int, seed: int) -> int:
         for k in range(n):
             _, content, rng = made.make(k)
             path.write_bytes(content)
-            outcome, words = fuzz.outcome_of(fuzz.read_file, path, rng)
-            if outcome not in fuzz.PASSED:
+            outcome, words = fuzz_worker.outcome_of(fuzz_worker.read_file, path, rng)
+            if outcome not in fuzz_worker.PASSED:
                 raise AssertionError(f"input {k}: {outcome}: {words}")
             read += outcome == "read"
     return read

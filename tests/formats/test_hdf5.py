@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from strategies import EPOCH_US, assert_same_recording, recordings
 
 from velocell import formats
+from velocell.data import apart
 from velocell.data.recording import Recording
 from velocell.errors import RecordingError, VelocellError
-from velocell.formats import apart
 from velocell.formats.hdf5 import read as hdf5
 from velocell.formats.hdf5.write import write_hdf5
 

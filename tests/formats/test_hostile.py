@@ -22,11 +22,17 @@ from PIL import Image
 
 from tests.helpers.places import CASES
 from velocell import formats
+from velocell.calibration import calibrate
+from velocell.cli.config import options_of
+from velocell.data.bands import Bands
 from velocell.data.budget import Budget, Meter
-from velocell.errors import OptionError, RecordingError, VelocellError
+from velocell.data.spikes import Spikes
+from velocell.data.tracks import Tracks
+from velocell.errors import NetworkError, OptionError, RecordingError, TableError, VelocellError
 from velocell.filters.lens import Camera
 from velocell.network import Network
 from velocell.network.template import Template
+from velocell.results.plane import Plane
 from velocell.simulate import Scene
 
 CPU_S, MEMORY_BYTES = 5, 300 << 20
@@ -217,6 +223,8 @@ DEEP = "[" * 200_000
         ("a.json", DEEP, Camera.read, "nested too deeply"),
         ("a.xml", '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', Camera.read, "declarations"),
         ("a.yml", "image_width: nan\nimage_height: 3\n", Camera.read, "not a readable camera file"),
+        ("a.toml", "a." * 20_000 + "a = 1", Network.from_toml, "nested too deeply"),
+        ("a.toml", f"a = {DEEP}", options_of, "nested too deeply"),
         ("a.yml", "image_width: inf\nimage_height: 3\n", Camera.read, "not a readable camera file"),
     ],
 )  # fmt: skip
@@ -227,6 +235,68 @@ def test_side_files(tmp_path: Path, name: str, content: str, read: object, text:
     with pytest.raises(VelocellError, match=text) as caught:
         read(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("error")
+def test_weights_that_do_not_fit(tmp_path: Path) -> None:
+    """In a sentence, without a warning beside it."""
+    path = tmp_path / "a.toml"
+    calibrate(Bands((40.0, 160.0)), 3).to_toml(path)
+    text = path.read_text()
+    path.write_text(text.replace('"0 ', '"1e39 ', 1))
+    assert path.read_text() != text
+    with pytest.raises(NetworkError, match="finite weights"):
+        Network.from_toml(path)
+
+
+def test_an_array_of_complex_numbers(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.eye(3) * 1j)
+    for read in (Plane.read, Template.read):
+        with pytest.raises(OptionError, match="complex128, not numbers"):
+            read(tmp_path / "a.npy")
+
+
+def test_spikes_that_unfold_or_claim(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    few = np.zeros(3, np.int64)
+    np.savez_compressed(path, t_us=np.zeros(10_000_000, np.int64), x=few, y=few, channel=few, layer=few)
+    with pytest.raises(TableError, match=r"unpacks to 7. MB, more than the 6. MB"):
+        Spikes.from_npz(path)
+    np.savez(path, t_us=few, x=few, y=few, channel=few, layer=few)
+    path.write_bytes(path.read_bytes().replace(b"(3,)", b"(9,)"))
+    with pytest.raises(TableError, match=r"claims an array of shape .9,|is not a table of spikes"):
+        Spikes.from_npz(path)
+
+
+def test_tables_in_parquet(tmp_path: Path) -> None:
+    """Rows without number take no place in a file."""
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "a.parquet"
+
+    def refused_table(columns: dict[str, object], text: str) -> None:
+        parquet.write_table(arrow.table(columns), path)
+        with pytest.raises(TableError, match=text) as caught:
+            Tracks.read(path)
+        assert str(path) in str(caught.value)
+        assert str(caught.value).isprintable()
+
+    ones = arrow.repeat(arrow.scalar(1), 1 << 20)
+    refused_table(dict.fromkeys(("t_us", "id", "x_px", "y_px"), ones), "unpacks to 96 MB or more")
+    assert path.stat().st_size < 100_000
+    few: dict[str, object] = {key: [1, 2] for key in ("t_us", "id", "x_px", "y_px")}
+    refused_table({**few, "a": ["x" * 10_000_000, ""]}, "unpacks to")
+    refused_table({**few, "a": [[1], []]}, "the column 'a' holds list")
+    refused_table(few | {f"a{k}": [1, 2] for k in range(1_000)}, "has 1004 columns")
+    parquet.write_table(arrow.table({**few, "a": ["x", "yz"], "b": [True, None]}), path)
+    assert Tracks.read(path).extra["a"].tolist() == ["x", "yz"]
+    data = bytearray(path.read_bytes())
+    data[4:24] = b"\xff" * 20
+    path.write_bytes(data)
+    with pytest.raises(TableError, match="it is damaged") as caught:
+        Tracks.read(path)
+    assert str(caught.value).isprintable()
 
 
 def test_a_camera_file_takes_time_in_proportion(tmp_path: Path) -> None:
@@ -259,8 +329,6 @@ def test_templates(tmp_path: Path) -> None:
 
 
 def test_deep_meta_data_of_a_table(tmp_path: Path) -> None:
-    from velocell.data.tracks import Tracks
-
     path = tmp_path / "a.csv"
     path.write_text("t_us,id,x_px,y_px\n1,1,1,1\n")
     (tmp_path / "a.csv.meta.json").write_text(json.dumps({}) + DEEP)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import sys
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ import typer
 
 from velocell.cli.given import given, name_of
 from velocell.data.files import replacing
+from velocell.data.side_files import read_toml
 from velocell.errors import OptionError, VelocellError, reason
 
 _OWN = ("config", "save-config")
@@ -84,7 +84,7 @@ def _load(context: typer.Context, path: Path | None) -> Path | None:
 
 def loaded(path: Path, context: typer.Context) -> dict[str, Any]:
     """The values of a file by the parameters' own names. Raises OptionError."""
-    values = _read(path)
+    values = options_of(path)
     parent = context.parent.command if context.parent is not None else None
     commands = set(getattr(parent, "commands", {})) | {str(context.command.name)}
     for name in [name for name, value in values.items() if isinstance(value, dict)]:
@@ -121,16 +121,13 @@ def _text(value: Any) -> str:
     return ",".join(map(_text, value)) if isinstance(value, list) else str(value)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+def options_of(path: Path) -> dict[str, Any]:
+    """What the file holds, by the names in it. Raises OptionError."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return read_toml(path)
     except OSError as error:
         raise OptionError(f"cannot read {path}: {reason(error)}; check the path") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise OptionError(f"{path} is not TOML: {' '.join(str(error).split())}; correct it") from None
 
 

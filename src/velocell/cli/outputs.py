@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from velocell.data.tables import require_parquet
+from velocell.data.parquet import require_parquet
 from velocell.errors import OptionError
 
 TABLES = (".csv", ".jsonl", ".parquet")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ else:
     import tomli as tomllib
 
 MAX_BYTES = 4 << 20
+# Of what tables unpack to: so much for any file, and so many times its length. What Velocell writes unpacks to 2 to 6.
+_UNPACKED, _UNPACKED_A_BYTE = 64 << 20, 8
 _TOO_DEEP = "it is nested too deeply"
+_LONG_KEY = re.compile(r"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){100}""")
 
 
 def read_bytes(path: str | Path, most_bytes: int = MAX_BYTES) -> bytes:
@@ -33,6 +37,11 @@ def read_bytes(path: str | Path, most_bytes: int = MAX_BYTES) -> bytes:
     if len(data) > most_bytes:
         raise ValueError(f"it is larger than {most_bytes >> 20} MiB")
     return data
+
+
+def most_unpacked(path: str | Path) -> int:
+    """Bytes that the table in a file of this length may unpack to."""
+    return _UNPACKED + _UNPACKED_A_BYTE * Path(path).stat().st_size
 
 
 def read_text(path: str | Path, most_bytes: int = MAX_BYTES) -> str:
@@ -55,8 +64,12 @@ def parse_json(text: str | bytes) -> Any:
 
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Raises OSError, ValueError."""
+    text = read_text(path)
+    # Python's reader takes the square of a key's length.
+    if _LONG_KEY.search(text):
+        raise ValueError(_TOO_DEEP)
     try:
-        return tomllib.loads(read_text(path))
+        return tomllib.loads(text)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
 
@@ -69,6 +82,8 @@ def read_array(path: str | Path, most_bytes: int = MAX_BYTES) -> NDArray[Any]:
     shape, _, dtype = np.lib.format.read_array_header_1_0(handle)
     if math.prod(shape) * dtype.itemsize > most_bytes:
         raise ValueError(f"it claims an array of shape {shape}")
+    if dtype.kind not in "iufb":
+        raise ValueError(f"it holds {dtype}, not numbers")
     handle.seek(0)
     array: NDArray[Any] = np.lib.format.read_array(handle, allow_pickle=False)
     return array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -13,8 +14,12 @@ from numpy.typing import NDArray
 
 from velocell.data.files import ARCHIVE_DAMAGE, replacing
 from velocell.data.html import shown
+from velocell.data.side_files import most_unpacked
 from velocell.data.spool import Spool
 from velocell.errors import TableError
+
+# AttributeError: an array of its own has no members.
+_DAMAGE: tuple[type[Exception], ...] = (*ARCHIVE_DAMAGE, AttributeError, MemoryError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +100,11 @@ class Spikes:
 
     @staticmethod
     def from_npz(path: str | Path) -> Spikes:
+        """Raises TableError."""
         kinds = {"t_us": np.int64}
         try:
             with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
+                _check_members(arrays.zip, most_unpacked(path))
                 columns = {name: arrays[name].astype(kinds.get(name, np.int32)) for name in _ARRAYS}
                 radius = arrays["radius_px"].astype(np.float64) if "radius_px" in arrays else None
                 layers = int(arrays["layers"]) if "layers" in arrays else 0
@@ -108,8 +115,26 @@ class Spikes:
             return spikes
         except FileNotFoundError:
             raise TableError(f"{path} does not exist; check the path") from None
-        except ARCHIVE_DAMAGE as error:
-            raise TableError(f"{path} is not a table of spikes ({error}); write one with --spikes") from None
+        except _DAMAGE as error:
+            why = " ".join(str(error).split())
+            raise TableError(f"{path} is not a table of spikes ({why}); write one with --spikes") from None
+
+
+def _check_members(archive: zipfile.ZipFile, most_bytes: int) -> None:
+    """Before memory is set aside for arrays. Raises ValueError."""
+    members = archive.infolist()
+    n_bytes = sum(member.file_size for member in members)
+    if n_bytes > most_bytes:
+        raise ValueError(
+            f"it unpacks to {n_bytes >> 20} MB, more than the {most_bytes >> 20} MB that its length allows"
+        )
+    for member in members:
+        with archive.open(member) as handle:
+            if npy.read_magic(handle) != (1, 0):
+                raise ValueError(f"'{member.filename}' is an array of another version than 1.0")
+            shape, _, kind = npy.read_array_header_1_0(handle)
+            if math.prod(shape) * kind.itemsize > member.file_size:
+                raise ValueError(f"'{member.filename}' claims an array of shape {shape}")
 
 
 _ARRAYS = tuple(f.name for f in fields(Spikes) if f.name not in ("layers", "radius_px"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import json
 import warnings
@@ -17,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from velocell.data.arrow import arrow_table
 from velocell.data.files import replacing
+from velocell.data.parquet import require_parquet
 from velocell.data.side_files import parse_json
 from velocell.errors import TableError
 
@@ -56,12 +56,6 @@ _DIGITS = {
     "y_mm": 3,
     "speed_mm_s": 3,
 }
-
-
-def require_parquet(path: str | Path) -> None:
-    """Raise TableError where the extra that reads and writes Parquet is not installed."""
-    if importlib.util.find_spec("pyarrow") is None:
-        raise TableError(f"{path} needs pyarrow; install it with: pip install 'velocell[parquet]'")
 
 
 def converted(name: str, values: NDArray[Any], dtype: type[np.generic], missing: float) -> NDArray[Any]:
@@ -221,12 +215,3 @@ def read_jsonl(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
     names = list(dict.fromkeys(name for row in rows for name in row)) if rows else list(COLUMNS)
     texts = {name: [row[name] if name in REQUIRED else row.get(name) for row in rows] for name in names}
     return {n: _times(v) if n == "t_us" else _column(n, v) for n, v in texts.items()}, meta
-
-
-def read_parquet(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
-    require_parquet(path)
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(path)
-    meta = parse_json((table.schema.metadata or {}).get(b"velocell", b"{}"))
-    return {name: table[name].to_numpy() for name in table.column_names}, meta

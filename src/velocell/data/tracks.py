@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from velocell.data.arrow import arrow_table, pandas_frame, polars_frame
 from velocell.data.html import shown
+from velocell.data.parquet import read_parquet
 from velocell.data.tables import (
     COLUMNS,
     FLAGS,
@@ -21,7 +22,6 @@ from velocell.data.tables import (
     converted,
     read_csv,
     read_jsonl,
-    read_parquet,
     write_csv,
     write_jsonl,
     write_table,

@@ -111,7 +111,9 @@ class Network:
                 f"{path} is not a readable network ({error}); write one with velocell calibrate"
             ) from None
         try:
-            return _from_dict(data)
+            # What is too large for float32 becomes infinite, and is refused as such.
+            with np.errstate(over="ignore"):
+                return _from_dict(data)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
             raise NetworkError(
                 f"{path} is not a complete network ({error!r}); write one with velocell calibrate"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class Template:
             raise OptionError(f"template '{file}' does not exist; check the path")
         try:
             array = read_array(file, _MOST_BYTES) if file.suffix == ".npy" else _picture(file)
-            return Template.of(array, file.stem)
+            return replace(Template.of(array, str(file)), name=file.stem)
         # Of damaged pictures Pillow raises what it likes.
         except (OSError, ValueError, SyntaxError, ArithmeticError, LookupError, EOFError, struct.error) as error:
             why = " ".join(str(error).split())

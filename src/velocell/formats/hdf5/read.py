@@ -8,7 +8,7 @@
 Of several event arrays the first by name is read; the events of the others are counted. Datasets are read chunk
 by chunk. Sizes that the file states are compared with the bytes it has before memory is set aside. The library follows
 addresses in a file for ever where they make a circle, and its filters believe what a chunk says: so all this happens in
-a process of its own (`formats/apart.py`). Datasets whose values stand in other files are refused: they would carry
+a process of its own (`data/apart.py`). Datasets whose values stand in other files are refused: they would carry
 what any file of this machine holds into the events.
 """
 
@@ -24,11 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data import apart
 from velocell.data.blocks import Events
 from velocell.data.budget import Budget
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
-from velocell.formats import apart, columns
+from velocell.formats import columns
 from velocell.formats.columns import Unit
 from velocell.formats.hdf5.guard import check_chunks, chunk_bytes
 from velocell.formats.source import Opened

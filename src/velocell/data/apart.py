@@ -36,7 +36,7 @@ _LARGEST_MESSAGE = 1 << 20
 _CRASHES = ("SIGSEGV", "SIGABRT", "SIGFPE", "SIGILL", "SIGBUS")
 _CODE = """import sys, json; sys.path[:] = json.loads(sys.argv[1])
 from {} import {} as work
-from velocell.formats.apart import main
+from velocell.data.apart import main
 main(work)"""
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from velocell.data import apart
 from velocell.errors import RecordingError
-from velocell.formats import apart
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are those of POSIX")
 ROOM = 256 << 20
