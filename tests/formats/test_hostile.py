@@ -46,7 +46,7 @@ FILES = {
     "header1GiB.npz": "its header has 1073741824 bytes, more than 65536",
     "jump10h.npz": RIGHT,
     "jumpepoch.npz": {"info": RIGHT, "detect": RIGHT, "convert": "cut it there, or write .npz"},
-    "size20000.raw": "asks for a sensor of 20000x20000 px, more than 16777216 px",
+    "size20000.raw": "asks for a sensor of 20000x20000 px, more than 8390864 px",
     "sparse267M.pt": "asks for 2.67e+08 events",
 }
 COMMANDS = {
@@ -172,13 +172,19 @@ def test_a_shape_of_booleans(tmp_path: Path) -> None:
 
 def test_the_largest_size_by_default_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.raw"
-    for width, text in ((4096, ""), (4097, "asks for a sensor of 4097x4096 px")):
-        path.write_bytes(f"% evt 2.0\n% geometry {width}x4096\n% end\n".encode() + bytes(8))
+    for width, text in ((4096, ""), (4098, "asks for a sensor of 4098x2048 px")):
+        path.write_bytes(f"% evt 2.0\n% geometry {width}x2048\n% end\n".encode() + bytes(8))
         if text:
             refused(path, text)
             assert formats.open_recording(path, budget=2).width == width
         else:
             assert formats.open_recording(path).width == width
+
+
+def test_a_longer_file_may_have_a_larger_sensor() -> None:
+    Budget("a", 64 << 20).check_size(4096, 4096)
+    with pytest.raises(RecordingError, match="4096x4096 px, more than 8388733 px"):
+        Budget("a", 1000).check_size(4096, 4096)
 
 
 def test_a_budget_must_be_positive(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ _EVENTS, _EVENTS_A_BYTE = 1 << 24, 32
 _UNPACKED, _UNPACKED_A_BYTE = 512 << 20, 128
 _HELD, _HELD_A_BYTE = 64 << 20, 2
 _CPU_S, _CPU_S_A_BYTE = 5.0, 4e-6
-_PIXELS = 1 << 24
+# Where each neighbourhood has an event, an engine of three bands and the tracker hold some 25 bytes a pixel.
+_PIXELS, _PIXELS_A_BYTE = 1 << 23, 1 / 8
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Budget:
 
     def check_size(self, width: int, height: int) -> None:
         """Before a sensor of this size is believed."""
-        most = int(self.times * _PIXELS)
+        most = int(self.times * (_PIXELS + _PIXELS_A_BYTE * self.file_bytes))
         if width * height > most:
             more = "give the true size with --size, or allow more"
             raise self.refusal(f"a sensor of {width}x{height} px", f"{most} px", width * height / most, more)
