@@ -33,7 +33,9 @@ _PACKET_EVENTS = 64
 
 def scene(seconds: float) -> Recording:
     items = tuple(
-        SceneObject(id=k, x_px=30 + 60 * k, y_px=40 + 30 * k, speed_px_s=70 * (k + 1), heading_deg=30 + 70 * k)
+        SceneObject(
+            id=k, x_px=30 + 60 * k, y_px=40 + 30 * k, speed_px_s=70 * (k + 1), heading_deg=30 + 70 * k, bounce=True
+        )
         for k in range(4)
     )
     return simulate(Scene(320, 240, int(seconds * 1e6), seed=3, objects=items, noise_hz=0.1))[0]

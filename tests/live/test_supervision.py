@@ -20,6 +20,7 @@ import pytest
 from commands import call, ok
 
 from velocell.calibration.measure import network_for
+from velocell.cli.live import _signals
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
@@ -326,6 +327,46 @@ def test_it_waits_for_a_sender_and_can_be_stopped():
     with pytest.raises(RecordingError, match="stopped before a sender was there"):
         Reconnecting("tcp://x", nobody, said.append, stop)
     assert said == ["warning: cannot connect to tcp://x; trying again"]
+
+
+def test_a_signal_breaks_off_an_opening_and_what_came_before_is_finished():
+    """A sender that accepts and says nothing holds up nobody."""
+    stop = Event()
+
+    def broken():
+        stop.set()
+        raise KeyboardInterrupt
+
+    ways = iter((lambda: Source(block(5)), broken))
+    source = Reconnecting("udp://x", lambda: next(ways)(), lambda text: None, stop)
+    assert [block.t_us.tolist() for block in source.blocks(stop)] == [[5]]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_gently_but_while_it_opens(number):
+    with _signals() as signals:
+        signals.opening.set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    with _signals() as signals:
+        signal.raise_signal(number)
+        assert signals.stop.is_set()
+        assert signals.came == [number]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+
+
+def test_a_peer_that_is_silent_does_not_hold_up_the_end(tmp_path):
+    """It would be refused after five seconds, with another exit code."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        options = ["--bands", "60,240", "--radius", "5", "-o", str(tmp_path / "a.jsonl")]
+        command = [sys.executable, "-c", MAIN, "live", address, *options]
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as live, server.accept()[0]:
+            live.send_signal(signal.SIGINT)
+            _, said = live.communicate(timeout=60)
+    assert live.returncode == 130
+    assert said == b""
 
 
 def test_the_stream_is_kept_as_it_came(made, tmp_path):

@@ -129,11 +129,34 @@ def live(
         out = "-"
     counts = _checked(source, out, messages, supervision, bool(settings.lines))
     job = _Job(source, settings, part, speed, sender, out, messages, append, supervision, counts)
-    with _signals() as (stop, ended, rotate):
-        summary = job.run(stop, Rotation.parse(supervision.rotate), rotate)
+    with _signals() as signals:
+        summary = job.run(signals, Rotation.parse(supervision.rotate))
         say(f"{source}: {summary}")
-    if signal.SIGINT in ended:
+    if signal.SIGINT in signals.came:
         raise KeyboardInterrupt
+
+
+@dataclass(frozen=True)
+class _Signals:
+    """stop: is set by Ctrl-C and SIGTERM, so that the work ends between two steps; a second one breaks it off, as does
+    the first while `opening` is set: who is connected to may be silent. came: the signals that came. on_hup: to be set
+    at SIGHUP, where there is one."""
+
+    stop: Event = field(default_factory=Event)
+    opening: Event = field(default_factory=Event)
+    came: list[int] = field(default_factory=list)
+    on_hup: list[Event] = field(default_factory=list)
+
+    def end(self, number: int, frame: Any) -> None:
+        self.came.append(number)
+        again = self.stop.is_set()
+        self.stop.set()
+        if again or self.opening.is_set():
+            raise KeyboardInterrupt
+
+    def hang_up(self, number: int, frame: Any) -> None:
+        for event in self.on_hup:
+            event.set()
 
 
 @dataclass(frozen=True)
@@ -152,17 +175,18 @@ class _Job:
     counts: Path | None
     lists: list[Output] = field(default_factory=list)
 
-    def run(self, stop: Event, rotation: Rotation, on_hup: list[Event]) -> Any:
+    def run(self, signals: _Signals, rotation: Rotation) -> Any:
         from velocell import live
         from velocell.live.statuses import open_status
         from velocell.live.supervised import Watch, notify_systemd, to_systemd
 
         wanted = self.supervision
+        stop = signals.stop
         silence_s, heartbeat_s = _seconds(wanted.silence), _seconds(wanted.heartbeat or "0s")
         with ExitStack() as stack:
             places = [stack.enter_context(closing(open_status(text))) for text in wanted.status or ()]
-            events = stack.enter_context(closing(self._events(stop)))
-            output, messages = self._outputs(stack, events, rotation, on_hup)
+            events = stack.enter_context(closing(self._events(signals)))
+            output, messages = self._outputs(stack, events, rotation, signals.on_hup)
             for each in self.lists:
                 each.stop = stop
             silence_s = 0.0 if events.waits and self.source != "-" else silence_s
@@ -195,7 +219,7 @@ class _Job:
 
         return on_count
 
-    def _events(self, stop: Event) -> Source:
+    def _events(self, signals: _Signals) -> Source:
         from velocell.live import open_source
         from velocell.live.reconnecting import Reconnecting
         from velocell.live.record import Recorded
@@ -203,11 +227,15 @@ class _Job:
         from velocell.live.udp import Udp
 
         def opened() -> Source:
-            events = open_source(
-                self.source, size=self.part.sensor, frame_time_us=self.part.frame_time_us, speed=self.speed,
-                time_unit=self.part.time_unit, sender=self.sender, every_us=self.settings.search.every_us,
-                part_us=self.part.times_us(), budget=self.part.budget,
-            )  # fmt: skip
+            signals.opening.set()
+            try:
+                events = open_source(
+                    self.source, size=self.part.sensor, frame_time_us=self.part.frame_time_us, speed=self.speed,
+                    time_unit=self.part.time_unit, sender=self.sender, every_us=self.settings.search.every_us,
+                    part_us=self.part.times_us(), budget=self.part.budget,
+                )  # fmt: skip
+            finally:
+                signals.opening.clear()
             if isinstance(events, Udp | Tcp):
                 events.say = say
             return events
@@ -215,7 +243,7 @@ class _Job:
         if self.supervision.reconnect:
             if self.source == "-" or self.source.startswith("replay:"):
                 raise OptionError(f"--reconnect is for senders that come back, and {self.source} does not; drop it")
-            events: Source = Reconnecting(self.source, opened, say, stop)
+            events: Source = Reconnecting(self.source, opened, say, signals.stop)
         else:
             events = opened()
         if self.supervision.record is None:
@@ -294,26 +322,12 @@ def _checked(source: str, out: str | None, messages: str | None, wanted: Supervi
 
 
 @contextmanager
-def _signals() -> Iterator[tuple[Event, list[int], list[Event]]]:
-    """An event that Ctrl-C and SIGTERM set, so that the work ends between two steps (a second one breaks it off); the
-    signals that came; and events to be set at SIGHUP, where there is one."""
-    stop = Event()
-    came: list[int] = []
-    on_hup: list[Event] = []
-
-    def on_signal(number: int, frame: Any) -> None:
-        came.append(number)
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    def on_hangup(number: int, frame: Any) -> None:
-        for event in on_hup:
-            event.set()
-
-    handlers = {signal.SIGINT: on_signal, signal.SIGTERM: on_signal}
+def _signals() -> Iterator[_Signals]:
+    """What signals do while the command runs."""
+    signals = _Signals()
+    handlers = {signal.SIGINT: signals.end, signal.SIGTERM: signals.end}
     if not sys.stderr.isatty():  # a terminal that closes means the end, as ever
-        handlers[signal.SIGHUP] = on_hangup
+        handlers[signal.SIGHUP] = signals.hang_up
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     interval = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)
@@ -321,7 +335,7 @@ def _signals() -> Iterator[tuple[Event, list[int], list[Event]]]:
     gc.collect()
     gc.freeze()
     try:
-        yield stop, came, on_hup
+        yield signals
     finally:
         gc.unfreeze()
         sys.setswitchinterval(interval)

@@ -65,7 +65,12 @@ class Reconnecting:
             self._give_up()
             self._say(f"warning: {self.name}: {why}; connecting again")
             self._lost["connections lost"] += 1
-            found = self._opened(stop)
+            try:
+                found = self._opened(stop)
+            except KeyboardInterrupt:  # which breaks off the opening; what came before is still to be finished
+                if not stop.is_set():
+                    raise
+                return
             if found is None:
                 return
             self._source = found
