@@ -16,11 +16,13 @@ from viewer_tools import demo_recording, served, unpacked, until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from tests.helpers.places import CASES
 from velocell.cli import options, view
 from velocell.cli.app import app
 from velocell.errors import RecordingError, VelocellError
 from velocell.formats import write_npz
 from velocell.viewer import server as server_module
+from velocell.viewer.opening import open_source
 from velocell.viewer.server import STATIC, listening_socket, open_browser
 
 
@@ -279,6 +281,36 @@ def test_a_recording_that_cannot_be_opened_is_told_on_the_page():
 
     with served(opener=opener) as server, page(server) as socket_:
         assert hear(socket_, "failed")["text"] == "broken.raw is cut short; copy it again"
+        assert get(server)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("circle.h5", "parts refer to each other in a circle"),
+        ("external1e9.h5", "has its values in other files"),
+        ("gen.db3", "has columns that are computed"),
+        ("header1GiB.npz", "its header has 1073741824 bytes"),
+        ("jump10h.npz", None),
+        ("jumpepoch.npz", None),
+        ("size20000.raw", "asks for a sensor of 20000x20000 px"),
+        ("sparse267M.pt", "asks for 2.67e+08 events"),
+    ],
+)
+def test_hostile_recordings_are_shown_or_told(name, text):
+    file = CASES / "hostile" / name
+    if not file.exists():
+        pytest.skip(f"{file} is not there")
+    with served(opener=lambda: open_source(file)) as server, page(server) as socket_:
+        if text is None:
+            assert hear(socket_, "facts")["title"] == name
+            hear(socket_, "state")
+            say(socket_, "picture")
+            hear(socket_, bytes)
+        else:
+            told = hear(socket_, "failed")["text"]
+            assert text in told
+            assert "\n" not in told
         assert get(server)[0] == 200
 
 
