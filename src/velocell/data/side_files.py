@@ -19,7 +19,7 @@ else:
     import tomli as tomllib
 
 MAX_BYTES = 4 << 20
-# Of what tables unpack to: so much for any file, and so many times its length. What Velocell writes unpacks to 2 to 6.
+# What a table may unpack to: a constant, and a multiple of its length. What Velocell writes unpacks to 2 to 6 times it.
 _UNPACKED, _UNPACKED_A_BYTE = 64 << 20, 8
 _TOO_DEEP = "it is nested too deeply"
 _LONG_KEY = re.compile(r"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){100}""")
