@@ -201,7 +201,7 @@ def test_places(tmp_path: Path) -> None:
 
 
 def test_parquet_without_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     message = re.escape("needs pyarrow; install it with: pip install 'velocell[parquet]'")
     with pytest.raises(TableError, match=message):
         Tracks.empty().write(tmp_path / "a.parquet")

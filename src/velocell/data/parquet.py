@@ -40,7 +40,7 @@ def read_parquet(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
         for said, arrays in answers:
             parts.append([array.view(kind) for array, kind in zip(arrays, said["kinds"], strict=True)])
     except apart.Died as error:
-        raise TableError(f"it is damaged ({printable(str(error))})") from None
+        raise ValueError(printable(str(error))) from None
     except RecordingError as error:
         raise TableError(printable(str(error))) from None
     columns: dict[str, ArrayLike] = {name: np.concatenate([part.pop(0) for part in parts]) for name in names["names"]}
