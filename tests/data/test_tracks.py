@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import EPOCH_US, tracks
 
-from velocell.data import tables as module
 from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
 from velocell.errors import TableError
