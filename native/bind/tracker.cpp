@@ -123,17 +123,23 @@ Kept* copy(const Kept& kept) {
     return new Kept(kept.value);
 }
 
+void expect_noise(Kept& kept, double hz, double flips) {
+    const Use use(kept);
+    if (!(hz >= 0) || !(flips >= 0) || !(flips <= 1)) throw std::invalid_argument("noise needs a rate and a share");
+    kept.value.expect({hz, flips});
+}
+
 std::array<std::int64_t, 2> crowding(const Kept& kept) {
     const Use use(kept);
     return {kept.value.crowding().births, kept.value.crowding().crowded};
 }
 
-std::vector<std::array<double, 8>> passages(const Kept& kept) {
+std::vector<std::array<double, 9>> passages(const Kept& kept) {
     const Use use(kept);
-    std::vector<std::array<double, 8>> rows;
+    std::vector<std::array<double, 9>> rows;
     for (const auto& passage : kept.value.passages())
         rows.push_back({passage.crossing_share, passage.radius, passage.contrast, passage.weight, passage.trail_on_s,
-                        passage.trail_off_s, passage.odds, passage.off_px});
+                        passage.trail_off_s, passage.odds, passage.off_px, passage.speed});
     return rows;
 }
 
@@ -159,6 +165,7 @@ void bind_tracker(nb::module_& m) {
         .def("step", &step, nb::arg("t_us"), nb::arg("x"), nb::arg("y"), nb::arg("p").none(), nb::arg("spike_t_us"),
              nb::arg("spike_x"), nb::arg("spike_y"), nb::arg("spike_channel"),
              nb::arg("spike_size"), nb::arg("until_us"))
+        .def("expect_noise", &expect_noise, nb::kw_only(), nb::arg("hz"), nb::arg("flips"))
         .def("copy", &copy, nb::rv_policy::take_ownership)
         .def_prop_ro("crowding", &crowding)
         .def("passages", &passages);

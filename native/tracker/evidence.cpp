@@ -22,7 +22,8 @@ void Evidence::add(double cosine, double weight, int p) {
 }
 
 void Evidence::fade(double keep, double px) {
-    for (double* sum : {&ahead_on, &ahead_off, &behind_on, &behind_off, &ahead, &behind, &near, &around}) *sum *= keep;
+    for (double* sum : {&ahead_on, &ahead_off, &behind_on, &behind_off, &ahead, &behind, &near, &around, &lasted})
+        *sum *= keep;
     way = keep * way + px;
 }
 
@@ -52,9 +53,14 @@ double Evidence::log_odds(double x, double y, double radius, double gate, const 
     const Rules& rules = model.rules;
     // What the ring's gate would hold if it were as busy as what is around it.
     const double inside = share_inside(x, y, radius + gate + rules.around_px / 2, model);
-    const double elsewhere = around * area_share(radius, gate, rules) / inside;
+    // Noise that came to a pixel before an edge hides a crossing, unless it had the other polarity; and behind an edge,
+    // whose pixels have just been crossed, it begins none itself, which is half of the gate.
+    const double begins = model.noise.passing(way > 0 ? rules.silence_px * lasted / way : 0);
+    const double gate_px2 = 4 * kPi * radius * std::min(gate, radius) * inside;
+    const double hidden = model.noise.hz * lasted * gate_px2 * (begins - model.noise.flips) / 2;
+    const double elsewhere = std::max(around * area_share(radius, gate, rules) / inside - hidden, 0.0);
     // Edge pixels that a disk crosses; where all events have one polarity, those of one side.
-    const double due = 4 * radius * model.crossings * (model.one_polarity ? 0.5 : 1) * std::max(way, 1.0);
+    const double due = 4 * radius * model.crossings * (model.one_polarity ? 0.5 : 1) * std::max(way, 1.0) * begins;
     const double excess = std::clamp((near - elsewhere) / due, kLeastExcess, kMostExcess);
     const double prior = rules.evidence_prior_events;
     const double isolation =

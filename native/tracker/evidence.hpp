@@ -11,7 +11,7 @@ struct Evidence {
     // crosses there.
     double ahead_on = 0, ahead_off = 0, behind_on = 0, behind_off = 0, ahead = 0, behind = 0;
     double near = 0, around = 0;  // within the gate of the ring; in a band outside it, if no other object's
-    double way = 0;               // px of travel
+    double way = 0, lasted = 0;   // px of travel, and the time it took, s
 
     void add(double cosine, double weight, int p);
     void fade(double keep, double px);

@@ -16,6 +16,14 @@ struct Edge {
     double distance = 1, slope = 0;
 };
 
+// Events where nothing moves, per pixel and second; the share of them that change a pixel's polarity. Of events that come
+// at random times, `passing` is the share whose pixel was silent for so long before, or had the other polarity.
+struct Noise {
+    double hz = 0, flips = 0;
+
+    double passing(double silent_s) const { return flips + (1 - flips) * std::exp(-hz * silent_s); }
+};
+
 struct Model {
     Rules rules;
     int width = 0, height = 0;  // px, of the sensor
@@ -26,6 +34,7 @@ struct Model {
     std::vector<double> outline;
     double crossings = 1;
     bool polarity = true, one_polarity = false;  // whether events have one, and all the same
+    Noise noise{};
 
     Edge edge_towards(double dx, double dy) const { return outline.empty() ? Edge{} : outline_towards(dx, dy); }
 

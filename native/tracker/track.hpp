@@ -23,9 +23,9 @@ struct Spike {
 // What a followed object tells about the recording: share of its edge crossings seen, radius (px), events per edge
 // crossing; its weight, the crossings seen, less where noise is as frequent; after its first event, how long on
 // average until the other ON and OFF events of a crossing, 0 for none; the log odds that it is what is looked for, on
-// average; and how far its events lie from the ring, px.
+// average; how far its events lie from the ring, px; and its mean speed, px/s.
 struct Passage {
-    double crossing_share, radius, contrast, weight, trail_on_s, trail_off_s, odds, off_px;
+    double crossing_share, radius, contrast, weight, trail_on_s, trail_off_s, odds, off_px, speed = 0;
 };
 
 // Where an object was, and how it moved, when most of its ring was last seen. support: then; lean: how far the directions

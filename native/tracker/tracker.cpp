@@ -204,8 +204,9 @@ Track* Tracker::weakest(const std::vector<int>& around, std::int64_t t) {
 }
 
 void Tracker::advance(Track& track, std::int64_t t) {
-    const double px = track.move(t, model_);
+    const double s = seconds(track.fast.t_us, t), px = track.move(t, model_);
     track.fade(t, px, model_);
+    track.evidence.lasted += s;
     if (track.measure(model_)) enter_anew(track);
     track.correct(t, px, model_);
     const double away = length(track.fast.x - track.place.x, track.fast.y - track.place.y);
@@ -280,7 +281,7 @@ void Tracker::drop_dead(std::int64_t t) {
     const auto most = static_cast<std::size_t>(model_.rules.max_tracks);
     for (const Track& track : tracks_) {
         if (!track.dead) continue;
-        if (is_measured(track, model_.rules)) finished_.push_back(track.passage(model_));
+        if (is_measured(track, model_.rules)) finished_.push_back(passage_of(track));
         if (is_kept(track, model_) && lost_.size() < most) lost_.push_back(lost_of(track, t, model_));
     }
     resting_ = std::any_of(lost_.begin(), lost_.end(), [](const Lost& lost) { return lost.rests; });
@@ -294,10 +295,16 @@ void Tracker::drop_dead(std::int64_t t) {
     }
 }
 
+Passage Tracker::passage_of(const Track& track) const {
+    Passage passage = track.passage(model_);
+    passage.speed = track.travel / std::max(seconds(track.birth_us, track.fast.t_us), 1e-6);
+    return passage;
+}
+
 std::vector<Passage> Tracker::passages() const {
     std::vector<Passage> all = finished_;
     for (const Track& track : tracks_)
-        if (track.id >= 0 && is_measured(track, model_.rules)) all.push_back(track.passage(model_));
+        if (track.id >= 0 && is_measured(track, model_.rules)) all.push_back(passage_of(track));
     return all;
 }
 

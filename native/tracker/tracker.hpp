@@ -78,6 +78,9 @@ class Tracker {
     // Feed events and final-layer spikes in time order and report every multiple of every_us up to until_us.
     void step(const EventSpan& events, const SpikeSpan& spikes, std::int64_t until_us, std::vector<Row>& rows);
 
+    // From now on.
+    void expect(const Noise& noise) { model_.noise = noise; }
+
     std::size_t sizes() const { return model_.radii.size(); }
 
     // One per confirmed track that travelled far enough.
@@ -111,6 +114,7 @@ class Tracker {
     void enter(Track& track);
     void enter_anew(Track& track);
     void upkeep(std::int64_t t);
+    Passage passage_of(const Track& track) const;
     void drop_doubles();
     void drop_dead(std::int64_t t);
 

@@ -118,7 +118,7 @@ def findings(
     return Findings(
         tuple(network for one in found for network in one.networks),
         iter([(columns, spikes)]),
-        tuple(detector for one in found for detector in one.detectors),
+        tuple(online for one in found for online in one.onlines),
         any(one.too_sparse for one in found),
     )
 
@@ -131,7 +131,7 @@ def _findings(footage: Footage, search: Search, on_block: Callable[[Recording], 
     trim_heap()
     online = search.online(networks, footage.size)
     pieces = follow(online, learning(map(search.seen, footage.blocks()), online, search), on_block)
-    return Findings(networks, pieces, (online.detector,), search.measures and networks[0].origin.too_sparse)
+    return Findings(networks, pieces, (online,), search.measures and networks[0].origin.too_sparse)
 
 
 def detect_shapes(

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from velocell.calibration import calibrate, learning
-from velocell.calibration.learning import AFTER_US, Learner, has_changed
+from velocell.calibration.learning import AFTER_US, Learner, has_changed, is_other
 from velocell.calibration.measure import networks_for
+from velocell.calibration.noise import Noise
 from velocell.calibration.passes import Passes
+from velocell.calibration.recipe import Recipe
 from velocell.calibration.search import Search
 from velocell.data.recording import Recording
 from velocell.pipeline import detect, find
 from velocell.results.evaluate import evaluate
-from velocell.simulate import Scene, SceneObject, simulate
+from velocell.simulate import Scene, SceneObject, random_scene, simulate
 
 BANDS = (40.0, 160.0, 640.0, 1800.0)
 SEARCH = Search.of(BANDS, 5.0)
@@ -146,3 +148,43 @@ def test_what_counts_as_a_change():
     assumed = replace(mine, origin=replace(mine.origin, basis="too_sparse"))
     assert has_changed(assumed, mine)
     assert AFTER_US == 1_000_000
+
+
+def test_noise_that_comes_or_goes_is_a_change():
+    def network(hz):
+        return calibrate(BANDS, 5.0, crossing_share=1.0, noise=Noise(hz, 0.5))
+
+    assert has_changed(network(0.1), network(10.0))
+    assert has_changed(network(10.0), network(0.1))
+    assert not has_changed(network(5.0), network(6.0))
+
+
+def test_another_ring_or_edge_is_used_where_the_one_in_use_does_worse(monkeypatch):
+    """Blurred edges call for a wide ring, sharp ones for none other than is in use."""
+    wide = (40.0, 160.0, 640.0, 2200.0)
+    disks = random_scene(4, width=200, height=150, radius=6.0, speeds=(60, 1500), noise_hz=0.2, seed=301,
+                         duration_us=600_000)  # fmt: skip
+    blurred = replace(disks, objects=tuple(replace(item, edge_px=6.0) for item in disks.objects))
+    soft, sharp = (simulate(replace(item, threshold_mismatch=0.2))[0] for item in (blurred, disks))
+    networks = {
+        width: calibrate(wide, 6.0, crossing_share=1.0, recipe=Recipe(ring_width_px=width)) for width in (2.0, 4.0)
+    }
+    assert is_other(networks[2.0], networks[4.0])
+    assert not is_other(networks[2.0], networks[2.0])
+    assert not has_changed(networks[2.0], networks[4.0])
+    for stretch, mine, fresh, used in ((soft, 2.0, 4.0, True), (soft, 4.0, 2.0, False), (sharp, 2.0, 4.0, False)):
+        monkeypatch.setattr(learning, "measured_on", lambda *_, fresh=fresh: (networks[fresh],))
+        learner = Learner(Search.of(wide, 6.0), (networks[mine],))
+        assert (learner.measure(stretch) is not None) is used, (mine, fresh)
+
+
+def test_the_table_says_from_when_on_which_network_was_used(changing):
+    recording, _ = changing
+    found = find(recording, SEARCH, keep_spikes=False)
+    (from_us, networks), *_ = found.changes
+    assert from_us == 5_000_000
+    told = found.tracks.meta["changes"][0]
+    assert told["from_us"] == from_us
+    assert told["network"]["origin"] == dict(networks[0].origin)
+    assert found.tracks.meta["network"]["origin"] == dict(found.networks[0].origin), "those it began with"
+    assert "changes" not in find(recording.between(stop_us=2_000_000), SEARCH, keep_spikes=False).tracks.meta

@@ -19,7 +19,7 @@ SEARCH = Search.of(BANDS, 5.0)
 
 
 def passage(share=1.0, crossings=500.0, odds=4.0):
-    return [share, 5.0, 3.0, crossings, 0.001, 0.002, odds, 0.3]
+    return [share, 5.0, 3.0, crossings, 0.001, 0.002, odds, 0.3, 200.0]
 
 
 def disks(seconds=1.0, noise_hz=0.1, seed=71):
@@ -35,14 +35,14 @@ def test_what_is_hardly_a_disk_says_nothing():
     told = Told.of(np.array([passage(1.0), passage(0.3, 5000, odds=0.5), passage(0.3, 5000, odds=-2)]), SEARCH)
     assert len(told) == 1
     assert told.median("share") == 1.0
-    assert not len(Told.of(np.empty((0, 8)), SEARCH))
+    assert not len(Told.of(np.empty((0, 9)), SEARCH))
 
 
 def test_a_fast_object_does_not_speak_for_all():
     told = Told.of(np.array([passage(1.1), passage(1.1), passage(1.1), passage(0.7, 30_000)]), SEARCH)
     assert told.median("share") == 1.1
-    assert not told.enough, "three objects of 500 crossings and one that counts as 1000"
-    assert Told.of(np.array([passage(crossings=900.0)] * 3), SEARCH).enough
+    assert not told.enough(), "three objects of 500 crossings and one that counts as 1000"
+    assert Told.of(np.array([passage(crossings=900.0)] * 3), SEARCH).enough()
 
 
 @pytest.mark.parametrize("soon", [True, False])

@@ -274,9 +274,9 @@ def test_passages_tell_share_and_radius(network):
         detector = Detector(calibrate(EDGES, RADIUS, crossing_share=0.9 * kept), recording.size)
         state = native.init(network, recording.size)
         _, spikes = native.step(network, state, seen, recording.stop_us)
-        assert detector.passages().shape == (0, 8)
+        assert detector.passages().shape == (0, 9)
         detector.step(seen, spikes, recording.stop_us)
-        shares, radii, contrasts, *_, odds, off = detector.passages().T
+        shares, radii, contrasts, *_, odds, off, speed = detector.passages().T
         np.testing.assert_allclose(radii, RADIUS, rtol=0.03)
         # Three events per crossing: with half of them lost, 7 of 8 crossings still send one.
         np.testing.assert_allclose(shares, 1.0 if kept == 1 else 0.875, atol=0.1)
@@ -284,6 +284,7 @@ def test_passages_tell_share_and_radius(network):
         assert (odds > 3).all(), "it is clearly a disk"
         # A ramp of 1 px is crossed somewhere in its width.
         np.testing.assert_allclose(off, 1 / np.sqrt(12), atol=0.06)
+        np.testing.assert_allclose(speed, 200, rtol=0.05)
 
 
 # --- refusals --------------------------------------------------------------------------------------------

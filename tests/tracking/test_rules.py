@@ -308,7 +308,7 @@ def test_tracks_are_limited_in_number(streams):
 
 def test_objects_are_measured_after_measure_px(lone):
     _, usual_passages = lone.follow()
-    assert usual_passages.shape == (1, 8)
+    assert usual_passages.shape == (1, 9)
     assert len(lone.follow(Rules(measure_px=1000))[1]) == 0
 
 

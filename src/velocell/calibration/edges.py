@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.calibration.noise import floor
 from velocell.calibration.peaks import psi
 from velocell.data.arrays import Floats
 from velocell.network import Layer, Network
@@ -58,9 +59,11 @@ def factor(network: Network, channel: int, wanted: float, real: float) -> float:
 
 
 def scaled(network: Network, factors: Floats) -> Network:
-    """The thresholds of layer 1 (and its resets, which go with them) multiplied, channel by channel."""
-    first, old = network.layers[0], network.layers[0].neurons
-    neurons = LIFBox(old.tau_mem_inv, old.v_th * factors, old.v_leak, old.v_reset * factors)
+    """The thresholds of layer 1 (and its resets, which go with them) multiplied, channel by channel, above what noise
+    makes."""
+    first, old, base = network.layers[0], network.layers[0].neurons, floor(network)
+    v_th, v_reset = (base + (values - base) * factors for values in (old.v_th, old.v_reset))
+    neurons = LIFBox(old.tau_mem_inv, v_th, old.v_leak, v_reset)
     layers = (Layer.from_arrays(first.kernel, neurons, first.groups), *network.layers[1:])
     total = factors * np.array(network.origin.edge_factors or np.ones(factors.size))
     origin = replace(network.origin, edge_factors=tuple(round(float(item), 4) for item in total))

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.calibration.noise import NO_NOISE, Noise, base_potential, least_threshold
 from velocell.calibration.peaks import psi
 from velocell.calibration.recipe import RING_WIDTH_PX, Recipe
 from velocell.data.arrays import Floats
@@ -68,6 +69,7 @@ def calibrate(
     recipe: Recipe = Recipe(),
     step_us: int = 1,
     scanned: bool = False,
+    noise: Noise = NO_NOISE,
 ) -> Network:
     """The network whose final channel k answers to disks of `radius` px in band k, or to a `template`.
 
@@ -75,14 +77,16 @@ def calibrate(
     makes it irrelevant (polarity: whether the recording has any, which the filter uses) and
     `crossing_share` is the share of crossings that arrive. dt_us: left out, from the fastest edge. step_us: of the
     recording's stamps, scanned: line by line (`stamps.time_step`); where objects move visibly in it, each channel's
-    ring is as wide as its band smears it.
+    ring is as wide as its band smears it. noise: what comes where nothing moves; behind a trail filter thresholds lie
+    so much higher.
     Raises CalibrationError (or NetworkError) for values from which no network follows.
     """
     wanted = bands if isinstance(bands, Bands) else Bands(tuple(bands))
     radius = radius if template is None else template.radius_px
     _check(radius, wanted, contrast, dt_us, recipe, step_us)
     edges = np.array(wanted.edges)
-    dt = choose_dt_us(edges[-1], recipe.ring_width_px, step_us) if dt_us is None else dt_us
+    # Not longer for a wider ring: networks that take each other's place have one tick.
+    dt = choose_dt_us(edges[-1], min(recipe.ring_width_px, RING_WIDTH_PX), step_us) if dt_us is None else dt_us
     widths = _ring_widths(edges, radius, recipe, step_us)
     kernels = [_kernel(template or radius, width, recipe) for width in widths.tolist()]
     corner_px = math.pi * recipe.ring_width_px / 2
@@ -95,11 +99,18 @@ def calibrate(
     tick_px = edges * together_us * 1e-6
     margin = _margin(contrast, radius, tick_px / widths, recipe)
     peaks = _peaks(kernels, template or radius, edges * tau_s, tick_px, is_coarse(step_us, wanted.edges[-1]), recipe)
-    v_th = margin * count * tick_px * peaks * (a / -np.expm1(-together_us * 1e-6 / tau_s))
-    # Forward Euler with a = 1 - exp(-dt / tau) decays exactly as the time constant says.
-    neurons = LIFBox(a / (dt * 1e-6), v_th, v_reset=recipe.reset * v_th)
-    first = Layer.from_arrays(_stacked(kernels), neurons, len(edges) if contrast is None else 1)
     silence_us = _silence_us(edges, radius, polarity, recipe, step_us)
+    passing, base = np.ones(edges.size), np.zeros(edges.size)
+    if contrast is None:
+        passing = noise.passing(silence_us)
+        base = base_potential([kernel.sum() for kernel in kernels], noise.hz * passing, dt)
+    peaks *= margin * count * passing * tick_px * (a / -np.expm1(-together_us * 1e-6 / tau_s))
+    if contrast is None:
+        alone = zip(kernels, noise.hz * passing, tau_s, strict=True)
+        peaks = np.maximum(peaks, np.array([least_threshold(k, hz, tau, dt) for k, hz, tau in alone]) - base)
+    # Forward Euler with a = 1 - exp(-dt / tau) decays exactly as the time constant says.
+    neurons = LIFBox(a / (dt * 1e-6), base + peaks, v_reset=base + recipe.reset * peaks)
+    first = Layer.from_arrays(_stacked(kernels), neurons, len(edges) if contrast is None else 1)
     trail = None if contrast is not None else TrailFilter(silence_us, polarity)
     origin = Origin(
         crossings=float(count),
@@ -111,6 +122,7 @@ def calibrate(
         dt_given=bool(dt_us),
         step_us=step_us if is_coarse(step_us, wanted.edges[-1]) else None,
         scanned=scanned and is_coarse(step_us, wanted.edges[-1]),
+        noise=(noise.hz, noise.flips) if contrast is None and noise.hz else None,
     )
     return Network(dt, (first, _selective_layer(edges, dt, radius, recipe)), trail, wanted, float(radius), origin)
 

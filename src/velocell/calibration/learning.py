@@ -4,6 +4,9 @@ Every `RENEW_US` of the stream's time, on the newest stretch that has objects; s
 yet, and more and more seldom where that remains so. What is looked at is at most a fifth of all. Where what is measured
 differs, the networks are exchanged `AFTER_US` behind that stretch: never by what comes later, and at the same instant
 in a file as in a stream.
+
+The share of edge crossings and the noise are measured, and taken as they are. The width of the ring and where the edges
+lie are choices; where they alone differ, the network in use has to do worse on that stretch.
 """
 
 from __future__ import annotations
@@ -11,10 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
 from velocell.calibration.measure import measured_on
+from velocell.calibration.noise import floor
 from velocell.calibration.passes import Passes
 from velocell.calibration.search import Search
 from velocell.calibration.stretch import PROBE_US, Finder
+from velocell.calibration.widths import Settled, suits_better
 from velocell.data.blocks import steps
 from velocell.data.recording import Recording
 from velocell.network import Network
@@ -28,11 +35,24 @@ _CHANGED = 0.12  # of the share of edge crossings; what is measured of one scene
 
 
 def has_changed(mine: Network, fresh: Network) -> bool:
-    """Whether a fresh measurement asks for another network."""
+    """Whether what was measured afresh asks for another network: the share of edge crossings, or the noise that the
+    thresholds lie above."""
     now, before = fresh.origin.crossings, mine.origin.crossings
     if now is None or before is None or mine.origin.basis == "too_sparse":
         return True
-    return abs(math.log(now / before)) > _CHANGED
+    if abs(math.log(now / before)) > _CHANGED:
+        return True
+    share = [floor(network) / network.layers[0].neurons.v_th for network in (mine, fresh)]
+    return bool(np.abs(share[1] - share[0]).max() > _CHANGED)
+
+
+def is_other(mine: Network, fresh: Network) -> bool:
+    """Whether the width of the ring or the edges were chosen otherwise."""
+    if fresh.origin.ring_width_px != mine.origin.ring_width_px:
+        return True
+    ones = (1.0,) * fresh.layers[0].channels
+    now, before = (np.array(network.origin.edge_factors or ones) for network in (fresh, mine))
+    return bool(np.abs(np.log(now / before)).max() > _CHANGED)
 
 
 class Learner:
@@ -66,13 +86,25 @@ class Learner:
         if fresh is None and not known:
             self._hope_us = min(2 * self._hope_us, MOST_WAIT_US)
         least_us = self._hope_us if fresh is None and not known else RENEW_US
+        used = fresh if fresh is not None and self._is_for(fresh, stretch, passes) else None
         self._next_us = stretch.stop_us + max(least_us, PER_LOOK * passes.made_us)
-        if fresh is None or fresh[0].dt_us != self.networks[0].dt_us or len(fresh) != len(self.networks):
-            return None
-        if not has_changed(self.networks[0], fresh[0]):
-            return None
-        self.networks = fresh
-        return fresh
+        self.networks = self.networks if used is None else used
+        return used
+
+    def _is_for(self, fresh: tuple[Network, ...], stretch: Recording, passes: Passes) -> bool:
+        """Whether these are to be used from now on."""
+        mine = self.networks
+        if fresh[0].dt_us != mine[0].dt_us or len(fresh) != len(mine):
+            return False
+        return has_changed(mine[0], fresh[0]) or self._does_worse(fresh, stretch, passes)
+
+    def _does_worse(self, fresh: tuple[Network, ...], stretch: Recording, passes: Passes) -> bool:
+        """Whether the network in use does, on this stretch, than one whose ring or edges were chosen otherwise."""
+        if not is_other(self.networks[0], fresh[0]) or not passes.left:
+            return False
+        mine = Settled(self.networks[0], passes.see(self.networks, stretch))
+        other = Settled(fresh[0], passes.see(fresh, stretch, until_us=mine.seen.stop_us))
+        return suits_better(other, mine)
 
     def renew(self, online: Online, part: Recording) -> None:
         """Measure where it is time, and let `online`, which comes to `part` next, use what differs."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from velocell.calibration.formulas import CROSSING_SHARE, calibrate, choose_dt_us
+from velocell.calibration.noise import NO_NOISE, Noise, measured_noise
 from velocell.calibration.passes import Passes, Seen, Told
 from velocell.calibration.recipe import Recipe, bank_radii, bank_recipe
 from velocell.calibration.search import Search
@@ -69,7 +70,8 @@ def networks_in(footage: Footage, search: Search) -> tuple[Network, ...]:
 def networks_on(found: Iterable[Recording], first: Recording, search: Search) -> tuple[Network, ...]:
     """`networks_for` stretches that were found already; first: the first second, of which size, polarity and the step
     of the time stamps count where nothing can be measured."""
-    stated = _Calibrated(search, first.p is not None, time_step(first)).networks(CROSSING_SHARE, search.start_px)
+    safe = _Calibrated(search, first.p is not None, time_step(first), measured_noise(first))
+    stated = safe.networks(CROSSING_SHARE, search.start_px)
     stated[-1].check_size(*first.size)
     del first  # it may be a large part of the memory
     if search.contrast is not None:
@@ -89,7 +91,7 @@ def measured_on(stretch: Recording, search: Search, passes: Passes) -> tuple[Net
 
     The radius is measured where one is stated; other radii are tried where the stated one finds nothing.
     """
-    making = _Calibrated(search, stretch.p is not None, time_step(stretch))
+    making = _Calibrated(search, stretch.p is not None, time_step(stretch), measured_noise(stretch))
     for factor in _RADIUS_FACTORS if search.start_px else (0.0,):
         settled = _settled(making, stretch, passes, search.start_px * factor)
         if settled is None:
@@ -103,15 +105,17 @@ def measured_on(stretch: Recording, search: Search, passes: Passes) -> tuple[Net
 
 @dataclass(frozen=True)
 class _Calibrated:
-    """Makes networks from a share of edge crossings and a radius, all else being known. step: of the time stamps."""
+    """Makes networks from a share of edge crossings and a radius, all else being known. step: of the time stamps;
+    noise: of the recording."""
 
     search: Search
     polarity: bool
     step: Step
+    noise: Noise
 
     def networks(self, share: float, radius_px: float, recipe: Recipe | None = None) -> tuple[Network, ...]:
         wanted = self.search if recipe is None else replace(self.search, recipe=recipe)
-        return networks_from(wanted, radius_px, polarity=self.polarity, share=share, step=self.step)
+        return networks_from(wanted, radius_px, polarity=self.polarity, share=share, step=self.step, noise=self.noise)
 
 
 def _best(
@@ -136,12 +140,18 @@ def _best(
 
 
 def networks_from(
-    search: Search, radius_px: float, *, polarity: bool, share: float = CROSSING_SHARE, step: Step = NO_STEP
+    search: Search,
+    radius_px: float,
+    *,
+    polarity: bool,
+    share: float = CROSSING_SHARE,
+    step: Step = NO_STEP,
+    noise: Noise = NO_NOISE,
 ) -> tuple[Network, ...]:
     """The networks that follow from values alone: one for `radius_px` or a template, or those for all radii in a range.
 
-    polarity: whether the events have one; share: of the edge crossings that arrive; step: of the time stamps.
-    Raises as `networks_for`.
+    polarity: whether the events have one; share: of the edge crossings that arrive; step: of the time stamps;
+    noise: of the recording. Raises as `networks_for`.
     """
     assert search.bands is not None  # a search without networks has them
     bands, dt_us, step = search.bands, search.dt_us, step.for_speeds(search.bands.edges[-1])
@@ -155,6 +165,7 @@ def networks_from(
         "crossing_share": share,
         "step_us": step.us,
         "scanned": bool(step.scanned),
+        "noise": noise,
     }
     if search.template is not None:
         return (calibrate(bands, template=search.template, **more),)

@@ -22,18 +22,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.calibration.noise import NO_NOISE, Noise
 from velocell.calibration.search import Search
 from velocell.data.arrays import Floats, weighted_quantile
 from velocell.data.recording import Recording
 from velocell.network import Network
 from velocell.network.origin import Spread
-from velocell.tracking.online import EVERY_US, respond
+from velocell.tracking.detector import as_networks
+from velocell.tracking.online import EVERY_US, one_ahead, respond
+from velocell.tracking.rules import Rules
 
 MOST_US = 3_500_000  # that all passes last together, of the recording's time
 MOST_WORK = 1_500_000  # events of one pass, about
 _SPIKE_WORK = 14  # events
 ENOUGH_OBJECTS = 50  # for a median
 ENOUGH_CROSSINGS = 2_500.0  # the share is then known to 2 %, of at least three objects
+_SOON_CROSSINGS = 1_100.0  # 3 %, of two
 _MOST_CROSSINGS = 1_000.0  # that an object counts by: a few fast ones are not to speak for all
 _SOON_US, _JUDGED_US = 200_000, 700_000  # before a pass may end that has seen enough, to measure and to judge by
 
@@ -52,21 +56,22 @@ class Told:
     weight: Floats
 
     @staticmethod
-    def of(passages: Floats, search: Search) -> Told:
-        """Of `Detector.passages`; what is hardly a disk is left out."""
+    def of(passages: Floats, search: Search, noise: Noise = NO_NOISE) -> Told:
+        """Of `Detector.passages`; what is hardly a disk is left out. noise: does not count."""
         rules = search.rules
         clear = 1 / (1 + np.exp(-rules.confidence_odds_slope * (passages[:, 6] - rules.even_odds)))
         weight = np.minimum(passages[:, 3], _MOST_CROSSINGS) * clear
         kept = (weight > 0) & (clear >= 0.5)
         share, radius, contrast, _, trail_on_s, trail_off_s = passages[kept, :6].T
+        if noise.hz:
+            share = _without_noise(share, radius, passages[kept, 8], noise, rules)
         return Told(share, radius, contrast, trail_on_s, trail_off_s, weight[kept])
 
     def __len__(self) -> int:
         return self.weight.size
 
-    @property
-    def enough(self) -> bool:
-        return len(self) >= ENOUGH_OBJECTS or float(self.weight.sum()) >= ENOUGH_CROSSINGS
+    def enough(self, crossings: float = ENOUGH_CROSSINGS) -> bool:
+        return len(self) >= ENOUGH_OBJECTS or float(self.weight.sum()) >= crossings
 
     def median(self, name: str) -> float:
         """Weighted, of a column."""
@@ -75,6 +80,20 @@ class Told:
     def spread(self, name: str) -> Spread:
         low, middle, high = (weighted_quantile(getattr(self, name), self.weight, part) for part in (0.25, 0.5, 0.75))
         return Spread(middle, low, high, len(self))
+
+
+def _without_noise(share: Floats, radius: Floats, speed: Floats, noise: Noise, rules: Rules) -> Floats:
+    """The share of edge crossings that would pass if there were no noise. radius: px; speed: px/s.
+
+    Per px of travel a disk crosses 4 R pixels, and its gate, of 4 pi R g px, has the noise events of a time 1 / v: of
+    those before its edges the usual share passes, of those behind them, which have just been crossed, what changes
+    polarity.
+    """
+    gate = np.array([rules.wide_gate(r) for r in radius])
+    speed = np.maximum(speed, 1e-3)
+    passing = noise.passing(1e6 * rules.silence_px / speed)
+    of_noise = np.pi * gate * noise.hz * (passing + noise.flips) / 2 / speed
+    return np.asarray(np.maximum(share - of_noise, 0.0) / passing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,20 +122,30 @@ class Passes:
         """Whether there may be another one."""
         return self.made_us < MOST_US
 
-    def see(self, networks: Network | Sequence[Network], stretch: Recording, *, soon: bool = False) -> Seen:
-        """soon: end as soon as enough was followed to measure the recording by it."""
+    def see(
+        self,
+        networks: Network | Sequence[Network],
+        stretch: Recording,
+        *,
+        soon: bool = False,
+        until_us: int | None = None,
+    ) -> Seen:
+        """soon: end as soon as enough was followed to measure the recording by it. until_us: go no further than that,
+        where it is to be compared with another pass."""
         self.made += 1
+        first = as_networks(networks)[0].origin.noise
+        noise = NO_NOISE if first is None else Noise(*first)
         online = self._search.online(networks, stretch.size)
         rows: list[dict[str, NDArray[Any]]] = []
         work, stop_us, short = 0, stretch.start_us, False
-        told = Told.of(online.detector.passages(), self._search)
-        for block, spikes, at_end in respond(online, stretch.blocks()):
+        told = Told.of(online.detector.passages(), self._search, noise)
+        for block, spikes, at_end in one_ahead(respond(online, stretch.between(stop_us=until_us).blocks())):
             rows.append(online.locate(block, spikes, block.stop_us, at_end=at_end))
             stop_us = block.stop_us
             work += len(block) + _SPIKE_WORK * len(spikes.final())
-            told = Told.of(online.detector.passages(), self._search)
-            short = soon and told.enough and stop_us - stretch.start_us >= _SOON_US and not at_end
-            judged = told.enough and stop_us - stretch.start_us >= _JUDGED_US
+            told = Told.of(online.detector.passages(), self._search, noise)
+            short = soon and told.enough(_SOON_CROSSINGS) and stop_us - stretch.start_us >= _SOON_US and not at_end
+            judged = told.enough() and stop_us - stretch.start_us >= _JUDGED_US
             if short or judged or work >= MOST_WORK:
                 break
         self.made_us += stop_us - stretch.start_us

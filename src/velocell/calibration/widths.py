@@ -54,16 +54,19 @@ def suited(found: Settled, wider: Callable[[float], Network], stretch: Recording
         if (agree >= _FEWEST_ROWS and differ <= _HARDLY_ANY * (agree + differ)) or not passes.left:
             break
         network = wider(width)
-        wide = Settled(network, passes.see(network, stretch))
-        until_us = min(best.seen.stop_us, wide.seen.stop_us)
-        agree, differ = judged(best, until_us)
-        right, wrong = judged(wide, until_us)
-        sound = right >= _FEWEST_ROWS and (
-            right >= _RIGHT * (right + wrong) or right + wrong <= _MANY_MORE * (agree + differ)
-        )
-        if sound and right - wrong > _BETTER * max(agree - differ, 0):
+        wide = Settled(network, passes.see(network, stretch, until_us=best.seen.stop_us))
+        if suits_better(wide, best):
             best = wide
     return best
+
+
+def suits_better(other: Settled, found: Settled) -> bool:
+    """Whether another network, that was seen no longer than `found`, sees clearly more rows whose bands and speeds
+    agree, and is sound: most do, or it does not see many more than there were."""
+    agree, differ = judged(found, other.seen.stop_us)
+    right, wrong = judged(other)
+    sound = right >= _RIGHT * (right + wrong) or right + wrong <= _MANY_MORE * (agree + differ)
+    return right >= _FEWEST_ROWS and sound and right - wrong > _BETTER * max(agree - differ, 0)
 
 
 def settled_edges(found: Settled, stretch: Recording, passes: Passes) -> Settled:
@@ -74,8 +77,8 @@ def settled_edges(found: Settled, stretch: Recording, passes: Passes) -> Settled
     network = moved(found.network, found.seen.speed, found.seen.band)
     if np.array_equal(network.layers[0].neurons.v_th, found.network.layers[0].neurons.v_th):
         return found
-    better = Settled(network, passes.see(network, stretch))
-    until_us = min(found.seen.stop_us, better.seen.stop_us)
+    better = Settled(network, passes.see(network, stretch, until_us=found.seen.stop_us))
+    until_us = better.seen.stop_us
     agree, differ = judged(found, until_us)
     right, wrong = judged(better, until_us)
     return better if right - wrong > agree - differ else found

@@ -215,7 +215,7 @@ def _detect_one(job: _Job, file: Path, rows: Spool, spikes: Spool) -> _Found:
     seconds = time.perf_counter() - started
     span, events = part.outline()
     crossed = sorted([*crossed, *gate.finish()], key=lambda one: (one.t_us, one.line, one.id))
-    whole = _Found(file, rows, of_detection(span, events, found.networks), crossed)
+    whole = _Found(file, rows, of_detection(span, events, found.networks, found.changes), crossed)
     if len(job.files) == 1:
         _write_table(job, [whole])  # first: what fails below loses nothing of it
     _write_more(job, part, whole, found, spikes, slower)

@@ -70,6 +70,11 @@ class Spikes:
     def of_layer(self, layer: int) -> Spikes:
         return self._take(self.layer == layer)
 
+    def between(self, start_us: int | None = None, stop_us: int | None = None) -> Spikes:
+        """Those in [start, stop)."""
+        low = self.t_us >= start_us if start_us is not None else np.ones(len(self), np.bool_)
+        return self._take(low if stop_us is None else low & (self.t_us < stop_us))
+
     def final(self) -> Spikes:
         """The final layer's spikes: its channels are the bands. Where the number of layers is not
         known, the last layer that spiked counts as the final one."""

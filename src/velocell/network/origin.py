@@ -26,7 +26,7 @@ _CROSSINGS = {
     "too_sparse": "assumed: nothing was followed from which to measure the share of edge crossings",
     "labels": "events per edge crossing around the labelled paths",
 }
-_WORDS = ("bands", "dt_us", "stamps", "tau_mem_inv", "v_th", "n", "contrast", "trails", "measured", "radius",
+_WORDS = ("bands", "dt_us", "stamps", "noise", "tau_mem_inv", "v_th", "n", "contrast", "trails", "measured", "radius",
           "stated_radius_px", "edge_factors", "labels", "on_labels")  # fmt: skip
 _MOST_SMEAR_PX, _MOST_SMEAR = 4.0, 0.75  # px, of the radius: travel in a step; measured by benchmarks/stamps.py
 
@@ -69,6 +69,7 @@ class Origin(Mapping[str, Any]):
     3 px of travel, as measured. measured_us: from when to when in the recording all this was. looked_us: what
     calibration looked at, all passes together, of the recording's time. step_us: of the
     recording's time stamps, where objects move visibly in it, and whether lines are scanned, each at its own time.
+    noise: events where nothing moves, per pixel and second, and the share of them that change a pixel's polarity.
     stated_radius_px: where another radius was measured, and radius_from_labels: on labelled paths. threshold_factor: on
     all thresholds, by hand; edge_factors: on each, by labels or by the measured speeds of the objects. labelled: how
     the labels were met. more: whatever else is to be kept, by name, such as version and settings.
@@ -92,6 +93,7 @@ class Origin(Mapping[str, Any]):
     radius_from_labels: bool = False
     step_us: int | None = None
     scanned: bool = False
+    noise: tuple[float, ...] | None = None
     threshold_factor: float = 1.0
     edge_factors: tuple[float, ...] = ()
     labelled: Labelled | None = None
@@ -130,6 +132,11 @@ class Origin(Mapping[str, Any]):
         }
         if self.step_us is not None:
             words["stamps"] = f"in steps of {format_time(self.step_us)}; rings are widened by the way made in one"
+        if self.noise is not None:
+            words["noise"] = (
+                f"{self.noise[0]:.2g} events per pixel and second where nothing moves, measured; thresholds lie above "
+                "the mean potential that they make"
+            )
         if self.contrast is not None:
             words["contrast"] = (
                 f"events per pixel and edge crossing, measured: {self.contrast}; the trail filter makes it irrelevant"
@@ -237,7 +244,7 @@ def _typed(name: str, value: Any) -> Any:
     try:
         if name in kinds:
             return kinds[name](**{key: tuple(v) if isinstance(v, list) else v for key, v in value.items()})
-        if name in ("margin", "edge_factors", "trails_ms"):
+        if name in ("margin", "edge_factors", "trails_ms", "noise"):
             return tuple(float(v) for v in value)
         if name == "measured_us":
             return tuple(int(v) for v in value)
@@ -271,6 +278,15 @@ def of_networks(networks: Sequence[Network]) -> dict[str, Any]:
     return made if len(networks) == 1 else {**made, "radii_px": [network.radius_px for network in networks]}
 
 
-def of_detection(recording: Recording, events: int, networks: Sequence[Network]) -> dict[str, Any]:
-    """What a table of tracks was made from: the recording, which need not hold its events, and their number."""
-    return {"recording": of_recording(recording, events), **of_networks(networks)}
+def of_detection(
+    recording: Recording,
+    events: int,
+    networks: Sequence[Network],
+    changes: Sequence[tuple[int, Sequence[Network]]] = (),
+) -> dict[str, Any]:
+    """What a table of tracks was made from: the recording, which need not hold its events, and their number; the
+    networks that it began with, and those that took their place, each from when on (us)."""
+    made: dict[str, Any] = {"recording": of_recording(recording, events), **of_networks(networks)}
+    if changes:
+        made["changes"] = [{"from_us": at_us, **of_networks(later)} for at_us, later in changes]
+    return made

@@ -13,8 +13,10 @@ from velocell.data.spikes import Spikes
 from velocell.data.tracks import Tracks
 from velocell.network import Network
 from velocell.network.origin import of_detection
-from velocell.tracking.detector import NO_CROWDING, Crowding, Detector
+from velocell.tracking.detector import NO_CROWDING, Crowding
 from velocell.tracking.online import Online, follow
+
+Changes = tuple[tuple[int, tuple[Network, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Detection:
     networks: tuple[Network, ...]
     too_sparse: bool = False
     crowding: Crowding = NO_CROWDING
+    changes: Changes = ()
 
     @property
     def network(self) -> Network:
@@ -46,18 +49,23 @@ class Findings:
     """What comes out while a recording is read.
 
     networks: those used. pieces: rows (columns of Tracks by name) and spikes of all layers, in order of time; memory
-    stays bounded as long as nobody keeps them. detectors: at work on them. too_sparse: as of `Detection`.
+    stays bounded as long as nobody keeps them. onlines: at work on them. too_sparse: as of `Detection`.
     """
 
     networks: tuple[Network, ...]
     pieces: Iterator[tuple[dict[str, Any], Spikes]]
-    detectors: tuple[Detector, ...]
+    onlines: tuple[Online, ...]
     too_sparse: bool = False
+
+    @property
+    def changes(self) -> Changes:
+        """As of `Detection`, in what has come so far; of several templates none are kept."""
+        return tuple(self.onlines[0].changes) if len(self.onlines) == 1 else ()
 
     @property
     def crowding(self) -> Crowding:
         """How often candidates for objects were too many, in what has come so far."""
-        found = [detector.crowding for detector in self.detectors]
+        found = [online.detector.crowding for online in self.onlines]
         return Crowding(sum(one.births for one in found), sum(one.crowded for one in found))
 
     def whole(self, footage: Footage, *, keep_spikes: bool = True) -> Detection:
@@ -71,10 +79,12 @@ class Findings:
             if keep_spikes and (len(answered) or not spikes):
                 spikes.append(answered)
         columns = {name: np.concatenate([part.pop(name) for part in rows]) for name in list(rows[0])}
-        tracks = Tracks.from_columns(columns, of_detection(*footage.outline(), self.networks))
-        return Detection(tracks, Spikes.concatenate(spikes), self.networks, self.too_sparse, self.crowding)
+        tracks = Tracks.from_columns(columns, of_detection(*footage.outline(), self.networks, self.changes))
+        return Detection(
+            tracks, Spikes.concatenate(spikes), self.networks, self.too_sparse, self.crowding, self.changes
+        )
 
 
 def detection(online: Online, footage: Footage) -> Detection:
     """All that a network (or several) finds in all of a recording."""
-    return Findings(online.networks, follow(online, footage.blocks()), (online.detector,)).whole(footage)
+    return Findings(online.networks, follow(online, footage.blocks()), (online,)).whole(footage)

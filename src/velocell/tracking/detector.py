@@ -102,6 +102,12 @@ class Detector:
             crossings=1.0 if template is None else template.crossings_px / (4 * template.radius_px),
             offset=centre_offset(first.layers[0].kernel.shape[-1]),
         )
+        self.expect(first)
+
+    def expect(self, network: Network) -> None:
+        """From now on, the noise that was measured for this network."""
+        hz, flips = network.origin.noise or (0.0, 0.0)
+        self._tracker.expect_noise(hz=hz, flips=flips)
 
     def step(self, events: Recording, spikes: Spikes, until_us: int) -> dict[str, NDArray[Any]]:
         """Rows (columns of Tracks by name) of all reporting instants up to `until_us`."""
@@ -140,9 +146,9 @@ class Detector:
         return Crowding(*self._tracker.crowding)
 
     def passages(self) -> NDArray[np.float64]:
-        """What the objects that were followed for `Rules.measure_px` tell of the recording, shape (n, 8): the share
+        """What the objects that were followed for `Rules.measure_px` tell of the recording, shape (n, 9): the share
         of their edge crossings that was seen, their radius in px, events per edge crossing, their weight (the crossings
         seen, fewer where noise is as frequent), after its first event how many seconds the other ON and OFF events
-        of a crossing come, on average, the mean log odds that it is what is looked for, and the standard deviation of
-        its events across its ring in px."""
-        return np.array(self._tracker.passages(), np.float64).reshape(-1, 8)
+        of a crossing come, on average, the mean log odds that it is what is looked for, the standard deviation of
+        its events across its ring in px, and its mean speed in px/s."""
+        return np.array(self._tracker.passages(), np.float64).reshape(-1, 9)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import numpy as np
+
 from velocell import engines
 from velocell.data.blocks import steps
 from velocell.data.recording import Recording
@@ -28,6 +30,8 @@ class Online:
 
     Each step takes the events of [where the step before stopped, stop_us). At the end of a stream its last tick is
     run although it may be cut short, and the instant at which it stops, which is no part of it, gets no row.
+
+    changes: the networks that were exchanged so far, and from when on (us) each is used.
     """
 
     def __init__(
@@ -47,6 +51,8 @@ class Online:
         self._states = [self._engine.init(network, size) for network in self.networks]
         self._size = size
         self._coming: tuple[int, tuple[Network, ...]] | None = None
+        self.changes: list[tuple[int, tuple[Network, ...]]] = []
+        self._expected = 0  # of these, by the detector
         self.detector = Detector(self.networks, size, every_us, template, rules)
         origin = self.networks[0].origin
         # Lines that are scanned spread the events of an object themselves.
@@ -78,6 +84,7 @@ class Online:
             return self._respond(events, stop_us, at_end)
         early = self._respond(events.between(stop_us=at_us), at_us, False)
         self.networks = networks
+        self.changes.append((at_us, networks))
         self._states = [self._engine.init(network, self._size) for network in networks]
         return Spikes.concatenate([early, self._respond(events.between(at_us), stop_us, at_end)])
 
@@ -97,7 +104,16 @@ class Online:
         their steps."""
         if self._spread is not None:
             events = self._spread(events, stop_us, at_end=at_end)
-        return self.detector.step(events, spikes, stop_us - at_end)
+        rows: list[dict[str, Any]] = []
+        while self._expected < len(self.changes) and self.changes[self._expected][0] < stop_us:
+            # What the detector is told changes at the same instant, however a stream is cut.
+            at_us, networks = self.changes[self._expected]
+            self._expected += 1
+            rows.append(self.detector.step(events.between(stop_us=at_us), spikes.between(stop_us=at_us), at_us))
+            events, spikes = events.between(at_us), spikes.between(at_us)
+            self.detector.expect(networks[0])
+        rows.append(self.detector.step(events, spikes, stop_us - at_end))
+        return rows[0] if len(rows) == 1 else {name: np.concatenate([part[name] for part in rows]) for name in rows[0]}
 
 
 def follow(
@@ -106,7 +122,7 @@ def follow(
     """All of what comes in consecutive blocks; yields rows (columns by name) and spikes, step by step. on_block: called
     with each step that is done."""
     # Both leave Python's lock: the engine works on the next step while the detector looks at this one.
-    for step, spikes, at_end in _one_ahead(respond(online, blocks, FEWEST_EVENTS)):
+    for step, spikes, at_end in one_ahead(respond(online, blocks, FEWEST_EVENTS)):
         rows = online.locate(step, spikes, step.stop_us, at_end=at_end)
         if on_block is not None:
             on_block(step)
@@ -120,7 +136,7 @@ def respond(online: Online, blocks: Iterable[Recording], fewest: int = 1) -> Ite
         yield step, online.respond(step, step.stop_us, at_end=at_end), at_end
 
 
-def _one_ahead(items: Iterator[T]) -> Iterator[T]:
+def one_ahead(items: Iterator[T]) -> Iterator[T]:
     """The items, each made in a thread while the one before is in use."""
     with ThreadPoolExecutor(max_workers=1) as thread:
         coming = thread.submit(next, items, None)
