@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 
 from velocell.calibration import calibrate, learning
+from velocell.calibration.edges import scaled
 from velocell.calibration.learning import AFTER_US, Learner, has_changed, is_other
 from velocell.calibration.measure import networks_for
 from velocell.calibration.noise import Noise
-from velocell.calibration.passes import Passes
+from velocell.calibration.passes import Passes, Seen, Told
 from velocell.calibration.recipe import Recipe
 from velocell.calibration.search import Search
 from velocell.data.recording import Recording
 from velocell.pipeline import detect, find
 from velocell.results.evaluate import evaluate
-from velocell.simulate import Scene, SceneObject, random_scene, simulate
+from velocell.simulate import Scene, SceneObject, simulate
 
 BANDS = (40.0, 160.0, 640.0, 1800.0)
 SEARCH = Search.of(BANDS, 5.0)
@@ -159,23 +160,33 @@ def test_noise_that_comes_or_goes_is_a_change():
     assert not has_changed(network(5.0), network(6.0))
 
 
-def test_another_ring_or_edge_is_used_where_the_one_in_use_does_worse(monkeypatch):
-    """Blurred edges call for a wide ring, sharp ones for none other than is in use."""
-    wide = (40.0, 160.0, 640.0, 2200.0)
-    disks = random_scene(4, width=200, height=150, radius=6.0, speeds=(60, 1500), noise_hz=0.2, seed=301,
-                         duration_us=600_000)  # fmt: skip
-    blurred = replace(disks, objects=tuple(replace(item, edge_px=6.0) for item in disks.objects))
-    soft, sharp = (simulate(replace(item, threshold_mismatch=0.2))[0] for item in (blurred, disks))
-    networks = {
-        width: calibrate(wide, 6.0, crossing_share=1.0, recipe=Recipe(ring_width_px=width)) for width in (2.0, 4.0)
-    }
-    assert is_other(networks[2.0], networks[4.0])
-    assert not is_other(networks[2.0], networks[2.0])
-    assert not has_changed(networks[2.0], networks[4.0])
-    for stretch, mine, fresh, used in ((soft, 2.0, 4.0, True), (soft, 4.0, 2.0, False), (sharp, 2.0, 4.0, False)):
-        monkeypatch.setattr(learning, "measured_on", lambda *_, fresh=fresh: (networks[fresh],))
-        learner = Learner(Search.of(wide, 6.0), (networks[mine],))
-        assert (learner.measure(stretch) is not None) is used, (mine, fresh)
+@pytest.mark.parametrize(
+    ("mine_right", "fresh_right", "used"), [(0.6, 1.0, True), (1.0, 0.6, False), (0.95, 1.0, False)]
+)
+@pytest.mark.parametrize("other", ["ring", "edges"])
+def test_another_ring_or_edge_is_used_where_the_one_in_use_does_worse(
+    mine_right, fresh_right, used, other, monkeypatch
+):
+    mine = calibrate(BANDS, 5.0, crossing_share=1.0)
+    wide = calibrate(BANDS, 5.0, crossing_share=1.0, recipe=Recipe(ring_width_px=4.0))
+    fresh = wide if other == "ring" else scaled(mine, np.array([0.8, 0.8, 0.8, 1.0]))
+    assert is_other(mine, fresh)
+    assert not is_other(mine, mine)
+    assert not has_changed(mine, fresh), "the share of crossings and the noise are the same"
+
+    def see(self, networks, stretch, **_):
+        """A hundred rows at 300 px/s, of which some are told to be in band 1, the others in band 0."""
+        right = fresh_right if networks[0] is fresh else mine_right
+        band = np.where(np.arange(100) < 100 * right, 1, 0).astype(np.int32)
+        told = Told.of(np.empty((0, 9)), SEARCH)
+        return Seen(told, stretch.t_us[:100], np.full(100, 300.0), band, stretch.stop_us, short=False)
+
+    monkeypatch.setattr(Passes, "see", see)
+    monkeypatch.setattr(learning, "measured_on", lambda *_: (fresh,))
+    learner = Learner(SEARCH, (mine,))
+    found = learner.measure(simulate(scene(0.1))[0])
+    assert (found == (fresh,)) is used
+    assert learner.networks == ((fresh,) if used else (mine,))
 
 
 def test_the_table_says_from_when_on_which_network_was_used(changing):
