@@ -37,7 +37,7 @@ MOST_WORK = 1_500_000  # events of one pass, about
 _SPIKE_WORK = 14  # events
 ENOUGH_OBJECTS = 50  # for a median
 ENOUGH_CROSSINGS = 2_500.0  # the share is then known to 2 %, of at least three objects
-_SOON_CROSSINGS = 1_100.0  # 3 %, of two
+_SOON_CROSSINGS = 2_100.0  # of at least three objects, too
 _MOST_CROSSINGS = 1_000.0  # that an object counts by: a few fast ones are not to speak for all
 _SOON_US, _JUDGED_US = 200_000, 700_000  # before a pass may end that has seen enough, to measure and to judge by
 
