@@ -68,8 +68,8 @@ def measured_noise(stretch: Recording) -> Noise:
     used = np.flatnonzero(counts)
     moments = int(np.clip(np.median(counts[used]) / _EVENTS, 1, _MOST_MOMENTS))
     moment = ((stretch.t_us - stretch.start_us) * (moments * 1e-6 / seconds)).astype(np.int32)
-    each = np.bincount(cell * np.int32(moments) + np.minimum(moment, moments - 1), minlength=counts.size * moments)
-    each = each.reshape(-1, moments) * _wholes(stretch.size, columns, rows)[:, None]
+    numbers = np.bincount(cell * np.int32(moments) + np.minimum(moment, moments - 1), minlength=counts.size * moments)
+    each = numbers.reshape(-1, moments) * _wholes(stretch.size, columns, rows)[:, None]
     low = float(np.quantile(each[used], _QUIET))
     root = (_BELOW + math.sqrt(_BELOW**2 + 4 * low)) / 2
     hz = root**2 / CELL_PX**2 * moments / seconds if low else 0.0
