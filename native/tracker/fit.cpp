@@ -8,9 +8,9 @@ namespace velocell {
 
 namespace {
 
-// Cholesky solution of a symmetric system in place; returns false where it is singular.
+// Cholesky factor of a symmetric matrix in its lower triangle; false where it is singular.
 template <int N>
-bool solve(double (&a)[N][N], double (&b)[N]) {
+bool factor(double (&a)[N][N]) {
     for (int j = 0; j < N; ++j) {
         for (int k = 0; k < j; ++k) a[j][j] -= a[j][k] * a[j][k];
         if (a[j][j] <= 1e-300) return false;
@@ -20,6 +20,11 @@ bool solve(double (&a)[N][N], double (&b)[N]) {
             a[i][j] /= a[j][j];
         }
     }
+    return true;
+}
+
+template <int N>
+void solve(const double (&a)[N][N], double (&b)[N]) {
     for (int i = 0; i < N; ++i) {
         for (int k = 0; k < i; ++k) b[i] -= a[i][k] * b[k];
         b[i] /= a[i][i];
@@ -28,20 +33,42 @@ bool solve(double (&a)[N][N], double (&b)[N]) {
         for (int k = i + 1; k < N; ++k) b[i] -= a[k][i] * b[k];
         b[i] /= a[i][i];
     }
-    return true;
 }
 
-void fill(const std::array<double, 3>& pp, const std::array<double, 3>& pv, const std::array<double, 3>& vv,
-          double a[4][4]) {
-    const double m[4][4] = {{pp[0], pp[1], pv[0], pv[1]},
-                            {pp[1], pp[2], pv[1], pv[2]},
-                            {pv[0], pv[1], vv[0], vv[1]},
-                            {pv[1], pv[2], vv[1], vv[2]}};
-    for (int i = 0; i < 4; ++i)
-        for (int j = 0; j < 4; ++j) a[i][j] = m[i][j];
+// Of a symmetric 2x2 matrix (xx, xy, yy) and a vector.
+double times(const std::array<double, 3>& m, double x, double y, int row) {
+    return row == 0 ? m[0] * x + m[1] * y : m[1] * x + m[2] * y;
+}
+
+// A symmetric matrix of 2x2 blocks, which are given row by row of its upper triangle.
+template <int N, std::size_t Blocks>
+void fill(const std::array<const std::array<double, 3>*, Blocks>& blocks, double (&a)[N][N]) {
+    int block = 0;
+    for (int i = 0; i < N / 2; ++i)
+        for (int j = i; j < N / 2; ++j) {
+            const auto& m = *blocks[block++];
+            const double cells[2][2] = {{m[0], m[1]}, {m[1], m[2]}};
+            for (int k = 0; k < 2; ++k)
+                for (int l = 0; l < 2; ++l) a[2 * i + k][2 * j + l] = a[2 * j + l][2 * i + k] = cells[k][l];
+        }
 }
 
 }  // namespace
+
+void Sums::add(double s, double ux, double uy, double residual, double weight) {
+    const double uu[3] = {weight * ux * ux, weight * ux * uy, weight * uy * uy};
+    for (int i = 0; i < 3; ++i) {
+        pp[i] += uu[i];
+        pv[i] += s * uu[i];
+        vv[i] += s * s * uu[i];
+    }
+    const double wx = weight * residual * ux, wy = weight * residual * uy;
+    p[0] += wx;
+    p[1] += wy;
+    v[0] += s * wx;
+    v[1] += s * wy;
+    ++count;
+}
 
 void Fit::reset(std::int64_t t, double px, double py, double sigma_p, double sigma_v, double pvx, double pvy) {
     *this = Fit{};
@@ -54,32 +81,18 @@ void Fit::reset(std::int64_t t, double px, double py, double sigma_p, double sig
     vv = {1 / (sigma_v * sigma_v), 0, 1 / (sigma_v * sigma_v)};
 }
 
-void Fit::add(double s, double ux, double uy, double residual, double weight) {
-    const double uu[3] = {weight * ux * ux, weight * ux * uy, weight * uy * uy};
-    for (int i = 0; i < 3; ++i) {
-        npp[i] += uu[i];
-        npv[i] += s * uu[i];
-        nvv[i] += s * s * uu[i];
-    }
-    const double wx = weight * residual * ux, wy = weight * residual * uy;
-    bx += wx;
-    by += wy;
-    bvx += s * wx;
-    bvy += s * wy;
-    ++count;
-}
-
 std::array<double, 2> Fit::advance(std::int64_t t, double memory_px, double max_speed, double ax, double ay) {
     std::array<double, 2> moved{};
     for (int i = 0; i < 3; ++i) {
-        pp[i] += npp[i];
-        pv[i] += npv[i];
-        vv[i] += nvv[i];
+        pp[i] += fresh.pp[i];
+        pv[i] += fresh.pv[i];
+        vv[i] += fresh.vv[i];
     }
-    if (count > 0) {
-        double a[4][4], b[4] = {bx, by, bvx, bvy};
-        fill(pp, pv, vv, a);
-        if (solve(a, b)) {
+    if (fresh.count > 0) {
+        double a[4][4], b[4] = {fresh.p[0], fresh.p[1], fresh.v[0], fresh.v[1]};
+        fill<4, 3>({&pp, &pv, &vv}, a);
+        if (factor(a)) {
+            solve(a, b);
             moved = {b[0], b[1]};
             x += b[0];
             y += b[1];
@@ -92,9 +105,7 @@ std::array<double, 2> Fit::advance(std::int64_t t, double memory_px, double max_
             }
         }
     }
-    npp = npv = nvv = {};
-    bx = by = bvx = bvy = 0;
-    count = 0;
+    fresh = {};
     const double s = seconds(t_us, t);
     const double keep = std::exp(-speed() * s / memory_px);
     x += (vx + ax * s / 2) * s;
@@ -112,37 +123,9 @@ std::array<double, 2> Fit::advance(std::int64_t t, double memory_px, double max_
 
 double Fit::speed() const { return length(vx, vy); }
 
-double Fit::speed_sigma(double variance) const {
-    const double v = speed();
-    const double cx = v > 0 ? vx / v : 1, cy = v > 0 ? vy / v : 0;
-    double a[4][4], b[4] = {0, 0, cx, cy};
-    fill(pp, pv, vv, a);
-    if (!solve(a, b)) return std::numeric_limits<double>::infinity();
-    return std::sqrt(std::max(0.0, variance * (b[2] * cx + b[3] * cy)));
-}
-
-namespace {
-
-// Symmetric 2x2 blocks of one matrix, row by row of its upper triangle.
-void fill(const std::array<const std::array<double, 3>*, 6>& blocks, double a[6][6]) {
-    int block = 0;
-    for (int i = 0; i < 3; ++i)
-        for (int j = i; j < 3; ++j) {
-            const auto& m = *blocks[block++];
-            const double cells[2][2] = {{m[0], m[1]}, {m[1], m[2]}};
-            for (int k = 0; k < 2; ++k)
-                for (int l = 0; l < 2; ++l) a[2 * i + k][2 * j + l] = a[2 * j + l][2 * i + k] = cells[k][l];
-        }
-}
-
-double times(const std::array<double, 3>& m, double x, double y, int row) {
-    return row == 0 ? m[0] * x + m[1] * y : m[1] * x + m[2] * y;
-}
-
-}  // namespace
-
 void Curve::reset(const Fit& start, double sigma_a) {
     *this = Curve{};
+    t_us = start.t_us;
     x = start.x;
     y = start.y;
     vx = start.vx;
@@ -153,37 +136,38 @@ void Curve::reset(const Fit& start, double sigma_a) {
     aa = {1 / (sigma_a * sigma_a), 0, 1 / (sigma_a * sigma_a)};
 }
 
-void Curve::advance(const Fit& events, std::int64_t t, double memory_px, double max_speed, bool solve_now) {
-    if (events.count > 0) {
-        for (int i = 0; i < 3; ++i) {
-            pp[i] += events.npp[i];
-            pv[i] += events.npv[i];
-            vv[i] += events.nvv[i];
-            fresh[i] += events.npp[i];
-        }
-        // The events lie where they do against the other fit's path.
-        const double dx = x - events.x, dy = y - events.y, du = vx - events.vx, dv = vy - events.vy;
-        const double sums[4] = {events.bx, events.by, events.bvx, events.bvy};
-        for (int k = 0; k < 2; ++k) {
-            b[k] += sums[k] - times(events.npp, dx, dy, k) - times(events.npv, du, dv, k);
-            b[2 + k] += sums[2 + k] - times(events.npv, dx, dy, k) - times(events.nvv, du, dv, k);
-        }
+void Curve::take(const Curve& other) {
+    const Sums& events = other.fresh;
+    for (int i = 0; i < 3; ++i) {
+        pp[i] += events.pp[i];
+        pv[i] += events.pv[i];
+        vv[i] += events.vv[i];
     }
-    if (solve_now) settle(memory_px, max_speed);
-    const double s = seconds(events.t_us, t), v2 = vx * vx + vy * vy;
+    // They lie where they do against the other one's path.
+    const double dx = other.x - x, dy = other.y - y, du = other.vx - vx, dv = other.vy - vy;
+    for (int k = 0; k < 2; ++k) {
+        pull[k] += events.p[k] + times(events.pp, dx, dy, k) + times(events.pv, du, dv, k);
+        pull[2 + k] += events.v[k] + times(events.pv, dx, dy, k) + times(events.vv, du, dv, k);
+    }
+}
+
+void Curve::advance(std::int64_t t, double memory_px, double swing_px) {
+    const double s = seconds(t_us, t), v2 = vx * vx + vy * vy;
     const double keep = std::exp(-std::sqrt(v2) * s / memory_px);
-    const double turn = v2 > 0 ? (vx * ay - vy * ax) / v2 * s : 0;
+    const double turn = turns_round(swing_px) || v2 <= 0 ? 0 : (vx * ay - vy * ax) / v2 * s;
+    fresh = {};
+    t_us = t;
     x += (vx + ax * s / 2) * s;
     y += (vy + ay * s / 2) * s;
     vx += ax * s;
     vy += ay * s;
-    const double before = ax;
-    ax -= turn * ay;
-    ay += turn * before;
+    const double before = ax, cosine = std::cos(turn), sine = std::sin(turn);
+    ax = cosine * ax - sine * ay;
+    ay = cosine * ay + sine * before;
     for (int k = 0; k < 2; ++k) {
-        b[4 + k] = keep * (b[4 + k] - s * (b[2 + k] - s * b[k] / 2));
-        b[2 + k] = keep * (b[2 + k] - s * b[k]);
-        b[k] = keep * b[k];
+        pull[4 + k] = keep * (pull[4 + k] - s * (pull[2 + k] - s * pull[k] / 2));
+        pull[2 + k] = keep * (pull[2 + k] - s * pull[k]);
+        pull[k] = keep * pull[k];
     }
     for (int i = 0; i < 3; ++i) {
         const double p = pp[i], q = pv[i], r = pa[i], u = vv[i], w = va[i];
@@ -196,49 +180,80 @@ void Curve::advance(const Fit& events, std::int64_t t, double memory_px, double 
     }
 }
 
-void Curve::settle(double memory_px, double max_speed) {
+namespace {
+
+using Six = double[6][6];
+
+// The events' information and what is expected of the acceleration.
+void fill(const Curve& curve, const Expected& expected, Six& a) {
+    fill<6, 6>({&curve.pp, &curve.pv, &curve.pa, &curve.vv, &curve.va, &curve.aa}, a);
+    const auto [hx, hy, value, sure] = expected;
+    a[4][4] += sure.along * hx * hx + sure.across * hy * hy;
+    a[5][4] += (sure.along - sure.across) * hx * hy;
+    a[5][5] += sure.along * hy * hy + sure.across * hx * hx;
+    a[4][5] = a[5][4];
+}
+
+// Variance along a direction of what begins at `first`.
+double variance_of(const Six& factored, int first, double cx, double cy) {
+    double b[6] = {};
+    b[first] = cx;
+    b[first + 1] = cy;
+    solve(factored, b);
+    return std::max(0.0, b[first] * cx + b[first + 1] * cy);
+}
+
+}  // namespace
+
+void Curve::solve(const Expected& expected, double max_speed) {
     double a[6][6], by[6];
-    std::copy(b.begin(), b.end(), by);
-    fill({&pp, &pv, &pa, &vv, &va, &aa}, a);
-    b = {};
-    fresh = {};
-    if (!solve(a, by)) return;
+    std::copy(pull.begin(), pull.end(), by);
+    fill(*this, expected, a);
+    const auto [hx, hy, value, sure] = expected;
+    const double along = sure.along * (value.along - (ax * hx + ay * hy));
+    const double across = sure.across * (value.across - (ay * hx - ax * hy));
+    by[4] += along * hx - across * hy;
+    by[5] += along * hy + across * hx;
+    if (!factor(a)) return;
+    velocell::solve(a, by);
     x += by[0];
     y += by[1];
     vx += by[2];
     vy += by[3];
     ax += by[4];
     ay += by[5];
-    // What few events say is bounded: no speed beyond the fastest, no turn sharper than the memory.
-    const double fast = speed(), v = std::min(fast, max_speed), most = v * v / memory_px, size = length(ax, ay);
+    for (int k = 0; k < 2; ++k) {
+        pull[k] -= times(pp, by[0], by[1], k) + times(pv, by[2], by[3], k) + times(pa, by[4], by[5], k);
+        pull[2 + k] -= times(pv, by[0], by[1], k) + times(vv, by[2], by[3], k) + times(va, by[4], by[5], k);
+        pull[4 + k] -= times(pa, by[0], by[1], k) + times(va, by[2], by[3], k) + times(aa, by[4], by[5], k);
+    }
+    const double fast = speed();
     if (fast > max_speed) {
         vx *= max_speed / fast;
         vy *= max_speed / fast;
     }
-    if (size > most) {
-        ax *= most / size;
-        ay *= most / size;
-    }
 }
 
-std::array<double, 2> Curve::pull(double cx, double cy) const {
-    return {b[0] * cx + b[1] * cy, times(fresh, cx, cy, 0) * cx + times(fresh, cx, cy, 1) * cy};
+Surprise Curve::surprise(const Expected& expected) const {
+    double a[6][6], by[6];
+    std::copy(pull.begin(), pull.end(), by);
+    const auto [hx, hy, value, sure] = expected;
+    fill(*this, {hx, hy, value, {}}, a);
+    constexpr double kNothing = std::numeric_limits<double>::infinity();
+    if (!factor(a)) return {{}, {kNothing, kNothing}};
+    velocell::solve(a, by);
+    const double fx = ax + by[4], fy = ay + by[5];
+    return {{fx * hx + fy * hy - value.along, fy * hx - fx * hy - value.across},
+            {variance_of(a, 4, hx, hy), variance_of(a, 4, -hy, hx)}};
 }
 
-std::array<double, 2> Curve::sigmas(double variance) const {
-    const double v = speed(), size = length(ax, ay);
-    std::array<double, 2> found{};
-    for (int k = 0; k < 2; ++k) {
-        const double cx = k == 0 ? (v > 0 ? vx / v : 1) : (size > 0 ? ax / size : 1);
-        const double cy = k == 0 ? (v > 0 ? vy / v : 0) : (size > 0 ? ay / size : 0);
-        double a[6][6], b[6] = {};
-        b[2 + 2 * k] = cx;
-        b[3 + 2 * k] = cy;
-        fill({&pp, &pv, &pa, &vv, &va, &aa}, a);
-        found[k] = solve(a, b) ? std::sqrt(std::max(0.0, variance * (b[2 + 2 * k] * cx + b[3 + 2 * k] * cy)))
-                               : std::numeric_limits<double>::infinity();
-    }
-    return found;
+std::array<double, 2> Curve::sigmas(const Expected& expected) const {
+    double a[6][6];
+    fill(*this, expected, a);
+    constexpr double kNothing = std::numeric_limits<double>::infinity();
+    if (!factor(a)) return {kNothing, kNothing};
+    const double v = speed(), cx = v > 0 ? vx / v : 1, cy = v > 0 ? vy / v : 0;
+    return {std::sqrt(variance_of(a, 2, cx, cy)), std::sqrt(variance_of(a, 4, cx, cy))};
 }
 
 double Curve::speed() const { return length(vx, vy); }

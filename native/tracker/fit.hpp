@@ -7,44 +7,68 @@
 
 namespace velocell {
 
+inline double length(double x, double y) { return std::sqrt(x * x + y * y); }  // hypot guards against overflow, slowly
+
+// What events say of a path: sums over symmetric 2x2 blocks (xx, xy, yy), about the path's position and velocity at its
+// time.
+struct Sums {
+    std::array<double, 3> pp{}, pv{}, vv{};  // information
+    std::array<double, 2> p{}, v{};          // how they pull on the path
+    int count = 0;
+
+    // An event `residual` px beyond the path in the direction (ux, uy), s seconds after its time.
+    void add(double s, double ux, double uy, double residual, double weight);
+};
+
 // Least squares for (x, y, vx, vy) at time t_us with exponentially fading memory.
 struct Fit {
     std::int64_t t_us = 0;
     double x = 0, y = 0, vx = 0, vy = 0;
-    // Information about position, position-velocity and velocity: symmetric 2x2 blocks (xx, xy, yy).
-    std::array<double, 3> pp{}, pv{}, vv{};
-    // Sums of the events since the last solve.
-    std::array<double, 3> npp{}, npv{}, nvv{};
-    double bx = 0, by = 0, bvx = 0, bvy = 0;
-    int count = 0;
+    std::array<double, 3> pp{}, pv{}, vv{};  // information
+    Sums fresh;                              // since the last solution
 
     void reset(std::int64_t t, double px, double py, double sigma_p, double sigma_v, double pvx = 0, double pvy = 0);
-    void add(double s, double ux, double uy, double residual, double weight);
     // Solve, move to t under the acceleration (px/s^2), fade; by how much the solution moved.
     std::array<double, 2> advance(std::int64_t t, double memory_px, double max_speed, double ax, double ay);
     double speed() const;
-    double speed_sigma(double variance) const;
 };
 
-// The same with an acceleration (px/s^2) that turns with the path: exact for a steady one and on a circle, but more
-// noisy. It takes the events of a Fit, so that they are summed once.
+// Along a heading and across it.
+struct Frame {
+    double along = 0, across = 0;
+};
+
+// What is expected of an acceleration, px/s^2, and how sure that is, as information of events.
+struct Expected {
+    double hx = 1, hy = 0;  // unit vector along
+    Frame value, sure;
+};
+
+// How far an acceleration was off what was expected of it, by the events alone, and its variance for events with a
+// variance of 1.
+struct Surprise {
+    Frame off, variance;
+};
+
+// The same with an acceleration (px/s^2) that turns with the path: exact for a steady one and on a circle.
 struct Curve {
+    std::int64_t t_us = 0;
     double x = 0, y = 0, vx = 0, vy = 0, ax = 0, ay = 0;
-    std::array<double, 3> pp{}, pv{}, pa{}, vv{}, va{}, aa{};  // information, as in Fit
-    std::array<double, 6> b{};                                 // since the last solution, with their information
-    std::array<double, 3> fresh{};                             // about position
+    std::array<double, 3> pp{}, pv{}, pa{}, vv{}, va{}, aa{};  // information
+    std::array<double, 6> pull{};  // of the events on the path; none where they alone made it
+    Sums fresh;                    // since the last advance
 
     void reset(const Fit& start, double sigma_a);
-    // Before the Fit does; solves only where it is asked to, which is dear.
-    void advance(const Fit& events, std::int64_t t, double memory_px, double max_speed, bool solve_now);
-    // How the events since the last solution pull along a direction, and their information there.
-    std::array<double, 2> pull(double cx, double cy) const;
-    // Standard deviations of speed and acceleration; variance: px^2, of an event.
-    std::array<double, 2> sigmas(double variance) const;
+    void take(const Curve& other);  // the fresh events of another one
+    void advance(std::int64_t t, double memory_px, double swing_px);
+    // Its acceleration turns it round within so many px, or has done so.
+    bool turns_round(double swing_px) const { return vx * vx + vy * vy < 2 * length(ax, ay) * swing_px; }
+    // To the path that the events and what is expected make.
+    void solve(const Expected& expected, double max_speed);
+    Surprise surprise(const Expected& expected) const;
+    // Standard deviations for events with a variance of 1: of the speed, and of the acceleration along the heading.
+    std::array<double, 2> sigmas(const Expected& expected) const;
     double speed() const;
-
-  private:
-    void settle(double memory_px, double max_speed);
 };
 
 // Size of an outline, at the distance radius + stretch (|cos| - its mean) from its centre, by the angle to the heading.
@@ -64,8 +88,6 @@ struct Extent {
   private:
     double w_ = 0, wc_ = 0, wcc_ = 0, d_ = 0, dc_ = 0, mean_ = 0;
 };
-
-inline double length(double x, double y) { return std::sqrt(x * x + y * y); }  // hypot guards against overflow, slowly
 
 inline double seconds(std::int64_t from_us, std::int64_t to_us) { return static_cast<double>(to_us - from_us) * 1e-6; }
 

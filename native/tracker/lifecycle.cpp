@@ -22,7 +22,7 @@ bool confirmed_now(const Track& track, double quiet_px, const Model& model) {
         return false;
     if (track.seen < rules.min_event_density * track.expected || track.seen > rules.max_event_density * track.expected)
         return false;
-    if (track.slow.speed() < rules.confirm_sigmas * track.slow.speed_sigma(track.variance())) return false;
+    if (track.slow.speed() < rules.confirm_sigmas * track.speed_sigma()) return false;
     return track.log_odds(model) > rules.confirm_odds + (track.jammed ? rules.jammed_odds : 0);
 }
 
@@ -38,7 +38,7 @@ double strangeness(const Track& track, const Lost& lost, const Rules& rules) {
     const double rests = length(dx, dy) / reach;
     const double along = (dx * lost.vx + dy * lost.vy) / v, across = std::abs(dx * lost.vy - dy * lost.vx) / v;
     // It comes when its speed takes it there. What its first px tell of its velocity, half hidden, is rough.
-    const double sure = track.slow.speed_sigma(track.variance());
+    const double sure = track.speed_sigma();
     const double apart = length(track.slow.vx - lost.vx, track.slow.vy - lost.vy) / (rules.keep_velocity * v + sure);
     const double due = v * gone_s;
     const double late = std::abs(along - due) / (reach + rules.keep_speed * due);

@@ -11,14 +11,12 @@ namespace {
 
 // One sigma, px/s.
 double speed_error(const Track& track, const Rules& rules) {
-    const double v = track.slow.speed(), size = length(track.curve.ax, track.curve.ay);
-    if (v <= 0) return track.slow.speed_sigma(track.variance());
-    const double random = track.spread.evenness(rules) * track.slow.speed_sigma(track.variance());
-    // An acceleration that may be there but is not significant: a fit with a memory of L lags behind it by 2 a L / v.
-    const double unseen = (1 - track.curved) * std::max(0.0, size - 2 * track.acceleration_sigma);
-    const double lag = 2 * unseen * rules.long_memory_px / v;
+    const double v = track.slow.speed(), random = track.spread.evenness(rules) * track.speed_sigma();
+    if (track.slow.turns_round(rules.swing_px)) return random;
+    // An acceleration that changes lags behind, see Track::fit_memory.
+    const double lag = std::sqrt(track.changes.variance().along) * track.memory_px / v * track.lagging(rules);
     // Within a memory a bend shortens the way.
-    const double turn = track.curved * size * rules.long_memory_px / (v * v);
+    const double turn = length(track.slow.ax, track.slow.ay) * track.memory_px / (v * v);
     return length(length(random, lag), rules.bend_error * turn * turn * v);
 }
 
@@ -48,9 +46,11 @@ double degrees(double vx, double vy) {
 }
 
 // Of the speed, where the path shows one.
-double acceleration(const Track& track) {
-    if (track.curved <= 0) return std::numeric_limits<double>::quiet_NaN();
-    return track.curve.ax * track.heading_x + track.curve.ay * track.heading_y;
+double acceleration(const Track& track, const Rules& rules) {
+    const double along = track.slow.ax * track.heading_x + track.slow.ay * track.heading_y;
+    const double unit = track.variance() * track.spread.short_way();
+    const bool shown = std::abs(along) > rules.acceleration_sigmas * std::sqrt(unit) * track.slow.sigmas(track.foreseen())[1];
+    return shown ? along : std::numeric_limits<double>::quiet_NaN();
 }
 
 std::int32_t flags(const Track& track, int band, double speed_err, std::int64_t t, const Model& model) {
@@ -74,7 +74,7 @@ Row row_of(const Track& track, std::int64_t t, const Model& model) {
             degrees(track.slow.vx, track.slow.vy),
             track.radius,
             confidence(track, band, track.support(rules), model),
-            acceleration(track),
+            acceleration(track, rules),
             flags(track, band, error, t, model)};
 }
 

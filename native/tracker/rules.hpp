@@ -9,6 +9,7 @@ namespace velocell {
 #define VELOCELL_TRACKER_RULES(RULE) \
     /* memories */                   \
     RULE(long_memory_px)             \
+    RULE(least_memory_px)            \
     RULE(short_memory_px)            \
     RULE(turn_memory_px)             \
     RULE(curve_memory_px)            \
@@ -35,6 +36,8 @@ namespace velocell {
     RULE(scatter_prior_events)       \
     RULE(curve_solve_px)             \
     RULE(acceleration_sigmas)        \
+    RULE(steady_prior)               \
+    RULE(change_px)                  \
     RULE(clustering_prior)           \
     RULE(even_pull)                  \
     RULE(even_pulls)                 \
@@ -66,6 +69,7 @@ namespace velocell {
     RULE(turn_sigmas)                \
     RULE(turn_prior_events)          \
     RULE(turn_lag_px)                \
+    RULE(swing_px)                   \
     RULE(split_px)                   \
     RULE(split_radii)                \
     RULE(relocate_spikes)            \

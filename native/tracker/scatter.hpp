@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
+#include "fit.hpp"
 #include "rules.hpp"
 
 namespace velocell {
@@ -28,9 +30,29 @@ class Scatter {
 
   private:
     double sum_ = 0, info_ = 0, px_ = 0;  // since the last comparison
+    double last_pull_ = std::numeric_limits<double>::quiet_NaN();
     double pulls_, pulled_;               // ratios of variances, faded, and their number
     std::int64_t last_us_ = 0;
     double speeds_ = 0, compared_ = 0, way_px_ = 0, last_speed_ = 0, last_sigma_ = 0;
+};
+
+// How much an acceleration changes: squares of what it was off by so far, over what scatter makes of them.
+class Changes {
+  public:
+    // unit: variance that an event has in it.
+    void add(const Surprise& surprise, double unit, const Rules& rules);
+    // Mean square beyond that of scatter, in units of it.
+    Frame excess(const Rules& rules) const { return {along_.excess(rules), across_.excess(rules)}; }
+    Frame variance() const { return variance_; }  // of the acceleration, px^2/s^4, by the last surprise
+
+  private:
+    struct Axis {
+        double squares = 0, count = 0;
+        void add(double square, double keep);
+        double excess(const Rules& rules) const;
+    };
+    Axis along_, across_;
+    Frame variance_;
 };
 
 }  // namespace velocell

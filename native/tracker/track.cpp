@@ -8,7 +8,12 @@ namespace velocell {
 
 namespace {
 
-double biweight(double u) { return (1 - u * u) * (1 - u * u); }  // Tukey's
+// Information of events with a variance of `unit`. What does not vary is as sure as numbers allow.
+double sureness(double unit, double variance) { return unit / std::max(variance, 1e-6); }
+
+double square(double x) { return x * x; }
+
+double biweight(double u) { return square(1 - u * u); }  // Tukey's
 
 }  // namespace
 
@@ -25,12 +30,13 @@ Track::Track(const Spike& first, const Model& model)
       scatter(model.rules.scatter_prior_px2 * model.rules.scatter_prior_events),
       scatter_weight(model.rules.scatter_prior_events) {
     be_about(first.radius, model.rules);
+    memory_px = model.rules.long_memory_px;
     votes[first.channel] = 1;
     voted = first.channel;
     fast.reset(first.t_us, first.x, first.y, model.rules.birth_sigma_px, model.edges[first.channel + 1]);
-    slow = fast;
     const double edge = model.edges[first.channel + 1];
-    curve.reset(slow, edge * edge / model.rules.long_memory_px);
+    slow.reset(fast, edge * edge / model.rules.long_memory_px);
+    course = slow;
 }
 
 int Track::band(const Rules& rules) const {
@@ -43,10 +49,11 @@ double Track::pace(const Model& model) const {
     return std::max({slow.speed(), pace_floor, model.rules.min_pace_edges * model.lower_edge(band(model.rules))});
 }
 
-// Whatever the neurons take for a moving disk must move; what flickers in its place does not.
+// Whatever the neurons take for a moving disk must move, or have moved a memory ago; what flickers in its place does not.
 bool Track::keeps_pace(const Model& model) const {
     if (pace_floor > 0) return true;  // after a turn the speed must be seen anew
-    return slow.speed() > model.rules.min_speed_edges * model.lower_edge(band(model.rules));
+    const double v = slow.speed(), gained = 2 * length(slow.ax, slow.ay) * model.rules.long_memory_px;
+    return std::sqrt(v * v + gained) > model.rules.min_speed_edges * model.lower_edge(band(model.rules));
 }
 
 double Track::log_odds(const Model& model) const {
@@ -80,7 +87,7 @@ bool Track::take(std::int64_t t, const Offset& offset, const Crossing& crossing,
         }
         crossed_px += std::exchange(coasted_px, 0.0);
     }
-    return fast.count >= rules.refit_events || seconds(fast.t_us, t) * v > rules.refit_px;
+    return fast.fresh.count >= rules.refit_events || seconds(fast.t_us, t) * v > rules.refit_px;
 }
 
 void Track::add(std::int64_t t, const Offset& offset, const Crossing& crossing, const Model& model) {
@@ -96,21 +103,19 @@ void Track::add(std::int64_t t, const Offset& offset, const Crossing& crossing, 
         uy = (y - tilt * x) / norm;
     }
     const double s = seconds(fast.t_us, t), cosine = ux * heading_x + uy * heading_y;
-    const double residual = (d - extent.at(cosine) * edge.distance) / norm;  // how far outside
+    const double bend = (slow.ax * ux + slow.ay * uy) * s * s / 2;
+    const double residual = (d - extent.at(cosine) * edge.distance) / norm - bend;  // how far outside
     // The paths of the two fits are so near to each other that the direction is the same.
     const double apart_x = slow.x - fast.x + (slow.vx - fast.vx) * s;
     const double apart_y = slow.y - fast.y + (slow.vy - fast.vy) * s;
     const double slow_residual = residual - (apart_x * ux + apart_y * uy) / norm;
     if (std::abs(slow_residual) < narrow_gate)
-        slow.add(s, ux, uy, slow_residual, biweight(slow_residual / narrow_gate));
+        slow.fresh.add(s, ux, uy, slow_residual, biweight(slow_residual / narrow_gate));
     if (std::abs(residual) >= gate) return;
     const double weight = biweight(residual / gate);
-    fast.add(s, ux, uy, residual, weight);
-    shift_info[0] += ux * ux;
-    shift_info[1] += ux * uy;
-    shift_info[2] += uy * uy;
-    shift_x += residual * ux;
-    shift_y += residual * uy;
+    fast.fresh.add(s, ux, uy, residual, weight);
+    shift.add(0, ux, uy, residual, 1);
+    shift_px2 += square(residual);
     extent.add(d / edge.distance, cosine, weight);
     scatter += weight * residual * residual;
     scatter_weight += weight;
@@ -146,20 +151,34 @@ void Track::answer(const Spike& spike, double dx, double dy, const Model& model)
 double Track::move(std::int64_t t, const Model& model) {
     const Rules& rules = model.rules;
     const double s = seconds(fast.t_us, t), max_speed = model.max_speed();
-    const auto moved = fast.advance(t, rules.short_memory_px, max_speed, curved * curve.ax, curved * curve.ay);
-    shift_x -= shift_info[0] * moved[0] + shift_info[1] * moved[1];
-    shift_y -= shift_info[1] * moved[0] + shift_info[2] * moved[1];
-    const bool solve_now = travel - curve_solved_px >= rules.curve_solve_px;
-    if (solve_now) {
-        const auto [pull, info] = curve.pull(heading_x, heading_y);
-        spread.pull(pull, info);
-        curve_solved_px = travel;
+    const Sums& events = slow.fresh;
+    spread.pull(events.p[0] * heading_x + events.p[1] * heading_y,
+                events.pp[0] * heading_x * heading_x + 2 * events.pp[1] * heading_x * heading_y +
+                    events.pp[2] * heading_y * heading_y);
+    course.take(slow);
+    slow.take(slow);
+    if (!settled || travel - solved_px >= rules.curve_solve_px) {
+        course.solve({}, max_speed);
+        slow.solve(foreseen(), max_speed);
+        solved_px = travel;
     }
-    curve.advance(slow, t, rules.curve_memory_px, max_speed, solve_now);
-    slow.advance(t, rules.long_memory_px, max_speed, curved * curve.ax, curved * curve.ay);
+    const auto moved = fast.advance(t, rules.short_memory_px, max_speed, slow.ax, slow.ay);
+    const double less_x = shift.pp[0] * moved[0] + shift.pp[1] * moved[1];
+    const double less_y = shift.pp[1] * moved[0] + shift.pp[2] * moved[1];
+    shift_px2 += moved[0] * (less_x - 2 * shift.p[0]) + moved[1] * (less_y - 2 * shift.p[1]);
+    shift.p[0] -= less_x;
+    shift.p[1] -= less_y;
+    course.advance(t, rules.curve_memory_px, rules.swing_px);
+    slow.advance(t, memory_px, rules.swing_px);
     const double v = slow.speed();
     heading_x = v > 0 ? slow.vx / v : 0;
     heading_y = v > 0 ? slow.vy / v : 0;
+    if (v > 0 && !slow.turns_round(rules.swing_px)) {
+        // To and fro is one axis.
+        const double sign = heading_x * axis_x + heading_y * axis_y < 0 ? -1 : 1;
+        axis_x = sign * heading_x;
+        axis_y = sign * heading_y;
+    }
     const double px = std::min(pace(model) * s, rules.max_step_px);
     travel += px;
     if (!settled && measured > rules.settle_events) {
@@ -209,19 +228,42 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
     extent.fade(keep_long);
 }
 
+// What the longer memory says of the acceleration, and how far that has been from what the shorter one says.
+Expected Track::foreseen() const {
+    const double unit = variance() * spread.short_way();
+    const Frame changed = changes.variance();
+    return {axis_x, axis_y, steady, {sureness(unit, changed.along), sureness(unit, changed.across)}};
+}
+
 // How good the speed is, and whether the path is bent or the speed changes.
 void Track::judge_curve(std::int64_t t, double px, const Model& model) {
     const Rules& rules = model.rules;
-    const double along = curved * (curve.ax * heading_x + curve.ay * heading_y);
-    spread.compare(t, px, slow.speed(), slow.speed_sigma(variance()), along, rules);
-    if (spread.pulled(px, variance(), rules)) {
-        acceleration_sigma = curve.sigmas(variance() * spread.short_way())[1];
-        const double least = rules.acceleration_sigmas * acceleration_sigma, size = length(curve.ax, curve.ay);
-        curved = size > least ? 1 - least * least / (size * size) : 0;
-    } else if (spread.coasts(rules)) {
-        curved = 0;
-    }
+    spread.compare(t, px, slow.speed(), speed_sigma(), acceleration(), rules);
+    if (!spread.pulled(px, variance(), rules)) return;
+    const double unit = variance() * spread.short_way(), least = rules.acceleration_sigmas * rules.acceleration_sigmas;
+    const auto [found, error] = course.surprise({axis_x, axis_y, {}, {}});
+    const auto sure = [&](double value, double squared) {
+        return value * std::max(0.0, 1 - least * unit * squared / (value * value));
+    };
+    steady = {sure(found.along, error.along), sure(found.across, error.across)};
+    // Over less than a memory, where it began weighs more than how it goes on.
+    if (travel - anew_px < rules.change_px) return;
+    changes.add(slow.surprise(foreseen()), unit, rules);
+    fit_memory(rules);
 }
+
+// How long the memory of the long fit should be. Where the acceleration changes by j a second, a memory of T puts the
+// speed off by 3 j T^2 and the acceleration by 3 j T: that is what a fading fit of the second degree makes of the third.
+// Scatter puts the speed off by sqrt(5) T times as much as the acceleration, and falls with T^-3/2. So that the stated
+// errors hold, the first is to be half of the second.
+void Track::fit_memory(const Rules& rules) {
+    const Frame excess = changes.excess(rules);
+    const double most = 4.0 / 5 * std::max(excess.along, excess.across) * square(lagging(rules));
+    if (most > 0) memory_px = std::clamp(memory_px * std::pow(most, -1.0 / 7), rules.least_memory_px, rules.long_memory_px);
+}
+
+// What the acceleration lags, over what it differs from that of the longer memory: both grow with the memory.
+double Track::lagging(const Rules& rules) const { return memory_px / (rules.curve_memory_px - memory_px); }
 
 // The true radius may differ from the stated one and is followed within limits. Among several sizes the first
 // spike may have come from a neighbour of the right one: then the stated radius gives way.
@@ -244,35 +286,38 @@ void Track::correct(std::int64_t t, double px, const Model& model) {
     // After a turn the long memory is wrong: take the short one.
     const double apart = length(slow.x - fast.x, slow.y - fast.y);
     if (apart > std::max(rules.split_px, rules.split_radii * radius)) {
-        slow = fast;
-        curve.reset(slow, slow.speed() * slow.speed() / rules.long_memory_px);
+        follow_anew(fast.speed() * fast.speed() / rules.long_memory_px);
     }
     const bool crowded = crowded_until_us > t;
     if (!crowded && !turned(t, model) && spike_weight > rules.relocate_spikes) relocate(t, model);
     const double keep_shift = std::exp(-px / rules.turn_memory_px);
-    shift_x *= keep_shift;
-    shift_y *= keep_shift;
-    for (double& info : shift_info) info *= keep_shift;
+    shift_px2 *= keep_shift;
+    for (double& sum : shift.p) sum *= keep_shift;
+    for (double& info : shift.pp) info *= keep_shift;
 }
 
 // The newest events lie to one side of where the fit expects them: the disk has turned.
 bool Track::turned(std::int64_t t, const Model& model) {
     const Rules& rules = model.rules;
-    const auto& m = shift_info;
+    // Where it turns round by itself, its edges are seen late on the other side.
+    if (slow.turns_round(rules.swing_px)) return false;
+    const auto& m = shift.pp;
     const double prior = rules.turn_prior_events;  // of no shift
     const double a = m[0] + prior, c = m[2] + prior, det = a * c - m[1] * m[1];
-    const double dx = (c * shift_x - m[1] * shift_y) / det;
-    const double dy = (a * shift_y - m[1] * shift_x) / det;
-    const double shift = length(dx, dy);
-    const double sigma = std::sqrt(variance() * 2 / (m[0] + m[2] + prior));
+    const double dx = (c * shift.p[0] - m[1] * shift.p[1]) / det;
+    const double dy = (a * shift.p[1] - m[1] * shift.p[0]) / det;
+    const double size = length(dx, dy), events = m[0] + m[2] + prior;
+    // A few stray events do not agree with each other.
+    const double apart = (shift_px2 - dx * shift.p[0] - dy * shift.p[1]) / events;
+    const double sigma = std::sqrt(std::max(variance(), apart) * 2 / events);
     const double least = std::max(rules.turn_shift_px, rules.turn_scatter * std::sqrt(variance()));
-    if (shift < std::max(least, rules.turn_sigmas * sigma)) return false;
+    if (size < std::max(least, rules.turn_sigmas * sigma)) return false;
     // Whatever turns an object mostly leaves its speed as it is. Then the change of velocity, which
     // has the direction of the shift, is a reflection. The events averaged are a little old.
-    const double along = (slow.vx * dx + slow.vy * dy) / shift;
-    const double vx = slow.vx - std::min(0.0, 2 * along) * dx / shift;
-    const double vy = slow.vy - std::min(0.0, 2 * along) * dy / shift;
-    const double lag = slow.speed() > 0 ? rules.turn_lag_px * std::max(0.0, -2 * along) / slow.speed() / shift : 0;
+    const double along = (slow.vx * dx + slow.vy * dy) / size;
+    const double vx = slow.vx - std::min(0.0, 2 * along) * dx / size;
+    const double vy = slow.vy - std::min(0.0, 2 * along) * dy / size;
+    const double lag = slow.speed() > 0 ? rules.turn_lag_px * std::max(0.0, -2 * along) / slow.speed() / size : 0;
     restart(t, fast.x + dx * (1 + lag), fast.y + dy * (1 + lag), vx, vy, model);
     return true;
 }
@@ -284,6 +329,15 @@ void Track::relocate(std::int64_t t, const Model& model) {
     restart(t, fast.x + dx, fast.y + dy, 0, 0, model);
 }
 
+// The longer fits begin where the short one is.
+void Track::follow_anew(double sigma_a) {
+    slow.reset(fast, sigma_a);
+    course = slow;
+    steady = {};
+    changes = {};
+    anew_px = travel;
+}
+
 // Keep the object but forget its path: where it goes from here must be seen anew.
 void Track::restart(std::int64_t t, double x, double y, double vx, double vy, const Model& model) {
     const Rules& rules = model.rules;
@@ -292,13 +346,12 @@ void Track::restart(std::int64_t t, double x, double y, double vx, double vy, co
     const double sigma_v = std::max(pace_floor, model.edges.front());
     const double unit = std::sqrt(variance());  // of the fits, px
     fast.reset(t, x, y, rules.restart_sigma_px / unit, sigma_v / unit, vx, vy);
-    slow = fast;
-    curve.reset(slow, sigma_v * sigma_v / rules.long_memory_px / unit);
-    curved = 0;
+    memory_px = rules.long_memory_px;
+    follow_anew(sigma_v * sigma_v / rules.long_memory_px / unit);
     spread.restart();
     spike_weight = spike_dx = spike_dy = 0;
-    shift_info = {};
-    shift_x = shift_y = 0;
+    shift = {};
+    shift_px2 = 0;
 }
 
 }  // namespace velocell

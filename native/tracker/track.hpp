@@ -66,7 +66,8 @@ struct Offset {
 
 struct Track {
     std::int32_t id = -1;  // -1 until confirmed
-    Fit slow, fast;        // long and short memory
+    Fit fast;              // short memory: where it is
+    Curve slow, course;    // long memory: its speed and heading; longer: what its acceleration is expected to be
     double nominal = 0, gate = 0, narrow_gate = 0;  // px: radius that is stated (or settled on), its gates
     double radius;                                  // px, measured
     Extent extent;
@@ -86,13 +87,15 @@ struct Track {
     double crossings = 0, crossed_px = 0, coasted_px = 0, ring_events = 0, around = 0;
     std::array<double, 2> trail_s{}, trailing{};
     double odds_sum = 0, odds_count = 0;  // log odds whenever it was looked at and measured
-    std::array<double, 3> shift_info{};  // shift of the events against the fast fit,
-    double shift_x = 0, shift_y = 0;     // over the last fraction of a px: turns
+    Sums shift;            // of the newest events against the fast fit, over a fraction of a px: turns
+    double shift_px2 = 0;  // its squares
     Evidence evidence;
     Scatter spread;  // of the fits
-    Curve curve;
-    double curve_solved_px = 0;                 // travel
-    double curved = 0, acceleration_sigma = 0;  // how far the acceleration is significant, 0 to 1; its error
+    double axis_x = 1, axis_y = 0;  // of its heading or against it, as of when that was clear
+    Frame steady;                // acceleration by the longer memory, as far as it is significant
+    Changes changes;             // of the acceleration
+    double memory_px;            // of the long fit
+    double solved_px = 0, anew_px = 0;  // travel when they were solved, and when they began anew
     double misfit_px = 0;                       // travel for which the evidence was against it
     double scatter, scatter_weight;  // squared distance of the events from the ring, px^2
     double travel = 0, measured = 0;  // px; events that measured it
@@ -112,6 +115,10 @@ struct Track {
     double log_odds(const Model& model) const;  // that it is what is looked for
     double lean() const;         // as in Sighting, now
     double variance() const { return scatter / scatter_weight; }  // px^2, of an event across the ring
+    double speed_sigma() const { return std::sqrt(variance()) * slow.sigmas(foreseen())[0]; }  // of independent events
+    double acceleration() const { return slow.ax * heading_x + slow.ay * heading_y; }  // of its speed, px/s^2
+    double lagging(const Rules& rules) const;
+    Expected foreseen() const;  // of its acceleration
     Passage passage(const Model& model) const;
 
     // --- events and spikes ---
@@ -150,6 +157,8 @@ struct Track {
     }
     void judge_curve(std::int64_t t, double px, const Model& model);
     bool turned(std::int64_t t, const Model& model);
+    void fit_memory(const Rules& rules);
+    void follow_anew(double sigma_a);
     void relocate(std::int64_t t, const Model& model);
 };
 

@@ -96,13 +96,14 @@ def test_room_is_given_by_merit(network):
     """All room is taken before the disk comes; where none is ever given up, it is found only once it
     has left the clutter."""
     recording, truth = seen(disk(start_us=400_000))
-    recall = [
-        evaluate(follow(recording, network, clutter(per_ms=8), max_tentative_tracks=2, give_way_px=px)[0], truth,
-                 EDGES).recall
-        for px in (1000, 5)
-    ]  # fmt: skip
-    assert recall[0] < 0.7
-    assert recall[1] >= 0.9
+
+    def recall(give_way_px: float) -> float:
+        rules = {"max_tentative_tracks": 2, "give_way_px": give_way_px}
+        found = [follow(recording, network, clutter(per_ms=8, seed=seed), **rules)[0] for seed in range(4)]
+        return float(np.mean([evaluate(rows, truth, EDGES).recall for rows in found]))
+
+    assert recall(1000) + 0.1 < recall(5)
+    assert recall(5) > 0.8
 
 
 @pytest.mark.parametrize(

@@ -226,11 +226,22 @@ def test_the_wide_gate_is_the_one_stated(radius, gate, radii, most):
 # --- effects --------------------------------------------------------------------------------------------
 
 # Where the limits themselves are no valid value beside the other rules, or change nothing in these streams.
-TRIED = {"short_memory_px": (7.0,), "long_memory_px": (4.0,), "max_event_density": (0.4,)}
+TRIED = {
+    "short_memory_px": (7.0,),
+    "least_memory_px": (7.0,),
+    "long_memory_px": (4.0,),
+    "curve_memory_px": (9.0, 100.0),
+    "max_event_density": (0.4,),
+}
 
 
 # What other rules must be, so that a value of this one is valid, or matters.
-BESIDE = {"min_event_density": {"max_event_density": 10_000}, "jammed_odds": {"max_tentative_tracks": 1}}
+SHORT = {"least_memory_px": 0.3, "short_memory_px": 0.3, "long_memory_px": 0.5}
+BESIDE = {
+    "min_event_density": {"max_event_density": 10_000},
+    "jammed_odds": {"max_tentative_tracks": 1},
+    "max_speed_edges": SHORT,
+}
 
 
 @every_rule
@@ -297,7 +308,7 @@ def test_a_radius_is_followed_up_to_its_limit():
     )
     assert stream.tracks(max_radius=1.2, max_stretch_radii=0).radius_px.max() == pytest.approx(6.0)
     assert np.median(stream.tracks(max_radius=1.5, max_stretch_radii=0).radius_px) == pytest.approx(6.5, abs=0.3)
-    assert stream.tracks(max_radius=1, max_stretch_radii=0).radius_px.max() == 5
+    assert stream.tracks(max_radius=1.1, max_stretch_radii=0).radius_px.max() == pytest.approx(5.5)
 
 
 def test_tracks_are_limited_in_number(streams):
@@ -321,8 +332,9 @@ def any_rules(draw: st.DrawFn) -> Rules:
         least, most = rule.metadata["least"], rule.metadata["most"]
         numbers = st.integers(least, most) if isinstance(rule.default, int) else st.floats(least, most)
         values[rule.name] = draw(numbers | st.sampled_from([least, most]))
-    if values.get("short_memory_px", 3.5) >= values.get("long_memory_px", 8.0):
-        values |= {"short_memory_px": 2.0, "long_memory_px": 4.0}
+    shorter = max(values.get("short_memory_px", 3.5), values.get("least_memory_px", 3.0))
+    if not shorter < values.get("long_memory_px", 8.0) < values.get("curve_memory_px", 16.0):
+        values |= {"least_memory_px": 1.0, "short_memory_px": 2.0, "long_memory_px": 4.0, "curve_memory_px": 8.0}
     if values.get("min_event_density", 0.35) >= values.get("max_event_density", 16.0):
         values |= {"min_event_density": 0.2, "max_event_density": 20.0}
     return Rules(**values)

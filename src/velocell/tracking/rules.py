@@ -57,7 +57,12 @@ _row = partial(_rule, group="rows")
 _measure = partial(_rule, group="measuring")
 
 # The first must be less than the second, whatever their own limits allow.
-_INCREASING = (("short_memory_px", "long_memory_px"), ("min_event_density", "max_event_density"))
+_INCREASING = (
+    ("short_memory_px", "long_memory_px"),
+    ("least_memory_px", "long_memory_px"),
+    ("long_memory_px", "curve_memory_px"),
+    ("min_event_density", "max_event_density"),
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,9 @@ class Rules:
         1000,
         "Memory of the long fit, which gives speed and heading; a restart counts as over after it.",
     )
+    least_memory_px: float = _memory(
+        3.0, "px", 0.2, 1000, "To how little the memory of the long fit is cut where the acceleration changes."
+    )
     short_memory_px: float = _memory(
         3.5,
         "px",
@@ -87,7 +95,13 @@ class Rules:
     turn_memory_px: float = _memory(
         0.7, "px", 0.05, 100, "Memory of the shift of the newest events against the fit, which shows a turn."
     )
-    curve_memory_px: float = _memory(8.0, "px", 1, 1000, "Memory of the fit with an acceleration.")
+    curve_memory_px: float = _memory(
+        16.0,
+        "px",
+        1,
+        1000,
+        "Memory of the longest fit, which gives the acceleration that the long fit expects; longer than that one's.",
+    )
     evidence_memory_px: float = _memory(8.0, "px", 0.2, 1000, "Memory of the evidence that an object is a disk.")
     cluster_px: float = _memory(2.0, "px", 0.1, 100, "Travel over which the pull of the events on a fit is summed.")
     clustering_memory_px: float = _memory(
@@ -141,6 +155,16 @@ class Rules:
     )
     acceleration_sigmas: float = _fit(
         4.0, "sigmas", 0, 100, "Standard errors below which a measured acceleration is taken for none."
+    )
+    steady_prior: float = _fit(
+        3.0,
+        "",
+        0.01,
+        1000,
+        "How many comparisons the assumption weighs as much as that an acceleration does not change.",
+    )
+    change_px: float = _fit(
+        4.0, "px", 0, 1000, "Travel since a fit began after which a change of its acceleration can be seen."
     )
     clustering_prior: float = _fit(
         0.5, "", 0.01, 1000, "Weight of the scatter of pulls, in comparisons of one speed with the next."
@@ -217,12 +241,19 @@ class Rules:
         1.0, "", 0, 100, "Shift that a turn must have as well, in standard deviations of the events across the ring."
     )
     turn_sigmas: float = _turn(
-        4.0, "sigmas", 0, 100, "Shift that a turn must have as well, in standard errors of the shift."
+        3.0, "sigmas", 0, 100, "Shift that a turn must have as well, in standard errors of the shift."
     )
     turn_prior_events: float = _turn(
         1.0, "events", 0.01, 1000, "Events that the assumption of no shift weighs as much as."
     )
     turn_lag_px: float = _turn(0.5, "px", 0, 10, "Travel since a turn when it is seen, on average.")
+    swing_px: float = _turn(
+        2.0,
+        "px",
+        0,
+        100,
+        "Way to or from the point at which its acceleration turns an object round, within which no other turn is seen.",
+    )
     split_px: float = _turn(
         1.0, "px", 0.01, 100, "Distance between the two fits beyond which the long one begins anew from the short one."
     )
