@@ -83,7 +83,8 @@ def rows(events: Recording, settings: Settings, name: str) -> tuple[list[Any], s
     found: list[Any] = []
     said: list[str] = []
     output = Output(
-        lambda lines: found.extend(line for line in lines.splitlines() if '"meta"' not in line), lambda: None
+        lambda lines: found.extend(line.partition(', "meta": ')[0].strip("}") for line in lines.splitlines()),
+        lambda: None,
     )
     listening = Thread(target=lambda: said.append(str(run(source, settings, output, stop, lambda text: None))))
     listening.start()

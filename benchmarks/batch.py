@@ -170,7 +170,8 @@ def cost(place: Path, repeats: int) -> dict[str, object]:
         "one_worker": [*MAIN, "batch", *files, "-o", str(place / "out"), "--bands", BANDS, "--workers", "1"],
         "two_workers": [*MAIN, "batch", *files, "-o", str(place / "out"), "--bands", BANDS, "--workers", "2"],
     }
-    environment = {**os.environ, "VELOCELL_THREADS": "1"}
+    # Compiled modules, as an installed package has them.
+    environment = {**os.environ, "VELOCELL_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, words in ways.items():

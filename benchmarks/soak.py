@@ -3,7 +3,8 @@
 A sender of its own sends disks that cross a line as UDP packets at a steady rate. Meanwhile: rotation each minute, an
 MQTT broker (mosquitto) restarted twice, the sender restarted (its clock begins anew), silence of 20 s, and a disk that
 is full for 10 s (a small tmpfs, where one may be mounted; needs root). In the end SIGTERM. What is checked: everything
-is said within 2 s, no line is torn, memory stays, the exit code is 0, messages count what crossed.
+is said within 2 s, no line is torn, memory stays, the exit code is 0, messages count what crossed, events sent are
+those taken and those counted as lost, and rows found are those in the files and those counted as not written.
 """
 
 from __future__ import annotations
@@ -113,15 +114,16 @@ class Soak:
             *MAIN, "live", f"udp://127.0.0.1:{udp}", "--size", "{}x{}".format(*SIZE), "--bands", "50,240,1000",
             "--contrast", "3", "-o", str(self.disk / "rows.jsonl"), "--rotate", self.rotate, "--messages", f"mqtt://127.0.0.1:{mqtt}/belt",
             "--count-line", LINE, "--reconnect", "--log", "json", "--status", f"http://127.0.0.1:{http}",
-            "--heartbeat", "10s",
+            "--heartbeat", "10s", "--status", str(self.folder / "status.json"),
         ]  # fmt: skip
         messages = self.listener(mqtt)
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        ready = self.systemd()
+        environment = {**os.environ, "NOTIFY_SOCKET": str(self.folder / "notify")}
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         Thread(target=self._listen, args=(process,), daemon=True).start()
         sender = Sender(self.recording, udp)
         try:
-            time.sleep(4)
-            if process.poll() is not None:
+            if not ready.wait(60):  # packets before that have no port to go to
                 raise SystemExit(f"live did not start: {[each['text'] for _, each in self.said]}")
             sender.start()
             broker = self.happenings(process, sender, broker, mqtt)
@@ -138,6 +140,23 @@ class Soak:
             broker.wait()
             if self.small:
                 subprocess.run(["umount", "-l", str(self.disk)], check=False)
+
+    def systemd(self) -> Event:
+        """Listens as systemd does: an event that is set at READY=1; signs of life are noted."""
+        sock, ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), Event()
+        sock.bind(str(self.folder / "notify"))
+        self.alive: list[float] = []
+
+        def listen() -> None:
+            while True:
+                said = sock.recv(4096)
+                if said == b"READY=1":
+                    ready.set()
+                if b"WATCHDOG=1" in said:
+                    self.alive.append(time.monotonic())
+
+        Thread(target=listen, daemon=True).start()
+        return ready
 
     def happenings(self, process: Any, sender: Sender, broker: Any, mqtt: int) -> Any:
         """Everything that happens, spread over the time."""
@@ -175,17 +194,18 @@ class Soak:
             pages = int(Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()[1])
             self.memory.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
 
-    torn = files = 0
+    torn = files = rows = 0
 
     def check(self, path: Path) -> None:
         self.files += 1
         data = path.read_bytes()
         lines = data.splitlines()
         try:
-            good = data.endswith(b"\n") and all("t_us" in json.loads(line) or k == 0 for k, line in enumerate(lines))
+            good = data[-1:] in (b"\n", b"") and all("t_us" in json.loads(line) for line in lines)
         except ValueError:
             good = False
         self.torn += not good
+        self.rows += len(lines)
 
     def expect(self, words: str, name: str, act: Any, most: float = 10.0) -> None:
         began, known = time.monotonic(), len(self.said)
@@ -235,16 +255,18 @@ class Soak:
     def result(self, code: int, sender: Sender) -> dict[str, Any]:
         for path in self.disk.glob("rows*.jsonl"):
             self.check(path)
-        quarter = max(1, len(self.memory) // 4)
         kinds = [key[0] for key in self.got]
+        last = json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
         return {
             "seconds": round(self.seconds), "events_per_s": len(self.recording), "exit_code": code,
+            "longest_without_sign_of_life_s": round(float(np.diff(self.alive).max()), 2),
             "files": self.files, "torn_files": self.torn, "said_after_s": self.delays,
-            "memory_mb_first_quarter": round(max(self.memory[:quarter])),
-            "memory_mb_last_quarter": round(max(self.memory[-quarter:])),
+            "memory_mb_by_quarter": [round(max(part)) for part in np.array_split(self.memory, 4)],
             "crossings_sent": self.crossings * sender.seconds, "crossed": kinds.count("crossed"),
             "appeared": kinds.count("appeared"), "left": kinds.count("left"),
             "last_said": self.said[-1][1]["text"] if self.said else "",
+            "events_sent": sender.events, "events_taken": last["events"], "rows_found": last["rows"],
+            "rows_in_files": self.rows, "lost": {what: n for what, n in last["losses"].items() if n},
             "warnings": sum(each["level"] == "warning" for _, each in self.said), "small_disk": self.small,
         }  # fmt: skip
 

@@ -7,16 +7,21 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import psutil
 import pytest
 from commands import call
 
 import velocell
-from velocell.batch import Outcome
+from velocell.batch import Outcome, task
+from velocell.batch.cluster import dashboard_on_demand
 from velocell.cli.batch import _OWN
 from velocell.cli.given import given, words
 from velocell.formats import write_npz
@@ -119,7 +124,12 @@ def test_futures_compose_with_a_users_own_graph(recordings, tmp_path):
 
     # In this process: what is tested is the graph, the processes are above.
     options = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
-    with LocalCluster(**options) as cluster, Client(cluster) as client:
+    with LocalCluster(**options, scheduler_kwargs={"dashboard": False}) as cluster, Client(cluster) as client:
+        cluster.sync(dashboard_on_demand, cluster.scheduler)
+        pages = f"http://127.0.0.1:{cluster.scheduler.services['dashboard'].port}"
+        with pytest.raises(HTTPError, match="404"):  # the second application is asked, and does not call itself
+            urlopen(f"{pages}/nothing", timeout=60)
+        assert b"bokeh" in urlopen(f"{pages}/status", timeout=60).read().lower()
         inputs = [recordings / "r0.npz", recordings / "bad.npz"]
         futures = velocell.batch(inputs, tmp_path / "out", scheduler=client, bands=(40, 160, 640))
         rows = client.submit(lambda outcomes: [each["rows"] for each in outcomes], futures).result()
@@ -151,6 +161,61 @@ def test_bad_input_is_one_sentence(recordings, tmp_path, monkeypatch, arguments,
     result = call("batch", *arguments)
     assert result.exit_code == 1, result.stderr
     assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    """A scheduler with a worker, in this process: what is tested is what is said to its user."""
+    from distributed import LocalCluster
+
+    options = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**options, protocol="tcp", host="127.0.0.1") as cluster:
+        yield cluster.scheduler_address
+
+
+def test_a_scheduler_that_is_there_is_used(recordings, scheduler, tmp_path):
+    result = call("batch", recordings / "r0.npz", "-o", tmp_path / "out", "--bands", BANDS, "--scheduler", scheduler)
+    assert result.exit_code == 0, result.stderr
+    assert "1 of 1 recordings done" in result.stderr
+    refused = call("batch", recordings, "-o", tmp_path / "o", "--bands", BANDS, "--scheduler", scheduler, "--workers", 2)
+    assert "--workers is for this machine" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("version", lambda: "9.9", "runs Velocell 9.9, and this is"),
+        ("os", SimpleNamespace(path=SimpleNamespace(isdir=lambda path: False), getpid=os.getpid), "does not see the"),
+        ("version", lambda: 1 / 0, r"the workers cannot run Velocell \(ZeroDivisionError"),
+    ],
+)
+def test_workers_that_cannot_do_it_are_refused_at_once(recordings, scheduler, tmp_path, monkeypatch, name, value, words):
+    monkeypatch.setattr(task, name, value)
+    result = call("batch", recordings, "-o", tmp_path / "out", "--bands", BANDS, "-q", "--scheduler", scheduler)
+    assert result.exit_code == 1
+    assert re.search(words, result.stderr)
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "out" / "batch.jsonl").exists()
+
+
+def test_a_worker_that_comes_later_with_another_version_does_nothing(recordings, tmp_path):
+    job = {"velocell": "9.9", "name": "r0", "source": str(recordings / "r0.npz"), "folder": str(tmp_path)}
+    outcome = Outcome.of(task.run_one(job))
+    assert outcome.status == "failed"
+    assert outcome.error.startswith("its worker runs Velocell")
+
+
+def test_something_else_at_the_schedulers_port_is_one_sentence(recordings, tmp_path, monkeypatch):
+    """It takes the connection, and says nothing."""
+    from velocell.batch import cluster
+
+    monkeypatch.setattr(cluster, "PATIENCE_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        result = call("batch", recordings, "-o", tmp_path / "out", "--bands", BANDS, "--scheduler", address)
+    assert result.exit_code == 1
+    assert f"no Dask scheduler answers at {address} within 0.5 s" in result.stderr
     assert result.stderr.count("\n") == 1
 
 

@@ -13,6 +13,7 @@ import termios
 import time
 
 import numpy as np
+import pandas
 import pytest
 from typer.testing import CliRunner
 
@@ -24,6 +25,7 @@ from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, TableError, VelocellError
 from velocell.formats import write_npz
 from velocell.live import open_output, outputs
+from velocell.live.rotation import Rotation
 from velocell.simulate import Scene, SceneObject, simulate
 
 META = {"velocell": "0", "command": "live"}
@@ -61,7 +63,7 @@ def test_an_earlier_file_stays_until_the_first_lines_are_ready(tmp_path):
     assert Tracks.read(out).id.tolist() == [0, 1]
     output.close()
     assert list(tmp_path.iterdir()) == [out]
-    assert [list(json.loads(line)) for line in texts(out)] == [["meta"], list(COLUMNS), list(COLUMNS)]
+    assert [list(json.loads(line)) for line in texts(out)] == [[*COLUMNS, "meta"], list(COLUMNS)]
 
 
 def test_the_first_lines_are_under_the_name_all_at_once(tmp_path, monkeypatch):
@@ -109,6 +111,46 @@ def test_a_folder_that_is_gone_is_told(tmp_path):
     output.close()
 
 
+def test_pandas_reads_the_rows_and_nothing_else(tmp_path):
+    """Also where a second run went on with the first; and a table of earlier versions is read as ever."""
+    out = tmp_path / "out.jsonl"
+    written(out, rows(), rows(0, 1), rows(2, t_us=10_000))
+    written(out, rows(), rows(0, t_us=15_000), append=True)
+    frame = pandas.read_json(out, lines=True)
+    assert frame["id"].tolist() == [0, 1, 2, 3]
+    assert frame["t_us"].dtype == np.int64
+    assert frame["meta"][0] == META
+    table = Tracks.read(out)
+    earlier = tmp_path / "earlier.jsonl"
+    lines = [json.loads(line) for line in texts(out)]
+    metas = [line.pop("meta", None) for line in lines]
+    apart = [each for meta, line in zip(metas, lines, strict=True) for each in ([{"meta": meta}] if meta else []) + [line]]
+    earlier.write_text("".join(json.dumps(line) + "\n" for line in apart))
+    again = Tracks.read(earlier)
+    assert again.meta == table.meta
+    assert again.meta["appended"] == [{**META, "first_id": 3}]
+    np.testing.assert_array_equal(again.id, table.id)
+    written(earlier, rows(0, t_us=20_000), append=True)
+    assert Tracks.read(earlier).id.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_before_the_first_row_the_file_is_there_and_empty(tmp_path):
+    out, rotation = tmp_path / "out.jsonl", Rotation()
+    out.write_text("earlier")
+    output = open_output(str(out), rotation=rotation)
+    output.write(rows(), META)
+    assert out.read_bytes() == b""
+    rotation.now.set()
+    output.write(rows(), META)  # nothing to rotate
+    output.finish(META)
+    output.close()
+    assert list(tmp_path.iterdir()) == [out]
+    assert Tracks.read(out).meta == META
+    out.write_bytes(b"")  # as kill -9 leaves it
+    written(out, rows(0), append=True)
+    assert len(Tracks.read(out)) == 1
+
+
 # --- what a killed program left -------------------------------------------------------------------------
 
 
@@ -135,7 +177,7 @@ def test_a_damaged_line_elsewhere_or_of_other_tables_is_an_error(tmp_path):
     out = tmp_path / "out.jsonl"
     written(out, rows(0), rows(1))
     lines = texts(out)
-    out.write_text(lines[0] + lines[1][:20] + "\n" + lines[2])
+    out.write_text(lines[0] + lines[1][:20] + "\n" + lines[1])
     with pytest.raises(TableError, match="not a readable table"):
         Tracks.read(out)
     out.write_text(json.dumps({"meta": {"command": "detect"}}) + "\n" + lines[1][:20])
@@ -183,7 +225,6 @@ def test_append_to_what_is_not_there_starts_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "it has no complete line"),
         (b'{"meta": {"velocell": "0"', "it has no complete line"),
         (b"t_us,id\n1,2\n", "line 1 is not a row of JSON Lines"),
         (b'{"meta": {}}\n', "line 1 was not written by velocell live"),

@@ -21,7 +21,7 @@ from velocell.demo import BANDS
 from velocell.errors import EngineError, OptionError, RecordingError, VelocellError
 from velocell.filters.chain import Cleaning
 from velocell.filters.lens import Camera
-from velocell.formats import write_npz
+from velocell.formats import read, write_npz
 from velocell.results.counting import Line
 from velocell.simulate import Flicker, Scene, random_scene, simulate
 from velocell.viewer import measuring, opening
@@ -475,7 +475,7 @@ def test_two_templates_are_refused(folder):
 def test_a_replay_is_cut_and_its_command_says_so(folder):
     part = o.Part(start="100ms", stop="300ms")
     settings = view._settings(o.LookFor(bands="16,62,177,500", contrast="3"), part, o.Clean(), o.Measures())
-    session = view._opening("replay:r.npz", settings, part)(lambda: None)
+    session = view._opening("replay:r.npz", settings, part, folder / "kept.raw")(lambda: None)
     try:
         until(lambda: not session.source.growing, "the end")
         assert (session.source.first_us, session.source.stop_us) == (140_000, 340_000)
@@ -485,6 +485,23 @@ def test_a_replay_is_cut_and_its_command_says_so(folder):
         )
     finally:
         session.close()
+    kept, whole = read("kept.raw"), read("r.npz")
+    np.testing.assert_array_equal(kept.t_us, whole.between(140_000, 340_000).t_us)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("r.npz", "--record", "kept.raw"), "--record keeps a stream, and r.npz is a recording already"),
+        (("replay:r.npz", "--record", "kept.npz"), "the suffix must be .raw"),
+        (("replay:r.npz", "--record", "gone/kept.raw"), "there is no folder gone"),
+    ],
+)
+def test_a_stream_that_cannot_be_recorded_is_refused(folder, words, told):
+    result = call(*words)
+    assert result.exit_code == 1
+    assert told in result.stderr
+    assert not (folder / "kept.raw").exists()
 
 
 def test_the_live_command_on_show_runs_and_finds_the_rows(folder):

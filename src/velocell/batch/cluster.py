@@ -76,9 +76,31 @@ def connect(scheduler: str | None, workers: int | None) -> Any:
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
         memory_limit=0,
+        scheduler_kwargs={"dashboard": False},
         silence_logs=logging.CRITICAL,
     )
+    cluster.sync(dashboard_on_demand, cluster.scheduler)
     return distributed.Client(cluster)
+
+
+async def dashboard_on_demand(scheduler: Any) -> None:
+    """Of a scheduler without a dashboard: Bokeh is loaded once somebody looks, since that takes as long as a recording of
+    a few seconds."""
+    from tornado import web
+
+    pages = scheduler.http_application
+
+    class Dashboard(web.RequestHandler):
+        def get(self) -> None:
+            if asked in pages.applications:
+                pages.applications.remove(asked)
+                from distributed.dashboard.scheduler import connect as connect_pages
+
+                connect_pages(pages, scheduler.http_server, scheduler)
+            self.redirect(self.request.uri or "/")
+
+    asked = web.Application([(r"/.*", Dashboard)])
+    pages.add_application(asked)
 
 
 def cores() -> int:

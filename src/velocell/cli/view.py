@@ -15,6 +15,7 @@ import typer
 from velocell import engines
 from velocell.cli import options as o
 from velocell.cli.guard import say
+from velocell.cli.outputs import check_distinct, check_output
 from velocell.cli.spread import spread
 from velocell.errors import OptionError, RecordingError, VelocellError
 
@@ -53,6 +54,9 @@ def view(
         typer.Option("--allow-host", metavar="NAME", help="With --no-token: a name under which the page is forwarded."),
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open no browser.")] = False,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="RAW", help="Keep a live source's stream, as Prophesee RAW.")
+    ] = None,
 ) -> None:
     """Show a recording or a stream in the browser: events, responses, objects, and the effect of each setting."""
     from velocell.demo import BANDS, RADIUS_PX
@@ -72,9 +76,10 @@ def view(
         raise RecordingError(f"{file} does not exist or is not a file; check the path")
     if no_token and host not in _LOCAL:
         raise OptionError(f"--no-token is for this machine only, and --host {host} listens to others; drop one of them")
+    _check_record(file, record)
     sock = listening_socket(host, port)
     what = "Simulating three disks" if file == DEMO else f"Opening {file}"
-    stage = Stage(_opening(file, settings, part), what)
+    stage = Stage(_opening(file, settings, part, record), what)
     if stage.wait(_QUICK_S) and stage.failure is not None:
         sock.close()
         raise VelocellError(stage.failure)
@@ -131,26 +136,40 @@ def _command_parts(look_for: o.LookFor, part: o.Part, clean: o.Clean, measures: 
     )
 
 
-def _opening(file: str, settings: Settings, part: o.Part) -> Callable[[Callable[[], None]], Session]:
+def _check_record(file: str, record: Path | None) -> None:
+    if record is None:
+        return
+    if not _is_live(file):
+        raise OptionError(f"--record keeps a stream, and {file} is a recording already; drop it")
+    check_output(record, (".raw",), "the stream")
+    check_distinct([record], [Path(file.removeprefix("replay:"))])
+
+
+def _opening(
+    file: str, settings: Settings, part: o.Part, record: Path | None = None
+) -> Callable[[Callable[[], None]], Session]:
     """What opens the recording and makes the session of it."""
     from velocell.viewer.session import Session
 
     def opened(on_change: Callable[[], None]) -> Session:
         if _is_live(file):
-            return _streamed(file, settings, part, on_change)
+            return _streamed(file, settings, part, record, on_change)
         source = _demo(settings, part) if file == DEMO else _read(file, settings, part)
         return Session(source, settings, playing=True, on_change=on_change)
 
     return opened
 
 
-def _streamed(file: str, settings: Settings, part: o.Part, on_change: Callable[[], None]) -> Session:
+def _streamed(
+    file: str, settings: Settings, part: o.Part, record: Path | None, on_change: Callable[[], None]
+) -> Session:
     from velocell import live
+    from velocell.live.record import Recorded
     from velocell.viewer.following import STREAM
     from velocell.viewer.session import Session
     from velocell.viewer.stream import Stream
 
-    source = live.open_source(
+    source: live.Source = live.open_source(
         file,
         size=part.sensor,
         frame_time_us=part.frame_time_us,
@@ -160,6 +179,7 @@ def _streamed(file: str, settings: Settings, part: o.Part, on_change: Callable[[
     )
     try:
         settings.check(source.size)
+        source = source if record is None else Recorded(source, record)
         stream = Stream(source, settings.cleaning)
     except VelocellError:
         source.close()

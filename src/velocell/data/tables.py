@@ -102,15 +102,20 @@ def write_csv(handle: TextIO, parts: Iterable[Columns]) -> None:
 
 
 def write_jsonl(handle: TextIO, parts: Iterable[Columns], meta: dict[str, Any] | None) -> None:
-    """One JSON object a row; missing values are null. The first line is {"meta": ...}, where there is one."""
-    if meta is not None:
-        handle.write(json.dumps({"meta": meta}) + "\n")
+    """One JSON object a row; missing values are null. meta: goes into the first row, as its key `meta`, since a line of
+    its own would be a row to other readers; without rows it is a line of its own. None: it is somewhere else."""
     for part in parts:
         # Twice as fast as to let json walk through a dict for each row.
         line = "{" + ", ".join(json.dumps(name).replace("%", "%%") + ": %s" for name in part) + "}\n"
         for rows in _slices(part):
             texts = (as_json(name, values) for name, values in rows.items())
-            handle.writelines(line % row for row in zip(*texts, strict=True))
+            lines = (line % row for row in zip(*texts, strict=True))
+            if meta is not None and (first := next(lines, None)) is not None:
+                handle.write(f'{first[:-2]}, "meta": {json.dumps(meta)}}}\n')
+                meta = None
+            handle.writelines(lines)
+    if meta is not None:
+        handle.write(json.dumps({"meta": meta}) + "\n")
 
 
 def _write_parquet(path: str | Path, parts: Iterable[Columns], meta: dict[str, Any]) -> None:
@@ -202,15 +207,15 @@ def read_jsonl(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
     side = Path(f"{path}.meta.json")
     if not rows and not side.is_file():
         raise TableError("the table is empty, without even a line of meta data")
-    # Streams, and tables of earlier versions, hold their meta data themselves.
-    metas = [row["meta"] for row in rows if "meta" in row]
-    if not metas and side.is_file():
-        metas = [parse_json(side.read_bytes())]
-    rows = [row for row in rows if "meta" not in row]
-    meta = {**metas[0]} if metas else {}
-    meta |= {name: more for name, more in (("appended", metas[1:]), ("notes", notes)) if more}
     if not all(isinstance(row, dict) for row in rows):
         raise TypeError("a line that is not an object")
+    # Streams hold their meta data themselves, in their first row; those of earlier versions in a line of its own.
+    metas = [row.pop("meta") for row in rows if "meta" in row]
+    if not metas and side.is_file():
+        metas = [parse_json(side.read_bytes())]
+    rows = [row for row in rows if row]
+    meta = {**metas[0]} if metas else {}
+    meta |= {name: more for name, more in (("appended", metas[1:]), ("notes", notes)) if more}
     # A file that was gone on with may have been begun by an earlier version, with fewer columns.
     names = list(dict.fromkeys(name for row in rows for name in row)) if rows else list(COLUMNS)
     texts = {name: [row[name] if name in REQUIRED else row.get(name) for row in rows] for name in names}

@@ -140,7 +140,7 @@ class Tracks:
         write_csv(handle, self.parts())
 
     def write_jsonl(self, handle: TextIO, *, with_meta: bool = True) -> None:
-        """One JSON object a row; missing values are null. The first line is {"meta": ...}."""
+        """One JSON object a row; missing values are null. The first row has the meta data, as its key `meta`."""
         write_jsonl(handle, self.parts(), self.meta if with_meta else None)
 
     def parts(self) -> Iterator[dict[str, NDArray[Any]]]:

@@ -30,6 +30,7 @@ from velocell.filters.flicker import told
 from velocell.filters.hot_pixels import mask_pixels
 from velocell.live.blocks import pieces
 from velocell.live.messages import Messages
+from velocell.live.motion import CameraWatch
 from velocell.live.outputs import Output
 from velocell.live.sources import Replay, Source
 from velocell.live.supervised import Watch
@@ -170,6 +171,7 @@ class _Loop:
         self._learner: Learner | None = None  # once the first second was measured
         self._renewed: tuple[Recording, Future[tuple[Network, ...] | None]] | None = None
         self._motion: CameraMotion | None = None
+        self._camera = CameraWatch(thread, say, settings.cleaning.without_ignored)
         self._assumed = self._search.measures
         self._first_id = 0
         self._sent_meta: dict[str, Any] = {}
@@ -188,6 +190,8 @@ class _Loop:
                 say("calibrated for a typical share of edge crossings until the first second is measured")
         if self._assumed or (masks and not isinstance(source, Replay)):
             self._probe = []
+        elif self._motion is None:
+            self._camera.first_us = 0
 
     def _know(self, source: Replay, hot: NDArray[np.int64], first: Recording) -> None:
         """Of a file, all that `detect` would measure on it; so both give the same rows."""
@@ -240,6 +244,7 @@ class _Loop:
             self._write({}, 0)
         else:
             self._advance(max(self._source.stop_us or 0, self._newest_us + 1), at_end=True)
+        self._output.finish(self._sent_meta)
         crossed = self._gate.finish()
         if self._messages is not None:
             self._messages.finish(crossed)
@@ -268,6 +273,7 @@ class _Loop:
         self.summary.crowding = self._online.detector.crowding
         self._write(rows, self._first_id)
         self._next_us = stop_us
+        self._camera.feed(replace(ready, start_us=start_us, stop_us=stop_us), wait=self._source.waits)
         if self._probe is not None:
             self._probe.append(ready)
 
@@ -349,10 +355,9 @@ class _Loop:
             self._say(f"note: {stamps}")
 
     def _watch(self, motion: CameraMotion) -> None:
-        """Say it where the picture as a whole moves."""
+        """What the first second shows of the camera."""
         self._motion = motion
-        if motion.moves:
-            self._say(f"warning: {motion.reason}")
+        self._camera.know(motion)
 
     def _measure(self, probe: Recording) -> Seen:
         """The hot pixels; the networks for what the others show, where they are not given and what was assumed of

@@ -1,6 +1,6 @@
-"""Where rows go, as JSON Lines: the first line is {"meta": ...}, each further one a row.
+"""Where rows go, as JSON Lines: each line is a row, and the first one has the meta data too, as its key `meta`.
 
-A file appears under its name once its first lines are ready, in place of what was there; whole lines are handed
+A file appears under its name once its first interval is ready, in place of what was there; whole lines are handed
 to the system at once, at each reporting interval. So a program that is killed leaves whole lines behind, but for
 the last one, where the system was stopped in the middle of a write; reading and going on leave that one out.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import os
 import socket
 import stat
@@ -40,10 +41,12 @@ _AT_ONCE, _MOMENT_MS = 4096, 200
 
 @dataclass
 class Output:
-    """send: takes some lines, each with its line break. close: ends the output.
+    """send: takes some lines, each with its line break. close: ends the output. started, begun: whether the meta data
+    have been sent, and whether anything has, if only that there is no row yet.
 
-    first_id: of the rows to come; above 0 where they go on from earlier ones, behind a further line of meta data.
-    begin_again: whether the next line has to be one of meta data again, such as in a new file. keeps: a full disk is an
+    first_id: of the rows to come; above 0 where they go on from earlier ones, and have meta data of their own.
+    begin_again: whether the next row has to have the meta data again, such as in a new file. meta_apart: they are sent
+    at once, as a line of their own, to where they are not taken for a row. keeps: a full disk is an
     error, as is right where the work can be done again; otherwise rows are lost, counted, and tried anew with the next.
     stop: once it is set, a reader that has stalled is not waited for.
     """
@@ -51,8 +54,10 @@ class Output:
     send: Callable[[str], object]
     close: Callable[[], object]
     started: bool = False
+    begun: bool = False
     first_id: int = 0
     begin_again: Callable[[], bool] = lambda: False
+    meta_apart: bool = False
     losses: Callable[[], dict[str, int]] = dict
     keeps: bool = True
     lost_rows: int = 0
@@ -60,17 +65,30 @@ class Output:
     stop: Event = field(default_factory=Event)
 
     def write(self, columns: dict[str, Any], meta: dict[str, Any]) -> None:
-        """Rows, by column, behind the line of `meta` if they are the first."""
+        """Rows, by column, with `meta` if they are the first."""
         if self.begin_again():
-            self.started = False
-        if not len(columns["t_us"]) and self.started:
+            self.started = self.begun = False
+        n = len(columns["t_us"])
+        if self.meta_apart and not self.started:
+            self.finish(meta)
+        if not n:
+            if not self.begun:
+                self.begun = self.sent("", 0)  # what cannot be written is known before the first row
             return
         text = io.StringIO()
         ids = np.asarray(columns["id"], np.int32) + self.first_id
-        meta = {**meta, "first_id": self.first_id} if self.first_id else meta
-        Tracks.from_columns({**columns, "id": ids}, meta).write_jsonl(text, with_meta=not self.started)
-        if self.sent(text.getvalue(), len(ids)):
-            self.started = True
+        table = Tracks.from_columns({**columns, "id": ids}, self._whole(meta))
+        table.write_jsonl(text, with_meta=not self.started)
+        if self.sent(text.getvalue(), n):
+            self.started = self.begun = True
+
+    def finish(self, meta: dict[str, Any]) -> None:
+        """The end: where there was no row, the meta data alone."""
+        if not self.started and self.sent(json.dumps({"meta": self._whole(meta)}) + "\n", 0):
+            self.started = self.begun = True
+
+    def _whole(self, meta: dict[str, Any]) -> dict[str, Any]:
+        return {**meta, "first_id": self.first_id} if self.first_id else meta
 
     def sent(self, lines: str, rows: int) -> bool:
         """Send lines that hold so many rows; whether they went."""
@@ -116,7 +134,7 @@ def open_output(target: str, *, append: bool = False, say: Say = print, rotation
         return Output(to_udp, sock.close)
     if target.startswith("mqtt://"):
         broker = Broker(target, say)
-        return Output(broker.send, broker.close, losses=broker.losses)
+        return Output(broker.send, broker.close, losses=broker.losses, meta_apart=True)
     if not is_file:
         raise OptionError(f"'{target}' is not an output; use a .jsonl file, udp://HOST:PORT, mqtt://HOST/TOPIC or -")
     file = _File(Path(target), rotation or Rotation(), say)
@@ -135,17 +153,26 @@ class _File:
         self._began = time.time()
 
     def rotated(self) -> bool:
-        """Whether a new file has begun: the old one is closed, and stands under another name."""
+        """Whether a new file has begun: the old one is closed, and stands under another name. One without a row goes
+        on, unless somebody, such as logrotate, has moved it."""
         if self._handle < 0 or not self._rotation.due(self._size, time.time() - self._began):
             return False
-        own = os.fstat(self._handle)
+        moved = self._moved()
+        if not self._size and not moved:
+            return False
         os.close(self._handle)
         self._handle = -1
-        with suppress(OSError):
-            here = self.path.stat()
-            if (here.st_dev, here.st_ino) == (own.st_dev, own.st_ino):  # nobody else, such as logrotate, has moved it
+        if not moved:
+            with suppress(OSError):
                 self.path.rename(self._free_name())
         return True
+
+    def _moved(self) -> bool:
+        """Whether the file that is open stands under its name no more."""
+        try:
+            return not os.path.samestat(self.path.stat(), os.fstat(self._handle))
+        except OSError:
+            return True
 
     def _free_name(self) -> Path:
         """`out.20261129T041500Z.jsonl`, by when it began; with a number behind it where that is taken."""
@@ -180,10 +207,7 @@ class _File:
         if self._lost or now_s - self._looked_s < _LOOK_S:
             return
         self._looked_s = now_s
-        try:
-            self._lost = not os.path.samestat(self.path.stat(), os.fstat(self._handle))
-        except OSError:
-            self._lost = True
+        self._lost = self._moved()
         if self._lost and self._is_regular():
             self._say(f"warning: {self.path} was moved, replaced or deleted; further rows do not come under that name")
 
@@ -231,22 +255,25 @@ def _earlier(path: Path) -> tuple[int, int]:
     if not path.is_file():
         raise refuse("it is not a regular file")
     free_id = whole = 0
+    line = b""
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines):
                 if not line.endswith(b"\n"):
                     break
                 row = parse_json(line)
-                if list(row)[: len(COLUMNS)] == list(COLUMNS) and number:
+                names = [name for name in row if name != "meta"]
+                has_meta = "meta" in row and "velocell" in row["meta"]
+                if names[: len(COLUMNS)] == list(COLUMNS) and (number or has_meta):
                     free_id = max(free_id, int(row["id"]) + 1)
-                elif list(row) != ["meta"] or "velocell" not in row["meta"]:
+                elif names or not has_meta:
                     raise refuse(f"its line {number + 1} was not written by velocell live")
                 whole += len(line)
     except OSError as error:
         raise refuse(reason(error)) from None
     except (ValueError, TypeError, LookupError):
         raise refuse(f"its line {number + 1} is not a row of JSON Lines") from None
-    if not whole:
+    if line and not whole:  # one without a row yet is empty
         raise refuse("it has no complete line")
     return free_id, whole
 

@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from threading import Event, Lock, Thread
 from typing import Any
@@ -197,11 +198,13 @@ def memory_mb() -> float:
 
 
 def notify_systemd(state: str) -> None:
-    """Tell systemd, where it waits for that (sd_notify): READY=1, WATCHDOG=1, STATUS=..., STOPPING=1."""
+    """Tell systemd, where it waits for that (sd_notify): READY=1, WATCHDOG=1, STATUS=..., STOPPING=1. Where nobody
+    listens, or does not keep up, nothing ends or waits for it."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
         sock.connect("\0" + address[1:] if address.startswith("@") else address)
         sock.sendall(state.encode())
 

@@ -28,15 +28,16 @@ class Timeline:
 
     def __init__(self, timed: bool, epoch_s: float, after_us: int | None, say: Callable[[str], object]) -> None:
         self.timed, self.newest_us = timed, after_us
-        self.astray = 0
+        self.astray = self.other = 0
         self._epoch_s, self._say = epoch_s, say
         self._raw_us: int | None = None  # the newest time as the sender has it
         self._shift_us = 0
         self._far, self._far_us = 0, 0
-        self._other = 0
+        self._other = 0  # in a row
 
     def alike(self, packets: list[Packet]) -> list[Packet]:
-        """Those with times, or those without, as the first packet was; many others in a row change that."""
+        """Those with times, or those without, as the first packet was; many others in a row change that. Until then
+        `other` counts them."""
         good = []
         for packet in packets:
             kind = spif.has_times(packet[1])
@@ -44,6 +45,8 @@ class Timeline:
                 self._other += 1
                 if self._other > AGREED:
                     self._change(kind)
+                else:
+                    self.other += 1
             if kind is self.timed:
                 good.append(packet)
                 self._other = 0

@@ -78,7 +78,7 @@ class Udp:
         self._seeking = True
         self._candidates: dict[bytes, list[Packet]] = {}
         self._heard_s = 0.0
-        self._packets = self._others = self._astray = 0
+        self._packets = self._others = self._astray = self._other_kind = 0
         # Arrival in us since 1970, of a clock that never steps.
         self._epoch_s = time.time() - time.monotonic()
 
@@ -125,8 +125,9 @@ class Udp:
             return
         assert self._line is not None
         self._heard_s = packets[-1][0]
+        other_kind = self._line.other
         good = self._line.alike(packets)
-        self._integrity.fault("damaged", len(packets) - len(good))
+        self._integrity.fault("damaged", len(packets) - len(good) - (self._line.other - other_kind))
         times = self._line.times(good)
         events = spif.decode(
             b"".join(data for (_, data), t in zip(good, times, strict=True) if t.size), self._line.timed
@@ -149,7 +150,11 @@ class Udp:
         held = self._candidates.get(sender, [])
         if not held and len(self._candidates) >= _MOST_CANDIDATES:
             self._others += len(self._candidates.pop(next(iter(self._candidates))))
-        held = [packet for packet in held if _agree(packet[1], data)]
+        near = [packet for packet in held if _agree(packet[1], data)]
+        unlike = sum(spif.has_times(packet[1]) is not spif.has_times(data) for packet in held)
+        self._other_kind += unlike
+        self._astray += len(held) - len(near) - unlike
+        held = near
         self._candidates[sender] = [*held, (at_s, data)]
         return self._follow(sender) if len(held) + 1 >= _CONFIRMED else []
 
@@ -160,6 +165,7 @@ class Udp:
         before = None if self._line is None else self._line.newest_us
         if self._line is not None:
             self._astray += self._line.astray
+            self._other_kind += self._line.other
             self.say(f"{_shown(self._followed or b'')} fell silent; {_shown(sender)} is followed from here on")
         self._followed = sender
         self._line = Timeline(timed, self._epoch_s, before, lambda text: self.say(f"{self.name}: {text}"))
@@ -183,10 +189,20 @@ class Udp:
     def _all_astray(self) -> int:
         return self._astray + (0 if self._line is None else self._line.astray)
 
+    @property
+    def _all_of_other_kind(self) -> int:
+        return self._other_kind + (0 if self._line is None else self._line.other)
+
     def losses(self) -> dict[str, int]:
         waited = self._receiver
         lost, overflow = (waited.lost, waited.overflow) if waited else (0, 0)
-        return {"packets lost by the system": lost, "packets dropped": overflow, "packets astray": self._all_astray}
+        return {
+            "packets lost by the system": lost,
+            "packets dropped": overflow,
+            "packets astray": self._all_astray,
+            "packets with or without times, unlike the others": self._all_of_other_kind,
+            "packets damaged": self._integrity.faults.get("damaged", 0),
+        }
 
     def notes(self) -> tuple[str, ...]:
         waited = self._receiver
@@ -197,7 +213,9 @@ class Udp:
         dropped = f"{overflow} packets dropped, too many waited; {self._all_astray} with a time far off, left out"
         unasked = others + self._others + sum(map(len, self._candidates.values()))
         strangers = (f"{unasked} packets of other senders, left out",) if unasked else ()
-        return (f"{self._packets} packets", losses, dropped, *strangers, *self._integrity.notes())
+        unlike = self._all_of_other_kind
+        other_kind = (f"{unlike} with times among those without, or the other way round, left out",) if unlike else ()
+        return (f"{self._packets} packets", losses, dropped, *other_kind, *strangers, *self._integrity.notes())
 
     def close(self) -> None:
         if self._receiver is not None:

@@ -78,7 +78,7 @@ def labels(marked: Labels, settings: Settings, source: Source, kind: str) -> byt
 def table_bytes(tracks: Tracks, kind: str) -> bytes:
     if kind not in _TABLES:
         raise OptionError(f"a table is saved as {' or '.join(_TABLES)}, not {kind}")
-    if kind == "jsonl":  # one download, so that its settings are its first line
+    if kind == "jsonl":  # one download, so that its settings are in its first row
         text = io.StringIO()
         tracks.write_jsonl(text)
         return text.getvalue().encode()

@@ -1,0 +1,51 @@
+"""A camera that begins to move while a stream goes on: said when it does, not only in the first second."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from commands import ok
+from moving_pictures import panned
+
+from velocell.data.recording import Recording
+from velocell.formats import write_npz
+from velocell.live import motion
+from velocell.live.motion import CameraWatch
+
+STILL = Recording.from_arrays([], [], [], width=150, height=100, start_us=0, stop_us=1_000_000)
+
+
+def at(second: int, recording: Recording) -> Recording:
+    shift = second * 1_000_000
+    return replace(recording, t_us=recording.t_us + shift, start_us=shift, stop_us=recording.stop_us + shift)
+
+
+def test_it_is_said_when_the_camera_begins_to_move_and_when_that_is_over():
+    said: list[str] = []
+    moving = panned(duration_us=500_000)
+    looked: list[int] = []
+
+    def prepare(recording: Recording) -> Recording:
+        looked.append(recording.start_us)
+        return recording
+
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        watch = CameraWatch(thread, said.append, prepare)
+        for second in range(42):
+            moves = second in (5, 20, 30)  # the first of them is not looked at
+            for part in at(second, moving if moves else STILL).between().blocks():
+                watch.feed(replace(part, stop_us=second * 1_000_000 + 1_000_000), wait=True)
+            if second in (19, 20, 39, 40):
+                assert len(said) == {19: 0, 20: 1, 39: 1, 40: 2}[second]
+    assert [start // 1_000_000 for start in looked] == [10, 20, 30, 40]
+    assert said[0].startswith("warning: the picture as a whole shifts")
+    assert said[1] == "note: the picture as a whole does not move any more"
+
+
+def test_live_says_it_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(motion, "EVERY_US", 1_000_000)
+    write_npz(panned(2_000_000, 3_100_000), tmp_path / "rec.npz")
+    result = ok("live", f"replay:{tmp_path / 'rec.npz'}", "--bands", "60,240,960", "--contrast", "1",
+                "--speed", "max", "-o", tmp_path / "x.jsonl")  # fmt: skip
+    assert result.stderr.count("warning: the picture as a whole shifts") == 1
