@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from threading import Thread
 from types import SimpleNamespace
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -206,14 +207,24 @@ def test_a_worker_that_comes_later_with_another_version_does_nothing(recordings,
     assert outcome.error.startswith("its worker runs Velocell")
 
 
-def test_something_else_at_the_schedulers_port_is_one_sentence(recordings, tmp_path, monkeypatch):
-    """It takes the connection, and says nothing."""
+@pytest.mark.parametrize("says", [b"", b"SSH-2.0-OpenSSH_9.2\r\n"])
+def test_something_else_at_the_schedulers_port_is_one_sentence(recordings, tmp_path, monkeypatch, says):
+    """It takes the connection, and says nothing, or something else; Dask's own client waits for ever then."""
     from velocell.batch import cluster
 
     monkeypatch.setattr(cluster, "PATIENCE_S", 0.5)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+
+        def speak():
+            with other.accept()[0] as connection:
+                connection.sendall(says)
+                connection.recv(1)  # until it is given up
+
+        speaking = Thread(target=speak, daemon=True)
+        speaking.start()
         result = call("batch", recordings, "-o", tmp_path / "out", "--bands", BANDS, "--scheduler", address)
+        speaking.join(10)
     assert result.exit_code == 1
     assert f"no Dask scheduler answers at {address} within 0.5 s" in result.stderr
     assert result.stderr.count("\n") == 1

@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from velocell.batch.task import probe
 from velocell.data.meta import version
 from velocell.errors import OptionError, VelocellError
 
 PATIENCE_S = 10
+_LONGEST_GREETING = 1 << 20
 _NEEDED = ("distributed", "pyarrow", "fsspec")
 
 
@@ -53,6 +56,7 @@ def connect(scheduler: str | None, workers: int | None) -> Any:
         if workers is not None:
             raise OptionError("--workers is for this machine; the workers of --scheduler are started with it")
         try:
+            _check_answer(scheduler)
             return distributed.Client(scheduler, timeout=PATIENCE_S)
         except (OSError, ValueError, TimeoutError):
             raise OptionError(
@@ -81,6 +85,23 @@ def connect(scheduler: str | None, workers: int | None) -> Any:
     )
     cluster.sync(dashboard_on_demand, cluster.scheduler)
     return distributed.Client(cluster)
+
+
+def _check_answer(scheduler: str) -> None:
+    """A Dask scheduler speaks first: a message of some hundred bytes, its length before it. For anything else that takes
+    the connection, Dask's client would wait for ever. Raises OSError."""
+    parts = urlsplit(scheduler)
+    if parts.scheme != "tcp" or parts.hostname is None or parts.port is None:
+        return
+    with socket.create_connection((parts.hostname, parts.port), PATIENCE_S) as connection:
+        length = b""
+        while len(length) < 8:
+            more = connection.recv(8 - len(length))
+            if not more:
+                raise ConnectionError
+            length += more
+    if int.from_bytes(length, "little") > _LONGEST_GREETING:
+        raise ConnectionError
 
 
 async def dashboard_on_demand(scheduler: Any) -> None:
