@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from pathlib import Path
 from threading import Event, Thread
 
@@ -114,6 +115,28 @@ def test_messages_are_those_of_the_truth(made, tmp_path):
     order = {id_: [m["message"] for m in found if m["id"] == id_] for id_ in {m["id"] for m in found}}
     assert all(kinds == ["appeared", "crossed", "left"] for kinds in order.values())
     assert not list(tmp_path.glob("*.counts.csv"))  # no rows were asked for
+
+
+def test_two_hundred_objects_are_counted_one_by_one(tmp_path):
+    """Five lanes of forty each, a new object every 200 ms, each at the speed of its lane."""
+    line, items = "50,0,50,119", []
+    for k in range(200):
+        lane, start_us, speed = k % 5, 200_000 * (k // 5) + 37_000 * (k % 5), 150.0 + 30 * (k % 5)
+        items.append(SceneObject(id=k, x_px=20, y_px=12 + 24 * lane, radius_px=4, speed_px_s=speed, bounce=False,
+                                 start_us=start_us, stop_us=start_us + round(60e6 / speed)))  # fmt: skip
+    recording, truth = simulate(Scene(100, 120, 8_600_000, seed=3, objects=tuple(items), noise_hz=0.2))
+    write_npz(recording, tmp_path / "rec.npz")
+    ok("live", f"replay:{tmp_path / 'rec.npz'}", "--bands", "60,400", "--radius", "4", "--contrast", "3", "--speed",
+       "max", "--messages", tmp_path / "m.jsonl", "--count-line", line)  # fmt: skip
+    found = [json.loads(text) for text in (tmp_path / "m.jsonl").read_text().splitlines()]
+    kinds = Counter(message["message"] for message in found)
+    assert kinds == {"appeared": 200, "crossed": 200, "left": 200}
+    true = crossings(truth, [Line.parse(line)])
+    crossed = sorted((round(m["y_px"] / 24 - 0.5), m["t_us"]) for m in found if m["message"] == "crossed")
+    expected = sorted((round(each.y_px / 24 - 0.5), each.t_us) for each in true)
+    assert [lane for lane, _ in crossed] == [lane for lane, _ in expected]
+    assert max(abs(t - at) for (_, t), (_, at) in zip(crossed, expected, strict=True)) < 10_000
+    assert {m["direction"] for m in found if m["message"] == "crossed"} == {each.direction for each in true}
 
 
 def test_messages_beside_rows(made, tmp_path):
