@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import ExitStack
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, RecordingError
 from velocell.formats import read, write_dat, write_evt2, write_evt3, write_npz
-from velocell.live import Settings, loop, open_output, open_source, run, spif
+from velocell.live import Settings, loop, open_output, open_source, run, sources, spif
 from velocell.live.loop import LAG_S
 from velocell.network import Network
 from velocell.simulate import Scene, SceneObject, simulate
@@ -138,20 +139,51 @@ def test_rows_come_at_other_intervals_too(made, tmp_path):
         same_rows(Tracks.read(tmp_path / "out.jsonl"), Tracks.read(tmp_path / "expected.jsonl"))
 
 
-@pytest.mark.parametrize(("write", "suffix"), [(write_evt2, "raw"), (write_evt3, "raw"), (write_dat, "dat")])
-def test_bytes_on_stdin_give_the_rows_of_detect(made, expected, tmp_path, write, suffix):
-    file = tmp_path / f"rec.{suffix}"
+def parts_of(made, write, file):
+    """The bytes of a file, with the header in two parts and words cut."""
     write([read(made / "rec.npz")], file)
     data = file.read_bytes()
+    return data[:7], data[7:300], data[300:5001], data[5001:]
+
+
+def test_bytes_on_stdin_give_the_rows_of_detect(made, expected, tmp_path):
     process = shell("live", "-", "--network", made / "net.toml", stdin=subprocess.PIPE)
-    for cut in (data[:7], data[7:300], data[300:5001], data[5001:]):  # the header in two parts, words cut
-        process.stdin.write(cut)
+    for part in parts_of(made, write_evt3, tmp_path / "rec.raw"):
+        process.stdin.write(part)
         process.stdin.flush()
         time.sleep(0.02)
     out, told = process.communicate()
     assert process.returncode == 0, told
     (tmp_path / "out.jsonl").write_bytes(out)
     same_rows(Tracks.read(tmp_path / "out.jsonl"), expected)
+
+
+def from_stdin(monkeypatch, parts, *arguments):
+    """`live -` in this process, with a pipe in place of stdin."""
+    there, here = os.pipe()
+
+    def feed():
+        with os.fdopen(here, "wb", buffering=0) as pipe:
+            for part in parts:
+                pipe.write(part)
+                time.sleep(0.02)
+
+    with os.fdopen(there, "rb") as pipe:
+        monkeypatch.setattr(sources, "sys", SimpleNamespace(stdin=pipe))
+        feeding = Thread(target=feed)
+        feeding.start()
+        result = call("live", "-", *arguments)
+        feeding.join()
+    return result
+
+
+@pytest.mark.parametrize(("write", "suffix"), [(write_evt2, "raw"), (write_dat, "dat")])
+def test_other_formats_on_stdin_give_the_rows_of_detect(made, expected, tmp_path, monkeypatch, write, suffix):
+    parts = parts_of(made, write, tmp_path / f"rec.{suffix}")
+    out = tmp_path / "out.jsonl"
+    result = from_stdin(monkeypatch, parts, "--network", made / "net.toml", "-o", out)
+    assert result.exit_code == 0, result.stderr
+    same_rows(Tracks.read(out), expected)
 
 
 # --- UDP --------------------------------------------------------------------------------------------------
@@ -519,12 +551,11 @@ def test_a_port_in_use_is_told(made):
 
 
 @pytest.mark.parametrize("data", [b"", b"t,x,y\n1,2,3\n", b"% evt 3.0\n% end\n" + bytes(8)])
-def test_other_bytes_on_stdin_are_refused(made, data):
-    process = shell("live", "-", "--network", made / "net.toml", stdin=subprocess.PIPE)
-    out, told = process.communicate(data)
-    assert (process.returncode, out) == (1, b"")
-    assert told.count(b"\n") == 1
-    assert b"stdin" in told
+def test_other_bytes_on_stdin_are_refused(made, monkeypatch, data):
+    result = from_stdin(monkeypatch, [data], "--network", made / "net.toml")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.count("\n") == 1
+    assert "stdin" in result.stderr
 
 
 def test_an_empty_stream_leaves_a_readable_table(made, tmp_path):
