@@ -85,3 +85,16 @@ def test_outcomes_are_plain_values(ask):
     outcome, _ = ask("a")
     assert Outcome.of(json.loads(json.dumps(outcome.to_dict()))) == outcome
     assert "worker" not in outcome.line()
+
+
+def test_what_dask_sets_for_memory_does_not_reach_the_process(monkeypatch):
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")
+    monkeypatch.setenv("VELOCELL_TEST", "kept")
+    code = "import json, os; input(); print(json.dumps(dict(os.environ)), flush=True)"
+    child = task.Child((sys.executable, "-c", code))
+    try:
+        environment = child.ask({}, None)
+    finally:
+        child.end()
+    assert "MALLOC_TRIM_THRESHOLD_" not in environment
+    assert environment["VELOCELL_TEST"] == "kept"

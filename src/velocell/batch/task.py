@@ -88,9 +88,12 @@ class Child:
 
     def __init__(self, command: tuple[str, ...]) -> None:
         self.command = command
+        # Dask lets its workers give memory back at every turn; arrays that come and go would cost half as much again.
+        environment = {name: value for name, value in os.environ.items() if name != "MALLOC_TRIM_THRESHOLD_"}
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env=environment,
+        )  # fmt: skip
 
     @property
     def gone(self) -> bool:
