@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from velocell.batch.outcome import Outcome
-from velocell.batch.task import run_one
+from velocell.batch.task import Child, run_one
 from velocell.data.meta import version
 
 # Stands in for the process that detects: does what a job's name says, and keeps count in a file.
@@ -91,7 +91,7 @@ def test_what_dask_sets_for_memory_does_not_reach_the_process(monkeypatch):
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")
     monkeypatch.setenv("VELOCELL_TEST", "kept")
     code = "import json, os; input(); print(json.dumps(dict(os.environ)), flush=True)"
-    child = task.Child((sys.executable, "-c", code))
+    child = Child((sys.executable, "-c", code))
     try:
         environment = child.ask({}, None)
     finally:
