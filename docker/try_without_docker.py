@@ -1,4 +1,4 @@
-"""The steps of the Dockerfile and the services of the compose file, run without Docker: `python docker/try_without_docker.py`.
+"""The Dockerfile's steps and the compose file's services without Docker: `python docker/try_without_docker.py`.
 
 A copy of what .dockerignore lets through is built in a new virtual environment by the Dockerfile's own commands; then
 scheduler, worker and batch run as the compose file has them, on a simulated recording. Not run: apt-get, useradd, and
@@ -59,7 +59,7 @@ def build(place: Path) -> Path:
             continue
         command = step.replace("/opt/velocell", str(made)).replace("python -m", f"{sys.executable} -m")
         print(f"run: {step}", flush=True)
-        subprocess.run(command, shell=True, check=True, cwd=source, env=environment)  # noqa: S602
+        subprocess.run(command, shell=True, check=True, cwd=source, env=environment)
     return made
 
 

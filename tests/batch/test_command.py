@@ -180,7 +180,9 @@ def test_a_scheduler_that_is_there_is_used(recordings, scheduler, tmp_path):
     result = call("batch", recordings / "r0.npz", "-o", tmp_path / "out", "--bands", BANDS, "--scheduler", scheduler)
     assert result.exit_code == 0, result.stderr
     assert "1 of 1 recordings done" in result.stderr
-    refused = call("batch", recordings, "-o", tmp_path / "o", "--bands", BANDS, "--scheduler", scheduler, "--workers", 2)
+    refused = call(
+        "batch", recordings, "-o", tmp_path / "o", "--bands", BANDS, "--scheduler", scheduler, "--workers", 2
+    )
     assert "--workers is for this machine" in refused.stderr
 
 
@@ -192,7 +194,9 @@ def test_a_scheduler_that_is_there_is_used(recordings, scheduler, tmp_path):
         ("version", lambda: 1 / 0, r"the workers cannot run Velocell \(ZeroDivisionError"),
     ],
 )
-def test_workers_that_cannot_do_it_are_refused_at_once(recordings, scheduler, tmp_path, monkeypatch, name, value, words):
+def test_workers_that_cannot_do_it_are_refused_at_once(
+    recordings, scheduler, tmp_path, monkeypatch, name, value, words
+):
     monkeypatch.setattr(task, name, value)
     result = call("batch", recordings, "-o", tmp_path / "out", "--bands", BANDS, "-q", "--scheduler", scheduler)
     assert result.exit_code == 1

@@ -57,7 +57,13 @@ def test_the_image_holds_the_result_alone_and_does_not_run_as_root():
 
 def test_what_the_build_needs_is_let_through(tmp_path):
     tried.context(tmp_path)
-    for name in (PROJECT["readme"], *PROJECT["license-files"], "CMakeLists.txt", "native/bind", "src/velocell/cli/app.py"):
+    for name in (
+        PROJECT["readme"],
+        *PROJECT["license-files"],
+        "CMakeLists.txt",
+        "native/bind",
+        "src/velocell/cli/app.py",
+    ):
         assert (tmp_path / name).exists(), name
     assert not (tmp_path / "tests").exists()
     extras = re.search(r"\.\[(.*)\]", " ".join(tried.build_steps((ROOT / "docker" / "Dockerfile").read_text())))

@@ -124,7 +124,9 @@ def test_pandas_reads_the_rows_and_nothing_else(tmp_path):
     earlier = tmp_path / "earlier.jsonl"
     lines = [json.loads(line) for line in texts(out)]
     metas = [line.pop("meta", None) for line in lines]
-    apart = [each for meta, line in zip(metas, lines, strict=True) for each in ([{"meta": meta}] if meta else []) + [line]]
+    apart = [
+        each for meta, line in zip(metas, lines, strict=True) for each in ([{"meta": meta}] if meta else []) + [line]
+    ]
     earlier.write_text("".join(json.dumps(line) + "\n" for line in apart))
     again = Tracks.read(earlier)
     assert again.meta == table.meta

@@ -88,8 +88,8 @@ def connect(scheduler: str | None, workers: int | None) -> Any:
 
 
 def _check_answer(scheduler: str) -> None:
-    """A Dask scheduler speaks first: a message of some hundred bytes, its length before it. For anything else that takes
-    the connection, Dask's client would wait for ever. Raises OSError."""
+    """A Dask scheduler speaks first: a message of some hundred bytes, its length before it. For anything else that
+    takes the connection, Dask's client would wait for ever. Raises OSError."""
     parts = urlsplit(scheduler)
     if parts.scheme != "tcp" or parts.hostname is None or parts.port is None:
         return
@@ -105,8 +105,8 @@ def _check_answer(scheduler: str) -> None:
 
 
 async def dashboard_on_demand(scheduler: Any) -> None:
-    """Of a scheduler without a dashboard: Bokeh is loaded once somebody looks, since that takes as long as a recording of
-    a few seconds."""
+    """Of a scheduler without a dashboard: Bokeh is loaded once somebody looks, since that takes as long as a recording
+    of a few seconds."""
     from tornado import web
 
     pages = scheduler.http_application
