@@ -1,6 +1,6 @@
 """Small valid files of every format that is read, for `benchmarks/fuzz.py` to damage.
 
-Made by Velocell's writers, by the packages that write a format (h5py, rosbags, dv-processing, torch), or by hand. A
+Made by Velocell's writers, by the packages that write a format (h5py, rosbags, scipy, torch), or by hand. A
 seed may be the inside of a file: it is damaged first and then packed, so that the checksums around it are right.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -54,7 +55,7 @@ def all_seeds() -> tuple[list[Seed], list[str]]:
     """The seeds, and what there is none of because a package is missing."""
     seeds: list[Seed] = []
     without: list[str] = []
-    for make in (prophesee, aedat, event_streams, texts, arrays, aedat4, hdf5, bags, torch_tensors):
+    for make in (prophesee, aedat, event_streams, texts, arrays, aedat4, hdf5, bags, torch_tensors, matlab, packed):
         try:
             seeds += make()
         except ImportError as error:
@@ -149,8 +150,6 @@ def zipped(members: dict[str, bytes], changed: str, how: int, content: bytes) ->
 
 
 def aedat4() -> Iterator[Seed]:
-    import dv_processing  # noqa: F401 (is it there?)
-
     for compression in ("none", "lz4", "zstd"):
         yield Seed("AEDAT4", _written(formats.write_aedat4, ".aedat4", compression=compression))
 
@@ -254,6 +253,13 @@ def bags() -> Iterator[Seed]:
     mono = b"".join(struct.pack("<IHH", t, x, y | p << 15) for t, x, y, p in rows(recording()))
     for encoding, words in ((b"mono", mono), (b"evt2", _words(formats.write_evt2))):
         yield Seed("ROS 1 bag", _bag("none", [_packet(False, encoding, words)]))
+    libcaer = b"".join(struct.pack("<Ii", x << 17 | y << 2 | p << 1 | 1, t) for t, x, y, p in rows(recording()))
+    short = b"".join(
+        struct.pack("<6H", t >> 12, 0x1000 | t & 0xFFF, 0x2000 | x, 0x3000 | p << 11 | y, 0x4000 | y, 0x5055)
+        for t, x, y, p in rows(recording())
+    )
+    for encoding, words in ((b"libcaer", libcaer), (b"libcaer_cmp", short)):
+        yield Seed("ROS 2 bag", _bag("sqlite", [_packet(True, encoding, words)] * 2))
 
 
 def _words(write: Callable[..., None]) -> bytes:
@@ -337,3 +343,50 @@ def torch_tensors() -> Iterator[Seed]:
         torch.save(tensor, buffer)
         yield Seed("torch tensor", buffer.getvalue())
         yield from _members("torch tensor", buffer.getvalue(), ("data.pkl", "data/0", "data/1", "byteorder"))
+
+
+# --- MATLAB, and files that are packed as a whole ---------------------------------------------------------
+
+
+def matlab() -> Iterator[Seed]:
+    import scipy.io
+
+    events = recording()
+    assert events.p is not None
+    lists = {"ts": events.t_us, "x": events.x, "y": events.y, "p": events.p.astype(np.float64)}
+    for variables in ({"TD": lists}, lists, {"events": np.array(rows(events))}):
+        for pack in (False, True):
+            buffer = io.BytesIO()
+            scipy.io.savemat(buffer, variables, do_compression=pack)
+            yield Seed("MATLAB 5", buffer.getvalue())
+    import h5py
+
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", userblock_size=512) as file:
+        for name, values in lists.items():
+            file.create_dataset(f"TD/{name}", data=values[None], compression="gzip")
+    head = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\2IM"
+    yield Seed("MATLAB 7.3", head + buffer.getvalue()[len(head) :])
+
+
+def packed() -> Iterator[Seed]:
+    """Damaged as they are, and before they are packed."""
+    import bz2
+    import gzip
+    import lzma
+
+    writers = ((formats.write_csv, ".csv"), (formats.write_evt3, ".raw"), (formats.write_npz, ".npz"))
+    plain = [_written(write, suffix) for write, suffix in writers]
+    for pack in (gzip.compress, bz2.compress, lzma.compress, _zstd):
+        for content in plain:
+            yield Seed("packed", pack(content))
+        yield Seed("packed", plain[0], pack)
+    yield Seed("packed", _bag("mcap", _messages(True)), gzip.compress)
+
+
+def _zstd(data: bytes) -> bytes:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd.compress(data)

@@ -14,7 +14,7 @@ from strategies import EPOCH_US, spikes
 from velocell.data.spikes import Spikes
 from velocell.errors import TableError
 
-FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 FIELDS = ("t_us", "x", "y", "channel", "layer")
 
 

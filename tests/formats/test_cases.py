@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+import struct
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -39,12 +42,37 @@ def nanoseconds(recording: Recording) -> None:
     assert recording.t_us.tolist() == list(range(1_700_000_000_000_000, 1_700_000_000_030_000, 100))
 
 
+def libcaer(recording: Recording) -> None:
+    assert recording.size == (640, 480)
+    events = plain_libcaer(CASES / "ros2_libcaer.db3")
+    assert len(recording) == 334331
+    assert list(zip(*(getattr(recording, name).tolist() for name in ("t_us", "x", "y", "p")), strict=True)) == events
+
+
+def plain_libcaer(path: Path) -> list[tuple[int, int, int, bool]]:
+    """One event after the other; where the camera's time goes back within a message, its clock began anew."""
+    events = []
+    base = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
+    for (data,) in base.execute("SELECT data FROM messages"):
+        at = data.index(b"libcaer\0")
+        high = struct.unpack_from("<Q", data, at - 12)[0]
+        n = struct.unpack_from("<I", data, at + 12)[0]
+        last = 0
+        for word, low in struct.iter_unpack("<II", data[at + 16 : at + 16 + n]):
+            high += (low < last) * (1000 << 31)
+            last = low
+            events.append(((high + 1000 * low) // 1000, word >> 17, word >> 2 & 0x7FFF, word >> 1 & 1 == 1))
+    base.close()
+    return events
+
+
 RIGHT: dict[str, Callable[[Recording], None]] = {
     "truefalse.csv": polarities,
     "bare_percent_line.raw": bare_line,
     "u32_wrap.npz": unwrapped,
     "structured.npz": fields,
     "ns_since_1970.npz": nanoseconds,
+    "ros2_libcaer.db3": libcaer,
 }
 REFUSED = {
     "f3.npy": r"array of shape \(10, 20, 30\)",

@@ -335,3 +335,33 @@ def test_a_damaged_chunk(tmp_path: Path) -> None:
     data[at : at + 20] = bytes(20)
     path.write_bytes(data)
     refused(path, "an HDF5 file that is damaged or cut off")
+
+
+# --- tables of other tools --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["data", "events/block0_values", "events"])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("width", [3, 4])
+def test_a_table_under_any_single_name(tmp_path: Path, name: str, turned: bool, width: int) -> None:
+    n = 700
+    table = np.stack([np.arange(n) * 100, np.arange(n) % 40, np.arange(n) % 30, np.arange(n) % 2], 1)[:, :width]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset(name, data=table.T if turned else table, chunks=(width, 64) if turned else (64, width))
+    found = formats.read(tmp_path / "a.h5")
+    for values, expected in zip((found.t_us, found.x, found.y), table.T[:3], strict=True):
+        np.testing.assert_array_equal(values, expected)
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file["poses"] = np.zeros((5, 4))
+    if name == "events":
+        assert len(formats.read(tmp_path / "a.h5")) == n
+    else:
+        with pytest.raises(RecordingError, match="without arrays t, x and y"):
+            formats.read(tmp_path / "a.h5")
+
+
+def test_frames_are_refused_by_what_they_are(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["grids/voxels"] = np.zeros((5, 6, 7), np.float32)
+    with pytest.raises(RecordingError, match=r"grids/voxels is an array of shape \(5, 6, 7\), a voxel grid"):
+        formats.read(tmp_path / "a.h5")

@@ -101,7 +101,7 @@ def test_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((3, 5)), r"of shape \(3, 5\), not a list of events; save an array with the fields"),
+        (np.zeros((2, 5)), r"of shape \(2, 5\), not a list of events; save an array with the fields"),
         (np.zeros(3), r"of shape \(3,\), not a list of events"),
         (np.array(3), r"bytes for an array of shape \(\)"),
         (np.zeros((0, 4)), "a table without rows"),
@@ -188,3 +188,16 @@ def test_overflow_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece
 def test_other_bytes_are_no_entries(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a").write_bytes(data)
     refused(tmp_path / "a", "of an unknown format")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("names", ["txyp", "xytp", "txy"])
+def test_a_table_whose_columns_are_rows(tmp_path: Path, names: str, order: Any) -> None:
+    n = 300
+    values = {"t": np.arange(n) * 100, "x": np.arange(n) % 40, "y": np.arange(n) % 30, "p": np.arange(n) % 2}
+    np.save(tmp_path / "a.npy", np.array([values[name] for name in names], order=order))
+    found = formats.read(tmp_path / "a.npy")
+    assert found.t_us.tolist() == values["t"].tolist()
+    assert found.x.tolist() == values["x"].tolist()
+    assert found.y.tolist() == values["y"].tolist()
+    assert (found.p is not None) == ("p" in names)

@@ -179,8 +179,99 @@ def test_bags_without_events(tmp_path: Path, kind: str) -> None:
 
 def test_an_unknown_encoding(tmp_path: Path) -> None:
     bag = Bag(tmp_path, "none")
-    bag.packet(b"1234", "libcaer_cmp")
-    refused(bag.close(), "encoded as libcaer_cmp; record them as evt3")
+    bag.packet(b"1234", "trigger")
+    refused(bag.close(), "encoded as trigger; record them as evt3, mono, libcaer or libcaer_cmp")
+
+
+# --- cameras of iniVation -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["none", "sqlite", "mcap"])
+def test_libcaer(tmp_path: Path, kind: str) -> None:
+    """The camera's clock goes back to 0 within the second message, and the driver's with the third."""
+    bag, events = Bag(tmp_path, kind), recording()
+    base = int(events.t_us[0])
+    turn = 1 << 31
+    for first, last, turns in ((0, 100, 0), (100, 200, 0), (200, 300, 1)):
+        part = events.slice(first, last)
+        clock = part.t_us - base + turn - (int(events.t_us[150]) - base)
+        words = part.x.astype(np.int64) << 17 | part.y.astype(np.int64) << 2 | part.p.astype(np.int64) << 1 | 1
+        data = np.stack([words, clock % turn], 1).astype("<u4").tobytes()
+        start = base - turn + int(events.t_us[150]) - base + turns * turn
+        bag.packet(data, "libcaer", time_base=start * 1_000)
+    assert_same_recording(formats.read(bag.close()), events)
+
+
+def compressed(part: Recording, base_us: int, *, vectors: bool) -> bytes:
+    """Words of 4 bits of kind and 12 of value: high and low times, x, y; a first row, and bits of eight rows."""
+    words: list[int] = []
+    rows = zip(*(column.tolist() for column in (part.t_us - base_us, part.x, part.y, part.p)), strict=True)
+    for t, x, y, on in rows:
+        words += [0x0000 | t >> 12, 0x1000 | t & 0xFFF, 0x2000 | x]
+        if vectors and y >= 9:
+            # Of the second eight rows, the second.
+            words += [0x4000 | on << 11 | y - 9, 0x5000, 0x5000 | 2]
+        else:
+            words += [0x3000 | on << 11 | y]
+    return np.array(words, "<u2").tobytes()
+
+
+@pytest.mark.parametrize("vectors", [False, True])
+def test_libcaer_cmp(tmp_path: Path, vectors: bool) -> None:
+    bag, events = Bag(tmp_path, "sqlite"), recording()
+    for first in range(0, 300, 100):
+        part = events.slice(first, first + 100)
+        base = int(part.t_us[0])
+        bag.packet(compressed(part, base, vectors=vectors), "libcaer_cmp", time_base=base * 1_000 + 7)
+    assert_same_recording(formats.read(bag.close()), events)
+
+
+def test_libcaer_cmp_several_at_once(tmp_path: Path) -> None:
+    """Eight rows each, one group after the other, and x from the message before."""
+    bag = Bag(tmp_path, "sqlite")
+    words = [0x0001, 0x1002, 0x2005, 0x4800 | 16, 0x5081, 0x5001, 0x3003, 0x1003, 0x5002, 0x4000 | 9, 0x50FF]
+    bag.packet(np.array(words, "<u2").tobytes(), "libcaer_cmp", time_base=1_000_000)
+    bag.packet(np.array([0x3807], "<u2").tobytes(), "libcaer_cmp", time_base=9_000_000)
+    found = formats.read(bag.close())
+    t = [1000 + 4098] * 4 + [1000 + 4099] * 9 + [9_000]
+    y = [16, 23, 24, 3, 33, *range(9, 17), 7]
+    on = [1, 1, 1, 0, 1, *[0] * 8, 1]
+    assert (found.t_us.tolist(), found.y.tolist(), found.p.tolist()) == (t, y, [bool(one) for one in on])
+    assert set(found.x.tolist()) == {5}
+
+
+# --- folders --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ROS2)
+def test_a_folder_is_a_bag(tmp_path: Path, kind: str) -> None:
+    bag, events = Bag(tmp_path, kind), recording()
+    bag.array(events)
+    folder = bag.close().parent
+    assert_same_recording(formats.read(folder), events)
+
+
+def test_a_bag_in_several_files(tmp_path: Path) -> None:
+    """The decoder goes on from file to file, in the order of the list."""
+    events = recording()
+    t = events.t_us - events.t_us[0]
+    words = _native.Evt3Encoder().feed(t, events.x, events.y, events.p.view(np.uint8))
+    (tmp_path / "bag").mkdir()
+    for number, part in enumerate((words[:300], words[300:])):
+        (tmp_path / str(number)).mkdir()
+        bag = Bag(tmp_path / str(number), "sqlite")
+        bag.packet(part)
+        bag.close().rename(tmp_path / "bag" / f"part_{9 + number}.db3")
+    index = tmp_path / "bag" / "metadata.yaml"
+    index.write_text("bag:\n  version: 5\n  relative_file_paths:\n    - part_9.db3\n    - part_10.db3\n  topics: []\n")
+    expected = Recording.from_arrays(t, events.x, events.y, events.p, width=320, height=240)
+    assert_same_recording(formats.read(tmp_path / "bag"), expected)
+    (tmp_path / "bag" / "part_10.db3").unlink()
+    refused(tmp_path / "bag", "lacks its file 'part_10.db3'; copy the whole folder")
+    index.write_text("bag: {}\n")
+    refused(tmp_path / "bag", "metadata.yaml lists no files")
+    index.unlink()
+    refused(tmp_path / "bag", "is a folder; name a file in it")
 
 
 def refused(path: Path, message: str) -> None:

@@ -532,3 +532,58 @@ def test_polarity_in_words(path: Path, off: str, on: str, header: str) -> None:
 @pytest.mark.parametrize("line", ["%geometry:1280,720", "% geometry: 1280x720"])
 def test_geometry_as_metavision_writes_it(path: Path, line: str) -> None:
     assert read(path, f"{line}\n1,2,0,10\n3,4,1,2000\n5,6,1,4000\n").size == (1280, 720)
+
+
+# --- a last line that was cut -----------------------------------------------------------------------------
+
+CUT = "t_us,x,y,p\n1000,10,20,1\n1100,11,21,0\n1200,12,22,1"
+
+
+@pytest.mark.parametrize("n", range(1, 13))
+def test_a_last_line_that_was_cut_is_told(tmp_path: Path, n: int) -> None:
+    """Of its n characters, all as they stand; whether a digit is missing cannot be known."""
+    (tmp_path / "a.csv").write_text(CUT[: len(CUT) - 12 + n])
+    source = formats.open_recording(tmp_path / "a.csv")
+    found = source.read()
+    if n < 12:
+        assert found.t_us.tolist() == [1000, 1100]
+        assert source.integrity.faults == {"trailing_bytes": n}
+    else:
+        assert found.t_us.tolist() == [1000, 1100, 1200]
+        assert source.integrity.facts == {"unended": 1}
+        assert "1 last line without an end: its last number may be cut" in found.notes
+    (tmp_path / "a.csv").write_text(CUT + "\n")
+    source = formats.open_recording(tmp_path / "a.csv")
+    source.read()
+    assert (source.integrity.facts, source.integrity.faults) == ({}, {})
+
+
+def test_a_last_time_that_was_cut_is_left_out(tmp_path: Path) -> None:
+    """Time is the last column, without a header."""
+    (tmp_path / "a.csv").write_text("1,2,0,1000\n3,4,1,1100\n5,6,0,12")
+    source = formats.open_recording(tmp_path / "a.csv")
+    assert source.read().t_us.tolist() == [1000, 1100]
+    assert source.integrity.faults == {"trailing_bytes": 8}
+    (tmp_path / "a.csv").write_text("t_us,x,y\n1000,1,2\nend")
+    with pytest.raises(RecordingError, match=r"bytes after the last whole entry.*line 3 was cut"):
+        formats.read(tmp_path / "a.csv", strict=True)
+
+
+@pytest.mark.parametrize(("name", "text"), [("t_us", "1.70000E+15"), ("t_s", "1.70E+09"), ("t_us", "2.5e6")])
+def test_times_that_lost_their_last_digits(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{name},x,y\n{text},1,2\n")
+    with pytest.raises(RecordingError, match="have lost their last digits; save them as whole numbers of us"):
+        formats.read(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "t_us"),
+    [
+        ("t_us", "2.1E+03", 2_100),
+        ("t_us", "1.700000000000000000e+15", 1_700_000_000_000_000),
+        ("t_us", "1200.0", 1_200),
+    ],
+)
+def test_times_as_spreadsheets_write_them(tmp_path: Path, name: str, text: str, t_us: int) -> None:
+    (tmp_path / "a.csv").write_text(f"{name},x,y\n{text},1,2\n")
+    assert formats.read(tmp_path / "a.csv").t_us.tolist() == [t_us]

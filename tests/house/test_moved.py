@@ -34,10 +34,10 @@ NAMES = {
     "formats.aedat2": "NAME Interpret Pixels matches open_file",
     "formats.aedat31": "NAME matches open_file",
     "formats.aedat4": (
-        "NAME MAX_HEADER_BYTES COMPRESSIONS matches camera_name is_closed Stream open_file event_streams held "
+        "NAME MAX_HEADER_BYTES COMPRESSIONS matches camera_name Stream open_file event_streams held "
         "packet_events as_events described"
     ),
-    "formats.aedat4_write": "Compression write_aedat4 dv_processing",
+    "formats.aedat4_write": "Compression write_aedat4",
     "formats.dat": "NAME matches open_file version_of size_of",
     "formats.hdf5_write": "write_hdf5",
     "formats.npy": "NAME matches open_file",

@@ -337,7 +337,8 @@ def test_a_port_in_use_is_told_and_the_default_gives_way(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("none.npz",), "none.npz does not exist or is not a file"),
+        (("none.npz",), "cannot read none.npz: no such file or directory; check the path"),
+        ((".",), ". is a folder; name a file in it"),
         (("demo", "--port", 99999), "--port 99999 must lie between 0 and 65535"),
         (("demo", "--bands", "5,4"), "increasing speeds"),
         (("demo", "--radius", "39"), "sensor"),

@@ -152,8 +152,10 @@ def opened(path: Path, settings: dict[str, Any]) -> Iterator[Folder]:
             with replacing(kept) as part:
                 part.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
         shutil.rmtree(folder.work, ignore_errors=True)
-        yield folder
-        shutil.rmtree(folder.work, ignore_errors=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder.work, ignore_errors=True)
     finally:
         os.close(lock)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -12,6 +13,9 @@ def main() -> None:
     """Run the command in sys.argv and exit: 0 success, 1 wrong data or values, 2 usage, 130 interrupted."""
     # A service is stopped by SIGTERM; it should clean up as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A terminal of another encoding gets names that it cannot show written out.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run()
     except KeyboardInterrupt:

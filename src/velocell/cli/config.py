@@ -17,20 +17,23 @@ from typing import Annotated, Any
 import typer
 
 from velocell.cli.given import given, name_of
+from velocell.cli.guard import show_tracebacks
 from velocell.data.files import replacing
 from velocell.data.side_files import read_toml
 from velocell.errors import OptionError, VelocellError, reason
 
-_OWN = ("config", "save-config")
-_PANEL = "Options in a file"
+_OWN = ("config", "save-config", "debug")
+_PANEL = "For every command"
 
 
 def configurable(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with `--config` and `--save-config`."""
+    """The command with `--config`, `--save-config` and `--debug`."""
     given_parameters = _parameters(command)
     takes_context = any(p.annotation is typer.Context for p in given_parameters)
 
-    def run(context: typer.Context, config: Path | None, save_config: Path | None, **values: Any) -> None:
+    def run(context: typer.Context, config: Path | None, save_config: Path | None, debug: bool, **values: Any) -> None:
+        if debug:
+            show_tracebacks(True)
         if save_config is not None:
             save(save_config, context)
         command(**({"context": context} if takes_context else {}), **values)
@@ -45,6 +48,9 @@ def configurable(command: Callable[..., None]) -> Callable[..., None]:
             Path | None,
             typer.Option("--save-config", metavar="TOML", help="Write the options of this run to a file for --config.",
                          rich_help_panel=_PANEL),
+        ]),
+        inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[
+            bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=_PANEL),
         ]),
     ]  # fmt: skip
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)

@@ -31,6 +31,7 @@ from velocell.data.spikes import Spikes, write_spikes
 from velocell.data.spool import Spool
 from velocell.data.tables import write_csv, write_table
 from velocell.data.tracks import Tracks
+from velocell.data.units import format_time
 from velocell.errors import OptionError, printable
 from velocell.filters.chain import Cleaning
 from velocell.filters.reading import FilePart
@@ -222,6 +223,7 @@ def _detect_one(job: _Job, file: Path, rows: Spool, spikes: Spool) -> _Found:
     for note in span.notes[1:]:
         say(f"note: {file}: {note}")
     _warn(file, part, found)
+    _warn_of_options(file, job.search, span.duration_us)
     say(f"{file}: {found_text(votes.bands(), bands)}; {speed_text(events, span.duration_us, seconds)}")
     for number, line in enumerate(job.lines):
         say(f"{file}: line {line}: {crossed_text(crossed, number, bands)}")
@@ -269,6 +271,20 @@ def _warn(file: Path, part: FilePart, found: pipeline.Findings) -> None:
         say(
             f"warning: {file}: too sparse to measure contrast and radius, so both are assumed; "
             "check --radius and --bands, or give --contrast"
+        )
+
+
+def _warn_of_options(file: Path, search: Search, duration_us: int) -> None:
+    """Say what does not fit the recording."""
+    if search.every_us > duration_us:
+        say(
+            f"warning: {file}: --every {format_time(search.every_us)} is longer than the recording "
+            f"({format_time(duration_us)}), so nothing is reported; give a shorter time"
+        )
+    if search.polarity in ("on", "off") and not search.templates:
+        say(
+            f"warning: {file}: with --polarity {search.polarity} only one edge of a disk is seen, so objects are "
+            "missed; --polarity merge uses all events"
         )
 
 

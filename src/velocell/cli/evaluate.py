@@ -30,11 +30,13 @@ def evaluate(
     from velocell.results.evaluate import evaluate as compare
 
     wanted = bands_of(bands)
-    table = Tracks.read(tracks)
+    table, true = Tracks.read(tracks), Tracks.read(truth)
+    if _measured(true) and not _measured(table):
+        raise TableError(f"{truth} is a table of detections and {tracks} is not; the truth comes second")
     if np.unique(table.extra.get("file", [])).size > 1:
         raise TableError(f"{tracks} holds the objects of several files; detect and evaluate them one by one")
     answers = None if spikes is None else Spikes.from_npz(spikes)
-    scores = compare(table, Tracks.read(truth), wanted.edges, spikes=answers)
+    scores = compare(table, true, wanted.edges, spikes=answers)
     if as_json:
         print(scores.to_json())
         return
@@ -43,3 +45,8 @@ def evaluate(
     from velocell.cli.show import confusion_table, scores_table
 
     Console().print(scores_table(scores), confusion_table(scores, wanted))
+
+
+def _measured(table: Tracks) -> bool:
+    """Whether it was made from events: only then do rows have a confidence, or speeds an error."""
+    return bool(np.isfinite(table.confidence).any() or np.isfinite(table.speed_err_px_s).any())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Sequence
 
@@ -20,6 +21,17 @@ from velocell.results.counting import DIRECTIONS, Crossing
 from velocell.results.objects import objects
 from velocell.results.scores import Scores
 from velocell.studies.summary import RATE_BIN_US, Summary
+
+_BARS, _PLAIN_BARS = " \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588", " .:-=+*#@"
+
+
+def can_show(text: str) -> bool:
+    """Whether what reads stdout understands it."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def found_text(found: Sequence[int], bands: Bands) -> str:
@@ -139,7 +151,7 @@ def summary_table(summary: Summary) -> Table:
 
 def _curve(rates: tuple[float, ...]) -> str:
     """A bar for each rate, the highest full."""
-    bars = " \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+    bars = _BARS if can_show(_BARS) else _PLAIN_BARS
     highest = max(rates, default=0.0)
     return "".join(bars[math.ceil(rate / highest * 8)] for rate in rates) if highest else "-"
 

@@ -17,7 +17,8 @@ from velocell.cli import options as o
 from velocell.cli.guard import say
 from velocell.cli.outputs import check_distinct, check_output
 from velocell.cli.spread import spread
-from velocell.errors import OptionError, RecordingError, VelocellError
+from velocell.errors import OptionError, VelocellError
+from velocell.formats import check_readable
 
 if TYPE_CHECKING:
     from velocell.viewer.command import CommandParts
@@ -72,8 +73,8 @@ def view(
         raise OptionError(f"--port {port} must lie between 0 and 65535")
     if file == "-":
         raise OptionError("stdin cannot be viewed; save it to a file, or send it to udp://HOST:PORT")
-    if file != DEMO and not _is_live(file) and not Path(file).is_file():
-        raise RecordingError(f"{file} does not exist or is not a file; check the path")
+    if file != DEMO and not _is_live(file):
+        check_readable(file)
     if no_token and host not in _LOCAL:
         raise OptionError(f"--no-token is for this machine only, and --host {host} listens to others; drop one of them")
     _check_record(file, record)

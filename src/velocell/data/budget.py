@@ -37,7 +37,8 @@ class Budget:
     def of(path: Path, times: float = 1.0) -> Budget:
         if not times > 0:
             raise RecordingError(f"a budget must be above 0, got {times:g}; 1 is the usual one")
-        return Budget(str(path), path.stat().st_size, times)
+        files = [file for file in path.iterdir() if file.is_file()] if path.is_dir() else [path]
+        return Budget(str(path), sum(file.stat().st_size for file in files), times)
 
     @property
     def held(self) -> int:

@@ -11,7 +11,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from velocell.errors import VelocellError, reason
@@ -54,7 +54,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name once the block ends without an error.
 
     The temporary name keeps the suffix, since many writers choose the format by it. Raises
-    VelocellError where the folder is missing, not writable or the disk is full; an existing
+    VelocellError where the folder is missing, vanishes, is not writable or the disk is full; an existing
     file is then left as it was. A symbolic link stays one: the file it points to is replaced. The permissions of an
     existing file are kept, a new one has the usual ones. What stands under the final name is on the disk, also where
     the machine loses power.
@@ -80,12 +80,15 @@ def replacing(path: str | Path) -> Iterator[Path]:
         part.replace(target)
         _to_disk(target.parent)
     except OSError as error:
+        if not direct and not target.parent.is_dir():
+            raise VelocellError(f"cannot write {final}: its folder is gone; make it again") from None
         if error.errno in _WRITE_ERRORS:
             raise VelocellError(f"cannot write {final}: {_reason(error)}") from None
         raise
     finally:
         if not direct:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
 
 
 def _temporary(target: Path) -> Path:
@@ -122,4 +125,6 @@ def _reason(error: OSError) -> str:
         errno.EISDIR: "name a file, not a folder",
         errno.EACCES: "choose a folder that you can write to",
     }.get(error.errno or 0, "choose another place")
-    return f"{reason(error)}; {remedy}"
+    # Libraries put more words around what the system says.
+    said = os.strerror(error.errno).lower() if error.errno else reason(error)
+    return f"{said}; {remedy}"

@@ -13,6 +13,7 @@ FACTS = {
     "imu_samples": "IMU samples",
     "frames": "frames",
     "other": "other entries that are not events",
+    "unended": "last line without an end: its last number may be cut",
 }
 
 # What was done is certain, not guessed; `--strict` refuses instead.

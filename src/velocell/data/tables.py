@@ -78,13 +78,14 @@ def write_table(path: str | Path, parts: Iterable[Columns], meta: dict[str, Any]
     least one, each of at most GROUP_ROWS rows. Raises VelocellError."""
     suffix = Path(path).suffix.lower()
     if suffix in (".csv", ".jsonl"):
-        with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as handle:
-            if suffix == ".csv":
-                write_csv(handle, parts)
-            else:
-                write_jsonl(handle, parts, None)  # a first line that is not a row would spoil pandas' reader
-        with replacing(f"{path}.meta.json") as part:
-            part.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+        # Both or none.
+        with replacing(path) as part, replacing(f"{path}.meta.json") as side:
+            with part.open("w", encoding="utf-8", newline="") as handle:
+                if suffix == ".csv":
+                    write_csv(handle, parts)
+                else:
+                    write_jsonl(handle, parts, None)  # a first line that is not a row would spoil pandas' reader
+            side.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
     elif suffix == ".parquet":
         _write_parquet(path, parts, meta)
     else:

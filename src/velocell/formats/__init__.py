@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import stat
+import weakref
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,10 +17,10 @@ from velocell.data.blocks import joined
 from velocell.data.budget import Budget
 from velocell.data.recording import Recording
 from velocell.errors import RecordingError
-from velocell.formats import event_stream, nmnist
+from velocell.formats import event_stream, nmnist, packed
 from velocell.formats.aedat import aedat2, aedat4, aedat31
 from velocell.formats.aedat.write import write_aedat4
-from velocell.formats.arrays import npy, npz
+from velocell.formats.arrays import mat, npy, npz
 from velocell.formats.arrays import torch as torch_tensor
 from velocell.formats.arrays.npz import write_npz
 from velocell.formats.clock import UNITS
@@ -28,6 +30,7 @@ from velocell.formats.prophesee import dat
 from velocell.formats.prophesee import raw as prophesee
 from velocell.formats.prophesee.write import write_dat, write_evt2, write_evt3
 from velocell.formats.ros import events as rosbag
+from velocell.formats.ros import folder
 from velocell.formats.source import Opened, Source, file_errors
 from velocell.formats.text import text
 from velocell.formats.text.text import write_csv
@@ -36,6 +39,7 @@ __all__ = [
     "FORMATS",
     "WRITERS",
     "Source",
+    "check_readable",
     "open_recording",
     "read",
     "write_aedat4",
@@ -71,13 +75,14 @@ FORMATS: tuple[Format, ...] = (
     rosbag,
     npz,
     npy,
+    mat,
     torch_tensor,
     text,
     nmnist,
 )
 
 # What these hold may be in any unit.
-_WITHOUT_UNIT: tuple[Format, ...] = (hdf5, npz, npy, text)
+_WITHOUT_UNIT: tuple[Format, ...] = (hdf5, npz, npy, mat, text)
 
 # By the suffix of the output. A writer takes consecutive blocks, such as `Source.blocks` gives, and a path.
 Writer = Callable[[Iterable[Recording], Path], None]
@@ -98,14 +103,15 @@ _FOREIGN = (
     (rb"(%[^\n]*\n)+[^\n]*[\x00-\x08]", "a Prophesee file"),
     (rb"#!AER-DAT", "an AEDAT file of version 1 or 3.0"),
     (rb"#ROSBAG V1", "a ROS bag of version 1"),
-    (rb"MATLAB ", "a MATLAB file"),
+    (rb"MATLAB ", "a MATLAB file of an unknown version"),
     (
         rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19",
         "a torch file from before torch 1.6 (save it again with torch 1.6 or later)",
     ),
     (rb"\x80[\x02-\x05]", "a Python pickle, which could run code"),
     (rb"PK\x03\x04|PK\x05\x06", "a zip archive with neither NumPy arrays nor a torch tensor"),
-    (rb"\x1f\x8b|BZh|\xfd7zXZ\x00|\x28\xb5\x2f\xfd", "a compressed file (unpack it first)"),
+    (rb"\x1f\x8b|BZh|\xfd7zXZ\x00|\x28\xb5\x2f\xfd", "a compressed file in a compressed file (unpack it first)"),
+    (rb".{257}ustar", "a tar archive (unpack it first)"),
     (rb"\xff\xfe|\xfe\xff", "text in UTF-16 (save it as UTF-8)"),
 )
 
@@ -130,15 +136,40 @@ def open_recording(
     """
     file = Path(path)
     with file_errors(file):
+        allowed = Budget.of(file, budget)
         head = _head(file)
-        for known in FORMATS:
-            if known.matches(head, file):
-                _check_time_unit(time_unit, known, file)
-                allowed = Budget.of(file, budget)
-                opened = known.open_file(
-                    file, size=size, frame_time_us=frame_time_us, time_unit=time_unit, budget=allowed
-                )
-                return Source(file, opened, allowed, size=size, strict=strict)
+        how = packed.kind_of(head)
+        if how is None:
+            return Source(
+                file, _opened(file, head, size, frame_time_us, time_unit, allowed), allowed, size=size, strict=strict
+            )
+        inside, remove = packed.unpacked(file, how, allowed)
+        try:
+            opened = _opened(inside, _head(inside), size, frame_time_us, time_unit, allowed)
+            named = replace(opened, name=f"{opened.name} packed by {how}")
+            source = Source(file, named, allowed, size=size, strict=strict)
+        except BaseException:
+            remove()
+            raise
+        weakref.finalize(source, remove)
+        return source
+
+
+def check_readable(path: str | Path) -> None:
+    """Raise RecordingError where nothing can be read at a path: a folder, a FIFO, an empty file."""
+    file = Path(path)
+    with file_errors(file):
+        _head(file)
+
+
+def _opened(
+    file: Path, head: bytes, size: tuple[int, int] | None, frame_time_us: int, time_unit: str | None, budget: Budget
+) -> Opened:
+    """By the format that `head` shows. Raises RecordingError."""
+    for known in FORMATS if head else (rosbag,):
+        if known.matches(head, file):
+            _check_time_unit(time_unit, known, file)
+            return known.open_file(file, size=size, frame_time_us=frame_time_us, time_unit=time_unit, budget=budget)
     readable = "; ".join(known.NAME for known in FORMATS)
     raise RecordingError(f"{file} is {_guess(head)}, which this version does not read; it reads: {readable}")
 
@@ -173,6 +204,8 @@ def _check_time_unit(time_unit: str | None, known: Format, file: Path) -> None:
 def _head(file: Path) -> bytes:
     # Opening a FIFO would wait for its writer.
     kind = file.stat().st_mode
+    if folder.is_bag(file):
+        return b""
     if stat.S_ISDIR(kind):
         raise RecordingError(f"{file} is a folder; name a file in it")
     if not stat.S_ISREG(kind):

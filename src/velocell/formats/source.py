@@ -35,6 +35,8 @@ from velocell.errors import RecordingError, printable, unreadable
 
 SMALLEST_BLOCK = 1 << 15  # events; shorter blocks are joined, so that work per block does not count
 LARGEST_BLOCK = 1 << 19  # longer ones are cut
+# Cameras and their drivers give events some milliseconds late. A clock is set back by more, and seldom.
+_LATEST_US, _MOST_RESETS = 100_000, 3
 
 
 # Called with an Integrity to count in and a time before which events are not needed (None: all are);
@@ -206,6 +208,14 @@ class Source:
         for raw in sized_blocks(self._on_sensor(integrity, start_us)):
             steps = int(np.count_nonzero(raw.t_us[1:] < raw.t_us[:-1]))
             steps += last_us is not None and int(raw.t_us[0]) < last_us
+            reset = _reset(raw.t_us, last_us) if steps else None
+            if reset is not None:
+                # What stands before it can be read.
+                if held is not None:
+                    yield held
+                if reset:
+                    yield take(raw, slice(reset))
+                raise self._was_reset(int(raw.t_us[reset]), int(raw.t_us[reset - 1]) if reset else last_us)
             last_us = int(raw.t_us[-1])
             integrity.fault("back_steps", steps, f"the first before {last_us} us")
             block = in_order(raw) if steps else raw
@@ -221,6 +231,12 @@ class Source:
         if held is not None:
             self._check_late(held, emitted_us)
             yield held
+
+    def _was_reset(self, to_us: int, from_us: int | None) -> RecordingError:
+        return RecordingError(
+            f"{self.path}: the time steps back from {from_us} to {to_us} us and goes on from there: its clock was set "
+            "back, or its events are not in order; read the part before it with --to, cut the file there, or sort it"
+        )
 
     def _check_late(self, events: Events, emitted_us: int) -> None:
         first = int(events.t_us[0])
@@ -268,6 +284,21 @@ class Source:
             if len(events.t_us):
                 yield events
             meter.start()
+
+
+def _reset(t_us: NDArray[np.int64], before_us: int | None) -> int | None:
+    """The first event after a clock was set back; None where events are only late.
+
+    Late ones are followed by a jump forward. Where the time steps back often, the events were never in order.
+    """
+    steps = np.diff(t_us, prepend=t_us[0] if before_us is None else before_us)
+    back = np.flatnonzero(steps <= -_LATEST_US)
+    if not 0 < len(back) <= _MOST_RESETS:
+        return None
+    for k in back.tolist():
+        if not (steps[k:] >= -steps[k] // 2).any():
+            return int(k)
+    return None
 
 
 def _outside(t_us: NDArray[np.int64], start_us: int, stop_us: int) -> int:

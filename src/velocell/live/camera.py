@@ -12,7 +12,6 @@ from velocell.data.blocks import Events
 from velocell.data.integrity import Integrity
 from velocell.data.recording import Recording
 from velocell.errors import OptionError, RecordingError, VelocellError
-from velocell.formats.aedat.write import dv_processing
 from velocell.formats.wording import bare
 from velocell.live.arrivals import Arrivals
 from velocell.live.blocks import as_blocks
@@ -31,7 +30,7 @@ class Camera:
     stop_us: int | None = None
 
     def __init__(self, text: str, size: tuple[int, int] | None):
-        dv = dv_processing("reading a camera")
+        dv = _dv_processing()
         name = text
         try:
             found = _chosen(dv.io.camera.discover(), text.removeprefix("camera:"))
@@ -116,3 +115,14 @@ def _reason(error: Exception) -> str:
     lines = str(error).splitlines() or [type(error).__name__]
     message = next((line for line in lines if line.startswith("RuntimeError: ")), lines[0])
     return bare(message.removeprefix("RuntimeError: "), 120)
+
+
+def _dv_processing() -> Any:
+    """The package. Raises RecordingError where the extra `dv` is missing."""
+    try:
+        import dv_processing as package
+    except ImportError as error:
+        raise RecordingError(
+            f"reading a camera needs dv-processing ({error}); install it with: pip install 'velocell[dv]'"
+        ) from None
+    return package

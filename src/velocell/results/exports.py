@@ -144,12 +144,12 @@ def write_mot(
     left, top = rows.x_px - rows.radius_px + 1.5, rows.y_px - rows.radius_px + 1.5
     confidence = np.where(np.isnan(rows.confidence), 1.0, rows.confidence)
     columns = [values.tolist() for values in (cut.frame + 1, rows.id + 1, left, top, side, side, confidence)]
-    with replacing(path) as part, part.open("w", encoding="ascii", newline="") as handle:
-        for frame, name, *box, sure in zip(*columns, strict=True):
-            handle.write(f"{frame},{name},{','.join(f'{value:.3f}' for value in box)},{sure:.3f},-1,-1,-1\n")
     meta = {"velocell": velocell, "format": "MOTChallenge", **_timing(cut), "tracks": tracks.meta}
-    with replacing(f"{path}.meta.json") as part:
-        part.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+    with replacing(path) as part, replacing(f"{path}.meta.json") as beside:
+        with part.open("w", encoding="ascii", newline="") as handle:
+            for frame, name, *box, sure in zip(*columns, strict=True):
+                handle.write(f"{frame},{name},{','.join(f'{value:.3f}' for value in box)},{sure:.3f},-1,-1,-1\n")
+        beside.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
     return cut
 
 

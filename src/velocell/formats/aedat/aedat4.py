@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 NAME = "AEDAT4"
 
-_MAGIC = b"#!AER-DAT4.0\r\n"
+MAGIC = b"#!AER-DAT4.0\r\n"
 MAX_HEADER_BYTES = 1 << 20
 COMPRESSIONS = ("none", "lz4", "lz4", "zstd", "zstd")
-_EVENT = np.dtype({"names": ["t", "x", "y", "p"], "formats": ["<i8", "<i2", "<i2", "u1"], "offsets": [0, 8, 10, 12],
-                   "itemsize": 16})  # fmt: skip
+EVENT = np.dtype({"names": ["t", "x", "y", "p"], "formats": ["<i8", "<i2", "<i2", "u1"], "offsets": [0, 8, 10, 12],
+                  "itemsize": 16})  # fmt: skip
 # Streams that are counted: the identifier of their packets, and how many entries a packet has.
 _COUNTED = {"IMUS": "imu_samples", "TRIG": "triggers", "FRME": "frames"}
 
@@ -47,17 +47,12 @@ _LATEST_US = 1 << 62
 
 
 def matches(head: bytes, path: Path) -> bool:
-    return head.startswith(_MAGIC[:10])
+    return head.startswith(MAGIC[:10])
 
 
 def camera_name(start_us: int, stop_us: int, polarity: bool) -> str:
     """What Velocell writes as the name of the camera: what AEDAT4 has no other place for."""
     return _NAME.format(start_us, stop_us, "" if polarity else " without_polarity")
-
-
-def is_closed(path: Path) -> bool:
-    """Whether the index at the end of a file was written."""
-    return _read_header(path).indexed
 
 
 @dataclass(frozen=True)
@@ -167,7 +162,7 @@ def packet_events(
     try:
         data = unpack(packed)
         first, n = _elements(data, stream.kind)
-        events = np.frombuffer(data, _EVENT, n, first) if n and wanted else None
+        events = np.frombuffer(data, EVENT, n, first) if n and wanted else None
     except Oversized:
         raise _too_large(integrity.source, most_bytes) from None
     except (struct.error, ValueError):
@@ -195,14 +190,14 @@ def _too_large(source: str, most_bytes: int) -> RecordingError:
 def _read_header(path: Path) -> _Header:
     file_bytes = path.stat().st_size
     with path.open("rb") as handle:
-        start = handle.read(len(_MAGIC) + 4)
-        if not start.startswith(_MAGIC):
+        start = handle.read(len(MAGIC) + 4)
+        if not start.startswith(MAGIC):
             raise RecordingError(f"{path} is an AEDAT4 file of version {bare(_version(start))}; version 4.0 is read")
-        length = struct.unpack("<I", start[len(_MAGIC) :])[0] if len(start) == len(_MAGIC) + 4 else file_bytes
+        length = struct.unpack("<I", start[len(MAGIC) :])[0] if len(start) == len(MAGIC) + 4 else file_bytes
         if length > min(MAX_HEADER_BYTES, file_bytes - len(start)):
             raise RecordingError(f"{path} ends in its header, or the header is damaged; copy or record it again")
         data = start[-4:] + handle.read(length)
-    first = len(_MAGIC) + 4 + length
+    first = len(MAGIC) + 4 + length
     try:
         kind, last, streams = described(data)
     except ValueError as error:

@@ -67,7 +67,7 @@ def matches(head: bytes, path: Path) -> bool:
 def open_file(
     path: Path, *, size: tuple[int, int] | None, frame_time_us: int, time_unit: str | None, budget: Budget
 ) -> Opened:
-    """Fields are found by their names, columns of a table (n, 3 or 4) by their values."""
+    """Fields are found by their names, columns of a table (n, 3 or 4), or turned, by their values."""
     array = _array(path)
     if len(array.shape) > 2:
         raise RecordingError(f"{path} is {pictures(array.shape, array.dtype)}; {_REMEDY}")
@@ -123,4 +123,8 @@ def _array(path: Path) -> _Array:
             f"{path} has {found} bytes for an array of shape {shape}, which needs {count * dtype.itemsize}; "
             "copy or save it again"
         )
-    return _Array(path, shape, by_column and len(shape) == 2, dtype, offset)
+    by_column = by_column and len(shape) == 2
+    # A table whose columns are rows: (4, n) row by row is stored as (n, 4) column by column is.
+    if len(shape) == 2 and shape[0] in (3, 4) and shape[1] > 4:
+        shape, by_column = shape[::-1], not by_column
+    return _Array(path, shape, by_column, dtype, offset)

@@ -1,9 +1,10 @@
-"""HDF5 recordings with h5py: any file with events as arrays t, x, y, p, as fields, or as a table (n, 4).
+"""HDF5 recordings with h5py: any file with events as arrays t, x, y, p, as fields, or as a table (n, 3 or 4).
 
     DSEC, M3ED, TUM-VIE   a group with datasets t, x, y, p; `t_offset` is added to the times
     e2vid and others      a group with datasets ts, xs, ys, ps; attribute `sensor_resolution` (height, width)
     Metavision            CD/events with fields x, y, p, t; attribute `geometry`; EXT_TRIGGER/events
     MVSEC                 davis/left/events, a table; imu and image_raw beside it
+    MATLAB 7.3            variables t, x, y, p, or a struct of them, or a matrix
 
 Of several event arrays the first by name is read; the events of the others are counted. Datasets are read chunk
 by chunk. Sizes that the file states are compared with the bytes it has before memory is set aside. The library follows
@@ -14,6 +15,7 @@ what any file of this machine holds into the events.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,16 +32,22 @@ from velocell.data.budget import Budget
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats import columns
+from velocell.formats.arrays.tables import pictures
 from velocell.formats.columns import Unit
-from velocell.formats.hdf5.guard import check_chunks, chunk_bytes
+from velocell.formats.hdf5.guard import chunk_bytes
+from velocell.formats.hdf5.shapes import events_in_chunk, is_table, list_length, rows_of, table_length
+from velocell.formats.packed import NamedPath
 from velocell.formats.source import Opened
 from velocell.formats.text.layout import inferred_columns
 from velocell.formats.wording import bare
 
-NAME = "HDF5 with events (DSEC, MVSEC, Metavision and alike)"
+NAME = "HDF5 with events (DSEC, MVSEC, Metavision and alike; MATLAB 7.3)"
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _ECF = 0x8ECF
+_MATLAB, _USER_BLOCK = b"MATLAB 7.3 MAT-file", 512  # which HDF5 begins behind
+_TABLES = ("events", "event_data")
+_CELLS = "#refs#/"  # of MATLAB
 _BLOCK = 1 << 18
 _MAX_CHUNK_BYTES = 128 << 20
 _MEMORY_BYTES, _MEMORY_A_BYTE = 160 << 20, 3  # of the process that reads
@@ -77,7 +85,7 @@ class _About:
 
 
 def matches(head: bytes, path: Path) -> bool:
-    return head.startswith(_MAGIC)
+    return head.startswith(_MAGIC) or (head.startswith(_MATLAB) and head[_USER_BLOCK:].startswith(_MAGIC))
 
 
 def open_file(
@@ -85,7 +93,12 @@ def open_file(
 ) -> Opened:
     """The times are the file's own: `t_offset` is added where there is one."""
     _imported(path)  # once here, so that a copy of this process has it
-    asked = {"path": str(path), "time_unit": time_unit, "most_bytes": budget.piece(_MAX_CHUNK_BYTES)}
+    asked = {
+        "path": os.fspath(path),
+        "shown": str(path),
+        "time_unit": time_unit,
+        "most_bytes": budget.piece(_MAX_CHUNK_BYTES),
+    }
     about = next(_answers({**asked, "events": False}, path, budget))[0]
 
     def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
@@ -115,7 +128,7 @@ def _answers(request: dict[str, Any], path: Path, budget: Budget) -> Iterator[ap
 
 def read_apart(request: dict[str, Any]) -> Iterator[apart.Message]:
     """What stands beside the events, then the events if they are asked for; to be run in the other process."""
-    path = Path(request["path"])
+    path = NamedPath.of(request["path"], request["shown"])
     about = _describe(path, request["most_bytes"], request["time_unit"])
     chosen = about.chosen
     said = {
@@ -140,6 +153,7 @@ def _describe(path: Path, most_bytes: int, time_unit: str | None) -> _About:
     with _opened(path) as file:
         chosen, more, others = _find(file, path, most_bytes)
         if chosen is None:
+            _refuse_pictures(file, path)
             raise RecordingError(
                 f"{path} is an HDF5 file without arrays t, x and y of one length; save the events as datasets "
                 "events/t, events/x, events/y and events/p"
@@ -183,23 +197,16 @@ def _decode(
 def _rows(file: Any, array: _Array, first: int, n: int, only: str = "txyp") -> dict[str, NDArray[Any]]:
     """Rows first..first+n-1 of each array; fields of one dataset are read at once."""
     wanted = {key: place for key, place in array.datasets.items() if key in only}
-    read = {name: _checked(file[name], first, n) for name in {name for name, _ in wanted.values()}}
+    read = {name: rows_of(file[name], first, n) for name in {name for name, _ in wanted.values()}}
     return {
         key: np.ascontiguousarray(read[name] if part is None else read[name][part])
         for key, (name, part) in wanted.items()
     }
 
 
-def _checked(dataset: Any, first: int, n: int) -> NDArray[Any]:
-    check_chunks(dataset, first, n)
-    rows: NDArray[Any] = dataset[first : first + n]
-    return rows
-
-
 def _block_rows(file: Any, array: _Array) -> int:
     """Whole chunks: part of one would be unpacked again and again."""
-    chunks = (file[name].chunks for name, _ in array.datasets.values())
-    longest = max(1 if chunk is None else int(chunk[0]) for chunk in chunks)
+    longest = max(events_in_chunk(file[name]) for name, _ in array.datasets.values())
     return max(_BLOCK // longest, 1) * longest
 
 
@@ -226,14 +233,14 @@ def _find(file: Any, path: Path, most_bytes: int) -> tuple[_Array | None, list[t
     groups: dict[str, dict[str, Any]] = {}
     for name, dataset in sorted(datasets.items()):
         group, _, leaf = name.rpartition("/")
-        if dataset.shape is None or dataset.size is None:
+        if dataset.shape is None or dataset.size is None or name.startswith(_CELLS):
             continue
         if len(dataset.shape) == 1 and dataset.dtype.names:
             found += _by_fields(name, dataset)
-        elif len(dataset.shape) == 2 and dataset.shape[1] == 4 and leaf == "events" and dataset.dtype.kind in "iuf":
-            tables += [name] if dataset.shape[0] else []
-        elif len(dataset.shape) == 1 and dataset.dtype.kind in "iubf":
+        elif list_length(dataset) is not None and dataset.dtype.kind in "iubf":
             groups.setdefault(group, {})[leaf] = dataset
+        elif is_table(dataset) and dataset.dtype.kind in "iuf":
+            tables.append(name)
     for group, members in groups.items():
         found += _by_datasets(group, members)
     others = [
@@ -243,9 +250,12 @@ def _find(file: Any, path: Path, most_bytes: int) -> tuple[_Array | None, list[t
         if dataset.shape and f"/{name}".endswith(f"/{end}")
     ]
     found.sort(key=lambda array: array.name)
+    # Many things are tables; events are the one that says so, or the only one.
+    events = [name for name in tables if name.rpartition("/")[2] in _TABLES]
+    tables = events or (tables if len(tables) == 1 else [])
     if not found and tables:
         found.append(_by_columns(tables[0], file[tables.pop(0)], path, most_bytes))
-    more = [(array.name, array.n) for array in found[1:]] + [(name, int(file[name].shape[0])) for name in tables]
+    more = [(array.name, array.n) for array in found[1:]] + [(name, table_length(file[name])) for name in tables]
     return (found[0] if found else None), more, others
 
 
@@ -260,20 +270,21 @@ def _by_fields(name: str, dataset: Any) -> list[_Array]:
 def _by_columns(name: str, dataset: Any, path: Path, most_bytes: int) -> _Array:
     _check(dataset, path, most_bytes)
     remedy = "save the events as datasets events/t, events/x, events/y and events/p"
-    table = columns.sample(lambda first, n: _checked(dataset, first, n), int(dataset.shape[0]))
+    table = columns.sample(lambda first, n: rows_of(dataset, first, n), table_length(dataset))
     positions = inferred_columns(table.astype(np.float64), path, remedy)
     order = " ".join(sorted(positions, key=positions.__getitem__))
     where = {key: (name, (slice(None), k)) for key, k in positions.items()}
-    return _Array(name, where, None, int(dataset.shape[0]), f"columns {order}, by their values,")
+    return _Array(name, where, None, table_length(dataset), f"columns {order}, by their values,")
 
 
 def _by_datasets(group: str, members: dict[str, Any]) -> list[_Array]:
     named = columns.naming(list(members))
-    if named is None or len({members[leaf].shape for leaf in named.names.values()}) != 1:
+    lengths = set() if named is None else {list_length(members[leaf]) for leaf in named.names.values()}
+    if named is None or len(lengths) != 1:
         return []
     prefix = f"{group}/" if group else ""
     where = {key: (prefix + leaf, None) for key, leaf in named.names.items()}
-    n = int(members[named.names["t"]].shape[0])
+    n = lengths.pop() or 0
     return [_Array(group or "the root", where, named.unit, n, f"datasets {', '.join(named.names.values())}")]
 
 
@@ -417,6 +428,17 @@ def _own(place: Any, name: str, path: Path) -> Any:
         return None
     _check_own(place, path)
     return place
+
+
+def _refuse_pictures(file: Any, path: Path) -> None:
+    """Say what frames and voxel grids are."""
+
+    def visit(name: str, thing: Any) -> str | None:
+        many = len(getattr(thing, "shape", None) or ()) > 2
+        return f"{path}: {bare(name)} is {pictures(thing.shape, thing.dtype)}; give a file of events" if many else None
+
+    if found := file.visititems(visit):
+        raise RecordingError(found)
 
 
 def _refuse_filter(number: int, name: bytes, path: Path) -> None:

@@ -6,7 +6,9 @@ without polarity has no events/p, one of more than a day no ms_to_idx.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,28 +41,82 @@ def write_hdf5(recording: Recording | Iterable[Recording], path: str | Path, *, 
     if first is None:
         raise RecordingError(f"cannot write {path}: there is nothing to write")
     with replacing(path) as part:
-        if not part.is_file():
+        if part.exists() and not part.is_file():
             raise RecordingError(f"cannot write {path}: this format needs a regular file; name one")
-        with h5py.File(part, "w") as file:
-            packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if compress else {}
-            names = "txy" if first.p is None else "txyp"
-            datasets = {
-                name: file.create_dataset(
-                    f"events/{name}", (0,), _TYPES[name], maxshape=(None,), chunks=(_CHUNK,), **packing
-                )
-                for name in names
-            }
-            index = _Index()
-            _append(datasets, first, first.start_us, index)
-            last = first
-            for last in blocks:
-                _append(datasets, last, first.start_us, index)
-            file["t_offset"] = np.int64(first.start_us)
-            if index.short:
-                file.create_dataset("ms_to_idx", data=index.array(), **packing)
-            file.attrs.update(
-                {"width": first.width, "height": first.height, "start_us": first.start_us, "stop_us": last.stop_us}
-            )
+        with part.open("r+b", buffering=0) as handle:
+            disk = _Disk(handle)
+            try:
+                with h5py.File(disk, "w") as file:
+                    _write(file, disk, chain([first], blocks), compress=compress)
+            except Exception:
+                if disk.error is None:
+                    raise
+            disk.check()
+
+
+class _Disk(io.RawIOBase):
+    """A file for HDF5, which cannot be closed, and crashes in the end, once a write has failed.
+
+    So the first error is kept, and nothing is written from then on, as if all were well.
+    """
+
+    def __init__(self, handle: io.RawIOBase) -> None:
+        self._handle = handle
+        self.error: OSError | None = None
+
+    def check(self) -> None:
+        """Raise the error that was kept."""
+        if self.error is not None:
+            raise self.error
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        sent = 0
+        try:
+            while sent < len(view) and self.error is None:
+                sent += self._handle.write(view[sent:]) or 0
+        except OSError as error:
+            self.error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            if self.error is None:
+                self._handle.truncate(size)
+        except OSError as error:
+            self.error = error
+        return size or 0
+
+    def readinto(self, room: Any) -> int | None:
+        return self._handle.readinto(room)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._handle.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._handle.tell()
+
+
+def _write(file: Any, disk: _Disk, blocks: Iterator[Recording], *, compress: bool) -> None:
+    first = next(blocks)
+    packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if compress else {}
+    names = "txy" if first.p is None else "txyp"
+    datasets = {
+        name: file.create_dataset(f"events/{name}", (0,), _TYPES[name], maxshape=(None,), chunks=(_CHUNK,), **packing)
+        for name in names
+    }
+    index = _Index()
+    _append(datasets, first, first.start_us, index)
+    last = first
+    for last in blocks:
+        disk.check()
+        _append(datasets, last, first.start_us, index)
+    file["t_offset"] = np.int64(first.start_us)
+    if index.short:
+        file.create_dataset("ms_to_idx", data=index.array(), **packing)
+    file.attrs.update(
+        {"width": first.width, "height": first.height, "start_us": first.start_us, "stop_us": last.stop_us}
+    )
 
 
 class _Index:

@@ -1,7 +1,8 @@
-"""ROS 1 bags, ROS 2 bags (.db3) and MCAP files with the events of event_camera_msgs or dvs_msgs.
+"""ROS 1 bags, ROS 2 bags (a folder, or a .db3 in it) and MCAP files with the events of event_camera_msgs or dvs_msgs.
 
-    event_camera_msgs/EventPacket   camera words of EVT3, EVT2 or EVT2.1: the time is the camera's own clock
-    (event_array_msgs/EventArray)   or entries "mono": the time is the message's time_base plus the entry's
+    event_camera_msgs/EventPacket   camera words of EVT3, EVT2 or EVT2.1: the time is the camera's own clock;
+    (event_array_msgs/EventArray)   or "mono", "libcaer", "libcaer_cmp": the time is the message's time_base plus the
+                                    entry's
     dvs_msgs/EventArray             one entry per event, with ROS's time
     (prophesee_event_msgs)
 
@@ -21,10 +22,12 @@ from velocell.data.blocks import Events
 from velocell.data.budget import Budget
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
+from velocell.formats import packed
 from velocell.formats.prophesee.header import Tally
+from velocell.formats.ros import folder
 from velocell.formats.ros import records as bag_files
+from velocell.formats.ros.libcaer import Compressed, libcaer
 from velocell.formats.ros.message import Message
-from velocell.formats.ros.records import messages
 from velocell.formats.source import Opened
 from velocell.formats.wording import bare
 
@@ -39,6 +42,8 @@ _COUNTED = {
 }
 # Camera words: their decoder in the C++ core, and their length in bytes.
 _WORDS = {"evt3": ("Evt3Decoder", 2), "evt2": ("Evt2Decoder", 4), "evt21": ("Evt21Decoder", 8)}
+# Entries with times of their own: bytes of each.
+_ENTRIES = {"mono": 8, "libcaer": 8, "libcaer_cmp": 2}
 _MOST_KINDS = 100  # named where there are no events
 _CDR_MARK = b"\x00\x01"  # little-endian
 _ROS1_EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("s", "<u4"), ("ns", "<u4"), ("p", "u1")])
@@ -49,7 +54,7 @@ _MONO = np.dtype([("dt", "<u4"), ("x", "<u2"), ("yp", "<u2")])
 
 
 def matches(head: bytes, path: Path) -> bool:
-    return head.startswith((bag_files.ROS1, bag_files.MCAP, bag_files.SQLITE))
+    return head.startswith((bag_files.ROS1, bag_files.MCAP, bag_files.SQLITE)) or folder.is_bag(path)
 
 
 @dataclass(frozen=True)
@@ -69,9 +74,10 @@ def open_file(
 ) -> Opened:
     """The first message of events has topic, encoding and size."""
     topic, kind, first, others = _first(path, budget)
-    if first.encoding not in (*_WORDS, "mono", "ros1", "cdr"):
+    if first.encoding not in (*_WORDS, *_ENTRIES, "ros1", "cdr"):
         raise RecordingError(
-            f"{path}: the events of topic {bare(topic)} are encoded as {bare(first.encoding)}; record them as evt3"
+            f"{path}: the events of topic {bare(topic)} are encoded as {bare(first.encoding)}; record them as "
+            "evt3, mono, libcaer or libcaer_cmp"
         )
 
     def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
@@ -87,7 +93,7 @@ def open_file(
 def _first(path: Path, budget: Budget) -> tuple[str, str, _Content, bytes]:
     """Topic, type and content of the first message of events, and the first four bytes of the file."""
     met: dict[str, None] = {}
-    for message in messages(path, Integrity(str(path)), budget):
+    for message in _messages(path, Integrity(str(path)), budget):
         kind = _kind(message)
         if len(met) < _MOST_KINDS:
             met[kind] = None
@@ -96,7 +102,7 @@ def _first(path: Path, budget: Budget) -> tuple[str, str, _Content, bytes]:
                 content = _content(message)
             except (struct.error, ValueError):
                 continue
-            with path.open("rb") as handle:
+            with packed.plain(folder.files(path)[0], budget) as plain, plain.open("rb") as handle:
                 return message.topic, kind, content, handle.read(4)
     held = f"messages of {', '.join(bare(kind) for kind in sorted(met)[:8])}" if met else "no messages"
     raise RecordingError(
@@ -108,10 +114,11 @@ def _first(path: Path, budget: Budget) -> tuple[str, str, _Content, bytes]:
 def _decode(path: Path, topic: str, encoding: str, integrity: Integrity, budget: Budget) -> Iterator[Events]:
     from velocell import _native  # not loaded just to show a command's help
 
-    name, word_bytes = _WORDS.get(encoding, ("", 1))
+    name, word_bytes = _WORDS.get(encoding, ("", _ENTRIES.get(encoding, 1)))
+    compressed = Compressed()
     decoder = getattr(_native, name)() if name else None
     tally = None if decoder is None else Tally(decoder, integrity)
-    for number, message in enumerate(messages(path, integrity, budget)):
+    for number, message in enumerate(_messages(path, integrity, budget)):
         kind = _kind(message)
         if kind not in _PACKETS and kind not in _ARRAYS:
             integrity.fact(_COUNTED.get(kind, "other"))
@@ -123,7 +130,7 @@ def _decode(path: Path, topic: str, encoding: str, integrity: Integrity, budget:
                 continue
             if content.encoding != encoding or len(content.data) % word_bytes:
                 raise ValueError("the encoding changes, or a word is cut off")
-            events = _entries(content) if decoder is None else None
+            events = _entries(content, compressed) if decoder is None else None
         except (struct.error, ValueError):
             integrity.fault("damaged", 1, f"message {number}")
             continue
@@ -132,6 +139,13 @@ def _decode(path: Path, topic: str, encoding: str, integrity: Integrity, budget:
             tally.update(f"in message {number}")
         if events is not None:
             yield events
+
+
+def _messages(path: Path, integrity: Integrity, budget: Budget) -> Iterator[Message]:
+    """Of all files of a bag, one after the other. Raises RecordingError."""
+    for file in folder.files(path):
+        with packed.plain(file, budget) as plain:
+            yield from bag_files.messages(plain, integrity, budget)
 
 
 def _kind(message: Message) -> str:
@@ -193,14 +207,17 @@ def _content(message: Message) -> _Content:
     return _Content(width, height, message.encoding, 0, n, fields.bytes(length))
 
 
-def _entries(content: _Content) -> Events:
+def _entries(content: _Content, compressed: Compressed) -> Events:
     """The events of a message that holds no camera words."""
+    if content.time_base_ns >= 1 << 62:
+        raise ValueError("the time is beyond 2^62 ns")
     if content.encoding == "mono":
         entries = np.frombuffer(content.data, _MONO, len(content.data) // _MONO.itemsize)
-        if content.time_base_ns >= 1 << 62:
-            raise ValueError("the time is beyond 2^62 ns")
         t = (entries["dt"].astype(np.int64) + content.time_base_ns) // 1_000
         return Events(t, entries["x"].copy(), entries["yp"] & 0x7FFF, entries["yp"] >= 0x8000)
+    if content.encoding in _ENTRIES:
+        decode = libcaer if content.encoding == "libcaer" else compressed
+        return decode(content.data, content.time_base_ns // 1_000)
     if content.encoding == "ros1":
         entries = np.frombuffer(content.data, _ROS1_EVENT, content.n)
         x, y = entries["x"].copy(), entries["y"].copy()

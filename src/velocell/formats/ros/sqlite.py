@@ -6,6 +6,7 @@ So only plain tables are read, one after the other, and SQLite asks here whether
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def messages(path: Path, integrity: Integrity, meter: Meter, most_bytes: int) ->
 
     watch = _Watch(meter)
     try:
-        base = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1", uri=True)
+        base = sqlite3.connect(f"file:{quote(os.fspath(path.absolute()))}?mode=ro&immutable=1", uri=True)
         try:
             base.set_progress_handler(watch, _STEPS)
             base.execute("PRAGMA trusted_schema = OFF")

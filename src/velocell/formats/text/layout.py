@@ -26,6 +26,8 @@ _NAMES = {
 }
 _HEADER_REMEDY = "name the columns in a first line, such as t_us,x,y,p or t_s,x,y,p"
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_EXPONENT = re.compile(r"[-+]?\d\.(\d+)[eE]([-+]?\d{1,2})", re.ASCII)
+_LOST = 3  # no clock has a last digit of 10^3 us or more
 _WHOLE = re.compile(r"[-+]?\d+", re.ASCII)
 # t_us, time [us], timestamp(s), x [px]; both letters that are read as micro
 _COLUMN_NAME = re.compile(r"([a-z]+)(?:\s*[_\[(]\s*(s|ms|us|µs|\u03bcs|ns|px|pixels?)\s*[\])]?)?")
@@ -96,6 +98,8 @@ def find_layout(head: bytes, complete: bool, path: Path, time_unit: str | None =
     its columns are.
     """
     preamble, rows = _read_head(head, complete, path)
+    if complete and not head.endswith(b"\n") and 1 < len(rows) < _SAMPLE_ROWS:
+        rows.pop()  # it may have been cut
     if not rows and not complete:
         raise RecordingError(f"{path} has no event in its first {len(head)} bytes; shorten the text before the events")
     if not rows and preamble.columns is None and preamble.size is None:
@@ -116,6 +120,7 @@ def find_layout(head: bytes, complete: bool, path: Path, time_unit: str | None =
         unit, why = named, "as named" if time_unit is None else "as given"
     else:
         unit, why = inferred_unit(table[:, columns["t"]], path)
+    _check_digits([row[columns["t"]] for row in rows], unit, path)
     whole = {name for name, k in columns.items() if all(_WHOLE.fullmatch(row[k]) for row in rows)}
     notes = [
         f"columns {' '.join(sorted(columns, key=columns.__getitem__))} {how}",
@@ -138,6 +143,16 @@ def find_layout(head: bytes, complete: bool, path: Path, time_unit: str | None =
         span=preamble.span,
         notes=tuple(notes),
     )
+
+
+def _check_digits(times: list[str], unit: str, path: Path) -> None:
+    """Refuse times whose last digits are gone: a spreadsheet writes 1700000000000000 as 1.70000E+15."""
+    shapes = [found for text in times if (found := _EXPONENT.fullmatch(text))]
+    lost = [found[0] for found in shapes if DECIMALS[unit] + int(found[2]) - len(found[1]) >= _LOST]
+    if 2 * len(lost) > len(times):
+        raise RecordingError(
+            f"{path}: times such as {shown(lost[0])} have lost their last digits; save them as whole numbers of us"
+        )
 
 
 def split(content: str, separator: str | None) -> list[str]:

@@ -54,9 +54,15 @@ def open_file(
         blocks = columns.Blocks(columns.Unit("us", "as read", layout.unit_stated, shown=layout.unit), path, integrity)
         with path.open("rb") as handle:
             handle.seek(layout.offset)
-            for number, data in _blocks(handle, layout, path):
+            last_us: int | None = None
+            for number, data, last in _blocks(handle, layout, path):
                 found = _read_block(data, number, layout, path)
                 yield blocks.events(found["t"], found["x"], found["y"], found.get("p"))
+                last_us = int(found["t"][-1]) if found["t"].size else last_us
+                if last:
+                    number += data.count(b"\n") + bool(data)
+                    found = _read_last(last, number, layout, path, last_us, integrity)
+                    yield blocks.events(found["t"], found["x"], found["y"], found.get("p"))
 
     why, *notes = layout.notes
     return Opened(
@@ -91,16 +97,37 @@ def write_csv(recording: Recording, path: str | Path) -> None:
             handle.write("".join([row % value for value in values]))
 
 
-def _blocks(handle: IO[bytes], layout: Layout, path: Path) -> Iterator[tuple[int, bytes]]:
-    """Pieces of some MB, cut at line ends: (number of the first line, bytes)."""
+def _blocks(handle: IO[bytes], layout: Layout, path: Path) -> Iterator[tuple[int, bytes, bytes]]:
+    """Pieces of some MB, cut at line ends: number of the first line, bytes, and a last line that has no end."""
     number = layout.first_line
     while piece := handle.read(_BLOCK_BYTES):
         rest = handle.readline(_LONGEST_LINE)
         if len(rest) == _LONGEST_LINE and not rest.endswith(b"\n"):
             raise RecordingError(f"{path} has a line of more than {_LONGEST_LINE} characters; write one event per line")
-        data = (piece + rest).removesuffix(b"\n")
-        yield number, data
+        data, _, last = (piece + rest).rpartition(b"\n")
+        yield number, data, last
         number += data.count(b"\n") + 1
+
+
+def _read_last(
+    line: bytes, number: int, layout: Layout, path: Path, last_us: int | None, integrity: Integrity
+) -> dict[str, NDArray[Any]]:
+    """The last line, where it has no end: it may have been cut anywhere, which is counted; nothing of it where it is no
+    event, or one before the last."""
+    nothing = {name: np.zeros(0, np.int64) for name in layout.columns}
+    if not line.split(layout.comment.encode())[0].strip():
+        return nothing
+    try:
+        found = _read_block(line, number, layout, path)
+    except RecordingError:
+        if last_us is None:
+            raise
+        found = nothing
+    if not found["t"].size or (last_us is not None and int(found["t"][0]) < last_us):
+        integrity.fault("trailing_bytes", len(line), f"line {number} was cut")
+        return nothing
+    integrity.fact("unended")
+    return found
 
 
 def _read_block(data: bytes, first_line: int, layout: Layout, path: Path) -> dict[str, NDArray[Any]]:

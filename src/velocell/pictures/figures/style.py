@@ -6,6 +6,7 @@ type is read as such. Files of vectors keep text as text.
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Sequence
 from itertools import pairwise
@@ -49,8 +50,11 @@ def save_figure(figure: Figure, path: str | Path) -> None:
             f"cannot write a figure to '{path}': the suffix must be one of .{', .'.join(sorted(known))}"
         )
     # These settings exist only globally, so they are set while one figure is written.
-    with replacing(path) as part, _writing, rc_context(_AS_TEXT):
-        figure.savefig(part, format=suffix, dpi=_DPI)
+    drawn = io.BytesIO()  # some of Matplotlib's writers do not bear an error of the disk
+    with _writing, rc_context(_AS_TEXT):
+        figure.savefig(drawn, format=suffix, dpi=_DPI)
+    with replacing(path) as part:
+        part.write_bytes(drawn.getvalue())
 
 
 def grid(
