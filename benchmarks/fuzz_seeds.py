@@ -353,7 +353,7 @@ def matlab() -> Iterator[Seed]:
 
     events = recording()
     assert events.p is not None
-    lists = {"ts": events.t_us, "x": events.x, "y": events.y, "p": events.p.astype(np.float64)}
+    lists: dict[str, Any] = {"ts": events.t_us, "x": events.x, "y": events.y, "p": events.p.astype(np.float64)}
     for variables in ({"TD": lists}, lists, {"events": np.array(rows(events))}):
         for pack in (False, True):
             buffer = io.BytesIO()
