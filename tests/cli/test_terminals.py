@@ -54,7 +54,7 @@ def test_a_name_that_stdout_cannot_show(here: Path, tmp_path: Path) -> None:
     os.link(here / "rec.npz", file)
     code = "from velocell.cli import main; main()"
     command = [sys.executable, "-c", code, "info", str(file)]
-    env = {**os.environ, "PYTHONIOENCODING": "ascii", "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "PYTHONIOENCODING": "ascii", "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
     done = subprocess.run(command, capture_output=True, env=env)
     assert (done.returncode, done.stderr) == (0, b"")
     assert rb"m\xfcnze \u786c\u5e01.npz" in done.stdout
