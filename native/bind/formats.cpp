@@ -1,5 +1,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -59,6 +60,14 @@ void bind_decoder(nb::module_& m, const char* name) {
     nb::class_<Guarded<Decoder>>(m, name)
         .def(nb::init<>())
         .def("feed", &feed<Decoder>, nb::arg("data"))
+        .def("state", [](const Guarded<Decoder>& self) {
+            const Use<Decoder> use(self);
+            return self.value.state();
+        })
+        .def("restore", [](Guarded<Decoder>& self, const velocell::DecoderState& state) {
+            const Use<Decoder> use(self);
+            self.value.restore(state);
+        }, nb::arg("state"))
         .def_prop_ro("held", [](const Guarded<Decoder>& self) {
             const Use<Decoder> use(self);
             return self.value.held();

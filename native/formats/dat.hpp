@@ -15,6 +15,12 @@ struct DatRules {
     static constexpr std::size_t kMostEvents = 1;  // of one word
     static std::size_t bound(const unsigned char* bytes, std::size_t words);
     void decode(const unsigned char* bytes, std::size_t words, EventColumns& events);
+    DecoderState state() const {
+        DecoderState numbers;
+        clock_.save(numbers);
+        return numbers;
+    }
+    void restore(StateReader& numbers) { clock_.load(numbers); }
     FormatCounts counts;
 
 private:

@@ -19,6 +19,13 @@ public:
     void feed(const unsigned char* bytes, std::size_t size, EventColumns& events);
     std::size_t held() const { return held_; }
     const FormatCounts& counts() const { return counts_; }
+    DecoderState state() const { return {now_us_}; }
+    void restore(const DecoderState& state) {
+        StateReader reader(state);
+        now_us_ = reader.next(StateReader::kTimes);
+        reader.end();
+        held_ = 0;
+    }
 
 private:
     static constexpr std::size_t kEvent = 5;

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
+#include <vector>
 
 namespace velocell {
 
@@ -52,6 +54,30 @@ struct FormatCounts {
     std::int64_t unplaced = 0;  // events before the first word that tells their time, row or column
 };
 
+// What a decoder knows between two words, as plain numbers, so that another one can go on there.
+using DecoderState = std::vector<std::int64_t>;
+
+// Takes a state apart, in the order in which it was made. Refuses numbers that no decoder has: they may come from a file.
+class StateReader {
+public:
+    explicit StateReader(const DecoderState& state) : state_(state) {}
+    std::int64_t next(std::int64_t below) {
+        if (at_ == state_.size() || state_[at_] < 0 || state_[at_] >= below)
+            throw std::invalid_argument("this is not the state of such a decoder");
+        return state_[at_++];
+    }
+    bool flag() { return next(2) != 0; }
+    void end() const {
+        if (at_ != state_.size()) throw std::invalid_argument("this is not the state of such a decoder");
+    }
+
+    static constexpr std::int64_t kTimes = std::int64_t{1} << 55;  // below this, sums and multiples cannot overflow
+
+private:
+    const DecoderState& state_;
+    std::size_t at_ = 0;
+};
+
 // Unwraps a counter of `bits` bits. A step forward is one, however long. A step back by half a turn or
 // more is a wrap; a shorter one is a step back, also by up to kNear where it crosses the turn.
 class Clock {
@@ -59,6 +85,12 @@ public:
     explicit Clock(int bits) : turn_(std::int64_t{1} << bits) {}
 
     bool known() const { return known_; }
+    void save(DecoderState& state) const { state.insert(state.end(), {base_, last_, known_}); }
+    void load(StateReader& state) {
+        base_ = state.next(StateReader::kTimes);
+        last_ = state.next(turn_);
+        known_ = state.flag();
+    }
     // The unwrapped value of the reading `now`.
     std::int64_t advance(std::int64_t now, std::int64_t& wraps) {
         const std::int64_t step = now - last_;

@@ -111,6 +111,26 @@ std::size_t Evt3Rules::bound(const unsigned char* bytes, std::size_t words) {
     return events;
 }
 
+DecoderState Evt3Rules::state() const {
+    const State& now = state_;
+    DecoderState numbers{now.high_us, now.now_us, now.y, now.base_x, now.base_p, now.row_known, now.base_known};
+    clock_.save(numbers);
+    return numbers;
+}
+
+void Evt3Rules::restore(StateReader& numbers) {
+    State now;
+    now.high_us = numbers.next(StateReader::kTimes);
+    now.now_us = numbers.next(StateReader::kTimes);
+    now.y = static_cast<std::uint32_t>(numbers.next(0x800));
+    now.base_x = static_cast<std::uint32_t>(numbers.next(kBeyond + 1));
+    now.base_p = numbers.flag();
+    now.row_known = numbers.flag();
+    now.base_known = numbers.flag();
+    clock_.load(numbers);
+    state_ = now;
+}
+
 void Evt3Rules::decode(const unsigned char* bytes, std::size_t words, EventColumns& events) {
     EventCursor out(events);
     State now = state_;

@@ -17,6 +17,15 @@ struct Evt2Rules {
     static constexpr std::size_t kMostEvents = 1;  // of one word
     static std::size_t bound(const unsigned char* bytes, std::size_t words);
     void decode(const unsigned char* bytes, std::size_t words, EventColumns& events);
+    DecoderState state() const {
+        DecoderState numbers{base_us_};
+        clock_.save(numbers);
+        return numbers;
+    }
+    void restore(StateReader& numbers) {
+        base_us_ = numbers.next(StateReader::kTimes);
+        clock_.load(numbers);
+    }
     FormatCounts counts;
 
 private:
@@ -31,6 +40,15 @@ struct Evt21Rules {
     static constexpr std::size_t kMostEvents = 32;  // of one word
     static std::size_t bound(const unsigned char* bytes, std::size_t words);
     void decode(const unsigned char* bytes, std::size_t words, EventColumns& events);
+    DecoderState state() const {
+        DecoderState numbers{base_us_};
+        clock_.save(numbers);
+        return numbers;
+    }
+    void restore(StateReader& numbers) {
+        base_us_ = numbers.next(StateReader::kTimes);
+        clock_.load(numbers);
+    }
     FormatCounts counts;
 
 private:
@@ -43,6 +61,8 @@ struct Evt3Rules {
     static constexpr std::size_t kMostEvents = 12;  // of one word
     static std::size_t bound(const unsigned char* bytes, std::size_t words);
     void decode(const unsigned char* bytes, std::size_t words, EventColumns& events);
+    DecoderState state() const;
+    void restore(StateReader& numbers);
     FormatCounts counts;
 
 private:

@@ -36,6 +36,14 @@ public:
     void feed(const unsigned char* bytes, std::size_t size, EventColumns& events);
     std::size_t held() const { return held_; }
     const FormatCounts& counts() const { return rules_.counts; }
+    // Without the bytes that wait: who goes on there feeds them again.
+    DecoderState state() const { return rules_.state(); }
+    void restore(const DecoderState& state) {
+        StateReader reader(state);
+        rules_.restore(reader);
+        reader.end();
+        held_ = 0;
+    }
 
 private:
     static constexpr std::size_t kWord = sizeof(typename Rules::Word);

@@ -123,14 +123,20 @@ def findings(
     )
 
 
-def _findings(footage: Footage, search: Search, on_block: Callable[[Recording], object] | None) -> Findings:
+def calibrated(footage: Footage, search: Search) -> tuple[Network, ...]:
+    """The networks with which a search begins. Raises VelocellError."""
     if not any(len(search.seen(block)) for block in footage.blocks()):
         name = footage.outline()[0].source or "the recording"
         raise RecordingError(f"{name} has no events; there is nothing to detect in it")
     networks = search.networks or networks_in(footage, search)
     trim_heap()
+    return networks
+
+
+def _findings(footage: Footage, search: Search, on_block: Callable[[Recording], object] | None) -> Findings:
+    networks = calibrated(footage, search)
     online = search.online(networks, footage.size)
-    pieces = follow(online, learning(map(search.seen, footage.blocks()), online, search), on_block)
+    pieces = follow(online, learning(map(search.seen, footage.blocks()), online, networks, search), on_block)
     return Findings(networks, pieces, (online,), search.measures and networks[0].origin.too_sparse)
 
 

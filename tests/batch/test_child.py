@@ -15,7 +15,7 @@ from velocell.batch.run import Batch
 from velocell.cli.child import answer
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
-from velocell.formats import write_npz
+from velocell.formats import write_evt3, write_npz
 from velocell.simulate import notebook_scene, random_scene, simulate
 
 pytest.importorskip("pyarrow")
@@ -133,3 +133,73 @@ def test_a_wrong_option_is_the_recordings_outcome(recordings, tmp_path):
     with opened(tmp_path / "out", job.settings()) as made:
         (outcome,) = [answer(each) for each in job.jobs(made, find_inputs([recordings / "a.npz"], tmp_path / "out"))]
     assert "--contrast 'many' must be a number" in outcome.error
+
+
+def run_in_parts(source, out, number=3, stop_after=None, **more):
+    """The steps of a recording in parts, one after the other, as the futures of a cluster hand them on."""
+    job = Batch({"bands": "150,400,1000", "contrast": "3"}, parts=number, **more)
+    with opened(out, job.settings()) as made:
+        (each,) = job.jobs(made, find_inputs([source], out))
+        steps = [("plan", 0), *(("part", k) for k in range(number)), ("together", 0)]
+        for step, k in steps[:stop_after]:
+            outcome = answer({**each, "step": step, "number": k})
+            if outcome.outputs or outcome.error:
+                return outcome
+    return outcome
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    scene = random_scene(3, width=100, height=80, duration_us=1_500_000, speeds=(160, 900), seed=2)
+    path = tmp_path_factory.mktemp("long") / "long.raw"
+    write_evt3([simulate(scene)[0]], path)
+    return path
+
+
+def test_a_recording_in_parts_has_the_spikes_of_detect(long, tmp_path):
+    results = ("spikes", "objects", "csv")
+    outcome = run_in_parts(long, tmp_path / "out", results=results)
+    assert (outcome.status, outcome.error) == ("done", None)
+    options = ("--bands", "150,400,1000", "--contrast", "3")
+    ok("detect", long, "-o", tmp_path / "a.csv", *options, "--spikes", tmp_path / "s.npz")
+    assert (tmp_path / "out" / outcome.outputs["spikes"]).read_bytes() == (tmp_path / "s.npz").read_bytes()
+    whole, found = Tracks.read(tmp_path / "a.csv"), outcome.tracks()
+    assert found.meta["settings"] == whole.meta["settings"]
+    told = found.meta["inputs"][0].pop("cut")
+    assert found.meta["inputs"] == whole.meta["inputs"]
+    assert (told["parts"], len(told["cuts_us"]), len(told["run_in_us"])) == (3, 2, 2)
+    assert np.unique(found.id).size == np.unique(whole.id).size
+    assert not (tmp_path / "out" / "parts" / outcome.name).exists()
+    assert (tmp_path / "out" / "index" / f"{outcome.name}.json").exists()
+    again = run_in_parts(long, tmp_path / "out", results=results)
+    assert again.resumed
+
+
+def test_parts_go_on_from_wherever_they_were_killed(long, tmp_path):
+    run_in_parts(long, tmp_path / "whole")
+    wanted = contents(tmp_path / "whole")
+    for after in (1, 3):
+        out = tmp_path / f"killed-{after}"
+        run_in_parts(long, out, stop_after=after)
+        place = out / "parts" / long.name
+        (place / ".part-0002-abc").mkdir()  # as kill -9 leaves it
+        before = {file: file.stat().st_mtime_ns for file in place.rglob("*.json")}
+        assert len(before) == after
+        run_in_parts(long, out, stop_after=4)
+        assert {file: file.stat().st_mtime_ns for file in before} == before  # nothing is done twice
+        run_in_parts(long, out)
+        assert contents(out) == wanted
+
+
+def test_a_recording_that_changes_between_its_parts_is_refused(long, tmp_path):
+    path, out = tmp_path / "a.raw", tmp_path / "out"
+    shutil.copyfile(long, path)
+    run_in_parts(path, out, stop_after=2)
+    os.utime(path, ns=(0, 0))
+    job = Batch({"bands": "150,400,1000", "contrast": "3"}, parts=3)
+    with opened(out, job.settings()) as made:
+        (each,) = job.jobs(made, find_inputs([path], out))
+        assert "changed while it was worked on" in (answer({**each, "step": "part", "number": 1}).error or "")
+    assert run_in_parts(path, out).status == "done"  # which plans anew
+    with pytest.raises(OptionError, match="other settings: --parts 3 there, 4 here"):
+        run_in_parts(path, out, 4)

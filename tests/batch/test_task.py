@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from velocell.batch.outcome import Outcome
+from velocell.batch.run import _submitted
 from velocell.batch.task import Child, run_one
 from velocell.data.meta import version
 
@@ -98,3 +99,44 @@ def test_what_dask_sets_for_memory_does_not_reach_the_process(monkeypatch):
         child.end()
     assert "MALLOC_TRIM_THRESHOLD_" not in environment
     assert environment["VELOCELL_TEST"] == "kept"
+
+
+STEPS = """
+import json, sys
+for line in sys.stdin:
+    job = json.loads(line)
+    with open(job["source"], "a") as handle:
+        handle.write(f"{job['step']}{job['number']}\\n")
+    failed = job["step"] == "part" and job["number"] == 1 and job["name"] == "bad"
+    known = job["step"] == "together" or job["name"] == "known"
+    answer = {"status": "failed", "error": "broken"} if failed else {"status": "done"}
+    print(json.dumps({"name": job["name"], "source": job["source"], "outputs": {"tracks": "t"} if known else {},
+                      **answer}), flush=True)
+"""
+
+
+class Client:
+    """Does at once what Dask does somewhere; a future is its result."""
+
+    def submit(self, run, *arguments, key, pure):
+        assert not pure
+        return run(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "status", "steps"),
+    [
+        ("good", 3, "done", "plan0 part0 part1 part2 together0"),
+        ("good", 1, "done", "whole0"),
+        ("bad", 3, "failed", "plan0 part0 part1 part2"),
+        ("known", 3, "done", "plan0"),
+    ],
+)
+def test_the_steps_of_a_recording_in_parts(tmp_path, name, parts, status, steps):
+    job = {
+        "name": name, "source": str(tmp_path / "log"), "folder": str(tmp_path), "retries": 0, "timeout_s": None,
+        "child": [sys.executable, "-c", STEPS], "velocell": version(), "parts": parts,
+    }  # fmt: skip
+    outcome = Outcome.of(_submitted(Client(), job))
+    assert outcome.status == status
+    assert (tmp_path / "log").read_text().split() == steps.split()

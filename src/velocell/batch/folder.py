@@ -1,5 +1,6 @@
 """The output folder of a batch, which resumes.
 
+    parts/NAME/, index/NAME.json       a recording that is worked on in parts, until it is done; its seek index
     settings.json                      what made it; another command is refused
     batch.jsonl                        a line for each recording: what happened to it, the same bytes wherever done
     log.jsonl                          a line for each attempt: when, where, how long
@@ -44,6 +45,14 @@ class Folder:
     @property
     def work(self) -> Path:
         return self.path / ".work"
+
+    def parts(self, name: str) -> Path:
+        """Where the parts of a recording stand until it is done."""
+        return self.path / "parts" / name
+
+    def index(self, name: str) -> Path:
+        """A recording's seek index."""
+        return self.path / "index" / f"{name}.json"
 
     def done_file(self, name: str) -> Path:
         return self.path / "recordings" / name / DONE
@@ -168,14 +177,16 @@ def _check_same(path: Path, kept: Path, settings: dict[str, Any]) -> None:
     except (OSError, ValueError):
         raise OptionError(f"{kept} cannot be read; choose another folder for the results") from None
     settings = json.loads(json.dumps(settings))
-    for name in ("velocell", "options", "results", "contents"):
-        old, new = before.get(name, {}), settings[name]
+    for name in ("velocell", "options", "results", "contents", "parts"):
+        old, new = before.get(name, 1 if name == "parts" else {}), settings[name]
         if old == new:
             continue
         if name == "velocell":
             what = f"Velocell {old}, and this is {new}"
         elif name == "contents":
             what = f"other contents of {', '.join(sorted(k for k in {*old, *new} if old.get(k) != new.get(k)))}"
+        elif name == "parts":
+            what = f"other settings: --parts {old} there, {new} here"
         else:
             what = f"other settings: {_differences(old, new)}"
         raise OptionError(f"{path} holds results of {what}; choose another folder, or remove this one first")

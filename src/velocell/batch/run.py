@@ -27,7 +27,8 @@ _TABLE_S = 2.0
 class Batch:
     """A batch to run. options: those of `velocell detect`, by name without dashes. results: further files for each
     recording, of RESULTS. contents: digests of the files that the options name, by path. retries: attempts after one
-    that ended in the process's death. timeout_s: for one recording. threads: of the engine, for each."""
+    that ended in the process's death. timeout_s: for one recording, or one part of it. threads: of the engine, for
+    each. parts: in how many pieces each recording is cut."""
 
     options: dict[str, Any]
     results: tuple[str, ...] = ()
@@ -35,9 +36,12 @@ class Batch:
     retries: int = 2
     timeout_s: float | None = None
     threads: int = 1
+    parts: int = 1
     child: tuple[str, ...] = CHILD
 
     def __post_init__(self) -> None:
+        if self.parts < 1:
+            raise OptionError(f"a recording can be cut in 1 part or more, not in {self.parts}")
         for name in self.results:
             if name not in RESULTS:
                 raise OptionError(f"'{name}' is not a result of a batch; choose of {', '.join(RESULTS)}")
@@ -49,6 +53,7 @@ class Batch:
             "options": self.options,
             "results": sorted(self.results),
             "contents": self.contents or {},
+            "parts": self.parts,
         }
 
     def jobs(self, made: folder.Folder, inputs: Inputs) -> list[dict[str, Any]]:
@@ -56,7 +61,7 @@ class Batch:
         same = {
             "folder": str(made.path), "options": self.options, "results": list(self.results), "retries": self.retries,
             "timeout_s": self.timeout_s, "child": list(self.child), "velocell": version(),
-            "threads": self.threads,
+            "threads": self.threads, "parts": self.parts,
         }  # fmt: skip
         return [{**same, "name": name, "source": item.source} for item, name in made.named(inputs.found)]
 
@@ -70,6 +75,7 @@ def batch(
     results: Sequence[str] = (),
     retries: int = 2,
     timeout_s: float | None = None,
+    parts: int = 1,
     **options: Any,
 ) -> list[Any]:
     """Futures of Dask, one for each recording, whose results are plain values of an `Outcome` (`Outcome.of`).
@@ -79,12 +85,13 @@ def batch(
 
     inputs: files, folders, globs, @lists, addresses that fsspec opens. out: the results' folder, which all workers must
     see. scheduler: a `distributed.Client`, the address of a scheduler, or None for `workers` processes here.
-    results: further files for each, of `csv jsonl spikes report video objects`. options: of `velocell detect`, with _
+    results: further files for each, of `csv jsonl spikes report video objects`. parts: in how many pieces each
+    recording is cut, which workers share. options: of `velocell detect`, with _
     for -: `bands=(16, 62, 177)`, `mask_hot=False`. The folder is not locked and `batch.jsonl` is not written;
     `velocell batch` does both. Raises VelocellError.
     """
     texts = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-    job = Batch(_option_values(options), tuple(results), retries=retries, timeout_s=timeout_s)
+    job = Batch(_option_values(options), tuple(results), retries=retries, timeout_s=timeout_s, parts=parts)
     found = find_inputs(texts, Path(out))
     client = scheduler if hasattr(scheduler, "submit") else cluster.connect(scheduler, workers)
     with folder.opened(Path(out), job.settings()) as made:
@@ -124,7 +131,16 @@ def run(
 
 
 def _submitted(client: Any, job: dict[str, Any]) -> Any:
-    return client.submit(run_one, job, key=f"velocell-{job['name']}-{uuid.uuid4().hex[:8]}", pure=False)
+    """The future of a recording's outcome; of one in parts it is that of putting them together."""
+
+    def submit(step: str, *before: Any, number: int = 0) -> Any:
+        key = f"velocell-{step}-{job['name']}-{number}-{uuid.uuid4().hex[:8]}"
+        return client.submit(run_one, {**job, "step": step, "number": number}, *before, key=key, pure=False)
+
+    if job["parts"] == 1:
+        return submit("whole")
+    plan = submit("plan")
+    return submit("together", *[submit("part", plan, number=number) for number in range(job["parts"])])
 
 
 def _outcomes(client: Any, jobs: list[dict[str, Any]]) -> Iterator[Outcome]:

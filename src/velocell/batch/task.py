@@ -27,11 +27,16 @@ _lock = threading.Lock()
 _children: list[Child] = []
 
 
-def run_one(job: dict[str, Any]) -> dict[str, Any]:
+def run_one(job: dict[str, Any], *before: dict[str, Any]) -> dict[str, Any]:
     """Run a job and return its `Outcome` as plain values; whatever happens to the process, there is one.
 
-    job: name, source, folder, options, results; `child`: the process's command, `timeout_s`, `retries`, `velocell`.
+    job: name, source, folder, options, results; `child`: the process's command, `timeout_s`, `retries`, `velocell`;
+    `step`: `whole`, or for a recording in parts `plan`, `part` with its `number`, or `together`.
+    before: outcomes of the steps before, of which one that failed, or has found all done, is the outcome of this.
     """
+    for earlier in before:
+        if earlier["status"] == "failed" or earlier["outputs"]:
+            return earlier
     started = time.perf_counter()
     if job["velocell"] != version():
         why = f"its worker runs Velocell {version()}, not {job['velocell']}; install the same one everywhere"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -25,13 +26,19 @@ from velocell.calibration.widths import Settled, suits_better
 from velocell.data.blocks import steps
 from velocell.data.recording import Recording
 from velocell.network import Network
-from velocell.tracking.online import BLOCK_US, Online
+from velocell.tracking.online import BLOCK_US
 
 RENEW_US = 10_000_000
 AFTER_US = 1_000_000
 MOST_WAIT_US = 160_000_000  # where nothing could be measured again and again
 PER_LOOK = 4  # so long it waits, per time that calibration looked at
 _CHANGED = 0.12  # of the share of edge crossings; what is measured of one scene differs by a third of it
+
+
+class Adopts(Protocol):
+    """Takes other networks up; see `Online.adopt`."""
+
+    def adopt(self, networks: Sequence[Network], at_us: int) -> None: ...
 
 
 def has_changed(mine: Network, fresh: Network) -> bool:
@@ -106,7 +113,7 @@ class Learner:
         other = Settled(fresh[0], passes.see(fresh, stretch, until_us=mine.seen.stop_us))
         return suits_better(other, mine)
 
-    def renew(self, online: Online, part: Recording) -> None:
+    def renew(self, online: Adopts, part: Recording) -> None:
         """Measure where it is time, and let `online`, which comes to `part` next, use what differs."""
         stretch = self.feed(part)
         fresh = None if stretch is None else self.measure(stretch)
@@ -114,9 +121,11 @@ class Learner:
             online.adopt(fresh, max(stretch.stop_us + AFTER_US, part.start_us))
 
 
-def learning(blocks: Iterable[Recording], online: Online, search: Search) -> Iterator[Recording]:
+def learning(
+    blocks: Iterable[Recording], online: Adopts, networks: Sequence[Network], search: Search
+) -> Iterator[Recording]:
     """The blocks of a file, while `online` runs over them and its networks are exchanged where the scene changes."""
-    learner = Learner(search, online.networks)
+    learner = Learner(search, networks)
     for block in blocks:
         for part, _ in steps([block], AFTER_US) if search.measures else [(block, True)]:
             learner.renew(online, part)

@@ -24,7 +24,8 @@ from velocell.errors import OptionError, VelocellError
 
 # What is the batch's own, and no option of `detect`.
 _OWN = (
-    "inputs", "out", "scheduler", "workers", "retries", "timeout", "also", "json", "quiet", "config", "save-config",
+    "inputs", "out", "scheduler", "workers", "retries", "timeout", "parts", "also", "json", "quiet", "config",
+    "save-config",
 )  # fmt: skip
 _MOST_NAMED = 20
 
@@ -65,6 +66,10 @@ def batch(
     workers: Annotated[
         int | None, typer.Option("--workers", metavar="N", help="Processes here; by default one per core.", min=1)
     ] = None,
+    parts: Annotated[
+        int,
+        typer.Option("--parts", metavar="N", help="Cut each recording in N, so that workers share a long one.", min=1),
+    ] = 1,
     retries: Annotated[
         int,
         typer.Option(
@@ -90,7 +95,7 @@ def batch(
     if found.left_out and not quiet:
         kinds = ", ".join(f"{n} {suffix}" for suffix, n in found.left_out.most_common(5))
         say(f"left out of the folders: {kinds}; name such files, or a glob, to take them")
-    count = workers or min(cluster.cores(), len(found.found))
+    count = workers or min(cluster.cores(), len(found.found) * parts)
     options = given(context, _OWN)
     job = Batch(
         _absolute(options, context),
@@ -98,6 +103,7 @@ def batch(
         _contents(options, context),
         retries=retries,
         timeout_s=None if timeout is None else _seconds(timeout),
+        parts=parts,
         threads=1 if scheduler is not None else max(1, cluster.cores() // count),
     )
     total = len(found.found)

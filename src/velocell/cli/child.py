@@ -14,6 +14,8 @@ import sys
 import tempfile
 import threading
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,9 @@ import typer
 import typer.main
 
 from velocell.batch import fetch, folder
-from velocell.batch.inputs import is_address
+from velocell.batch.inputs import is_address, short_digest
 from velocell.batch.outcome import Outcome
-from velocell.cli import detect, guard
+from velocell.cli import detect, guard, parts
 from velocell.cli.given import words
 from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
@@ -76,7 +78,7 @@ def _of_use(said: list[str]) -> tuple[str, ...]:
 
 def _run(job: dict[str, Any], said: list[str], more: dict[str, Any]) -> Outcome:
     kept = folder.Folder(Path(job["folder"]))
-    source, name = job["source"], job["name"]
+    source, name, step = job["source"], job["name"], job.get("step", "whole")
     content = fetch.content_of(source)
     more |= {"bytes": content.size, "etag": content.etag}
     done = kept.done(name)
@@ -85,27 +87,69 @@ def _run(job: dict[str, Any], said: list[str], more: dict[str, Any]) -> Outcome:
     kept.work.mkdir(exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f"{name[:40]}-", dir=kept.work))
     try:
-        file = Path(source)
-        if is_address(source):
-            (work / "fetched").mkdir()
-            file = fetch.copied(source, content, work / "fetched")
-        more["sha256"] = fetch.digest_of(file)
-        if done is not None and done.sha256 == more["sha256"]:
-            return done
         made = work / "made"
         made.mkdir()
-        found = _detected(job, file, made)
-        return kept.keep(Outcome(name, source, "done", said=_of_use(said), **more, **found), made)
+        file = _file(job, kept, work, content)
+        if step in ("whole", "plan"):
+            more["sha256"] = fetch.digest_of(file)
+            if done is not None and done.sha256 == more["sha256"]:
+                shutil.rmtree(kept.parts(name), ignore_errors=True)
+                return done
+        if step == "plan":
+            plan = partial(parts.plan, kept=kept, name=name, sha256=more["sha256"], parts=job["parts"])
+            _command(job, file, made, plan)
+        elif step == "part":
+            _command(job, file, made, partial(parts.part, kept=kept, name=name, number=job["number"]))
+        if step in ("plan", "part"):
+            return Outcome(name, source, "done", folder=job["folder"], **more)
+        way = parts.Together(kept, name) if step == "together" else None
+        if way is not None:
+            more["sha256"] = way.sha256
+        found = _detected(job, file, made, way)
+        outcome = kept.keep(Outcome(name, source, "done", said=_of_use(said), **more, **found), made)
+        shutil.rmtree(kept.parts(name), ignore_errors=True)
+        return outcome
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _detected(job: dict[str, Any], file: Path, made: Path) -> dict[str, Any]:
+def _file(job: dict[str, Any], kept: folder.Folder, work: Path, content: fetch.Content) -> Path:
+    """The recording on this machine; what is at an address is copied, once for all its parts."""
+    source = job["source"]
+    if not is_address(source):
+        return Path(source)
+    if job.get("step", "whole") == "whole":
+        place = work / "fetched"
+        place.mkdir()
+        return fetch.copied(source, content, place)
+    place = kept.parts(job["name"]) / f"fetched-{short_digest(f'{content.size} {content.etag}')}"
+    there = list(place.iterdir()) if place.is_dir() else []
+    if job["step"] == "plan" and (not there or content.etag is None):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        copied = fetch.copied(source, content, work)
+        place.mkdir(exist_ok=True)
+        there = [copied.replace(place / copied.name)]
+    if not there:
+        raise VelocellError(f"the copy of {source} is gone; run the same command again")
+    return there[0]
+
+
+def _detected(job: dict[str, Any], file: Path, made: Path, way: detect.Way | None) -> dict[str, Any]:
     """Run `detect`, with the further results that are wanted; figures of what was found."""
     table = made / folder.KINDS["tracks"]
-    wanted = job["results"]
+    _command(job, file, made, partial(detect.run, way=way))
+    if (counts := made / f"{table.name}.counts.csv").exists():
+        counts.rename(made / folder.KINDS["counts"])
+    return _figures(table, made, job["results"])
+
+
+def _command(job: dict[str, Any], file: Path, made: Path, act: Callable[[detect.Job], None]) -> None:
+    """Let `act` do what the options of `detect` ask for."""
+    table = made / folder.KINDS["tracks"]
     options = [
-        f"--{kind}={made / folder.KINDS[kind]}" for kind in ("spikes", "report", "video", "objects") if kind in wanted
+        f"--{kind}={made / folder.KINDS[kind]}"
+        for kind in ("spikes", "report", "video", "objects")
+        if kind in job["results"]
     ]
     program = typer.Typer()
     program.command()(detect.detect)
@@ -119,16 +163,13 @@ def _detected(job: dict[str, Any], file: Path, made: Path) -> dict[str, Any]:
         shown = Path(file.name)
     sys.argv = ["velocell", "detect", str(shown), "-o", folder.KINDS["tracks"], *chosen]
     try:
-        command.main([str(shown), f"--out={table}", *chosen, *options], standalone_mode=False)
+        command.main([str(shown), f"--out={table}", *chosen, *options], standalone_mode=False, obj=act)
     except Exception as error:
         if isinstance(error, VelocellError | OSError) or not hasattr(error, "format_message"):
             raise
         raise VelocellError(" ".join(error.format_message().split())) from None  # of an option's value
     finally:
         os.chdir(here)
-    if (counts := made / f"{table.name}.counts.csv").exists():
-        counts.rename(made / folder.KINDS["counts"])
-    return _figures(table, made, wanted)
 
 
 def _figures(table: Path, made: Path, wanted: list[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,7 @@ class Outputs:
 
 @spread
 def detect(
+    context: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings in any supported format.")],
     out: Annotated[
         str, o.output("--out", "-o", metavar="OUT", help="Table: .csv, .jsonl, .parquet; - is CSV on stdout.")
@@ -78,7 +80,7 @@ def detect(
     strict: o.Strict = False,
 ) -> None:
     """Find the objects in recordings: where each is, in which band, and how fast it moves."""
-    job = _Job(
+    job = Job(
         files=tuple(files),
         search=look_for.search(),
         part=part,
@@ -90,13 +92,36 @@ def detect(
         more=more,
     )
     job.check()
+    do: Callable[[Job], None] = context.obj or run
+    do(job)
+
+
+class Way:
+    """How a recording is opened and searched: here and as a whole. about: what else its metadata are to say."""
+
+    def open(self, job: Job, file: Path) -> FilePart:
+        return open_part(file, job.part, job.cleaning, job.strict)
+
+    def findings(
+        self, job: Job, part: FilePart, keep_spikes: bool, on_block: Callable[[Recording], object] | None
+    ) -> pipeline.Findings:
+        return pipeline.findings(part, job.search, keep_spikes=keep_spikes, on_block=on_block)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        return {}
+
+
+def run(job: Job, way: Way | None = None) -> None:
+    """The whole command. Raises VelocellError."""
+    way = way or Way()
     share_heap()
     with ExitStack() as stack:
         found = []
         for file in job.files:
             rows = stack.enter_context(Spool())
             with Spool() as spikes:
-                found.append(_detect_one(job, file, rows, spikes))
+                found.append(_detect_one(job, file, rows, spikes, way))
         if len(found) > 1:
             _write_table(job, found)
     if job.counts is not None:
@@ -107,7 +132,7 @@ def detect(
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     """The whole command, in values."""
 
     files: tuple[Path, ...]
@@ -152,6 +177,11 @@ class _Job:
         """Where the crossings of the lines are counted; nowhere beside a table on stdout."""
         return Path(f"{self.out}.counts.csv") if self.lines and self.out is not None else None
 
+    @property
+    def keeps_spikes(self) -> bool:
+        """Whether anything but the table is made of them."""
+        return any((self.more.video, self.more.spikes, self.more.report))
+
     def settings(self) -> dict[str, Any]:
         """The command's options, for the results' side."""
         look_for, (from_us, to_us) = self.search.to_dict(), self.part.times_us()
@@ -185,14 +215,14 @@ class _Found:
         return Tracks.from_columns(self.rows.whole(), self.meta)
 
 
-def _detect_one(job: _Job, file: Path, rows: Spool, spikes: Spool) -> _Found:
+def _detect_one(job: Job, file: Path, rows: Spool, spikes: Spool, way: Way) -> _Found:
     """Run one file, write its video and spikes. rows, spikes: what takes them as they come."""
     from velocell.cli.show import crossed_text, found_text
     from velocell.pictures.video.clip import automatic_slow_motion
     from velocell.pictures.video.overlay import overlay_length
 
     more, bands = job.more, job.bands
-    part = open_part(file, job.part, job.cleaning, job.strict)
+    part = way.open(job, file)
     span, _ = part.outline()
     for line in job.lines:
         line.check(part.size)
@@ -201,9 +231,9 @@ def _detect_one(job: _Job, file: Path, rows: Spool, spikes: Spool) -> _Found:
     started = time.perf_counter()
     gate, votes = Gate(job.lines), BandVotes()
     crossed: list[Crossing] = []
-    keep_spikes = any((more.video, more.spikes, more.report))
+    keep_spikes = job.keeps_spikes
     with detection_progress(span) as on_block:
-        found = pipeline.findings(part, job.search, keep_spikes=keep_spikes, on_block=on_block)
+        found = way.findings(job, part, keep_spikes, on_block)
         for columns, answers in found.pieces:
             tracks = Tracks.from_columns(columns)
             if job.plane is not None:
@@ -216,7 +246,7 @@ def _detect_one(job: _Job, file: Path, rows: Spool, spikes: Spool) -> _Found:
     seconds = time.perf_counter() - started
     span, events = part.outline()
     crossed = sorted([*crossed, *gate.finish()], key=lambda one: (one.t_us, one.line, one.id))
-    whole = _Found(file, rows, of_detection(span, events, found.networks, found.changes), crossed)
+    whole = _Found(file, rows, {**of_detection(span, events, found.networks, found.changes), **way.about}, crossed)
     if len(job.files) == 1:
         _write_table(job, [whole])  # first: what fails below loses nothing of it
     _write_more(job, part, whole, found, spikes, slower)
@@ -231,7 +261,7 @@ def _detect_one(job: _Job, file: Path, rows: Spool, spikes: Spool) -> _Found:
 
 
 def _write_more(
-    job: _Job, part: FilePart, whole: _Found, found: pipeline.Findings, spikes: Spool, slower: float
+    job: Job, part: FilePart, whole: _Found, found: pipeline.Findings, spikes: Spool, slower: float
 ) -> None:
     """Spikes; and what is made of all rows, events and spikes at once: the objects, the video, the report."""
     more = job.more
@@ -288,7 +318,7 @@ def _warn_of_options(file: Path, search: Search, duration_us: int) -> None:
         )
 
 
-def _write_table(job: _Job, found: list[_Found]) -> None:
+def _write_table(job: Job, found: list[_Found]) -> None:
     """Of one file as it comes; the rows of several are put in order of time, all of them in memory."""
     meta = made_by("detect", settings=job.settings(), inputs=[one.meta for one in found])
     parts, rows = found[0].rows.parts(), len(found[0].rows)
@@ -305,7 +335,7 @@ def _write_table(job: _Job, found: list[_Found]) -> None:
         say(f"{rows} rows in {job.out}")
 
 
-def _write_report(job: _Job, path: Path, detection: Detection, recording: Recording) -> None:
+def _write_report(job: Job, path: Path, detection: Detection, recording: Recording) -> None:
     """The page; tuning curves are measured with disks, so that a network for other shapes gets none."""
     from velocell.pictures.report import write_report
 

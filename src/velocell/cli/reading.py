@@ -12,8 +12,8 @@ from velocell.filters.reading import FilePart, read_part
 from velocell.formats import Source
 
 
-def open_events(file: Path, part: Part, strict: bool = False) -> Source:
-    """The recording in a file, not yet read. Raises RecordingError."""
+def open_events(file: Path, part: Part, strict: bool = False, index: Path | None = None) -> Source:
+    """The recording in a file, not yet read; index: its seek index, if it has one. Raises RecordingError."""
     return formats.open_recording(
         file,
         size=part.sensor,
@@ -21,6 +21,7 @@ def open_events(file: Path, part: Part, strict: bool = False) -> Source:
         time_unit=part.time_unit,
         strict=strict,
         budget=part.budget,
+        index=index,
     )
 
 

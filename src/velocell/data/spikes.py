@@ -59,7 +59,7 @@ class Spikes:
     def sorted(self) -> Spikes:
         keys = (self.x, self.y, self.channel, self.layer, self.t_us)
         order = np.lexsort(keys if self.radius_px is None else (self.radius_px, *keys))
-        return self._take(order)
+        return self.where(order)
 
     def __len__(self) -> int:
         return int(self.t_us.size)
@@ -68,19 +68,20 @@ class Spikes:
         return shown(self)
 
     def of_layer(self, layer: int) -> Spikes:
-        return self._take(self.layer == layer)
+        return self.where(self.layer == layer)
 
     def between(self, start_us: int | None = None, stop_us: int | None = None) -> Spikes:
         """Those in [start, stop)."""
         low = self.t_us >= start_us if start_us is not None else np.ones(len(self), np.bool_)
-        return self._take(low if stop_us is None else low & (self.t_us < stop_us))
+        return self.where(low if stop_us is None else low & (self.t_us < stop_us))
 
     def final(self) -> Spikes:
         """The final layer's spikes: its channels are the bands. Where the number of layers is not
         known, the last layer that spiked counts as the final one."""
         return self.of_layer((self.layers or int(self.layer.max(initial=0)) + 1) - 1)
 
-    def _take(self, index: NDArray[np.bool_] | NDArray[np.intp]) -> Spikes:
+    def where(self, index: NDArray[np.bool_] | NDArray[np.intp]) -> Spikes:
+        """Those that a mask or an index selects."""
         radius = None if self.radius_px is None else self.radius_px[index]
         return Spikes(**{name: getattr(self, name)[index] for name in _ARRAYS}, layers=self.layers, radius_px=radius)
 

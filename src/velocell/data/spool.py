@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from velocell.data.tables import GROUP_ROWS, Columns
@@ -68,6 +71,16 @@ class Spool:
         """One of the columns, part by part."""
         return (part[name] for part in self.parts())
 
+    def save(self, path: Path) -> None:
+        """Write all rows as an .npz of plain arrays, part by part; `saved` reads it."""
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+            for name, kind in self.types.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    head = {"descr": npy.dtype_to_descr(kind), "fortran_order": False, "shape": (self._rows,)}
+                    npy.write_array_header_1_0(member, head)
+                    for values in self.column(name):
+                        member.write(np.ascontiguousarray(values, kind).tobytes())
+
     def close(self) -> None:
         self._stack.close()
 
@@ -107,3 +120,21 @@ class Spool:
                 file.seek(first * kind.itemsize)
                 part[name] = np.frombuffer(file.read(n * kind.itemsize), kind)
             yield part
+
+
+def saved(path: Path, rows: int = GROUP_ROWS) -> Iterator[Columns]:
+    """What `Spool.save` wrote, at most so many rows at a time; nothing where nothing was added to it."""
+    with zipfile.ZipFile(path) as archive, ExitStack() as stack:
+        members: dict[str, tuple[IO[bytes], np.dtype[Any]]] = {}
+        n = 0
+        for name in archive.namelist():
+            handle = stack.enter_context(archive.open(name))
+            npy.read_magic(handle)
+            (n,), _, kind = npy.read_array_header_1_0(handle)
+            members[name.removesuffix(".npy")] = handle, kind
+        for first in range(0, max(n, 1) if members else 0, rows):
+            wanted = min(rows, n - first)
+            yield {
+                name: np.frombuffer(handle.read(wanted * kind.itemsize), kind)
+                for name, (handle, kind) in members.items()
+            }

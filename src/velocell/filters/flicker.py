@@ -77,6 +77,9 @@ class Lamp:
         return math.ceil(1e6 * PERIODS / self.hz)
 
 
+Found = tuple[int, tuple[Lamp, ...]]
+
+
 def parse_flicker(text: str) -> float | str:
     """`auto`, `off`, or a frequency such as `100Hz` -> itself, or Hz. Raises OptionError."""
     if text in ("auto", "off"):
@@ -107,7 +110,8 @@ class Flicker:
 
     wanted: `auto` looks for lamps in each second, for what comes after it; a frequency in Hz is filtered in all of the
     picture; `off`. known: lamps that are filtered from the start. looks: False for those alone.
-    lamps: those that are filtered. left_out: how many events were.
+    lamps: those that are filtered. left_out: how many events were. found: which came when, (time from which they are
+    filtered, lamps), as `follow` takes them.
     """
 
     def __init__(
@@ -117,6 +121,8 @@ class Flicker:
         self._size, self._looks = size, looks and wanted == "auto"
         self.lamps: tuple[Lamp, ...] = ()
         self.left_out = 0
+        self.found: list[Found] = []
+        self._coming: list[Found] = []
         self._combs: list[Any] = []
         self._second: int | None = None
         self._seen: list[Recording] = []
@@ -128,12 +134,14 @@ class Flicker:
 
     def __call__(self, block: Recording) -> Recording:
         """The block's events that stay; the block itself where all do. Blocks must follow each other in time."""
-        if not (self._looks or self._combs) or not len(block):
+        if not (self._looks or self._combs or self._coming) or not len(block):
             return block
         keep: list[NDArray[np.bool_]] = []
-        for second, part in _by_second(block) if self._looks else ((0, block),):
+        for second, part in _by_second(block) if self._looks or self._coming else ((0, block),):
             if self._looks:
                 self._look(second, part)
+            while self._coming and self._coming[0][0] <= second * LOOK_US:
+                self._add(self._coming.pop(0)[1])
             keep.append(self._kept(part))
         stays = np.concatenate(keep)
         if stays.all():
@@ -146,6 +154,10 @@ class Flicker:
         """Filter these from now on, in addition: those of the first second, which then need not be looked at."""
         self._ahead = True
         self._add(lamps)
+
+    def follow(self, found: Sequence[Found]) -> None:
+        """Filter what was found before in all of the recording, each from its own time on, and look no more."""
+        self._looks, self._coming = False, list(found)
 
     def _add(self, lamps: Sequence[Lamp]) -> None:
         joined = _joined(self.lamps, lamps)
@@ -169,8 +181,10 @@ class Flicker:
             if self._second is None and self._ahead:
                 self._rest, self._next = 2, second + 1
             if self._seen:
-                before = len(self.lamps)
-                self._add(find_lamps(self._seen))
+                before, fresh = len(self.lamps), find_lamps(self._seen)
+                self._add(fresh)
+                if fresh:
+                    self.found.append((second * LOOK_US, fresh))
                 self._rest = 1 if len(self.lamps) > before else min(2 * self._rest, _LONGEST_REST)
                 assert self._second is not None
                 self._next = self._second + self._rest

@@ -6,19 +6,21 @@ counted in a pass of its own, so that memory stays bounded. Decoding takes a hun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from velocell.data.blocks import joined
 from velocell.data.heap import trim_heap
 from velocell.data.recording import Recording
 from velocell.data.units import format_time
-from velocell.errors import RecordingError
+from velocell.errors import RecordingError, printable
 from velocell.filters.camera_motion import CameraMotion, MotionWatch
 from velocell.filters.chain import NOTHING, Cleaning, Stream
-from velocell.filters.flicker import LOOK_US, LOOKED_AT, Lamp
+from velocell.filters.flicker import LOOK_US, LOOKED_AT, Found, Lamp
 from velocell.filters.hot_pixels import PixelCounts
 from velocell.formats import Source
 
@@ -26,17 +28,78 @@ HEAD_EVENTS = 1 << 22
 """What comes first is held as far as these events."""
 
 
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What the filters need to know of a whole part of a file, and what it is like, so that a piece of it can be read
+    alone. hot: pixels (k, 2). lamps: of the first second; found: those that came later (`Flicker.found`).
+    start_us, stop_us: of the part. events: that the filters left. notes: of the whole. motion: of the camera."""
+
+    hot: NDArray[np.int64]
+    lamps: tuple[Lamp, ...]
+    found: tuple[Found, ...]
+    start_us: int
+    stop_us: int
+    events: int
+    notes: tuple[str, ...]
+    motion: CameraMotion
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "hot": self.hot.tolist(), "lamps": _plain(self.lamps),
+            "found": [[at_us, _plain(lamps)] for at_us, lamps in self.found], "start_us": self.start_us,
+            "stop_us": self.stop_us, "events": self.events, "notes": list(self.notes),
+            "motion": [self.motion.share, self.motion.kind],
+        }  # fmt: skip
+
+    @staticmethod
+    def of(values: dict[str, Any]) -> Decision:
+        """The inverse."""
+        return Decision(
+            np.array(values["hot"], np.int64).reshape(-1, 2),
+            _lamps(values["lamps"]),
+            tuple((at_us, _lamps(lamps)) for at_us, lamps in values["found"]),
+            values["start_us"],
+            values["stop_us"],
+            values["events"],
+            tuple(values["notes"]),
+            CameraMotion(*values["motion"]),
+        )
+
+
+def _plain(lamps: Sequence[Lamp]) -> list[Any]:
+    return [[lamp.hz, None if lamp.cells is None else sorted(lamp.cells)] for lamp in lamps]
+
+
+def _lamps(values: list[Any]) -> tuple[Lamp, ...]:
+    return tuple(
+        Lamp(hz, None if cells is None else frozenset((column, row) for column, row in cells)) for hz, cells in values
+    )
+
+
 class FilePart:
     """A part of a recording in a file, cleaned, which is read block by block as often as it is asked for.
 
-    Looks through all of it when it is made. duration_us: of the part. Raises VelocellError, as `read_part` and
-    `cleaned` do; where the filters leave nothing, once that is known.
+    Looks through all of it when it is made, unless a decision says what was found before. duration_us: of the part.
+    Raises VelocellError, as `read_part` and `cleaned` do; where the filters leave nothing, once that is known.
     """
 
-    def __init__(self, source: Source, cleaning: Cleaning, from_us: int = 0, to_us: int | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        cleaning: Cleaning,
+        from_us: int = 0,
+        to_us: int | None = None,
+        decision: Decision | None = None,
+    ) -> None:
         self._source, self._cleaning = source, cleaning
         self._span = span_of(source.start_us, from_us, to_us)
         self.size = (source.width, source.height)
+        self._found: tuple[Found, ...] | None = None
+        self._motion: CameraMotion | None = None
+        if decision is not None:
+            self._take_up(decision)
+            return
         counts = PixelCounts(*self.size) if cleaning.mask_hot else None
         unignored = self._raw()
         start_us, found = None, 0
@@ -56,7 +119,6 @@ class FilePart:
         self._hot = np.empty((0, 2), np.int64) if counts is None else counts.hot()
         self._lamps = self._found_lamps() if cleaning.flicker == "auto" else ()
         self._events = self._filtered = 0
-        self._motion: CameraMotion | None = None
 
     @property
     def source(self) -> str:
@@ -103,6 +165,34 @@ class FilePart:
         if not events:
             raise RecordingError((_no_events if self._filtered else _filtered_out)(self.source))
 
+    def decision(self) -> Decision:
+        """What a reader of a piece of it needs to know; known once all blocks were read."""
+        assert self._found is not None
+        nothing, events = self.outline()
+        found, (start_us, stop_us) = self._found, (nothing.start_us, nothing.stop_us)
+        return Decision(self._hot, self._lamps, found, start_us, stop_us, events, nothing.notes, self.motion)
+
+    def between(self, start_us: int, stop_us: int) -> Iterator[Recording]:
+        """The blocks of a piece of it, as they are within the whole: what comes before is read as far as the filters
+        remember. Nothing before is decoded where the source has an index. Known once all blocks were read, or by a
+        decision."""
+        assert self._found is not None
+        known = [lamp.lead_us for lamps in (self._lamps, *(lamps for _, lamps in self._found)) for lamp in lamps]
+        first_us = start_us - self._cleaning.lead_us - max(known, default=0)
+        begin_us = None if first_us <= self._outline.start_us else first_us
+        filters, seen = self._streams(self._found)
+        held: Recording | None = None
+        for block in self._source.blocks(begin_us if begin_us is not None else self._span[0], stop_us):
+            left = seen(filters(block))
+            if block.stop_us <= start_us:
+                continue
+            if held is not None:
+                yield held
+            held = left.between(start_us)
+        if held is None:
+            held = replace(self._outline, start_us=start_us, stop_us=start_us)
+        yield replace(held, stop_us=max(stop_us, held.start_us))
+
     def whole(self) -> Recording:
         """All of it at once, for what cannot do without."""
         blocks = list(self.blocks())
@@ -110,10 +200,7 @@ class FilePart:
 
     def _read(self, stop_us: int | None = None) -> Iterator[Recording]:
         """The blocks of the part, or of its beginning, cleaned."""
-        filters = replace(self._cleaning, camera=None, regions=()).stream(self.size)
-        picture = replace(NOTHING, camera=self._cleaning.camera, regions=self._cleaning.regions)
-        filters.hot, seen, filtered = self._hot, picture.stream(self.size), 0
-        filters.flicker.know(self._lamps)
+        (filters, seen), filtered = self._streams(), 0
         start_us, end_us = self._span
         for block in self._source.blocks(start_us, end_us if stop_us is None else stop_us):
             block = filters(block)
@@ -122,6 +209,31 @@ class FilePart:
         if stop_us is None:
             notes = (*self._source.notes, *filters.notes(), *seen.notes())
             self._filtered, self._outline = filtered, replace(self._outline, notes=notes)
+            self._found = tuple(filters.flicker.found)
+
+    def _streams(self, found: Sequence[Found] | None = None) -> tuple[Stream, Stream]:
+        """What cleans the camera's pixels, and what the picture. found: lamps that need not be looked for."""
+        filters = replace(self._cleaning, camera=None, regions=()).stream(self.size)
+        picture = replace(NOTHING, camera=self._cleaning.camera, regions=self._cleaning.regions)
+        filters.hot = self._hot
+        filters.flicker.know(self._lamps)
+        if found is not None:
+            filters.flicker.follow(found)
+        return filters, picture.stream(self.size)
+
+    def _take_up(self, decision: Decision) -> None:
+        self._hot, self._lamps, self._found = decision.hot, decision.lamps, decision.found
+        self._events = self._filtered = decision.events
+        self._motion = decision.motion
+        none = np.zeros(0, np.int64)
+        p = none.astype(np.bool_) if self._source.polarity else None
+        self._outline = replace(
+            Recording.from_arrays(none, none, none, p, width=self.size[0], height=self.size[1]),
+            start_us=decision.start_us,
+            stop_us=decision.stop_us,
+            source=printable(self.source),
+            notes=decision.notes,
+        )
 
     def _raw(self) -> Stream:
         """What the other filters are given, but for hot pixels."""

@@ -31,6 +31,7 @@ from velocell.formats.prophesee import raw as prophesee
 from velocell.formats.prophesee.write import write_dat, write_evt2, write_evt3
 from velocell.formats.ros import events as rosbag
 from velocell.formats.ros import folder
+from velocell.formats.seek import kept, key_of
 from velocell.formats.source import Opened, Source, file_errors
 from velocell.formats.text import text
 from velocell.formats.text.text import write_csv
@@ -124,6 +125,7 @@ def open_recording(
     time_unit: str | None = None,
     strict: bool = False,
     budget: float = 1.0,
+    index: str | Path | None = None,
 ) -> Source:
     """Open a recording in any of `FORMATS`, to read it block by block, whole or in part.
 
@@ -132,22 +134,25 @@ def open_recording(
     time_unit: s, ms, us or ns, in place of what the names of a text or of arrays say or leave open.
     strict: refuse what would be repaired otherwise (see `integrity.FAULTS`).
     budget: how many times the memory, events and work that a file of this length usually may cost (`data/budget.py`).
+    index: a file that `Source.keep_index` wrote; where it is of this very recording, parts are opened without decoding
+    what is before them. One of another recording, or of this one before it changed, is as good as none.
     Raises RecordingError: one sentence with the file's name, what is wrong and what to do.
     """
     file = Path(path)
     with file_errors(file):
         allowed = Budget.of(file, budget)
         head = _head(file)
+        reading = {"size": size, "frame_time_us": frame_time_us, "time_unit": time_unit}
+        marks = None if index is None else kept(Path(index), key_of(file, reading))
         how = packed.kind_of(head)
         if how is None:
-            return Source(
-                file, _opened(file, head, size, frame_time_us, time_unit, allowed), allowed, size=size, strict=strict
-            )
+            opened = _opened(file, head, size, frame_time_us, time_unit, allowed)
+            return Source(file, opened, allowed, size=size, strict=strict, marks=marks, reading=reading)
         inside, remove = packed.unpacked(file, how, allowed)
         try:
             opened = _opened(inside, _head(inside), size, frame_time_us, time_unit, allowed)
             named = replace(opened, name=f"{opened.name} packed by {how}")
-            source = Source(file, named, allowed, size=size, strict=strict)
+            source = Source(file, named, allowed, size=size, strict=strict, marks=marks, reading=reading)
         except BaseException:
             remove()
             raise

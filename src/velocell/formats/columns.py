@@ -16,6 +16,7 @@ from velocell.data.blocks import Events
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats.clock import check_span, inferred_unit
+from velocell.formats.seek import Place
 from velocell.formats.text.layout import DECIMALS, named_columns
 
 _PLURALS = {"xs": "x", "ys": "y", "ps": "p", "polarities": "p"}
@@ -80,15 +81,15 @@ class Unwrapped:
 
     def __init__(self) -> None:
         self.wraps = 0
-        self._last: int | None = None
+        self.last: int | None = None
 
     def __call__(self, t: NDArray[Any]) -> NDArray[Any]:
         """The same, or int64 with the turns added. A clock that counts further is left alone."""
         if not t.size or t.dtype.kind not in "iu" or t.dtype.itemsize < 4:
             return t
         first = int(t[0])
-        turned = first - (first if self._last is None else self._last) <= -_HALF_TURN
-        self._last = int(t[-1])
+        turned = first - (first if self.last is None else self.last) <= -_HALF_TURN
+        self.last = int(t[-1])
         # Of most recordings, one comparison with the turn is all.
         if not (self.wraps or turned or int(t.max()) - int(t.min()) >= _HALF_TURN):
             return t
@@ -103,20 +104,29 @@ class Unwrapped:
 class Blocks:
     """Blocks of one recording's arrays (n,) -> Events; 1 is ON, OFF is 0 or -1 but not both in one recording."""
 
-    def __init__(self, unit: Unit, path: object, integrity: Integrity):
+    def __init__(self, unit: Unit, path: object, integrity: Integrity, place: Place | None = None):
+        """place: where an earlier reading stood, as `place` says."""
         self._unit, self._path, self._integrity = unit, path, integrity
         self._off: int | None = None
         self._unwrapped = Unwrapped()
         self._first_us: int | None = None
         self._last_us: int | None = None
         self._gap_us = self._n = 0
+        self._checked = unit.stated
+        if place is not None:
+            self._off, self._unwrapped.wraps, self._unwrapped.last = place["off"], place["wraps"], place["last"]
+            self._checked = True  # on the way there
+
+    def place(self) -> Place:
+        """What has to be known to read the next block."""
+        return {"off": self._off, "wraps": self._unwrapped.wraps, "last": self._unwrapped.last}
 
     def times(self, t: NDArray[Any]) -> NDArray[np.int64]:
         """One block of times alone, in microseconds; each block is to be given once, here or to `events`."""
         before = self._unwrapped.wraps
         t_us = microseconds(self._unwrapped(t), self._unit, self._path)
         self._integrity.fact("wraps", self._unwrapped.wraps - before)
-        if not self._unit.stated and t_us.size:
+        if not self._checked and t_us.size:
             self._first_us = int(t_us[0]) if self._first_us is None else self._first_us
             self._gap_us = max(self._gap_us, int(np.diff(t_us, prepend=self._last_us or t_us[0]).max()))
             self._n, self._last_us = self._n + len(t_us), int(t_us[-1])

@@ -15,7 +15,8 @@ from velocell.data.blocks import Events
 from velocell.data.budget import Budget
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
-from velocell.formats.source import Opened
+from velocell.formats.seek import Place
+from velocell.formats.source import Opened, from_start
 
 NAME = "Event Stream (.es) with DVS or ATIS events"
 
@@ -46,25 +47,31 @@ def open_file(
         held = _OTHER_TYPES.get(kind, f"events of type {kind}")
         raise RecordingError(f"{path} is an Event Stream file of {held}; DVS and ATIS events are read")
 
-    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
-        yield from _decode(path, kind == _ATIS, height, integrity)
+    def resume(integrity: Integrity, place: Place | None) -> Iterator[tuple[Events, Place]]:
+        yield from _decode(path, kind == _ATIS, height, integrity, place)
 
     why = f"by its first bytes, with {'ATIS' if kind == _ATIS else 'DVS'} events"
-    return Opened("Event Stream 2", why, decode, (width, height), "as the file says")
+    return Opened("Event Stream 2", why, from_start(resume), (width, height), "as the file says", resume=resume)
 
 
-def _decode(path: Path, atis: bool, height: int, integrity: Integrity) -> Iterator[Events]:
+def _decode(
+    path: Path, atis: bool, height: int, integrity: Integrity, place: Place | None
+) -> Iterator[tuple[Events, Place]]:
     from velocell._native import AtisStreamDecoder, DvsStreamDecoder  # not loaded just to show a command's help
 
     decoder = AtisStreamDecoder() if atis else DvsStreamDecoder()
-    crossings = 0
+    crossings, at = 0, _HEADER_BYTES
+    if place is not None:
+        decoder.restore(place["state"])
+        at = place["at"]
     with path.open("rb", buffering=0) as handle:
-        handle.seek(_HEADER_BYTES)
+        handle.seek(at)
         while data := handle.read(_READ_BYTES):
             t, x, y, p = decoder.feed(data)
             # Signed: y beyond the height must stay outside.
-            yield Events(t, x, np.subtract(height - 1, y, dtype=np.int32), p)
             now = decoder.counts["other"]
             integrity.fact("other", now - crossings)
             crossings = now
+            behind = {"at": handle.tell() - decoder.held, "state": decoder.state()}
+            yield Events(t, x, np.subtract(height - 1, y, dtype=np.int32), p), behind
         integrity.fault("trailing_bytes", decoder.held, f"the file has {handle.tell()} bytes")

@@ -13,6 +13,9 @@ to [start, stop), and everything odd is counted or refused. So a decoder only de
 `Integrity` that it is given what it meets beside events (`fact`) and what is damaged (`fault`). What it sets aside
 or unpacks it asks the `Budget` for first; events and time are counted here.
 
+A format that can go on decoding in the middle gives `resume` too, and a pass over the file makes a seek index
+(`formats/seek.py`); one that cannot says in `unindexed` why.
+
 A format whose files are small and cannot be read in part returns `whole(recording, name)`.
 """
 
@@ -23,6 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +36,7 @@ from velocell.data.budget import Budget, Meter
 from velocell.data.integrity import Integrity
 from velocell.data.recording import MAX_SENSOR_PX, Recording
 from velocell.errors import RecordingError, printable, unreadable
+from velocell.formats.seek import Marks, Place, key_of
 
 SMALLEST_BLOCK = 1 << 15  # events; shorter blocks are joined, so that work per block does not count
 LARGEST_BLOCK = 1 << 19  # longer ones are cut
@@ -42,6 +47,8 @@ _LATEST_US, _MOST_RESETS = 100_000, 3
 # Called with an Integrity to count in and a time before which events are not needed (None: all are);
 # a decoder that can do so cheaply may leave out such events. Each call starts at the file's first event.
 Decode = Callable[[Integrity, "int | None"], Iterator[Events]]
+# Called with a place in place of the time, None for the start; each block comes with the place behind it.
+Resume = Callable[[Integrity, "Place | None"], "Iterator[tuple[Events, Place]]"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,8 @@ class Opened:
     name: format and version, such as "Prophesee RAW EVT3". why: by what it was recognised.
     size: (width, height) as the file says; None where it does not: then all events are looked at once.
     size_from: in words, where `size` stands. span: (start_us, stop_us), where the file states it.
-    notes: what else a user should know. polarity: whether events have one.
+    notes: what else a user should know. polarity: whether events have one. resume: decodes from a place in the middle;
+    None where that cannot be done, and `unindexed` says why. skips: decode leaves out early events cheaply.
     """
 
     name: str
@@ -63,6 +71,18 @@ class Opened:
     polarity: bool = True
     notes: tuple[str, ...] = ()
     recording: Recording | None = None
+    resume: Resume | None = None
+    unindexed: str = "its format can only be read from the start"
+    skips: bool = False
+
+
+def from_start(resume: Resume) -> Decode:
+    """The `decode` of a format that has `resume`, and leaves nothing out."""
+
+    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+        return (events for events, _ in resume(integrity, None))
+
+    return decode
 
 
 def whole(recording: Recording, name: str) -> Opened:
@@ -82,7 +102,8 @@ class Source:
 
     path, format, why: what it is and by what that was recognised. width, height: the sensor in px; size_from
     says how it was found. polarity: whether events have one. remarks: what else the file says, in words.
-    integrity: counts of what `blocks` met; complete once all are read.
+    integrity: counts of what `blocks` met; complete once all are read. marks: the seek index; complete once all was
+    read.
 
     Make one with `formats.open_recording`.
     """
@@ -95,13 +116,16 @@ class Source:
         *,
         size: tuple[int, int] | None = None,
         strict: bool = False,
+        marks: Marks | None = None,
+        reading: dict[str, Any] | None = None,
     ):
-        """budget: what reading may cost. size: (width, height) in place of what the file says.
-        Raises RecordingError."""
+        """budget: what reading may cost. size: (width, height) in place of what the file says. marks: the index of an
+        earlier reading. reading: the options that decide what is read. Raises RecordingError."""
         self.path, self.format, self.why, self.polarity = path, opened.name, opened.why, opened.polarity
         self.remarks = opened.notes
         self.integrity = Integrity(str(path), strict)
         self._opened, self._given, self._budget = opened, size is not None, budget
+        self.marks, self._reading = Marks() if marks is None else marks, reading or {}
         self.size_from = opened.size_from
         if size is not None:
             self.size_from = "as given"
@@ -110,7 +134,7 @@ class Source:
         elif opened.size is None:
             self.size_from = "inferred from the largest coordinates; give --size to set it"
         with file_errors(path):
-            self.width, self.height = size or opened.size or self._largest()
+            self.width, self.height = size or opened.size or self.marks.size or self._largest()
             if not (0 < self.width <= MAX_SENSOR_PX and 0 < self.height <= MAX_SENSOR_PX):
                 raise RecordingError(
                     f"{path}: the sensor size {self.width}x{self.height} must be between 1 and {MAX_SENSOR_PX} px; "
@@ -123,9 +147,27 @@ class Source:
         """Where the recording starts: as the file says, or its first event (0 where there is none)."""
         if self._opened.span is not None:
             return self._opened.span[0]
+        if self.marks.start_us is not None:
+            return self.marks.start_us
         with file_errors(self.path):
             first = next(self._ordered(Integrity(str(self.path)), None), None)
-        return 0 if first is None else int(first.t_us[0])
+        self.marks.start_us = 0 if first is None else int(first.t_us[0])
+        return self.marks.start_us
+
+    def keep_index(self, file: Path) -> None:
+        """Write what the passes so far have found: `open_recording(..., index=file)` takes it up. Raises VelocellError
+        where it cannot be written."""
+        self.marks.keep(file, self.key())
+
+    def key(self) -> dict[str, Any]:
+        """By what it is known again, without reading all of it. Raises RecordingError."""
+        with file_errors(self.path):
+            return key_of(self.path, self._reading)
+
+    @property
+    def unindexed(self) -> str | None:
+        """In words, why a part in the middle is read from the start of the file; None where it is not."""
+        return None if self._opened.resume is not None else self._opened.unindexed
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -273,17 +315,34 @@ class Source:
         for events in self._metered(Integrity(str(self.path)), None):
             width = max(width, int(events.x.max()) + 1)
             height = max(height, int(events.y.max()) + 1)
+        self.marks.size = width, height
         return width, height
 
     def _metered(self, integrity: Integrity, start_us: int | None) -> Iterator[Events]:
         """What the format decodes, without empty blocks; events and the time of decoding are counted."""
         meter = Meter(self._budget)
-        for events in self._opened.decode(integrity, start_us):
+        for events in self._decoded(integrity, start_us):
             meter.work()
             meter.events(len(events.t_us))
             if len(events.t_us):
                 yield events
             meter.start()
+
+    def _decoded(self, integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+        """From the last mark before `start_us`, else from the start; what is read from there makes the index."""
+        resume, place = self._opened.resume, None if start_us is None else self.marks.place(start_us)
+        if resume is None or (place is None and start_us is not None and self._opened.skips):
+            yield from self._opened.decode(integrity, start_us)
+            return
+        making = None if place is not None or self.marks.complete else Marks(size=self.marks.size)
+        if making is not None:
+            making.start_us, self.marks = self.marks.start_us, making
+        for events, behind in resume(integrity, place):
+            if making is not None:
+                making.add(events, behind)
+            yield events
+        if making is not None:
+            making.complete = True
 
 
 def _reset(t_us: NDArray[np.int64], before_us: int | None) -> int | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -44,6 +44,16 @@ class Detection:
         return self.tracks._repr_html_() + self.network._repr_html_()
 
 
+class Ran(Protocol):
+    """What an `Online` tells in the end, or who speaks for one."""
+
+    @property
+    def changes(self) -> Sequence[tuple[int, tuple[Network, ...]]]: ...
+
+    @property
+    def crowding(self) -> Crowding: ...
+
+
 @dataclass(frozen=True)
 class Findings:
     """What comes out while a recording is read.
@@ -54,7 +64,7 @@ class Findings:
 
     networks: tuple[Network, ...]
     pieces: Iterator[tuple[dict[str, Any], Spikes]]
-    onlines: tuple[Online, ...]
+    onlines: tuple[Ran, ...]
     too_sparse: bool = False
 
     @property
@@ -65,7 +75,7 @@ class Findings:
     @property
     def crowding(self) -> Crowding:
         """How often candidates for objects were too many, in what has come so far."""
-        found = [online.detector.crowding for online in self.onlines]
+        found = [online.crowding for online in self.onlines]
         return Crowding(sum(one.births for one in found), sum(one.crowded for one in found))
 
     def whole(self, footage: Footage, *, keep_spikes: bool = True) -> Detection:

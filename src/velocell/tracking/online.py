@@ -15,7 +15,7 @@ from velocell.data.spikes import Spikes
 from velocell.data.stamps import Spread
 from velocell.network import Network
 from velocell.network.template import Template
-from velocell.tracking.detector import Detector, as_networks
+from velocell.tracking.detector import Crowding, Detector, as_networks
 from velocell.tracking.rules import DEFAULTS, Rules
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class Online:
         self._engine = engines.load(engine)
         self._states = [self._engine.init(network, size) for network in self.networks]
         self._size = size
-        self._coming: tuple[int, tuple[Network, ...]] | None = None
+        self._coming: list[tuple[int, tuple[Network, ...]]] = []
         self.changes: list[tuple[int, tuple[Network, ...]]] = []
         self._expected = 0  # of these, by the detector
         self.detector = Detector(self.networks, size, every_us, template, rules)
@@ -63,6 +63,11 @@ class Online:
         """The tick, the same for all networks."""
         return self.networks[0].dt_us
 
+    @property
+    def crowding(self) -> Crowding:
+        """As of its detector."""
+        return self.detector.crowding
+
     def step(self, events: Recording, stop_us: int, *, at_end: bool = False) -> tuple[dict[str, Any], Spikes]:
         """Rows (columns by name) and the spikes of all layers and networks."""
         spikes = self.respond(events, stop_us, at_end=at_end)
@@ -70,23 +75,22 @@ class Online:
 
     def adopt(self, networks: Network | Sequence[Network], at_us: int) -> None:
         """From the tick on that begins at `at_us` or next after it, other networks, as many, of the same tick. Who is
-        followed stays followed."""
-        self._coming = at_us, as_networks(networks)
+        followed stays followed. What was to come at that time or later does not."""
+        at_us = -(-at_us // self.dt_us) * self.dt_us
+        self._coming = [*(one for one in self._coming if one[0] < at_us), (at_us, as_networks(networks))]
 
     def respond(self, events: Recording, stop_us: int, *, at_end: bool = False) -> Spikes:
         """The first half of a step: the networks' spikes."""
-        if self._coming is None or stop_us <= self._coming[0]:
-            return self._respond(events, stop_us, at_end)
-        (at_us, networks), self._coming = self._coming, None
-        at_us = max(-(-at_us // self.dt_us) * self.dt_us, events.start_us)
-        if at_us >= stop_us:
-            self._coming = at_us, networks
-            return self._respond(events, stop_us, at_end)
-        early = self._respond(events.between(stop_us=at_us), at_us, False)
-        self.networks = networks
-        self.changes.append((at_us, networks))
-        self._states = [self._engine.init(network, self._size) for network in networks]
-        return Spikes.concatenate([early, self._respond(events.between(at_us), stop_us, at_end)])
+        answers = []
+        while self._coming and self._coming[0][0] < stop_us:
+            at_us, networks = self._coming.pop(0)
+            at_us = max(at_us, events.start_us)
+            answers.append(self._respond(events.between(stop_us=at_us), at_us, False))
+            events, self.networks = events.between(at_us), networks
+            self.changes.append((at_us, networks))
+            self._states = [self._engine.init(network, self._size) for network in networks]
+        answers.append(self._respond(events, stop_us, at_end))
+        return answers[0] if len(answers) == 1 else Spikes.concatenate(answers)
 
     def _respond(self, events: Recording, stop_us: int, at_end: bool) -> Spikes:
         answers = []
@@ -117,13 +121,17 @@ class Online:
 
 
 def follow(
-    online: Online, blocks: Iterable[Recording], on_block: Callable[[Recording], object] | None = None
+    online: Online,
+    blocks: Iterable[Recording],
+    on_block: Callable[[Recording], object] | None = None,
+    *,
+    ends: bool = True,
 ) -> Iterator[tuple[dict[str, Any], Spikes]]:
     """All of what comes in consecutive blocks; yields rows (columns by name) and spikes, step by step. on_block: called
-    with each step that is done."""
+    with each step that is done. ends: whether the stream does behind the last block, which else stops with a tick."""
     # Both leave Python's lock: the engine works on the next step while the detector looks at this one.
     for step, spikes, at_end in one_ahead(respond(online, blocks, FEWEST_EVENTS)):
-        rows = online.locate(step, spikes, step.stop_us, at_end=at_end)
+        rows = online.locate(step, spikes, step.stop_us, at_end=at_end and ends)
         if on_block is not None:
             on_block(step)
         yield rows, spikes

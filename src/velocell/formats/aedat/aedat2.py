@@ -18,7 +18,8 @@ from velocell.data.blocks import Events
 from velocell.data.budget import Budget
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
-from velocell.formats.source import Opened
+from velocell.formats.seek import Place
+from velocell.formats.source import Opened, from_start
 from velocell.formats.wording import shown
 
 NAME = "AEDAT 2.0 of DVS128 and DAVIS cameras"
@@ -59,10 +60,12 @@ def open_file(
     chip = "" if line is None else line[1].decode("latin-1").strip()
     camera = _camera(chip, size, path)
 
-    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
-        yield from _decode(path, offset, camera, integrity)
+    def resume(integrity: Integrity, place: Place | None) -> Iterator[tuple[Events, Place]]:
+        yield from _decode(path, place or {"at": offset, "base": 0, "last": -1}, camera, integrity)
 
-    return Opened("AEDAT 2.0", "by its first line", decode, camera.size, f"of a {camera.name}")
+    return Opened(
+        "AEDAT 2.0", "by its first line", from_start(resume), camera.size, f"of a {camera.name}", resume=resume
+    )
 
 
 def _header_bytes(header: bytes) -> int:
@@ -97,10 +100,10 @@ def _camera(chip: str, size: tuple[int, int] | None, path: Path) -> _Camera:
     )
 
 
-def _decode(path: Path, offset: int, camera: _Camera, integrity: Integrity) -> Iterator[Events]:
-    base, last = 0, -1
+def _decode(path: Path, place: Place, camera: _Camera, integrity: Integrity) -> Iterator[tuple[Events, Place]]:
+    base, last = place["base"], place["last"]
     with path.open("rb") as handle:
-        handle.seek(offset)
+        handle.seek(place["at"])
         while data := handle.read(_READ_ENTRIES * _ENTRY_BYTES):
             n = len(data) // _ENTRY_BYTES
             integrity.fault("trailing_bytes", len(data) % _ENTRY_BYTES, f"the file has {handle.tell()} bytes")
@@ -114,7 +117,7 @@ def _decode(path: Path, offset: int, camera: _Camera, integrity: Integrity) -> I
                 integrity.fact("wraps", int(turns[-1]))
                 base, last = base + int(turns[-1]) * _TURN, int(stamps[-1])
             chosen, (x, y, p) = camera.interpret(entries[:, 0].astype(np.uint32), camera.size, integrity)
-            yield Events(t[chosen], x, y, p)
+            yield Events(t[chosen], x, y, p), {"at": handle.tell(), "base": base, "last": last}
 
 
 def _dvs128(

@@ -24,7 +24,8 @@ from velocell.data.blocks import Events
 from velocell.data.budget import Budget, Meter
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
-from velocell.formats.source import LARGEST_BLOCK, Opened
+from velocell.formats.seek import Place
+from velocell.formats.source import Opened, from_start
 from velocell.formats.unpack import MAX_BYTES, Oversized, Unpack, unpacker
 from velocell.formats.wording import bare
 
@@ -93,15 +94,18 @@ def open_file(
         names = ", ".join(bare(stream.name) for stream in others)
         notes.append(f"event stream {bare(chosen.name)!r} is read; events of {names} are counted as other entries")
 
-    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+    def resume(integrity: Integrity, place: Place | None) -> Iterator[tuple[Events, Place]]:
         integrity.fault("unclosed", int(not header.indexed))
+        first = header.first if place is None else place["at"]
         with path.open("rb") as handle:
-            for events in _decode(handle, header, chosen.number, integrity, budget):
-                yield events if polarity else events._replace(p=None)
+            for events, at in _decode(handle, header, first, chosen.number, integrity, budget):
+                yield events if polarity else events._replace(p=None), {"at": at}
 
     span, polarity = _own_facts(chosen.camera)
     why = f"by its first line; compression {COMPRESSIONS[header.compression]}"
-    return Opened("AEDAT4", why, decode, chosen.size, "as the file says", span, polarity, tuple(notes))
+    return Opened(
+        "AEDAT4", why, from_start(resume), chosen.size, "as the file says", span, polarity, tuple(notes), resume=resume
+    )
 
 
 def event_streams(streams: dict[int, Stream]) -> list[Stream]:
@@ -123,10 +127,12 @@ def _own_facts(camera: str) -> tuple[tuple[int, int] | None, bool]:
     return (start, stop) if start <= stop < _LATEST_US else None, match[3] is None
 
 
-def _decode(handle: IO[bytes], header: _Header, chosen: int, integrity: Integrity, budget: Budget) -> Iterator[Events]:
+def _decode(
+    handle: IO[bytes], header: _Header, position: int, chosen: int, integrity: Integrity, budget: Budget
+) -> Iterator[tuple[Events, int]]:
+    """From the packet at `position` on; each block with the position of the next packet."""
     most_bytes = budget.piece(MAX_BYTES)
     unpack = Meter(budget).unpacking(unpacker(COMPRESSIONS[header.compression], most_bytes))
-    position = header.first
     while position < header.last:
         handle.seek(position)
         lead = handle.read(8)
@@ -140,10 +146,9 @@ def _decode(handle: IO[bytes], header: _Header, chosen: int, integrity: Integrit
         wanted = number == chosen
         at = f"the one at byte {position}"
         events = packet_events(unpack, handle.read(length), header.streams[number], wanted, integrity, at, most_bytes)
-        if events is not None:
-            for k in range(0, len(events), LARGEST_BLOCK):
-                yield as_events(events[k : k + LARGEST_BLOCK])
         position += 8 + length
+        if events is not None:
+            yield as_events(events), position
 
 
 def packet_events(

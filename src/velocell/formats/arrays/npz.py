@@ -24,7 +24,8 @@ from velocell.formats import columns
 from velocell.formats.arrays.archive import array_header, is_zip, member_names, opened
 from velocell.formats.arrays.tables import Header, find
 from velocell.formats.clock import is_small_whole
-from velocell.formats.source import Opened
+from velocell.formats.seek import Place
+from velocell.formats.source import Opened, from_start
 from velocell.formats.wording import bare
 
 NAME = "NumPy .npz with arrays, fields or columns t, x, y and optional p"
@@ -56,11 +57,12 @@ def open_file(
     used = {place.array for place in found.places.values()}
     unused = ", ".join(map(bare, sorted(present.difference(used, _SCALARS))))
 
-    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
-        blocks = columns.Blocks(unit, path, integrity)
+    def resume(integrity: Integrity, place: Place | None) -> Iterator[tuple[Events, Place]]:
+        blocks = columns.Blocks(unit, path, integrity, place)
+        row = 0 if place is None else place["row"]
         with opened(path) as archive, ExitStack() as handles:
-            readers = {name: handles.enter_context(headers[name].opened(archive)) for name in used}
-            for first in range(0, found.n, _BLOCK):
+            readers = {name: handles.enter_context(headers[name].opened(archive, row)) for name in used}
+            for first in range(row, found.n, _BLOCK):
                 rows = {name: read(min(_BLOCK, found.n - first)) for name, read in readers.items()}
                 t, x, y, p = (
                     found.places[key].of(rows[found.places[key].array]) if key in found.places else None
@@ -68,16 +70,19 @@ def open_file(
                 )
                 assert x is not None
                 assert y is not None
-                yield blocks.events(t, x, y, p)
+                yield blocks.events(t, x, y, p), {"row": first + _BLOCK, **blocks.place()}
 
+    packed = any(headers[name].member.compress_type != zipfile.ZIP_STORED for name in used)
     return Opened(
         "NumPy archive",
         found.how,
-        decode,
+        from_start(resume),
         _pair(scalars, "width", "height", path),
         span=span,
         polarity="p" in found.places,
         notes=(f"times read as {unit.name}, {unit.why}", *((f"arrays not used: {unused}",) if unused else ())),
+        resume=None if packed else resume,
+        unindexed="its arrays are compressed, and can only be unpacked from the start",
     )
 
 

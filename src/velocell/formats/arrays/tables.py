@@ -7,12 +7,13 @@ events, event_data or any one array              fields t, x, y, p; or a table (
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from velocell.formats.wording import bare
 Rows = Callable[[int], NDArray[Any]]
 
 _PAIRS = ("xy", "coords")
+_LENGTHS_AT = 26  # in the header of a member: of its name and of what follows it
 _FEW = 4_096  # rows, that give away the columns of a table
 _REMEDY = "save t, x, y and p as one array each"
 
@@ -56,14 +58,22 @@ class Header:
         return 1 if len(self.shape) != 2 else self.shape[0 if self.turned else 1]
 
     @contextmanager
-    def opened(self, archive: zipfile.ZipFile) -> Iterator[Rows]:
-        """A function that gives the next rows, (n,) or (n, width)."""
+    def opened(self, archive: zipfile.ZipFile, first: int = 0) -> Iterator[Rows]:
+        """A function that gives the next rows from row `first` on, (n,) or (n, width); first: 0 where the member is
+        compressed."""
         apart = len(self.shape) == 2 and self.by_column != self.turned
         with ExitStack() as stack:
-            handles = []
+            handles: list[IO[bytes]] = []
             for k in range(self.width if apart else 1):
-                handle = stack.enter_context(archive.open(self.member))
-                handle.seek(self.offset + k * self.n * self.dtype.itemsize)
+                skipped = self.offset + k * self.n * self.dtype.itemsize
+                if first:
+                    # The archive's own handle would read all that is before, to check it.
+                    handle: IO[bytes] = stack.enter_context(Path(str(archive.filename)).open("rb"))
+                    skipped += _data_offset(handle, self.member)
+                    skipped += first * self.dtype.itemsize * (1 if apart else self.width)
+                else:
+                    handle = stack.enter_context(archive.open(self.member))
+                handle.seek(skipped)
                 handles.append(handle)
 
             def rows(n: int) -> NDArray[Any]:
@@ -74,6 +84,13 @@ class Header:
                 return whole if len(self.shape) != 2 else whole.reshape(n, self.width)
 
             yield rows
+
+
+def _data_offset(handle: IO[bytes], member: zipfile.ZipInfo) -> int:
+    """Where a member's bytes begin: behind a header of its own, whose last parts differ in length."""
+    handle.seek(member.header_offset + _LENGTHS_AT)
+    name, extra = struct.unpack("<HH", handle.read(4))
+    return int(member.header_offset + _LENGTHS_AT + 4 + name + extra)
 
 
 @dataclass(frozen=True)

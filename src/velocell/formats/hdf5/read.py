@@ -37,6 +37,7 @@ from velocell.formats.columns import Unit
 from velocell.formats.hdf5.guard import chunk_bytes
 from velocell.formats.hdf5.shapes import events_in_chunk, is_table, list_length, rows_of, table_length
 from velocell.formats.packed import NamedPath
+from velocell.formats.seek import Place
 from velocell.formats.source import Opened
 from velocell.formats.text.layout import inferred_columns
 from velocell.formats.wording import bare
@@ -101,18 +102,27 @@ def open_file(
     }
     about = next(_answers({**asked, "events": False}, path, budget))[0]
 
-    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+    def read(integrity: Integrity, start_us: int | None, place: Place | None) -> Iterator[tuple[Events, Place]]:
         for kind, n in about["counted"]:
             integrity.fact(kind, n)
-        answers = _answers({**asked, "events": True, "start_us": start_us}, path, budget)
+        answers = _answers({**asked, "events": True, "start_us": start_us, "place": place}, path, budget)
         next(answers)
         for said, (t, x, y, *p) in answers:
             integrity.fact("wraps", said["wraps"])
-            yield Events(t, x, y, p[0] if p else None)
+            yield Events(t, x, y, p[0] if p else None), said["place"]
+
+    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+        return (events for events, _ in read(integrity, start_us, None))
+
+    def resume(integrity: Integrity, place: Place | None) -> Iterator[tuple[Events, Place]]:
+        return read(integrity, None, place)
 
     size_, span = (None if pair is None else (pair[0], pair[1]) for pair in (about["size"], about["span"]))
     notes = tuple(about["notes"])
-    return Opened("HDF5", about["why"], decode, size_, about["size_from"], span, about["polarity"], notes)
+    return Opened(
+        "HDF5", about["why"], decode, size_, about["size_from"], span, about["polarity"], notes, resume=resume,
+        skips=True,
+    )  # fmt: skip
 
 
 def _answers(request: dict[str, Any], path: Path, budget: Budget) -> Iterator[apart.Message]:
@@ -144,8 +154,9 @@ def read_apart(request: dict[str, Any]) -> Iterator[apart.Message]:
     if request["events"]:
         with _opened(path) as opened:
             met = Integrity(str(path))
-            for events in _decode(opened, chosen, about.unit, request["start_us"], path, met):
-                yield {"wraps": met.facts.pop("wraps", 0)}, [column for column in events if column is not None]
+            for events, place in _decode(opened, chosen, about.unit, request, path, met):
+                told = {"wraps": met.facts.pop("wraps", 0), "place": place}
+                yield told, [column for column in events if column is not None]
 
 
 def _describe(path: Path, most_bytes: int, time_unit: str | None) -> _About:
@@ -176,11 +187,13 @@ def _describe(path: Path, most_bytes: int, time_unit: str | None) -> _About:
 
 
 def _decode(
-    file: Any, array: _Array, unit: Unit, start_us: int | None, path: Path, integrity: Integrity
-) -> Iterator[Events]:
+    file: Any, array: _Array, unit: Unit, request: dict[str, Any], path: Path, integrity: Integrity
+) -> Iterator[tuple[Events, Place]]:
+    """request: `start_us`, before which whole blocks are left out, or the `place` from which to go on."""
+    start_us, place = request["start_us"], request["place"]
     block = _block_rows(file, array)
-    blocks = columns.Blocks(unit, path, integrity)
-    for first in range(0, array.n, block):
+    blocks = columns.Blocks(unit, path, integrity, place)
+    for first in range(0 if place is None else place["row"], array.n, block):
         n = min(block, array.n - first)
         if start_us is not None and array.n > block:
             # The times alone tell whether the rest is needed.
@@ -188,10 +201,11 @@ def _decode(
             if int(t_us.max()) < start_us:
                 continue
             found = _rows(file, array, first, n, only="xyp")
-            yield blocks.events(None, found["x"], found["y"], found.get("p"), t_us)
-            continue
-        found = _rows(file, array, first, n)
-        yield blocks.events(found["t"], found["x"], found["y"], found.get("p"))
+            events = blocks.events(None, found["x"], found["y"], found.get("p"), t_us)
+        else:
+            found = _rows(file, array, first, n)
+            events = blocks.events(found["t"], found["x"], found["y"], found.get("p"))
+        yield events, {"row": first + n, **blocks.place()}
 
 
 def _rows(file: Any, array: _Array, first: int, n: int, only: str = "txyp") -> dict[str, NDArray[Any]]:

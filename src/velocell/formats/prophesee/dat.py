@@ -11,7 +11,8 @@ from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats.prophesee import header as prophesee_header
 from velocell.formats.prophesee.header import Header, parse_geometry
-from velocell.formats.source import Opened
+from velocell.formats.seek import Place
+from velocell.formats.source import Opened, from_start
 from velocell.formats.wording import shown
 
 NAME = "Prophesee DAT, version 1 and 2"
@@ -35,14 +36,17 @@ def open_file(
         described = handle.read(2)
     version = version_of(header, described, path)
 
-    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
-        return prophesee_header.decode(f"Dat{version}Decoder", path, header, header.offset + 2, integrity)
+    def resume(integrity: Integrity, place: Place | None) -> Iterator[tuple[Events, Place]]:
+        return prophesee_header.decode(f"Dat{version}Decoder", path, header, header.offset + 2, integrity, place)
 
     stated = size_of(header, path) if size is None else None
     line = "says" if "version" in header.fields else "leaves open"
     why = f"as the header {line}, entries of kind {_KINDS[described[0]]}"
     polarity = prophesee_header.NO_POLARITY not in header.fields
-    return Opened(f"Prophesee DAT {version}", why, decode, stated, "as the header says", header.span, polarity)
+    return Opened(
+        f"Prophesee DAT {version}", why, from_start(resume), stated, "as the header says", header.span, polarity,
+        resume=resume,
+    )  # fmt: skip
 
 
 def version_of(header: Header, described: bytes, path: Path) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from velocell.data.blocks import Events
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
+from velocell.formats.seek import Place
 from velocell.formats.wording import shown
 
 _MAX_HEADER_BYTES = 1 << 16
@@ -101,21 +102,28 @@ class Tally:
         self._before = now
 
 
-def decode(name: str, path: Path, header: Header, offset: int, integrity: Integrity) -> Iterator[Events]:
-    """Feed the bytes from `offset` on to the decoder `name` of the C++ core, and count what it counts."""
+def decode(
+    name: str, path: Path, header: Header, offset: int, integrity: Integrity, place: Place | None = None
+) -> Iterator[tuple[Events, Place]]:
+    """Feed the bytes from `offset` on to the decoder `name` of the C++ core, and count what it counts. place: where an
+    earlier one stood; each block comes with the place behind it."""
     import velocell._native as core  # not loaded just to show a command's help
 
     base_us = header.number(BASE) or 0
     decoder = getattr(core, name)()
     tally = Tally(decoder, integrity)
     at = offset
+    if place is not None:
+        decoder.restore(place["state"])
+        at = place["at"]
     with path.open("rb", buffering=0) as handle:
-        handle.seek(offset)
+        handle.seek(at)
         while data := handle.read(_READ_BYTES):
             t, x, y, p = decoder.feed(data)
             tally.update(f"between bytes {at} and {at + len(data)}")
             at += len(data)
             if base_us:
                 t += np.int64(base_us)
-            yield Events(t, x, y, None if NO_POLARITY in header.fields else p)
+            found = Events(t, x, y, None if NO_POLARITY in header.fields else p)
+            yield found, {"at": at - decoder.held, "state": decoder.state()}
     integrity.fault("trailing_bytes", decoder.held, f"the file has {at} bytes")

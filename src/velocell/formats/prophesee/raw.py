@@ -12,7 +12,8 @@ from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats.prophesee import header as prophesee_header
 from velocell.formats.prophesee.header import Header, parse_geometry
-from velocell.formats.source import Opened
+from velocell.formats.seek import Place
+from velocell.formats.source import Opened, from_start
 from velocell.formats.wording import shown
 
 NAME = "Prophesee RAW (EVT2, EVT2.1, EVT3)"
@@ -45,12 +46,14 @@ def open_file(
     version, why = _version(header, path)
     decoder = decoder_of(header, path)
 
-    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
-        return prophesee_header.decode(decoder, path, header, header.offset, integrity)
+    def resume(integrity: Integrity, place: Place | None) -> Iterator[tuple[Events, Place]]:
+        return prophesee_header.decode(decoder, path, header, header.offset, integrity, place)
 
     stated, size_from = size_of(header, path, size)
     polarity = prophesee_header.NO_POLARITY not in header.fields
-    return Opened(f"Prophesee RAW {version}", why, decode, stated, size_from, header.span, polarity)
+    return Opened(
+        f"Prophesee RAW {version}", why, from_start(resume), stated, size_from, header.span, polarity, resume=resume
+    )
 
 
 def decoder_of(header: Header, path: Path) -> str:

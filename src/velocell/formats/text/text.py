@@ -24,7 +24,8 @@ from velocell.data.integrity import Integrity
 from velocell.data.recording import Recording
 from velocell.errors import RecordingError
 from velocell.formats import columns
-from velocell.formats.source import Opened
+from velocell.formats.seek import Place
+from velocell.formats.source import Opened, from_start
 from velocell.formats.text.layout import DECIMALS, Layout, find_layout, is_number, split, with_numbers
 from velocell.formats.wording import shown
 
@@ -48,32 +49,38 @@ def open_file(
         head = handle.read(_HEAD_BYTES)
     layout = find_layout(head, len(head) < _HEAD_BYTES, path, time_unit)
 
-    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+    def resume(integrity: Integrity, place: Place | None) -> Iterator[tuple[Events, Place]]:
         """Raises RecordingError, with line number and text for a row that cannot be read."""
         # The times of a line are in microseconds already.
-        blocks = columns.Blocks(columns.Unit("us", "as read", layout.unit_stated, shown=layout.unit), path, integrity)
+        unit = columns.Unit("us", "as read", layout.unit_stated, shown=layout.unit)
+        blocks = columns.Blocks(unit, path, integrity, place)
+        at, line = (layout.offset, layout.first_line) if place is None else (place["at"], place["line"])
         with path.open("rb") as handle:
-            handle.seek(layout.offset)
-            last_us: int | None = None
-            for number, data, last in _blocks(handle, layout, path):
+            handle.seek(at)
+            last_us: int | None = None if place is None else place["last_us"]
+            for number, data, last in _blocks(handle, line, path):
                 found = _read_block(data, number, layout, path)
-                yield blocks.events(found["t"], found["x"], found["y"], found.get("p"))
+                events = blocks.events(found["t"], found["x"], found["y"], found.get("p"))
                 last_us = int(found["t"][-1]) if found["t"].size else last_us
+                number += data.count(b"\n") + bool(data)
+                at = handle.tell() - len(last)
+                yield events, {"at": at, "line": number, "last_us": last_us, **blocks.place()}
                 if last:
-                    number += data.count(b"\n") + bool(data)
                     found = _read_last(last, number, layout, path, last_us, integrity)
-                    yield blocks.events(found["t"], found["x"], found["y"], found.get("p"))
+                    events = blocks.events(found["t"], found["x"], found["y"], found.get("p"))
+                    yield events, {"at": handle.tell(), "line": number + 1, "last_us": last_us, **blocks.place()}
 
     why, *notes = layout.notes
     return Opened(
         "CSV or text",
         why,
-        decode,
+        from_start(resume),
         layout.size,
         "from the first lines",
         layout.span,
         "p" in layout.columns,
         tuple(notes),
+        resume=resume,
     )
 
 
@@ -97,9 +104,9 @@ def write_csv(recording: Recording, path: str | Path) -> None:
             handle.write("".join([row % value for value in values]))
 
 
-def _blocks(handle: IO[bytes], layout: Layout, path: Path) -> Iterator[tuple[int, bytes, bytes]]:
-    """Pieces of some MB, cut at line ends: number of the first line, bytes, and a last line that has no end."""
-    number = layout.first_line
+def _blocks(handle: IO[bytes], number: int, path: Path) -> Iterator[tuple[int, bytes, bytes]]:
+    """Pieces of some MB, cut at line ends: number of the first line, bytes, and a last line that has no end. number: of
+    the line at the handle."""
     while piece := handle.read(_BLOCK_BYTES):
         rest = handle.readline(_LONGEST_LINE)
         if len(rest) == _LONGEST_LINE and not rest.endswith(b"\n"):
