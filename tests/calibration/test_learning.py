@@ -91,7 +91,7 @@ def test_however_the_stream_is_cut_it_is_measured_at_the_same_time(changing, spa
 
     def due(parts):
         learner = Learner(SEARCH, networks)
-        found = [stretch for part in parts if (stretch := learner.feed(part)) is not None]
+        found = [stretch for part in parts for stretch in learner.due(part)]
         return [(stretch.start_us, len(stretch)) for stretch in found]
 
     expected = due(recording.chunks(100_000))
@@ -102,7 +102,7 @@ def test_however_the_stream_is_cut_it_is_measured_at_the_same_time(changing, spa
 def test_the_same_scene_changes_nothing():
     recording, _ = simulate(scene(4))
     learner = Learner(SEARCH, networks_for(recording, SEARCH))
-    measured = [learner.measure(stretch) for part in recording.chunks(100_000) if (stretch := learner.feed(part))]
+    measured = [learner.measure(stretch) for part in recording.chunks(100_000) for stretch in learner.due(part)]
     assert measured
     assert not any(measured)
 

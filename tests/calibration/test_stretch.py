@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from velocell.calibration.stretch import PROBE_US, Finder, is_busy, lively, stretches
+from velocell.calibration.stretch import PROBE_US, Finder, gathers, is_busy, stretches
 from velocell.data.recording import Recording
 from velocell.simulate import Scene, SceneObject, simulate
 
@@ -68,7 +68,6 @@ def test_a_silence_ends_a_stretch():
 def test_nothing_is_found_where_nothing_happens():
     assert not list(stretches([noise(1.0, 3.2)]))
     assert not list(stretches([Recording.from_arrays([], [], [], **SIZE)]))
-    assert not list(lively(Recording.from_arrays([], [], [], **SIZE)))
 
 
 @pytest.mark.parametrize("span_us", [5_000, 33_333, 700_000])

@@ -23,7 +23,6 @@ from velocell.calibration.passes import Passes
 from velocell.calibration.search import Search
 from velocell.calibration.stretch import PROBE_US, Finder
 from velocell.calibration.widths import Settled, suits_better
-from velocell.data.blocks import steps
 from velocell.data.recording import Recording
 from velocell.network import Network
 from velocell.tracking.online import BLOCK_US
@@ -74,17 +73,25 @@ class Learner:
         self._hope_us = PROBE_US // 2  # half of what it waits where nothing can be measured
         self._wait_us = max(0 if origin.too_sparse else RENEW_US, PER_LOOK * origin.looked_us)
 
-    def feed(self, part: Recording) -> Recording | None:
-        """A stretch that is to be measured now, if there is one; when the next one is depends on what it shows."""
-        if not self._search.measures:
-            return None
-        due = None
-        for stretch in self._finder.feed(part):
-            if self._next_us is None:
-                self._next_us = stretch.start_us // BLOCK_US * BLOCK_US + self._wait_us
-            if stretch.start_us >= self._next_us:
-                due = stretch
-        return due
+    def due(self, part: Recording) -> Iterator[Recording]:
+        """The stretches that are to be measured now, as they come; when the next one is depends on what `measure` shows
+        of one. What comes before that is not held."""
+        while self._search.measures:
+            if self._next_us is not None and part.start_us < self._next_us:
+                if part.stop_us <= self._next_us:
+                    self._finder = Finder()
+                    return
+                part = part.between(self._next_us)
+            for stretch in self._finder.feed(part):
+                if self._next_us is None:
+                    self._next_us = stretch.start_us // BLOCK_US * BLOCK_US + self._wait_us
+                if stretch.start_us >= self._next_us:
+                    yield stretch
+                if stretch.stop_us <= self._next_us:
+                    self._finder = Finder()
+                    break
+            else:
+                return
 
     def measure(self, stretch: Recording) -> tuple[Network, ...] | None:
         """The networks to use from `AFTER_US` behind the stretch on; None to leave those in use."""
@@ -115,10 +122,10 @@ class Learner:
 
     def renew(self, online: Adopts, part: Recording) -> None:
         """Measure where it is time, and let `online`, which comes to `part` next, use what differs."""
-        stretch = self.feed(part)
-        fresh = None if stretch is None else self.measure(stretch)
-        if stretch is not None and fresh is not None:
-            online.adopt(fresh, max(stretch.stop_us + AFTER_US, part.start_us))
+        for stretch in self.due(part):
+            fresh = self.measure(stretch)
+            if fresh is not None:
+                online.adopt(fresh, max(stretch.stop_us + AFTER_US, part.start_us))
 
 
 def learning(
@@ -127,6 +134,5 @@ def learning(
     """The blocks of a file, while `online` runs over them and its networks are exchanged where the scene changes."""
     learner = Learner(search, networks)
     for block in blocks:
-        for part, _ in steps([block], AFTER_US) if search.measures else [(block, True)]:
-            learner.renew(online, part)
-            yield part
+        learner.renew(online, block)
+        yield block

@@ -111,7 +111,7 @@ def steps(blocks: Iterable[Recording], span_us: int, fewest: int = 1) -> Iterato
     last = block = None
     for block in blocks:
         begin_us = block.start_us if begin_us is None else begin_us
-        for piece in _pieces(block):
+        for piece in pieces(block, max(STEP_EVENTS // 4, 1)):
             t_us = piece.t_us
             if last is not None and n >= STEP_EVENTS and t_us[0] > last:
                 yield _step(held, begin_us, int(t_us[0])), False
@@ -131,8 +131,8 @@ def steps(blocks: Iterable[Recording], span_us: int, fewest: int = 1) -> Iterato
         yield _step(held or [block], begin_us, max(block.stop_us, begin_us)), True
 
 
-def _pieces(block: Recording) -> Iterator[Recording]:
-    events = max(STEP_EVENTS // 4, 1)
+def pieces(block: Recording, events: int) -> Iterator[Recording]:
+    """At most so many events at a time; none of no events."""
     return (block.slice(first, first + events) for first in range(0, len(block), events))
 
 

@@ -136,13 +136,7 @@ class Flicker:
         """The block's events that stay; the block itself where all do. Blocks must follow each other in time."""
         if not (self._looks or self._combs or self._coming) or not len(block):
             return block
-        keep: list[NDArray[np.bool_]] = []
-        for second, part in _by_second(block) if self._looks or self._coming else ((0, block),):
-            if self._looks:
-                self._look(second, part)
-            while self._coming and self._coming[0][0] <= second * LOOK_US:
-                self._add(self._coming.pop(0)[1])
-            keep.append(self._kept(part))
+        keep = [self._kept(part) for part in (self._looked(block) if self._looks else self._followed(block))]
         stays = np.concatenate(keep)
         if stays.all():
             return block
@@ -175,36 +169,54 @@ class Flicker:
             keep &= _stays(comb, part)
         return keep
 
-    def _look(self, second: int, part: Recording) -> None:
+    def _looked(self, block: Recording) -> Iterator[Recording]:
+        """Its parts, second by second; what no look comes to is not cut."""
+        seconds = block.t_us // LOOK_US
+        starts = np.flatnonzero(np.diff(seconds, prepend=seconds[0] - 1))
+        numbers, k = seconds[starts], 0
+        while k < numbers.size:
+            second, first = int(numbers[k]), int(starts[k])
+            self._turn(second)
+            looks = self._next is None or second >= self._next
+            k = k + 1 if looks else int(np.searchsorted(numbers, self._next))
+            last = int(starts[k]) if k < numbers.size else len(block)
+            part = block if last - first == len(block) else block.slice(first, last)
+            room = LOOKED_AT - self._events
+            if looks and room > 0:
+                self._seen.append(part if len(part) <= room else part.slice(0, room))
+                self._events += len(self._seen[-1])
+            yield part
+
+    def _followed(self, block: Recording) -> Iterator[Recording]:
+        """Its parts, cut where a lamp that was found before comes."""
+        first = 0
+        while self._coming and (last := int(np.searchsorted(block.t_us, self._coming[0][0]))) < len(block):
+            if last > first:
+                yield block.slice(first, last)
+            first = last
+            self._add(self._coming.pop(0)[1])
+        yield block.slice(first, len(block)) if first else block
+
+    def _turn(self, second: int) -> None:
         """Once a second is over, look at it; more and more seldom where no new lamp is found."""
-        if second != self._second:
-            if self._second is None and self._ahead:
-                self._rest, self._next = 2, second + 1
-            if self._seen:
-                before, fresh = len(self.lamps), find_lamps(self._seen)
-                self._add(fresh)
-                if fresh:
-                    self.found.append((second * LOOK_US, fresh))
-                self._rest = 1 if len(self.lamps) > before else min(2 * self._rest, _LONGEST_REST)
-                assert self._second is not None
-                self._next = self._second + self._rest
-            self._second, self._seen, self._events = second, [], 0
-        room = LOOKED_AT - self._events
-        if room > 0 and (self._next is None or second >= self._next):
-            self._seen.append(part if len(part) <= room else part.slice(0, room))
-            self._events += len(self._seen[-1])
+        if second == self._second:
+            return
+        if self._second is None and self._ahead:
+            self._rest, self._next = 2, second + 1
+        if self._seen:
+            before, fresh = len(self.lamps), find_lamps(self._seen)
+            self._add(fresh)
+            if fresh:
+                self.found.append((second * LOOK_US, fresh))
+            self._rest = 1 if len(self.lamps) > before else min(2 * self._rest, _LONGEST_REST)
+            assert self._second is not None
+            self._next = self._second + self._rest
+        self._second, self._seen, self._events = second, [], 0
 
 
 def told(lamps: Sequence[Lamp]) -> str:
     """What is filtered, in words."""
     return "flicker of " + " and ".join(f"{lamp.hz:.1f} Hz" for lamp in lamps)
-
-
-def _by_second(block: Recording) -> Iterator[tuple[int, Recording]]:
-    seconds = block.t_us // LOOK_US
-    starts = np.flatnonzero(np.diff(seconds, prepend=seconds[0] - 1))
-    for first, last in zip(starts, [*starts[1:], len(block)], strict=True):
-        yield int(seconds[first]), block if last - first == len(block) else block.slice(int(first), int(last))
 
 
 def _joined(known: tuple[Lamp, ...], more: Sequence[Lamp]) -> tuple[Lamp, ...]:
@@ -301,6 +313,8 @@ def _busy(parts: Sequence[Recording]) -> _Busy | None:
         return None
     start, stop = int(seen[0].t_us[0]), int(seen[-1].t_us[-1]) + 1
     if stop - start < _SHORTEST_US:
+        return None
+    if sum(map(len, seen)) < _CELL_LOCKED * (stop - start) * 1e-6:
         return None
     width, height = seen[0].size
     least = max(3.0, _BUSY_HZ * (stop - start) * 1e-6)

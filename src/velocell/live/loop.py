@@ -375,9 +375,9 @@ class _Loop:
         """Measure again where it is time, beside the work where the sender does not wait, and use what differs."""
         if self._learner is None:
             return
-        stretch = self._learner.feed(seen)
-        if stretch is not None and self._renewed is None:
-            self._renewed = stretch, self._thread.submit(self._learner.measure, stretch)
+        for stretch in self._learner.due(seen):
+            if self._renewed is None:
+                self._renewed = stretch, self._thread.submit(self._learner.measure, stretch)
         if self._renewed is None or not (self._source.waits or self._renewed[1].done()):
             return
         (stretch, found), self._renewed = self._renewed, None
