@@ -82,3 +82,22 @@ def test_however_the_stream_is_cut_the_stretches_are_the_same(span_us):
     for mine, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(mine.t_us, theirs.t_us)
         np.testing.assert_array_equal(mine.x, theirs.x)
+
+
+def test_what_gathers_nowhere_holds_no_stretch_that_is_busy():
+    for seed in range(4):
+        sparse = noise(0.005, 40.0, seed)
+        assert not gathers(sparse)
+        assert not any(is_busy(part) for part in sparse.chunks(PROBE_US))
+        assert gathers(disk(0, 1_000_000, 0.005, seed))
+
+
+@pytest.mark.parametrize("span_us", [50_000, None])
+def test_long_noise_is_passed_over_and_what_follows_is_found(span_us):
+    before, busy = noise(0.01, 300.0), disk(0, 1_000_000)
+    columns = [np.concatenate((getattr(before, name), getattr(busy, name))) for name in ("x", "y", "p")]
+    t_us = np.concatenate((before.t_us, busy.t_us + 300_000_000))
+    recording = Recording.from_arrays(t_us, *columns, **SIZE)
+    found = list(stretches([recording] if span_us is None else recording.chunks(span_us)))
+    assert [part.start_us for part in found] == [300_000_000]
+    assert len(found[0]) == len(busy)
