@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from velocell.calibration.noise import NO_NOISE, Noise
 from velocell.calibration.search import Search
 from velocell.data.arrays import Floats, weighted_quantile
+from velocell.data.heap import trim_heap
 from velocell.data.recording import Recording
 from velocell.network import Network
 from velocell.network.origin import Spread
@@ -149,5 +150,7 @@ class Passes:
             if short or judged or work >= MOST_WORK:
                 break
         self.made_us += stop_us - stretch.start_us
+        del online  # a membrane for each pixel and channel
+        trim_heap()
         t_us, speed, band = (np.concatenate([part[name] for part in rows]) for name in ("t_us", "speed_px_s", "band"))
         return Seen(told, t_us, speed, band, stop_us, short)

@@ -18,7 +18,7 @@ from velocell.data.recording import Recording
 from velocell.tracking.online import BLOCK_US
 
 PROBE_US = 1_000_000  # so long is a stretch, at most
-MOST_EVENTS = 1 << 21  # and so many events it has, about
+MOST_EVENTS = 1 << 20  # and so many events it has, about: few passes see more (`passes.MOST_WORK`)
 _CELL = 16  # px
 _SIGMAS, _LEAST = 6.0, 10  # beyond the usual cell, and events in all
 _AT_ONCE = 1 << 18  # events

@@ -24,7 +24,7 @@ from velocell.filters.flicker import LOOK_US, LOOKED_AT, Found, Lamp
 from velocell.filters.hot_pixels import PixelCounts
 from velocell.formats import Source
 
-HEAD_EVENTS = 1 << 22
+HEAD_EVENTS = 1 << 20
 """What comes first is held as far as these events."""
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from velocell.data.files import replacing
 from velocell.data.recording import Recording
@@ -105,48 +104,42 @@ def _write(file: Any, disk: _Disk, blocks: Iterator[Recording], *, compress: boo
         name: file.create_dataset(f"events/{name}", (0,), _TYPES[name], maxshape=(None,), chunks=(_CHUNK,), **packing)
         for name in names
     }
-    index = _Index()
-    _append(datasets, first, first.start_us, index)
+    _append(datasets, first, first.start_us)
     last = first
     for last in blocks:
         disk.check()
-        _append(datasets, last, first.start_us, index)
+        _append(datasets, last, first.start_us)
     file["t_offset"] = np.int64(first.start_us)
-    if index.short:
-        file.create_dataset("ms_to_idx", data=index.array(), **packing)
+    disk.check()  # of what failed nothing can be read back
+    _write_index(file, packing)
     file.attrs.update(
         {"width": first.width, "height": first.height, "start_us": first.start_us, "stop_us": last.stop_us}
     )
 
 
-class _Index:
-    """ms_to_idx, as it grows; `short` until it would cover more than a day."""
-
-    def __init__(self) -> None:
-        self.short = True
-        self._parts: list[NDArray[np.uint64]] = []
-        self._n_ms = self._n_events = 0
-
-    def append(self, t: NDArray[np.int64]) -> None:
-        """The next times (n,), in microseconds from the offset."""
-        last_ms = int(t[-1]) // 1_000
-        self.short = self.short and last_ms < _DAY_MS
-        if self.short:
-            marks = np.arange(self._n_ms, last_ms + 1) * 1_000
-            self._parts.append((np.searchsorted(t, marks) + self._n_events).astype(np.uint64))
-            self._n_ms = max(self._n_ms, last_ms + 1)
-        self._n_events += len(t)
-
-    def array(self) -> NDArray[np.uint64]:
-        return np.concatenate(self._parts) if self._parts else np.zeros(0, np.uint64)
+def _write_index(file: Any, packing: dict[str, Any]) -> None:
+    """ms_to_idx, of the times that are in the file; part by part, since a silence of hours has millions of entries."""
+    t = file["events/t"]
+    n_ms = int(t[-1]) // 1_000 + 1 if len(t) else 0
+    if n_ms > _DAY_MS:
+        return
+    chunks = (min(max(n_ms, 1), _CHUNK),)
+    index = file.create_dataset("ms_to_idx", (n_ms,), np.uint64, maxshape=(None,), chunks=chunks, **packing)
+    done = 0
+    for first in range(0, len(t), _CHUNK):
+        part = t[first : first + _CHUNK]
+        last_ms = int(part[-1]) // 1_000
+        for ms in range(done, last_ms + 1, _CHUNK):
+            marks = np.arange(ms, min(ms + _CHUNK, last_ms + 1), dtype=np.int64)
+            index[ms : ms + marks.size] = first + np.searchsorted(part, 1_000 * marks)
+        done = last_ms + 1
 
 
-def _append(datasets: dict[str, Any], block: Recording, offset_us: int, index: _Index) -> None:
+def _append(datasets: dict[str, Any], block: Recording, offset_us: int) -> None:
     n = len(block)
     if not n:
         return
     t = block.t_us - offset_us
-    index.append(t)
     values = {"t": t, "x": block.x, "y": block.y, "p": block.p}
     for name, dataset in datasets.items():
         dataset.resize((dataset.shape[0] + n,))
