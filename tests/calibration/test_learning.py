@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -139,6 +140,32 @@ def test_at_most_a_fifth_of_the_time_is_looked_at(noise_hz, monkeypatch):
     monkeypatch.setattr(learning, "PER_LOOK", 4)
     find(simulate(replace(scene(10), noise_hz=noise_hz))[0], SEARCH, keep_spikes=False)
     assert 0 < sum(looked) <= 2_000_000
+
+
+def test_of_a_long_recording_no_more_than_a_stretch_is_held(monkeypatch):
+    monkeypatch.setattr(learning, "RENEW_US", 10_000_000)
+    rng = np.random.default_rng(5)
+    learner, found = Learner(SEARCH, [calibrate(BANDS, 5.0)]), []
+
+    def part(second: int) -> Recording:
+        """50 000 events, most of them in one place."""
+        t_us = 1_000_000 * second + np.sort(rng.integers(0, 1_000_000, 50_000))
+        x, y = rng.integers(0, 320, t_us.size), rng.integers(0, 240, t_us.size)
+        x[::2], y[::2] = x[::2] // 20, y[::2] // 20
+        return Recording.from_arrays(t_us, x, y, x > y, width=320, height=240, stop_us=1_000_000 * (second + 1))
+
+    tracemalloc.start()
+    try:
+        for second in range(20):
+            for stretch in learner.due(part(second)):
+                found.append(stretch.start_us // 1_000_000)
+                learner._next_us = stretch.stop_us + learning.RENEW_US
+        held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == [10]
+    assert most < 6_000_000, "a second of it, and what making it takes; all of it is 13 MB"
+    assert held < 1_000_000
 
 
 def test_what_counts_as_a_change():

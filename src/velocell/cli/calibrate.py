@@ -13,10 +13,11 @@ from velocell.cli.evaluate import Edges
 from velocell.cli.guard import say
 from velocell.cli.outputs import check_distinct, check_output
 from velocell.cli.progress import working
-from velocell.cli.reading import read_events
+from velocell.cli.reading import open_part, read_events
 from velocell.data.meta import version
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
+from velocell.filters.chain import NOTHING
 
 
 def calibrate(
@@ -60,7 +61,7 @@ def calibrate(
 
     from velocell.calibration.fitting import fit
     from velocell.calibration.formulas import calibrate as from_formulas
-    from velocell.calibration.measure import networks_for
+    from velocell.calibration.measure import networks_in
     from velocell.calibration.recipe import Recipe
     from velocell.cli.show import fit_table
 
@@ -85,11 +86,12 @@ def calibrate(
     else:
         check_distinct([out], [recording, *([] if labels is None else [labels])])
         table = None if labels is None else Tracks.read(labels)
-        seen = search.seen(read_events(recording, o.Part(size, frame_time, time_unit)))
+        part = o.Part(size, frame_time, time_unit)
         with working(f"calibrating on {recording}"):
             if table is None:
-                (network,) = networks_for(seen, search)
+                (network,) = networks_in(open_part(recording, part, NOTHING), search)
             else:
+                seen = search.seen(read_events(recording, part))
                 fitted = fit(seen, table, search.bands, size_px, engine=engine, **given)
                 network = fitted.network
         if table is not None:

@@ -132,7 +132,7 @@ def steps(blocks: Iterable[Recording], span_us: int, fewest: int = 1) -> Iterato
 
 
 def pieces(block: Recording, events: int) -> Iterator[Recording]:
-    """At most so many events at a time; none of no events."""
+    """At most that number of events at a time; nothing where there are none."""
     return (block.slice(first, first + events) for first in range(0, len(block), events))
 
 

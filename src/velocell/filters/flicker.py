@@ -177,8 +177,9 @@ class Flicker:
         while k < numbers.size:
             second, first = int(numbers[k]), int(starts[k])
             self._turn(second)
-            looks = self._next is None or second >= self._next
-            k = k + 1 if looks else int(np.searchsorted(numbers, self._next))
+            wanted = second if self._next is None else max(second, self._next)
+            looks = wanted == second
+            k = k + 1 if looks else int(np.searchsorted(numbers, wanted))
             last = int(starts[k]) if k < numbers.size else len(block)
             part = block if last - first == len(block) else block.slice(first, last)
             room = LOOKED_AT - self._events
