@@ -20,13 +20,13 @@ double biweight(double u) { return square(1 - u * u); }  // Tukey's
 Track::Track(const Spike& first, const Model& model)
     : radius(first.radius),
       extent{first.radius},
-      spread(model.rules),
       votes(model.edges.size() - 1, 0.0),
       birth_x(first.x),
       birth_y(first.y),
       birth_us(first.t_us),
       last_spike_us(first.t_us),
       last_event_us(first.t_us),
+      spread(model.rules),
       scatter(model.rules.scatter_prior_px2 * model.rules.scatter_prior_events),
       scatter_weight(model.rules.scatter_prior_events) {
     be_about(first.radius, model.rules);
@@ -334,7 +334,6 @@ void Track::follow_anew(double sigma_a) {
     slow.reset(fast, sigma_a);
     course = slow;
     steady = {};
-    changes = {};
     anew_px = travel;
 }
 
