@@ -59,8 +59,8 @@ def braking(seed: int, sensor: str) -> Scene:
 
 def circle(seed: int, sensor: str) -> Scene:
     rng = np.random.default_rng(seed)
-    v = float(rng.uniform(150, 500))
-    return _scene(seed, sensor, 1.0, x_px=173, y_px=130, speed_px_s=v, orbit_radius_px=float(rng.uniform(30, 90)))
+    v, radius = float(rng.uniform(150, 500)), float(rng.uniform(30, 90))
+    return _scene(seed, sensor, 1.0, x_px=173, y_px=130 - radius, speed_px_s=v, orbit_radius_px=radius)
 
 
 def spring(seed: int, sensor: str, hz: tuple[float, float] = (1.0, 2.0)) -> Scene:

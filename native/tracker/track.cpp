@@ -170,6 +170,8 @@ double Track::move(std::int64_t t, const Model& model) {
     shift.p[1] -= less_y;
     course.advance(t, rules.curve_memory_px, rules.swing_px);
     slow.advance(t, memory_px, rules.swing_px);
+    const bool silent = seconds(last_event_us, t) * pace(model) > rules.rest_error_px;
+    if (silent && slow.vx * last.vx + slow.vy * last.vy < 0) stop();
     const double v = slow.speed();
     heading_x = v > 0 ? slow.vx / v : 0;
     heading_y = v > 0 ? slow.vy / v : 0;
@@ -193,6 +195,13 @@ double Track::move(std::int64_t t, const Model& model) {
         if (last.lean < rules.rest_lean) whole = last;
     }
     return px;
+}
+
+// What braked and is silent stands still: its acceleration would take it back.
+void Track::stop() {
+    for (Curve* fit : {&slow, &course}) fit->vx = fit->vy = fit->ax = fit->ay = 0;
+    fast.vx = fast.vy = 0;
+    steady = {};
 }
 
 // What is summed over some way fades with it.
@@ -239,7 +248,8 @@ Expected Track::foreseen() const {
 void Track::judge_curve(std::int64_t t, double px, const Model& model) {
     const Rules& rules = model.rules;
     spread.compare(t, px, slow.speed(), speed_sigma(), acceleration(), rules);
-    if (!spread.pulled(px, variance(), rules)) return;
+    // What has just appeared is followed as moving steadily: a few events make any acceleration.
+    if (!spread.pulled(px, variance(), rules) || id < 0) return;
     const double unit = variance() * spread.short_way(), least = rules.acceleration_sigmas * rules.acceleration_sigmas;
     const auto [found, error] = course.surprise({axis_x, axis_y, {}, {}});
     const auto sure = [&](double value, double squared) {

@@ -159,6 +159,7 @@ struct Track {
     bool turned(std::int64_t t, const Model& model);
     void fit_memory(const Rules& rules);
     void follow_anew(double sigma_a);
+    void stop();
     void relocate(std::int64_t t, const Model& model);
 };
 

@@ -1,0 +1,42 @@
+"""Objects whose speed changes: speed, heading and place of a row belong to one instant, and the stated errors hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import changing
+from velocell.calibration import calibrate
+from velocell.pipeline import detect
+from velocell.simulate import simulate
+from velocell.tracking.rules import DEFAULTS, Rules
+
+BANDS = (40.0, 160.0, 640.0, 1800.0)
+STEADY = Rules(steady_prior=1000, acceleration_sigmas=100)  # every acceleration is taken for none
+
+
+def figures(kind: str, seed: int, rules: Rules = DEFAULTS) -> dict[str, float]:
+    scene = changing.KINDS[kind](seed, "ideal")
+    recording, truth = simulate(scene)
+    network = calibrate(BANDS, 5.0, crossing_share=1.0)
+    found = detect(recording, network=network, rules=rules, keep_spikes=False)
+    return dict(zip(changing.COLUMNS, changing.figures(scene, found.tracks, truth), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"), [("fall", 0.005), ("throw", 0.02), ("spring", 0.06), ("exponential slowdown", 0.06)]
+)
+def test_the_speed_is_that_of_the_instant(kind, most):
+    found = figures(kind, 7)
+    assert found["speed"] < most
+    assert found["2 sigma"] > 0.8
+    assert found["heading"] < 1
+    assert found["ids"] == 1
+    assert found["recall"] > 0.95
+    assert figures(kind, 7, STEADY)["speed"] > 2 * found["speed"]
+
+
+def test_what_goes_round_by_itself_stays_one_object_with_rows():
+    """At the turning points of a spring it is slower than its band."""
+    found = figures("spring", 8)
+    assert found["ids"] == 1
+    assert found["recall"] > 0.98
