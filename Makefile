@@ -7,7 +7,7 @@ CORE := CMakeLists.txt pyproject.toml $(wildcard native/*/*)
 # Builds are isolated by pip; what they install is pinned by this alone.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help demo test lint types unit page page-checks bench docs sanitize clean
+.PHONY: help demo test lint types unit page page-checks notebooks bench docs sanitize clean
 
 help:  ## This list.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -66,6 +66,9 @@ page-checks: $(PAGE)/node_modules/.package-lock.json
 	$(PAGE)/node_modules/.bin/eslint --config $(PAGE)/eslint.config.js --max-warnings 0 src/velocell/viewer/static $(PAGE)
 	$(PAGE)/node_modules/.bin/tsc --project $(PAGE)
 	node --test --test-reporter=spec $(PAGE)/*.test.js
+
+notebooks: .venv/tested  ## Run examples/time_surfaces.ipynb, keep what it shows, and make the student's version of it.
+	$(BIN)/python examples/make_student.py --execute
 
 bench: .venv/tested  ## Speed and cost of the engines, as JSON and plots in ./bench
 	$(BIN)/python -m benchmarks.engine --out bench

@@ -79,6 +79,7 @@ def page(window: Browser, source: Source | None = None, leave: bool = True, **mo
     with served(source, **more) as server:
         window.get(server.url)
         window.execute_script("localStorage.setItem('velocell-theme', 'dark')")
+        window.execute_script("localStorage.setItem('velocell-guide', 'read')")
         window.get(server.url)
         until(lambda: js(window, "window.velocell?.store.state?.analysed?.complete"), "the page")
         yield server

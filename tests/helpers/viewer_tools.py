@@ -27,7 +27,7 @@ from velocell.network.network import Network
 from velocell.simulate import notebook_scene, simulate
 from velocell.viewer.command import CommandParts
 from velocell.viewer.following import STREAM
-from velocell.viewer.server import Stage, build_app
+from velocell.viewer.server import Door, Stage, build_app
 from velocell.viewer.server import settings as settings_of_server
 from velocell.viewer.session import Session
 from velocell.viewer.settings import Settings
@@ -183,14 +183,14 @@ def later(recording: Recording, by_us: int) -> Recording:
 class Served:
     """A server in a thread; `port` is where it listens."""
 
-    def __init__(self, stage: Stage, token: str | None = None, hosts: Sequence[str] = ()) -> None:
+    def __init__(self, stage: Stage, door: Door) -> None:
         import uvicorn
 
         self.stage = stage
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
-        config = uvicorn.Config(build_app(stage, self.port, token, hosts), **settings_of_server())
+        config = uvicorn.Config(build_app(stage, self.port, door), **settings_of_server())
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True)
         self.thread.start()
@@ -215,6 +215,7 @@ def served(
     playing: bool = False,
     opener: Callable[[], Source] | None = None,
     hosts: Sequence[str] = (),
+    root: str = "",
 ) -> Iterator[Served]:
     """A whole viewer on a port of its own."""
 
@@ -224,7 +225,7 @@ def served(
             return Session(made, settings or looking(), kind=STREAM, on_change=on_change)
         return Session(made, settings or looking(), playing=playing, on_change=on_change)
 
-    server = Served(Stage(open_session, "Opening"), token, hosts)
+    server = Served(Stage(open_session, "Opening"), Door(token, tuple(hosts), root))
     try:
         yield server
     finally:

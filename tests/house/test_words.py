@@ -27,6 +27,7 @@ LEFT = {
     "src/velocell/viewer/describe.py": ("knobs",),  # the key of a message
     "src/velocell/viewer/static/messages.js": ("knobs",),
     "src/velocell/viewer/static/app.js": ("knobs",),
+    "src/velocell/viewer/static/address.js": ("knobs",),
     "src/velocell/network/origin.py": ("as asked",),  # stands in network files
 }
 SUFFIXES = {".py", ".js", ".html", ".css", ".md"}

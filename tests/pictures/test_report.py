@@ -18,6 +18,7 @@ from PIL import Image
 
 from velocell import Recording, Spikes, Tracks
 from velocell.data.meta import version
+from velocell.data.tables import FLAGS
 from velocell.demo import BANDS
 from velocell.errors import VelocellError
 from velocell.formats import write_npz
@@ -194,6 +195,18 @@ def test_a_long_table_is_cut_with_a_note(tmp_path, found, recording):
     assert len(page.cells()) == MOST_OBJECTS
     assert "And 1,234 more" in page.text
     assert f"|{n:,}|outside all bands|" in page.text
+
+
+def test_bands_against_the_speed_are_told(tmp_path, found, recording):
+    flags = found.tracks.extra["flags"].astype(np.int64)
+    flags[found.tracks.id == found.tracks.id[0]] |= FLAGS["off_band"]
+    write(
+        tmp_path / "r.html",
+        replace(found, tracks=replace(found.tracks, extra={**found.tracks.extra, "flags": flags})),
+        recording,
+    )
+    text = Page(tmp_path / "r.html").text
+    assert "The speed of 1 of 3 objects contradicts their band by more than its error allows" in text
 
 
 def test_several_radii_are_named(tmp_path, found, recording):

@@ -91,7 +91,10 @@ def test_a_page_is_told_of_the_stream_as_it_goes_on():
     feed = Feed()
     with served(opener=lambda: Stream(feed)) as server:
         address = f"ws://127.0.0.1:{server.port}/ws"
-        with connect(address, max_size=None, compression=None) as one, connect(address, compression=None) as other:
+        with (
+            connect(address, max_size=None, compression=None, ping_interval=None) as one,
+            connect(address, compression=None, ping_interval=None) as other,
+        ):
             first = heard(one, {"facts", "state", "timeline"})
             assert first["facts"]["live"]
             assert not first["state"]["live"]["begun"]
@@ -108,7 +111,7 @@ def test_a_page_is_told_of_the_stream_as_it_goes_on():
             until(lambda: heard(other, {"state"})["state"]["live"]["following"], "following again")
         # Both have gone; the stream goes on, and a page that comes later finds it.
         feed.give(later(demo_recording(), 500_000))
-        with connect(address, max_size=None, compression=None) as third:
+        with connect(address, max_size=None, compression=None, ping_interval=None) as third:
             until(lambda: heard(third, {"state"})["state"]["live"]["newest_us"] >= 990_000, "what came since")
 
 
@@ -157,7 +160,7 @@ def test_the_command_shows_what_is_sent_by_udp():
         sender = threading.Thread(target=send)
         sender.start()
         try:
-            with connect(f"ws://127.0.0.1:{port}/ws", max_size=None, compression=None) as page:
+            with connect(f"ws://127.0.0.1:{port}/ws", max_size=None, compression=None, ping_interval=None) as page:
                 found = heard(page, {"facts"})
                 assert (found["facts"]["title"], found["facts"]["size"]) == (f"udp://127.0.0.1:{udp}", [50, 50])
                 until(lambda: heard(page, {"results"})["results"]["objects"], "objects")
@@ -172,6 +175,6 @@ def test_the_command_replays_a_file(tmp_path):
     write_npz(demo_recording(), tmp_path / "r.npz")
     with (
         command(f"replay:{tmp_path / 'r.npz'}") as port,
-        connect(f"ws://127.0.0.1:{port}/ws", max_size=None, compression=None) as page,
+        connect(f"ws://127.0.0.1:{port}/ws", max_size=None, compression=None, ping_interval=None) as page,
     ):
         until(lambda: not heard(page, {"state"})["state"]["live"]["growing"], "the end")

@@ -303,7 +303,7 @@ def test_objects_have_millimetres_beside_pixels(folder):
     session = session_of(*GIVEN, "--px-per-mm", "4")
     try:
         settled(session)
-        assert session.facts()["mm"]
+        assert session.state()["mm"]
         found = session.results()["objects"]
         assert len(found) >= 3
         for item in found:
@@ -312,7 +312,7 @@ def test_objects_have_millimetres_beside_pixels(folder):
         session.close()
     with opened() as plain:
         assert "speed_mm" not in ready(plain).results()["objects"][0]
-        assert not plain.facts()["mm"]
+        assert not plain.state()["mm"]
 
 
 def test_lines_are_told_and_counted(folder):

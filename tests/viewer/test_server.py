@@ -44,7 +44,7 @@ def get(server, path="/", host=None, **headers):
 
 
 def page(server, path="/ws", **more):
-    return connect(f"ws://127.0.0.1:{server.port}{path}", max_size=None, compression=None, **more)
+    return connect(f"ws://127.0.0.1:{server.port}{path}", max_size=None, compression=None, ping_interval=None, **more)
 
 
 def hear(socket_, kind, timeout=30):

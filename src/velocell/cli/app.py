@@ -25,6 +25,7 @@ from velocell.cli import (
 from velocell.cli.config import configurable, reporting
 from velocell.cli.examples import epilog
 from velocell.cli.guard import guarded, show_tracebacks
+from velocell.cli.help import PlainCommand
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
@@ -67,4 +68,4 @@ for command in (
     view.view,
 ):
     name = command.__name__.rstrip("_")  # Python has a word `import` of its own
-    app.command(name, epilog=epilog(name))(guarded(configurable(reporting(command))))
+    app.command(name, cls=PlainCommand, epilog=epilog(name))(guarded(configurable(reporting(command))))

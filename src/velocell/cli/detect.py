@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -20,7 +20,7 @@ from velocell.calibration.search import Search
 from velocell.cli import options as o
 from velocell.cli.counts import write_counts
 from velocell.cli.guard import say
-from velocell.cli.outputs import TABLES, check_distinct, check_output
+from velocell.cli.outputs import TABLES, check_distinct, check_folder, check_output
 from velocell.cli.progress import detection_progress, speed_text, working
 from velocell.cli.reading import open_part
 from velocell.cli.spread import spread
@@ -59,6 +59,14 @@ class Outputs:
         Path | None,
         o.output("--report", metavar="HTML", help="One HTML page with figures, a clip, the table and the settings."),
     ] = None
+    figures: Annotated[
+        Path | None,
+        o.output("--figures", metavar="DIR", help="Figures into this folder: tracks, speeds, positions, network."),
+    ] = None
+    figure_type: Annotated[
+        Literal["pdf", "svg", "png"],
+        o.output("--figure-type", help="What --figures writes; pdf and svg are sharp in print."),
+    ] = "pdf"
     objects: Annotated[
         Path | None,
         o.output("--objects", metavar="CSV", help="A table of one row per object: its way, mean speed, crossings."),
@@ -161,10 +169,12 @@ class Job:
         for path, suffixes, what in outputs:
             if path is not None:
                 check_output(path, suffixes, what)
+        if more.figures is not None:
+            check_folder(more.figures, "figures")
         check_distinct([path for path, _, _ in outputs if path is not None], self.files)
-        if len(self.files) > 1 and (more.video or more.spikes or more.report or more.objects):
+        if len(self.files) > 1 and any((more.video, more.spikes, more.report, more.objects, more.figures)):
             raise OptionError(
-                "--video, --spikes, --report and --objects are for one recording; use velocell batch for many"
+                "--video, --spikes, --report, --objects and --figures are for one recording; velocell batch takes many"
             )
 
     @property
@@ -180,7 +190,7 @@ class Job:
     @property
     def keeps_spikes(self) -> bool:
         """Whether anything but the table is made of them."""
-        return any((self.more.video, self.more.spikes, self.more.report))
+        return any((self.more.video, self.more.spikes, self.more.report, self.more.figures))
 
     def settings(self) -> dict[str, Any]:
         """The command's options, for the results' side."""
@@ -270,7 +280,7 @@ def _write_more(
         write_spikes(more.spikes, spikes, layers)
     if more.objects is not None:
         say(f"{write_objects(more.objects, whole.tracks(), job.lines)} objects in {more.objects}")
-    if more.video is None and more.report is None:
+    if more.video is None and more.report is None and more.figures is None:
         return
     from velocell.pictures.video.clip import write_overlay
     from velocell.pictures.video.overlay import SILENCE_S, frame_ends
@@ -284,9 +294,15 @@ def _write_more(
         left_out = sum(1 for _ in frame_ends(recording, tracks, fps=more.fps, slow_motion=slower)) - 1
         if left_out:
             say(f"note: {more.video} leaves out {left_out} silences, each from {SILENCE_S:g} s of video on")
+    detection = Detection(tracks, answers, found.networks, found.too_sparse, found.crowding)
     if more.report is not None:
-        detection = Detection(tracks, answers, found.networks, found.too_sparse, found.crowding)
         _write_report(job, more.report, detection, recording)
+    if more.figures is not None:
+        from velocell.pictures.figures.all import write_figures
+
+        with working(f"writing figures into {more.figures}"):
+            drawn = write_figures(more.figures, detection, recording, more.figure_type, curves=not job.search.templates)
+        say(f"{', '.join(drawn)} in {more.figures}")
 
 
 def _warn(file: Path, part: FilePart, found: pipeline.Findings) -> None:

@@ -10,6 +10,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "detect": (
         "velocell detect recording.raw --bands 16,62,177,500 -o tracks.csv",
         "velocell detect recording.raw --bands 16,62 --radius 3:15 -o tracks.parquet --objects objects.csv",
+        "velocell detect recording.raw --network net.toml -o tracks.csv --figures figures --report report.html",
         "velocell detect a.raw b.raw --config run.toml -o tracks.csv",
     ),
     "batch": (
@@ -25,7 +26,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "evaluate": ("velocell evaluate tracks.csv truth.csv --bands 16,62,177,500 --json",),
     "calibrate": ("velocell calibrate --bands 16,62,177,500 --radius 5 -o net.toml",),
     "export": ("velocell export tracks.csv -o boxes.txt",),
-    "tuning": ("velocell tuning net.toml -o tuning.png",),
+    "tuning": ("velocell tuning net.toml -o tuning.pdf",),
     "view": ("velocell view demo", "velocell view recording.raw --bands 16,62,177,500"),
 }
 

@@ -10,6 +10,7 @@ from velocell.data.parquet import require_parquet
 from velocell.errors import OptionError
 
 TABLES = (".csv", ".jsonl", ".parquet")
+FIGURES = (".png", ".pdf", ".svg")
 
 
 def check_output(path: Path, suffixes: Sequence[str], what: str) -> None:
@@ -24,6 +25,16 @@ def check_output(path: Path, suffixes: Sequence[str], what: str) -> None:
         raise OptionError(f"cannot write {path}: it is a folder; name a file")
     if not os.access(path.parent, os.W_OK):
         raise OptionError(f"cannot write {path}: its folder is read-only; choose one that you can write to")
+
+
+def check_folder(path: Path, what: str) -> None:
+    """Raise VelocellError where `path` cannot become, or is not, a folder for results."""
+    if path.exists() and not path.is_dir():
+        raise OptionError(f"cannot write {what} to {path}: it is a file; name a folder")
+    if not path.exists() and not path.parent.is_dir():
+        raise OptionError(f"cannot write {what} to {path}: there is no folder {path.parent}; make it first")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise OptionError(f"cannot write {what} to {path}: it is read-only; choose a folder that you can write to")
 
 
 def check_distinct(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:

@@ -9,14 +9,16 @@ import typer
 
 from velocell.cli import options as o
 from velocell.cli.guard import say
-from velocell.cli.outputs import check_distinct, check_output
+from velocell.cli.outputs import FIGURES, check_distinct, check_output
 from velocell.cli.progress import working
 from velocell.network import Network
 
 
 def tuning(
     network: Annotated[Path, typer.Argument(metavar="TOML", help="A network from velocell calibrate.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Figure or table: .png, .csv, .json.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="OUT", help="Figure or table: .png, .pdf, .svg, .csv, .json.")
+    ],
     contrast: Annotated[
         float | None,
         typer.Option("--contrast", metavar="N", help="Events per edge crossing; by default the network's own, or 3."),
@@ -32,7 +34,7 @@ def tuning(
     from velocell.studies.tuning import SUFFIXES
     from velocell.studies.tuning import tuning as measure
 
-    check_output(out, (".png", *SUFFIXES), "a tuning")
+    check_output(out, (*FIGURES, *SUFFIXES), "a tuning")
     check_distinct([out], [network])
     tuned = Network.from_toml(network)
     if contrast is None and tuned.origin.crossings is None:
@@ -49,7 +51,7 @@ def tuning(
             engine=engine,
             sensitivity=sensitivity,
         )
-    if out.suffix.lower() == ".png":
+    if out.suffix.lower() in FIGURES:
         from velocell.pictures.figures import plot_tuning_layers, save_figure
 
         save_figure(plot_tuning_layers(found), out)

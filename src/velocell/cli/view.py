@@ -7,6 +7,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,7 +53,19 @@ def view(
     ] = False,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option("--allow-host", metavar="NAME", help="With --no-token: a name under which the page is forwarded."),
+        typer.Option(
+            "--allow-host", metavar="NAME", help="A name, or name:port, under which a proxy shows the page; repeatable."
+        ),
+    ] = None,
+    root_path: Annotated[
+        str,
+        typer.Option("--root-path", metavar="PATH", help="Path below which a proxy shows the page, such as /lab/view."),
+    ] = "",
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--folder", metavar="DIR", help="Let the page open recordings of this folder, and files dropped on it."
+        ),
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open no browser.")] = False,
     record: Annotated[
@@ -60,14 +73,15 @@ def view(
     ] = None,
 ) -> None:
     """Show a recording or a stream in the browser: events, responses, objects, and the effect of each setting."""
-    from velocell.demo import BANDS, RADIUS_PX
-    from velocell.viewer.server import Stage, listening_socket, open_browser, require_server, serve
+    from velocell.viewer.others import Opener
+    from velocell.viewer.server import Door, Stage, listening_socket, open_browser, require_server, serve
 
     require_server()
-    if look_for.bands is None and look_for.network is None:
-        radius = look_for.radius or (None if look_for.template else f"{RADIUS_PX:g}")
-        look_for = replace(look_for, bands=",".join(f"{edge:g}" for edge in BANDS.edges), radius=radius)
-    settings = _settings(look_for, part, clean, measures)
+    look_for, assumed = _with_defaults(look_for)
+    if assumed and file != DEMO:
+        what = " and ".join(assumed)
+        say(f"note: {what} are the demo's, since you gave none; set them on the page, or give --bands and --radius")
+    settings = replace(_settings(look_for, part, clean, measures), assumed=() if file == DEMO else assumed)
     part.times_us()  # wrong times are refused before the work
     if port is not None and not 0 <= port <= 65535:
         raise OptionError(f"--port {port} must lie between 0 and 65535")
@@ -78,6 +92,11 @@ def view(
     if no_token and host not in _LOCAL:
         raise OptionError(f"--no-token is for this machine only, and --host {host} listens to others; drop one of them")
     _check_record(file, record)
+    root = _root(root_path)
+    if folder is not None and no_token:
+        raise OptionError("--folder is for those who have the token; drop --no-token")
+    if folder is not None and not folder.is_dir():
+        raise OptionError(f"--folder {folder} is not a folder; check the path")
     sock = listening_socket(host, port)
     what = "Simulating three disks" if file == DEMO else f"Opening {file}"
     stage = Stage(_opening(file, settings, part, record), what)
@@ -86,11 +105,38 @@ def view(
         raise VelocellError(stage.failure)
     token = None if no_token else secrets.token_urlsafe(24)
     name = socket.gethostname() if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
-    address = f"http://{name}:{sock.getsockname()[1]}/" + (f"?token={token}" if token else "")
+    address = f"http://{name}:{sock.getsockname()[1]}{root}/" + (f"?token={token}" if token else "")
     say(f"the page is at {address} ; stop with Ctrl-C")
     if not no_browser and not open_browser(address):
         say("no browser could be opened; open the address by hand, or forward the port to a machine that has one")
-    serve(stage, sock, token, allow_host or ())
+    opener = None if folder is None else Opener(folder, partial(_another, part))
+    try:
+        serve(stage, sock, Door(token, tuple(allow_host or ()), root, opener))
+    finally:
+        if opener is not None:
+            opener.close()
+
+
+def _with_defaults(look_for: o.LookFor) -> tuple[o.LookFor, tuple[str, ...]]:
+    """With the demo's bands and radius where none are given, and which of them those are."""
+    from velocell.demo import BANDS, RADIUS_PX
+
+    wants_bands = look_for.bands is None and look_for.network is None
+    wants_radius = look_for.radius is None and look_for.network is None and not look_for.template
+    if wants_bands:
+        look_for = replace(look_for, bands=",".join(f"{edge:g}" for edge in BANDS.edges))
+    if wants_radius:
+        look_for = replace(look_for, radius=f"{RADIUS_PX:g}")
+    assumed = (("bands", wants_bands), ("radius", wants_radius))
+    return look_for, tuple(name for name, wanted in assumed if wanted)
+
+
+def _root(path: str) -> str:
+    """A path without a slash at its end. Raises OptionError."""
+    root = path.rstrip("/")
+    if root and not re.fullmatch(r"(/[\w.~@+-]+)+", root):
+        raise OptionError(f"--root-path {path} must be a path such as /lab/view, of letters, digits and . ~ @ + - _")
+    return root
 
 
 def _is_live(file: str) -> bool:
@@ -124,17 +170,22 @@ def _command_parts(look_for: o.LookFor, part: o.Part, clean: o.Clean, measures: 
     files = {"network": look_for.network, "ignore": clean.ignore}
     files["template"] = look_for.template[0] if look_for.template else None
     plane = (("--px-per-mm", measures.px_per_mm), ("--homography", measures.homography))
+    return CommandParts(
+        **{name: str(path) for name, path in files.items() if path is not None},
+        plane=tuple(word for name, value in plane if value is not None for word in (name, str(value))),
+        reading=_reading(part),
+    )
+
+
+def _reading(part: o.Part) -> tuple[str, ...]:
+    """The words that say how a file is read, and which part of it."""
     frames = part.frame_time if part.frame_time != "1ms" else None
     budget = None if part.budget == 1 else f"{part.budget:g}"
     reading = (
         ("--size", part.size), ("--frame-time", frames), ("--time-unit", part.time_unit),
         ("--from", part.start), ("--to", part.stop), ("--budget", budget),
     )  # fmt: skip
-    return CommandParts(
-        **{name: str(path) for name, path in files.items() if path is not None},
-        plane=tuple(word for name, value in plane if value is not None for word in (name, str(value))),
-        reading=tuple(word for name, text in reading if text is not None for word in (name, text)),
-    )
+    return tuple(word for name, text in reading if text is not None for word in (name, text))
 
 
 def _check_record(file: str, record: Path | None) -> None:
@@ -159,6 +210,16 @@ def _opening(
         return Session(source, settings, playing=True, on_change=on_change)
 
     return opened
+
+
+def _another(part: o.Part, file: Path, before: Session, on_change: Callable[[], None]) -> Session:
+    """Another recording, looked at as the one before; region and part of that one say nothing about it."""
+    from velocell.viewer.session import Session
+
+    whole = replace(part, start=None, stop=None)
+    parts = replace(before.settings.command_parts, reading=_reading(whole))
+    settings = replace(before.settings, region=None, command_parts=parts)
+    return Session(_read(str(file), settings, whole), settings, playing=True, on_change=on_change)
 
 
 def _streamed(

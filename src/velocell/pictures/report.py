@@ -103,6 +103,12 @@ def _warnings(recording: Recording, found: Detection) -> list[str]:
         warnings.append(found.crowding.told)
     if found.too_sparse:
         warnings.append("too sparse to measure contrast and radius, so both are assumed: check radius and bands")
+    each = objects(found.tracks)
+    if doubtful := sum(item.off_band for item in each):
+        warnings.append(
+            f"the speed of {doubtful} of {len(each)} objects contradicts their band by more than its error allows: an "
+            "edge may lie among their speeds, or the radius be wrong"
+        )
     return [f"{warning[0].upper()}{warning[1:]}." for warning in warnings]
 
 

@@ -65,6 +65,14 @@ class Plane:
             raise OptionError(f"--px-per-mm must be a number above 0, got {px_per_mm:g}")
         return Plane(np.diag([1 / px_per_mm, 1 / px_per_mm, 1.0]), f"{px_per_mm:g} px per mm")
 
+    @property
+    def px_per_mm(self) -> float | None:
+        """The scale, the same everywhere; None where it is not."""
+        scale = float(self.homography[0, 0])
+        if scale <= 0 or not np.array_equal(self.homography, np.diag([scale, scale, 1.0])):
+            return None
+        return 1 / scale
+
     @staticmethod
     def read(path: str | Path) -> Plane:
         """A 3x3 matrix from .npy, .csv (three lines of three numbers), .json (three lists, or a table with the key

@@ -47,7 +47,7 @@ def activity(results: Results, edges_us: NDArray[np.int64]) -> list[list[int]]:
 
 def facts(source: Source, settings: Settings, speeds: tuple[float, ...]) -> dict[str, Any]:
     """What does not change: the recording, its event rate, what can be tuned, the colours of events, the lines that
-    are counted, whether there are millimetres."""
+    are counted."""
     return {
         "version": version(),
         "file": source.name,
@@ -61,7 +61,6 @@ def facts(source: Source, settings: Settings, speeds: tuple[float, ...]) -> dict
         "speeds": list(speeds),
         "span_us": list(SPAN_US),
         "lines": [[line.x0, line.y0, line.x1, line.y1] for line in settings.lines],
-        "mm": settings.plane is not None,
         "colors": {"event": EVENT, "on": ON, "off": OFF, "outside": hex_color(OUTSIDE)},
     }
 
@@ -73,6 +72,9 @@ def analysis(now: Analysis, settings: Settings) -> dict[str, Any]:
     return {
         "settings": settings.to_dict(),
         "shape": settings.shape,
+        "assumed": list(settings.assumed),
+        "mm": settings.plane is not None,
+        "px_per_mm": None if settings.plane is None else settings.plane.px_per_mm,
         "fixed": [] if settings.shape is None else list(ONE_RADIUS),
         "bands": bands(settings.bands),
         "channels": channels(settings.bands, networks[0] if networks else None),

@@ -123,10 +123,17 @@ def objects_at(results: Results, at_us: int, tail_us: int) -> tuple[list[dict[st
     seen = np.column_stack((np.ones(row.size, bool), known & (travel <= _TAIL_RADII * radius[:, None])))
     seen = np.logical_and.accumulate(seen, axis=1)
     columns = (row, *here.round(2).T, radius.round(2), seen.sum(axis=1))
+    plane = results.settings.plane
+    speed_mm = (
+        np.full(t.size, np.nan)
+        if plane is None
+        else plane.speed_mm_s(xy[:, 0], xy[:, 1], rows["speed_px_s"], rows["heading_deg"])
+    )
     found = [
         {
             "id": int(rows["id"][k]), "x": x, "y": y, "band": int(rows["band"][k]), "radius": size_px, "tail": n,
             "speed": plain(rows["speed_px_s"][k], 1), "heading": plain(rows["heading_deg"][k], 1),
+            **({} if plane is None else {"speed_mm": plain(speed_mm[k], 2)}),
         }
         for k, x, y, size_px, n in zip(*(column.tolist() for column in columns), strict=True)
     ]  # fmt: skip

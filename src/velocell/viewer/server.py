@@ -14,15 +14,17 @@ import sys
 import threading
 import time
 import webbrowser
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from velocell.errors import VelocellError, reason
-from velocell.viewer.access import COOKIE, HEADERS, Gate
+from velocell.viewer.access import COOKIE, HEADERS, Gate, Rooted
 from velocell.viewer.connections import impatient_protocol, log_seldom, raise_limit_of_files
+from velocell.viewer.others import Opener
 from velocell.viewer.session import Session
 from velocell.viewer.worker import failed
 
@@ -72,8 +74,24 @@ class Stage:
         self.failure: str | None = None
         self.what = what
         self._listeners: list[Callable[[], None]] = []
+        self._opening = threading.Lock()
         self._thread = threading.Thread(target=self._open, args=(open_session,), name="velocell-open", daemon=True)
         self._thread.start()
+
+    def show(self, open_session: Callable[[Callable[[], None]], Session]) -> None:
+        """Another session in place of this one, once it is open; where it cannot be opened this one stays.
+
+        Raises VelocellError for that, and while another is being opened.
+        """
+        if self.session is None or not self._opening.acquire(blocking=False):
+            raise VelocellError("a recording is being opened already; wait for it")
+        try:
+            fresh = open_session(self.changed)
+            before, self.session = self.session, fresh
+        finally:
+            self._opening.release()
+        self.changed()
+        before.close()
 
     def wait(self, seconds: float) -> bool:
         """Whether it is decided, after `seconds` at most."""
@@ -101,12 +119,24 @@ class Stage:
         self.changed()
 
 
-def build_app(stage: Stage, port: int, token: str | None = None, hosts: Collection[str] = ()) -> Starlette:
-    """The application: the page, its files, what can be saved, and the WebSocket. token, hosts: as `Gate` has them."""
+@dataclass(frozen=True)
+class Door:
+    """Who gets in, and where: token and hosts as `Gate` has them, root as `Rooted`; empty for none. opener: what else
+    can be opened, by those who have the token; without one nobody can."""
+
+    token: str | None = None
+    hosts: tuple[str, ...] = ()
+    root: str = ""
+    opener: Opener | None = None
+
+
+def build_app(stage: Stage, port: int, door: Door | None = None) -> Starlette:
+    """The application: the page, its files, what can be saved, and the WebSocket."""
     from starlette.applications import Starlette
     from starlette.responses import FileResponse, Response
     from starlette.routing import Route, WebSocketRoute
 
+    door = door or Door()
     saving = False  # one at a time: a clip takes some 60 MB
     files = {path.name: path for path in STATIC.iterdir() if path.suffix in (".html", ".css", ".js", ".svg")}
 
@@ -115,8 +145,9 @@ def build_app(stage: Stage, port: int, token: str | None = None, hosts: Collecti
         if name not in files:
             return Response("there is no such page\n", 404, HEADERS, "text/plain")
         response = FileResponse(files[name], headers=HEADERS)
-        if token is not None and name == "index.html":
-            response.set_cookie(f"{COOKIE}-{port}", token, httponly=True, samesite="strict")
+        if door.token is not None and name == "index.html":
+            # Without a path it is kept for the folder that the browser sees, whatever a proxy made of it.
+            response.set_cookie(f"{COOKIE}-{port}", door.token, path=None, httponly=True, samesite="strict")
         return response
 
     async def save(request: Request) -> Response:
@@ -141,15 +172,20 @@ def build_app(stage: Stage, port: int, token: str | None = None, hosts: Collecti
     def _refused(sentence: str) -> Response:
         return Response(json.dumps({"error": sentence}), 409, HEADERS, "application/json")
 
-    pages = Pages(stage)
+    opener = door.opener if door.token is not None else None
+    pages = Pages(stage, None if opener is None else opener.offer)
     routes = [
         Route("/", page),
         Route("/static/{name}", page),
         Route("/save/{name}", save),
         WebSocketRoute("/ws", pages.attend),
     ]
+    if opener is not None:
+        routes.append(Route("/open", opener.answer(stage, _refused), methods=["POST"]))
     app = Starlette(routes=routes)
-    app.add_middleware(Gate, port=port, token=token, hosts=hosts)
+    app.add_middleware(Gate, port=port, token=door.token, hosts=door.hosts)
+    if door.root:
+        app.add_middleware(Rooted, root=door.root)
     return app
 
 
@@ -182,8 +218,9 @@ async def _apart(work: Callable[[], bytes]) -> bytes:
 class Pages:
     """The open pages; each has a task that sends it changes and one that hears it."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, stage: Stage, offer: Callable[[], dict[str, Any]] | None = None) -> None:
+        """offer: what a page may open; None: nothing."""
+        self._stage, self._offer = stage, offer
         self._open = 0
 
     async def attend(self, socket_: WebSocket) -> None:
@@ -194,7 +231,7 @@ class Pages:
             await socket_.close()
             return
         self._open += 1
-        page = _Page(socket_, self._stage)
+        page = _Page(socket_, self._stage, self._offer)
         tasks = [asyncio.create_task(work()) for work in (page.push, page.hear)]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -206,8 +243,8 @@ class Pages:
 
 
 class _Page:
-    def __init__(self, socket_: WebSocket, stage: Stage) -> None:
-        self._socket, self._stage = socket_, stage
+    def __init__(self, socket_: WebSocket, stage: Stage, offer: Callable[[], dict[str, Any]] | None) -> None:
+        self._socket, self._stage, self._offer = socket_, stage, offer
         self.painting: set[asyncio.Task[None]] = set()
 
     async def push(self) -> None:
@@ -220,21 +257,24 @@ class _Page:
 
         stop = self._stage.listen(wake)
         try:
-            session = await self._opened(changed)
-            if session is None:
-                return
-            await self._send(_text("facts", **await asyncio.to_thread(session.facts)))
-            sent: dict[str, Any] = {}
-            while True:
-                changed.clear()
-                await self._differences(session, sent)
-                await asyncio.sleep(_PUSH_S)
-                try:
-                    await asyncio.wait_for(changed.wait(), _FILE_CHECK_S)
-                except asyncio.TimeoutError:
-                    await asyncio.to_thread(session.look_after)
+            while (session := await self._opened(changed)) is not None:
+                await self._show(session, changed)
         finally:
             stop()
+
+    async def _show(self, session: Session, changed: asyncio.Event) -> None:
+        """One session, until another one takes its place."""
+        opens = {} if self._offer is None else {"opens": self._offer()}
+        await self._send(_text("facts", **await asyncio.to_thread(session.facts), **opens))
+        sent: dict[str, Any] = {}
+        while self._stage.session is session:
+            changed.clear()
+            await self._differences(session, sent)
+            await asyncio.sleep(_PUSH_S)
+            try:
+                await asyncio.wait_for(changed.wait(), _FILE_CHECK_S)
+            except asyncio.TimeoutError:
+                await asyncio.to_thread(session.look_after)
 
     async def _opened(self, changed: asyncio.Event) -> Session | None:
         stage = self._stage
@@ -355,13 +395,13 @@ def settings() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def serve(stage: Stage, sock: socket.socket, token: str | None = None, hosts: Collection[str] = ()) -> None:
+def serve(stage: Stage, sock: socket.socket, door: Door | None = None) -> None:
     """Serve until interrupted; raises KeyboardInterrupt then."""
     import uvicorn
 
     sys.setswitchinterval(_SWITCH_S)
     raise_limit_of_files()
-    app = build_app(stage, sock.getsockname()[1], token, hosts)
+    app = build_app(stage, sock.getsockname()[1], door)
     config = uvicorn.Config(app, **settings())
     server = uvicorn.Server(config)
     try:

@@ -13,7 +13,7 @@ from velocell.calibration.measure import networks_from
 from velocell.calibration.recipe import Recipe
 from velocell.calibration.search import Search
 from velocell.data.bands import Bands
-from velocell.data.optional import option_words
+from velocell.data.optional import number_text, option_words
 from velocell.data.recording import Recording
 from velocell.data.stamps import NO_STEP, Step
 from velocell.errors import OptionError
@@ -26,6 +26,7 @@ from velocell.results.plane import Plane
 from velocell.viewer.command import CommandParts, line_words, shape_words, source_words
 
 MOST_BANDS = 8
+_SCALE = (1e-6, 1e6)  # px per mm
 _RECIPE = Recipe()
 _IN_RECIPE = {
     "ring_width": "ring_width_px", "inside": "inside", "veto": "veto", "veto_reach": "veto_reach",
@@ -87,7 +88,8 @@ class Settings:
     search: with one template at most; its networks are used as they stand until something that they fix is tuned.
     cleaning: what the source has left out; it stays. region: (x, y, w, h) px that is tuned, None = everywhere.
     threshold, memory, hold: factors, 1 as calibrated. plane: adds real units to the table. lines: objects that cross
-    them are counted. command_parts: names and words of the command line that the values do not hold.
+    them are counted. command_parts: names and words of the command line that the values do not hold. assumed: which of
+    `bands` and `radius` nobody chose.
     """
 
     search: Search
@@ -99,6 +101,7 @@ class Settings:
     plane: Plane | None = None
     lines: tuple[Line, ...] = ()
     command_parts: CommandParts = field(default_factory=CommandParts)
+    assumed: tuple[str, ...] = ()
 
     @property
     def bands(self) -> Bands:
@@ -130,17 +133,21 @@ class Settings:
         return getattr(self.search if name in ("contrast", "dt_us") else self, name)
 
     def changed(self, values: Mapping[str, Any], size: tuple[int, int]) -> Settings:
-        """With new values by name: the sliders, `edges`, `names`, `region`. Raises VelocellError."""
+        """With new values by name: the sliders, `edges`, `names`, `region`, `px_per_mm`. Raises VelocellError."""
         new: dict[str, Any] = {}
         for name, value in values.items():
             if name in SLIDERS:
                 new[name] = SLIDERS[name].checked(name, value)
-            elif name not in ("edges", "names", "region"):
+            elif name not in ("edges", "names", "region", "px_per_mm"):
                 raise OptionError(f"there is no setting '{name}'; reload the page")
         bands = _bands(values["edges"], values.get("names"), self.bands) if "edges" in values else self.bands
         search = self._searched(new, bands)
         factors = {name: new[name] for name in _FACTORS if name in new}
-        settings = replace(self, search=search, **factors)
+        chosen = {"bands": "edges" in values, "radius": "radius" in values}
+        assumed = tuple(name for name in self.assumed if not chosen[name])
+        settings = replace(self, search=search, assumed=assumed, **factors)
+        if "px_per_mm" in values:
+            settings = settings._scaled(values["px_per_mm"])
         if "region" in values:
             region = None if values["region"] is None else _region(values["region"], size)
             settings = replace(settings, region=region)
@@ -148,6 +155,14 @@ class Settings:
                 where = ",".join(map(str, region))
                 raise OptionError(f"region {where} lies outside those given with --roi; choose one inside them")
         return settings
+
+    def _scaled(self, px_per_mm: Any) -> Settings:
+        """With another scale, None for none."""
+        if px_per_mm is None:
+            return replace(self, plane=None, command_parts=replace(self.command_parts, plane=()))
+        scale = within(px_per_mm, _SCALE, "the scale", " px/mm")
+        words = ("--px-per-mm", number_text(scale))
+        return replace(self, plane=Plane.of_scale(scale), command_parts=replace(self.command_parts, plane=words))
 
     def _searched(self, new: Mapping[str, Any], bands: Bands) -> Search:
         """The search with new values of sliders; where one changes, a given network is given up."""

@@ -25,6 +25,7 @@ from velocell.tracking.online import BLOCK_US
 from velocell.viewer.worker import failed
 
 HOLD_US = 30_000_000
+SPANS_US = (1_000_000, 2_000_000, 5_000_000, 10_000_000, 20_000_000, HOLD_US)
 """So much of the stream is held,"""
 HOLD_BYTES = 256 << 20
 """unless its events (13 bytes each) take more than this: about 20 million."""
@@ -184,9 +185,12 @@ class Stream:
         return np.diff(below)
 
     def edges(self) -> NDArray[np.int64]:
-        """Of the timeline: HOLD_US in steps of the analysis' blocks, up to now."""
+        """Of the timeline, in steps of the analysis' blocks, up to now: from the first event of a stream that has
+        ended, of one that goes on the least of SPANS_US that holds it."""
         stop = -(-self.stop_us // BLOCK_US) * BLOCK_US
-        return np.arange(stop - HOLD_US, stop + 1, BLOCK_US)
+        there = max(stop - self.first_us // BLOCK_US * BLOCK_US, BLOCK_US)
+        span = next((us for us in SPANS_US if us >= there), HOLD_US) if self.growing else min(there, HOLD_US)
+        return np.arange(stop - span, stop + 1, BLOCK_US)
 
     def check(self) -> str | None:
         return self.failure

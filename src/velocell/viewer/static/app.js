@@ -1,7 +1,8 @@
 // The page: what it knows, its parts, and what they do when a message comes from the program.
 import { Actions } from "./actions.js";
+import * as address from "./address.js";
 import { Pictures, Soon } from "./asking.js";
-import { showChips } from "./chips.js";
+import { showChips, showWarnings } from "./chips.js";
 import { Controls } from "./controls.js";
 import { $, make } from "./dom.js";
 import { listenToKeys } from "./keys.js";
@@ -9,6 +10,7 @@ import { Labels } from "./labels.js";
 import { Live } from "./live.js";
 import { notice, showClock, showProgress, stateText, withdraw } from "./notices.js";
 import { seconds } from "./numbers.js";
+import { Opening } from "./opening.js";
 import { Stage } from "./stage.js";
 import { sure } from "./sure.js";
 import { Table } from "./table.js";
@@ -24,6 +26,7 @@ import { Wire } from "./wire.js";
 /** @typedef {import("./messages.js").Store} Store */
 /** @typedef {import("./messages.js").Incoming} Incoming */
 
+const ADDRESS_MS = 400;
 const LOST = "Connection to velocell lost. If the program was stopped, start it again; "
   + "the page reconnects by itself.";
 
@@ -60,9 +63,37 @@ const tuner = new Tuner(store, ask);
 const table = new Table(store, ask);
 const labels = new Labels(store, ask);
 const live = new Live(store, ask);
+const opening = new Opening();
 const pictures = new Pictures(store, live, send);
 const actions = new Actions(store, send);
 const controls = new Controls({ store, ask, send, soon, actions, stage, opened, update });
+
+/** What the address says is done once, when the page has been loaded or the address was edited. */
+let asked = location.hash;
+let writing = 0;
+addEventListener("hashchange", () => {
+  asked = location.hash;
+  if (store.state) follow(store.state);
+});
+
+/** @param {State} state */
+function follow(state) {
+  const { t_us: t, tuned } = address.read(asked, state, sure(store.facts));
+  asked = "";
+  if (Object.keys(tuned).length) send("tune", tuned);
+  if (t === null) return;
+  send("pause");
+  send("seek", { t_us: t });
+}
+
+/** Not with every message: browsers allow only so many changes. */
+function keepAddress() {
+  if (writing) return;
+  writing = window.setTimeout(() => {
+    writing = 0;
+    if (store.state && store.facts) history.replaceState(null, "", `#${address.written(store.state, store.facts)}`);
+  }, ADDRESS_MS);
+}
 
 function opened() {
   if (!store.state) return;
@@ -80,6 +111,8 @@ const hearers = {
   facts: hearFacts,
   state: (state) => {
     store.state = state;
+    if (asked) follow(state);
+    keepAddress();
     if (!state.playing) store.now = state.t_us;
     pictures.stale = true;
     pictures.request();
@@ -111,7 +144,8 @@ const hearers = {
 /** @param {Facts} facts */
 function hearFacts(facts) {
   store.facts = facts;
-  store.state = null;
+  store.state = store.results = store.curves = null;
+  opening.update(facts.opens);
   shown.clear();
   live.timeline({});
   const us = facts.stop_us - facts.start_us;
@@ -178,15 +212,20 @@ function update() {
   controls.update(state, sure(store.facts));
   const chips = [
     state.channels, view.channels, view.membrane, settings.region, settings.contrast, state.measured?.too_sparse,
-    state.measured?.camera, state.stamps, state.crowded,
+    state.measured?.camera, state.stamps, state.crowded, state.assumed,
+    results?.objects.filter((item) => item.off_band).length,
     analysed?.complete, results?.objects.length,
   ];
-  if (changed("chips", JSON.stringify(chips))) showChips(state, results, actions, send);
+  if (changed("chips", JSON.stringify(chips))) {
+    showChips(state, results, actions, send);
+    showWarnings(state, results);
+  }
   showProgress(state, results);
   if (changed("error", state.error) && state.error) notice(state.error);
   if (changed("file", state.file) && state.file) notice(state.file);
   tuner.update();
-  const rows = changed("rows", JSON.stringify([state.selected, state.bands, analysed?.complete, state.counts]));
+  const listed = [state.selected, state.bands, analysed?.complete, state.counts, state.mm];
+  const rows = changed("rows", JSON.stringify(listed));
   if (changed("results", results) || rows) table.update();
   if (changed("labels", JSON.stringify([state.labels, settings.radius]))) labels.update();
   showClock(store);

@@ -49,6 +49,39 @@ export function showChips(state, results, actions, send) {
 }
 
 /**
+ * The same in whole sentences, above the tabs.
+ * @param {State} state
+ * @param {Results | null} results
+ */
+export function showWarnings(state, results) {
+  const { measured, settings, analysed, assumed } = state;
+  const objects = results?.objects ?? [];
+  const doubtful = objects.filter((item) => item.off_band).length;
+  const told = [
+    assumed.length > 0 && `${DEFAULTS[assumed.join()]} of the demo, not yours: set them here, or give --bands and`
+      + " --radius.",
+    measured?.camera && sentence(measured.camera),
+    measured?.too_sparse && settings.contrast === null && analysed && ASSUMED,
+    doubtful > 0 && `The speed of ${doubtful} of ${objects.length} objects contradicts their band by more than its `
+      + "error allows: an edge may lie among their speeds, or the radius be wrong.",
+    state.stamps && sentence(state.stamps),
+    state.crowded && sentence(state.crowded),
+  ].filter((text) => typeof text === "string");
+  $("warnings").hidden = told.length === 0;
+  $("warnings").replaceChildren(...told.map((text) => make("li", {}, text)));
+}
+
+/** @type {Record<string, string>} */
+const DEFAULTS = {
+  "bands,radius": "Bands and radius are those", bands: "The bands are those", radius: "The radius is that",
+};
+
+/** @param {string} text */
+function sentence(text) {
+  return `${text[0].toUpperCase()}${text.slice(1)}.`;
+}
+
+/**
  * @param {Channel} c
  * @param {Set<string>} on
  * @param {string} text
@@ -59,6 +92,7 @@ function chip(c, on, text, actions) {
   const what = c.final ? `answers of ${c.name}` : `layer 1, ${c.name}`;
   const className = `chip${on.has(key) ? " on" : ""}${c.final ? "" : " early"}`;
   const node = make("button", { className, color: c.color, title: `${what}; Alt-click: alone` }, make("i"), text);
+  node.setAttribute("aria-pressed", String(on.has(key)));
   node.dataset.channel = key;
   node.onclick = (event) => actions.toggleChannel(c, event.altKey);
   return node;
@@ -69,7 +103,8 @@ function chip(c, on, text, actions) {
  * @param {Actions} actions
  */
 function membraneChoice({ channels, view }, actions) {
-  const choice = make("select", { title: "Membrane potential of a channel of layer 1 (M)", id: "membrane" });
+  const title = "Membrane potential of a channel of layer 1 (M)";
+  const choice = make("select", { title, id: "membrane", "aria-label": "Membrane" });
   const first = channels.filter((c) => c.layer === 0);
   choice.append(
     make("option", { value: "" }, "membrane: off"),

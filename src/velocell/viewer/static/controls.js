@@ -1,5 +1,5 @@
 // The buttons, menus and tabs of the page: what they do, and how they show what holds.
-import { $, all, around, isLight } from "./dom.js";
+import { $, all, around, isLight, press } from "./dom.js";
 import { clamp, rounded, span } from "./numbers.js";
 import { copyCommand, give, save } from "./saving.js";
 import { sure } from "./sure.js";
@@ -43,6 +43,7 @@ export class Controls {
     this.listenTransport();
     this.listenView();
     this.listenExport();
+    this.listenGuide();
     const { store, send } = this.parts;
     on("reset", () => send("reset"));
     on("measure", () => send("measure_curves"));
@@ -50,6 +51,16 @@ export class Controls {
     on("help", () => $("keys", HTMLDialogElement).showModal());
     on("theme", () => this.changeTheme());
     for (const tab of all("[data-tab]")) tab.onclick = () => this.openTab(tab.dataset.tab ?? "");
+    walk($("tabs"), "[data-tab]", (tab) => tab.click());
+  }
+
+  /** Open until it was closed once. */
+  listenGuide() {
+    const guide = $("guide", HTMLDetailsElement);
+    guide.open = localStorage.getItem("velocell-guide") === null;
+    guide.addEventListener("toggle", () => {
+      if (!guide.open) localStorage.setItem("velocell-guide", "read");
+    });
   }
 
   listenTransport() {
@@ -84,10 +95,20 @@ export class Controls {
       $("export-menu").hidden = !open;
       $("export").setAttribute("aria-expanded", String(open));
     };
-    on("export", () => menu($("export-menu").hidden));
+    on("export", () => {
+      menu($("export-menu").hidden);
+      all("#export-menu button")[0].focus();
+    });
     document.addEventListener("click", (event) => {
       if (!around(event, ".menu")) menu(false);
     });
+    sure($("export").parentElement).addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || $("export-menu").hidden) return;
+      event.stopPropagation(); // it clears neither region nor selection
+      menu(false);
+      $("export").focus();
+    });
+    walk($("export-menu"), "button", () => {});
     for (const button of all("[data-save]")) {
       const what = button.dataset.save ?? "";
       button.onclick = () => {
@@ -103,7 +124,9 @@ export class Controls {
   useTool(tool) {
     const { stage } = this.parts;
     stage.tool = tool;
-    for (const button of all("[data-tool]")) button.classList.toggle("on", button.dataset.tool === tool);
+    for (const button of all("[data-tool]")) press(button, button.dataset.tool === tool);
+    $("ruler").hidden = tool !== "ruler";
+    stage.ruler.update();
     $("picture").style.cursor = tool === "look" ? "default" : "crosshair";
     if (tool === "label") this.openTab("labels");
     stage.board.redraw();
@@ -113,6 +136,7 @@ export class Controls {
   openTab(name) {
     for (const tab of all("[data-tab]")) {
       tab.setAttribute("aria-selected", String(tab.dataset.tab === name));
+      tab.tabIndex = tab.dataset.tab === name ? 0 : -1;
       $(`tab-${tab.dataset.tab}`).hidden = tab.dataset.tab !== name;
     }
     this.parts.opened();
@@ -153,15 +177,17 @@ export class Controls {
    */
   update(state, facts) {
     const { view } = state;
+    this.parts.stage.ruler.update();
+    $("timeline").style.setProperty("--bands", String(state.bands.length));
     $("play").classList.toggle("on", state.playing);
     $("play").setAttribute("aria-label", state.playing ? "Pause" : "Play");
-    $("loop").classList.toggle("on", state.loop);
-    $("polarity").classList.toggle("on", view.polarity);
-    $("tracks").classList.toggle("on", view.tracks);
+    press($("loop"), state.loop);
+    press($("polarity"), view.polarity);
+    press($("tracks"), view.tracks);
     this.speed.value = String(state.speed);
     const mode = view.events ? view.mode : "none";
     for (const button of all("[data-mode]")) {
-      button.classList.toggle("on", button.dataset.mode === mode && view.membrane === null);
+      press(button, button.dataset.mode === mode && view.membrane === null);
     }
     const [low, high] = facts.span_us;
     const reach = Math.log(high / low);
@@ -178,4 +204,24 @@ export class Controls {
  */
 function on(id, what) {
   $(id).addEventListener("click", what);
+}
+
+/**
+ * Arrow keys go from one to the next of what is shown.
+ * @param {HTMLElement} group
+ * @param {string} selector
+ * @param {(reached: HTMLElement) => void} then
+ */
+function walk(group, selector, then) {
+  group.addEventListener("keydown", (event) => {
+    const by = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+    const each = all(`#${group.id} ${selector}`).filter((element) => !element.hidden);
+    const now = each.findIndex((element) => element === document.activeElement);
+    if (!by || now < 0) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const next = each[(now + by + each.length) % each.length];
+    next.focus();
+    then(next);
+  });
 }

@@ -74,6 +74,16 @@ export function around(event, selector) {
   return event.target instanceof Element ? event.target.closest(selector) : null;
 }
 
+/**
+ * Shows whether a button is on, to those who listen too.
+ * @param {HTMLElement} button
+ * @param {boolean} on
+ */
+export function press(button, on) {
+  button.classList.toggle("on", on);
+  button.setAttribute("aria-pressed", String(on));
+}
+
 /** Whether the page is light. */
 export function isLight() {
   return document.documentElement.dataset.theme === "light";

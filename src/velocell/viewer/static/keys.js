@@ -14,8 +14,12 @@ import { sure } from "./sure.js";
  */
 
 /** @type {Record<string, string>} */
-const SIGNS = { Space: "Space", ArrowRight: "→", ArrowLeft: "←", Escape: "Esc" };
+const SIGNS = {
+  Space: "Space", Enter: "Enter", Home: "Home", End: "End", ArrowRight: "→", ArrowLeft: "←", Escape: "Esc",
+};
 const MOUSE = [
+  ["Tab", "from one control to the next; arrow keys within a menu, a list of tabs, and a slider"],
+  ["arrows, Enter", "in the picture, with Region, Ruler, Label: move a cross and press there; Shift: 10 px"],
   ["Shift + drag", "picture: a region; timeline: a part to loop over"],
   ["double click", "tuning curve: adds or removes an edge; slider: its default; picture: fits"],
 ];
@@ -45,6 +49,11 @@ function playing({ parts: { actions, ask, store } }) {
     const { held_us: held, start_us: start } = sure(store.facts);
     ask.seek(held ?? start);
   };
+  const part = (/** @type {0 | 1} */ end) => {
+    const { span, t_us: at } = sure(store.state);
+    const now = Math.round(store.now ?? at);
+    ask.loop(end ? span[0] : now, end ? now : span[1]);
+  };
   return [
     { keys: ["Space"], text: "play or pause", act: () => actions.playOrPause() },
     { keys: ["ArrowRight"], text: "one interval forward; Shift: one tick", act: (e) => actions.step(1, e.shiftKey) },
@@ -54,6 +63,9 @@ function playing({ parts: { actions, ask, store } }) {
     { keys: [","], text: "slower", act: () => actions.faster(-1) },
     { keys: ["."], text: "faster", act: () => actions.faster(1) },
     { keys: ["l"], text: "loop", act: () => actions.loop() },
+    { keys: ["i"], text: "the part to loop over begins here", act: () => part(0) },
+    { keys: ["o"], text: "the part to loop over ends here", act: () => part(1) },
+    { keys: ["a"], text: "loop over all again", act: () => ask.loop(null, null) },
   ];
 }
 
@@ -93,6 +105,7 @@ function using(controls, labels) {
   return [
     { keys: ["v"], text: "look: pan, zoom, select", act: () => controls.useTool("look") },
     { keys: ["r"], text: "drag a region", act: () => controls.useTool("region") },
+    { keys: ["u"], text: "ruler: measure a length", act: () => controls.useTool("ruler") },
     { keys: ["g"], text: "mark objects", act: () => controls.useTool("label") },
     { keys: ["n"], text: "mark the next object", act: () => labels.next() },
     { keys: ["+", "="], text: "zoom in", act: () => magnify(1.3) },
@@ -101,6 +114,7 @@ function using(controls, labels) {
     { keys: ["c"], text: "copy the command line", act: () => copyCommand(sure(store.state).command) },
     { keys: ["k"], text: "light or dark", act: () => controls.changeTheme() },
     { keys: ["Escape"], text: "clear region and selection", act: escape },
+    { keys: ["Enter"], text: "press the button that has the focus", act: () => {} },
     { keys: ["?"], text: "this list", act: () => $("keys", HTMLDialogElement).showModal() },
   ];
 }
@@ -118,7 +132,7 @@ function press(event, entries) {
   // Space would also press the button that was clicked last.
   if (key === "Space" && around(event, "button, summary") && event.target instanceof HTMLElement) event.target.blur();
   const entry = entries.find(({ keys }) => keys.includes(key));
-  if (!entry) return;
+  if (!entry || key === "Enter") return; // the browser itself presses the button
   event.preventDefault();
   entry.act(event);
 }

@@ -45,7 +45,7 @@ export class Labels {
       $("label-list").replaceChildren(make("p", { className: "empty" }, "Nothing is marked yet."));
       return;
     }
-    const head = make("tr", {}, ...["object", "marks", "from", "to s", ""].map((text) => make("th", {}, text)));
+    const head = make("tr", {}, ...["object", "marks", "from", "to s"].map((text) => make("th", {}, text)), make("td"));
     const rows = [...objects].map(([id, marks]) => this.row(id, marks));
     $("label-list").replaceChildren(make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
   }
@@ -57,7 +57,7 @@ export class Labels {
   row(id, marks) {
     const first = marks[0].t_us;
     const last = marks[marks.length - 1].t_us;
-    const drop = make("button", { title: "Remove this object" }, "×");
+    const drop = make("button", { title: "Remove this object", "aria-label": `Remove object ${id}` }, "×");
     drop.onclick = (event) => {
       event.stopPropagation();
       this.ask.unmark({ id });
@@ -69,7 +69,9 @@ export class Labels {
     };
     const zero = sure(this.store.facts).first_us;
     const texts = [`#${id}`, String(marks.length), seconds(first - zero), seconds(last - zero)];
-    row.append(...texts.map((text) => make("td", {}, text)), make("td", { className: "n" }, drop));
+    const [name, ...rest] = texts.map((text) => make("td", {}, text));
+    name.replaceChildren(make("button", { className: "bare", title: "Go to its first mark" }, `#${id}`));
+    row.append(name, ...rest, make("td", { className: "n" }, drop));
     return row;
   }
 }

@@ -40,8 +40,8 @@
  */
 
 /**
- * What does not change. `span_us`: limits of the decay time. `lines`: those at which objects are counted.
- * `mm`: whether speeds are given in mm/s too.
+ * What does not change. `span_us`: limits of the decay time. `lines`: those at which objects are counted. `opens`:
+ * files that the page may ask for, and the most bytes that can be dropped on it; added by the server.
  * @typedef {object} RecordingFacts
  * @property {string} version
  * @property {string} file
@@ -55,10 +55,11 @@
  * @property {[number, number]} span_us
  * @property {EventColors} colors
  * @property {Line[]} lines
- * @property {boolean} mm
+ * @property {Opens} [opens]
  * @property {boolean} [live]
  */
 
+/** @typedef {{ files: string[], most_bytes: number }} Opens */
 /** @typedef {RecordingFacts & Span} Facts */
 /** @typedef {[red: number, green: number, blue: number]} Rgb 0 to 255; other colours are #rrggbb */
 /** @typedef {{ event: Rgb, on: Rgb, off: Rgb, outside: string }} EventColors */
@@ -145,7 +146,8 @@
 
 /**
  * What changes, in short. `part`: whether `span` was chosen. `shape`: what is looked for in words, where it is not
- * disks of one radius; `fixed`: the sliders that cannot be tuned then.
+ * disks of one radius; `fixed`: the sliders that cannot be tuned then. `assumed`: what nobody chose. `mm`: whether
+ * speeds are given in mm/s too; `px_per_mm`: the scale, where it is the same everywhere.
  * @typedef {object} State
  * @property {number} revision
  * @property {boolean} playing
@@ -158,6 +160,9 @@
  * @property {Settings} settings
  * @property {string | null} shape
  * @property {SliderName[]} fixed
+ * @property {("bands" | "radius")[]} assumed
+ * @property {boolean} mm
+ * @property {number | null} px_per_mm
  * @property {Count[]} counts
  * @property {string} command
  * @property {Band[]} bands
@@ -214,6 +219,7 @@
  * @property {number} radius
  * @property {number} tail
  * @property {number | null} speed
+ * @property {number | null} [speed_mm]
  * @property {number | null} heading
  */
 
@@ -274,7 +280,11 @@
  * @property {number | null} now where the picture on show stands
  */
 
-/** @typedef {Partial<Record<SliderName, number | null>> & { edges?: number[], region?: Region | null }} Tuned */
+/**
+ * @typedef {Partial<Record<SliderName, number | null>> & {
+ *   edges?: number[], region?: Region | null, px_per_mm?: number | null,
+ * }} Tuned
+ */
 /** @typedef {{ id?: number, undo?: boolean }} Unmarked */
 
 /**

@@ -1,6 +1,8 @@
-// The mouse in the picture: the wheel zooms; dragging pans or draws a region; a click selects or marks.
+// The mouse in the picture: the wheel zooms; dragging pans or draws a region; a click selects or marks. By keyboard
+// a cross does what the mouse does: arrow keys move it, Enter presses there.
 import { place } from "./dom.js";
 import { clamp } from "./numbers.js";
+import { sure } from "./sure.js";
 
 /** @typedef {import("./messages.js").Ask} Ask */
 /** @typedef {import("./messages.js").Point} Point */
@@ -11,10 +13,14 @@ import { clamp } from "./numbers.js";
 /** @typedef {import("./transform.js").Transform} Transform */
 
 /**
- * `centre`: what the picture looked at as the drag began. `region`: as far as it is drawn.
- * @typedef {{ from: Point, centre: Point, kind: Tool, moved: boolean, region: Region | null }} Drag
+ * `from`: a point of the canvas, `start`: the same on the sensor. `centre`: what the picture looked at as the drag
+ * began. `region`: as far as it is drawn.
+ * @typedef {{ from: Point, start: Point, centre: Point, kind: Tool, moved: boolean, region: Region | null }} Drag
  */
 
+/** @type {Record<string, Point>} */
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const STRIDE = 10; // px, with Shift
 const STILL = 3; // CSS px, up to which a drag is a click
 const CLICKED = 14; // CSS px around an object's centre that are its own at least
 
@@ -30,6 +36,8 @@ export class Mouse {
     this.drag = null;
     /** @type {Point | null} a position on the sensor */
     this.hover = null;
+    /** @type {Point | null} where the cross is, a position on the sensor */
+    this.cross = null;
     this.canvas = stage.board.canvas;
     this.listen();
   }
@@ -40,6 +48,7 @@ export class Mouse {
       event.preventDefault();
       if (stage.picture) stage.magnify(Math.exp(-event.deltaY * 0.0015), ...place(event, canvas));
     }, { passive: false });
+    sure(canvas.parentElement).addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("pointerdown", (event) => this.down(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", (event) => this.up(event));
@@ -61,9 +70,11 @@ export class Mouse {
     const { stage, canvas } = this;
     if (!stage.picture || event.button !== 0) return;
     const from = place(event, canvas);
+    this.cross = null;
     canvas.setPointerCapture(event.pointerId);
     const kind = event.shiftKey ? "region" : stage.tool;
-    this.drag = { from, centre: stage.looksAt(), kind, moved: false, region: null };
+    const start = stage.view().invert(from);
+    this.drag = { from, start, centre: stage.looksAt(), kind, moved: false, region: null };
   }
 
   /** @param {PointerEvent} event */
@@ -76,6 +87,7 @@ export class Mouse {
       const [dx, dy] = [at[0] - drag.from[0], at[1] - drag.from[1]];
       drag.moved ||= Math.hypot(dx, dy) > STILL;
       if (drag.moved && drag.kind === "region") drag.region = this.regionTo(drag, at);
+      if (drag.moved && drag.kind === "ruler") stage.ruler.lay([drag.start, this.hover]);
       if (drag.moved && drag.kind === "look") stage.pan(drag.centre, dx, dy);
     }
     stage.board.redraw();
@@ -86,11 +98,72 @@ export class Mouse {
     const { stage, drag } = this;
     this.drag = null;
     if (!drag || !stage.picture) return;
-    const at = place(event, this.canvas);
-    if (drag.kind === "region") this.ask.region(drag.moved ? this.regionTo(drag, at) : null);
+    this.finish(drag, place(event, this.canvas));
+  }
+
+  /**
+   * @param {Drag} drag
+   * @param {Point} at
+   */
+  finish(drag, at) {
+    const { stage } = this;
+    if (!stage.picture) return;
+    if (drag.kind === "ruler") stage.ruler.update();
+    else if (drag.kind === "region") this.ask.region(drag.moved ? this.regionTo(drag, at) : null);
     else if (drag.kind === "label" && !drag.moved) this.ask.mark(...stage.view().invert(at));
     else if (!drag.moved) this.ask.select(nearest(stage.view(), stage.picture.objects, at));
     stage.board.redraw();
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    const { stage, cross, drag } = this;
+    if (stage.tool === "look" || !stage.picture || event.ctrlKey || event.metaKey) return;
+    const by = ARROWS[event.key];
+    if (by) this.moveCross(by, event.shiftKey ? STRIDE : 1);
+    else if (event.key === "Enter" && cross) {
+      const at = stage.view().apply(cross);
+      this.drag = null;
+      if (drag) this.finish({ ...drag, from: stage.view().apply(drag.start) }, at);
+      else this.press(cross, at);
+    } else return;
+    event.preventDefault();
+    event.stopPropagation(); // the arrows do not step in time meanwhile
+    stage.board.redraw();
+  }
+
+  /**
+   * Begins what Enter ends, or does at once what a click does.
+   * @param {Point} start
+   * @param {Point} from
+   */
+  press(start, from) {
+    const kind = this.stage.tool;
+    /** @type {Drag} */
+    const drag = { from, start, centre: this.stage.looksAt(), kind, moved: kind !== "label", region: null };
+    if (kind === "label") this.finish(drag, from);
+    else this.drag = drag;
+  }
+
+  /**
+   * @param {Point} by
+   * @param {number} far
+   */
+  moveCross([dx, dy], far) {
+    const { stage, drag } = this;
+    const [width, height] = stage.size();
+    const [x, y] = this.cross ?? stage.looksAt().map(Math.round);
+    /** @type {Point} */
+    const cross = [clamp(x + far * dx, 0, width - 1), clamp(y + far * dy, 0, height - 1)];
+    this.cross = this.hover = cross;
+    const [left, top] = stage.view().apply(cross);
+    const { clientWidth, clientHeight } = this.canvas;
+    if (left < 0 || top < 0 || left > clientWidth || top > clientHeight) stage.centre = cross;
+    if (!drag) return;
+    const view = stage.view();
+    drag.from = view.apply(drag.start); // the picture may have moved
+    if (drag.kind === "ruler") stage.ruler.lay([drag.start, cross]);
+    if (drag.kind === "region") drag.region = this.regionTo(drag, view.apply(cross));
   }
 
   /**

@@ -73,5 +73,9 @@ export function showClock({ facts, now }) {
   const { start_us: start, stop_us: stop, first_us: first } = facts;
   const digits = stop - start < 1e7 ? 4 : 3;
   const whole = facts.live ? "s" : `/ ${seconds(stop - start, digits)} s`;
+  const timeline = $("timeline");
+  timeline.setAttribute("aria-valuemax", seconds(stop - first, digits));
+  timeline.setAttribute("aria-valuenow", seconds((now ?? first) - first, digits));
+  timeline.setAttribute("aria-valuetext", `${seconds((now ?? first) - first, digits)} s`);
   $("clock").replaceChildren(`${seconds((now ?? first) - first, digits)} `, make("small", {}, whole));
 }

@@ -1,9 +1,10 @@
 // What is drawn over the pixels: the region, the lines, and rings, tails and names of the objects.
 import { faint, ground, ink, legible } from "./colors.js";
-import { clamp } from "./numbers.js";
+import { clamp, niceStep, short } from "./numbers.js";
 
 /** @typedef {import("./messages.js").Line} Line */
 /** @typedef {import("./messages.js").Picture} Picture */
+/** @typedef {import("./messages.js").Point} Point */
 /** @typedef {import("./messages.js").Region} Region */
 /** @typedef {import("./messages.js").Shown} Shown */
 /** @typedef {import("./messages.js").State} State */
@@ -13,9 +14,26 @@ import { clamp } from "./numbers.js";
 
 const DIM = 0.62;
 const TICK = 8; // CSS px
+const SCALE = 120; // CSS px that the scale is long at most
 const MANY = 80; // objects, from which on only the ids are written
 const NAME = "600 12px system-ui, sans-serif";
 const SPEED = "12px system-ui, sans-serif";
+
+/**
+ * Where the keyboard is in the picture.
+ * @param {Context} context
+ * @param {[number, number]} at
+ */
+export function drawCross(context, [x, y]) {
+  context.strokeStyle = ink("strong");
+  context.lineWidth = 1.5;
+  context.beginPath();
+  for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+    context.moveTo(x + 4 * dx, y + 4 * dy);
+    context.lineTo(x + 12 * dx, y + 12 * dy);
+  }
+  context.stroke();
+}
 
 /**
  * A dashed frame, with everything else dimmed.
@@ -174,7 +192,8 @@ function drawTail(context, view, points, color) {
 function drawName(context, view, item, color, { width, taken, brief }) {
   const [x, y] = view.apply([item.x, item.y]);
   const name = `#${item.id}`;
-  const rest = brief || item.speed === null ? "" : ` ${speedText(item.speed)} px/s`;
+  const mm = typeof item.speed_mm === "number" ? ` ${speedText(item.speed_mm)} mm/s` : "";
+  const rest = brief || item.speed === null ? "" : ` ${speedText(item.speed)} px/s${mm}`;
   const wide = 8 * name.length + 6.6 * rest.length; // near enough, and much faster than measuring
   const reach = reachOf(view, item) + 5;
   const left = Math.min(Math.max(x - wide / 2, 3), width - wide - 3);
@@ -199,6 +218,70 @@ function drawName(context, view, item, color, { width, taken, brief }) {
   context.strokeText(rest, right, middle);
   context.fillStyle = ink("text");
   context.fillText(rest, right, middle);
+}
+
+/**
+ * How long a round number of mm is, or of px where no scale is known, in the lower left corner.
+ * @param {Context} context
+ * @param {Transform} view
+ * @param {number | null} scale px/mm
+ * @param {number} height
+ */
+export function drawScale(context, view, scale, height) {
+  const unit = scale === null ? view.k : view.k * scale; // CSS px of 1 px, or of 1 mm
+  const length = niceStep(SCALE / 2 / unit);
+  const wide = length * unit;
+  const [left, bottom] = [12, height - 12];
+  const text = `${short(length)} ${scale === null ? "px" : "mm"}`;
+  context.font = SPEED;
+  context.textBaseline = "alphabetic";
+  context.lineJoin = "round";
+  for (const [color, line] of /** @type {[string, number][]} */ ([[faint(ground(), 0.85), 5], [ink("text"), 1.5]])) {
+    context.strokeStyle = color;
+    context.lineWidth = line;
+    context.beginPath();
+    context.moveTo(left, bottom - 4);
+    context.lineTo(left, bottom);
+    context.lineTo(left + wide, bottom);
+    context.lineTo(left + wide, bottom - 4);
+    context.stroke();
+    if (line > 2) context.strokeText(text, left, bottom - 8);
+  }
+  context.fillStyle = ink("text");
+  context.fillText(text, left, bottom - 8);
+}
+
+/**
+ * The ruler, with its length.
+ * @param {Context} context
+ * @param {Transform} view
+ * @param {[Point, Point]} ends on the sensor
+ * @param {string} text
+ */
+export function drawRuler(context, view, [from, to], text) {
+  const [ax, ay] = view.apply(from);
+  const [bx, by] = view.apply(to);
+  const far = Math.hypot(bx - ax, by - ay) || 1;
+  const [nx, ny] = [((ay - by) / far) * TICK, ((bx - ax) / far) * TICK];
+  for (const [color, line] of /** @type {[string, number][]} */ ([[faint(ground(), 0.85), 5], [ink("strong"), 1.5]])) {
+    context.strokeStyle = color;
+    context.lineWidth = line;
+    context.beginPath();
+    context.moveTo(ax, ay);
+    context.lineTo(bx, by);
+    for (const [x, y] of [[ax, ay], [bx, by]]) {
+      context.moveTo(x - nx, y - ny);
+      context.lineTo(x + nx, y + ny);
+    }
+    context.stroke();
+  }
+  context.font = NAME;
+  context.textBaseline = "middle";
+  context.lineWidth = 3.5;
+  context.strokeStyle = faint(ground(), 0.85);
+  context.strokeText(text, bx + 12, by - 10);
+  context.fillStyle = ink("strong");
+  context.fillText(text, bx + 12, by - 10);
 }
 
 /** @param {number} speed */

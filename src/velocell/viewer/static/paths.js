@@ -1,7 +1,7 @@
 // The paths of the objects against time, on a canvas.
 import { Board, Layer } from "./board.js";
 import { faint, ink } from "./colors.js";
-import { $, all, place } from "./dom.js";
+import { $, all, place, press } from "./dom.js";
 import { digitsOf, niceStep, seconds } from "./numbers.js";
 import { sure } from "./sure.js";
 
@@ -38,7 +38,7 @@ export class Paths {
     for (const button of buttons) {
       button.onclick = () => {
         this.axis = button.dataset.axis === "y" ? "y" : "x";
-        for (const other of buttons) other.classList.toggle("on", other === button);
+        for (const other of buttons) press(other, other === button);
         $("plot-title").textContent = `${this.axis} against time`;
         this.board.redraw();
       };

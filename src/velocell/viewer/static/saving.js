@@ -2,7 +2,7 @@
 import { $, make } from "./dom.js";
 import { notice } from "./notices.js";
 
-const SILENT = "The program does not answer; check that velocell view is still running.";
+export const SILENT = "The program does not answer; check that velocell view is still running.";
 const KEPT_MS = 10000;
 
 /**
@@ -13,7 +13,7 @@ const KEPT_MS = 10000;
 export async function save(what, name) {
   $("doing").textContent = `saving ${name}`;
   try {
-    const answer = await fetch(`/save/${what}`);
+    const answer = await fetch(`save/${what}`);
     if (!answer.ok) throw new Error((await answer.json()).error);
     give(await answer.blob(), name);
   } catch (error) {

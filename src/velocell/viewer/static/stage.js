@@ -5,8 +5,9 @@ import { $ } from "./dom.js";
 import { drawMarks } from "./marks.js";
 import { Mouse } from "./mouse.js";
 import { clamp, short } from "./numbers.js";
-import { drawLines, drawObjects, drawRegion } from "./overlay.js";
+import { drawCross, drawLines, drawObjects, drawRegion, drawRuler, drawScale } from "./overlay.js";
 import { Pixels } from "./pixels.js";
+import { Ruler } from "./ruler.js";
 import { sure } from "./sure.js";
 import { Transform } from "./transform.js";
 
@@ -14,7 +15,7 @@ import { Transform } from "./transform.js";
 /** @typedef {import("./messages.js").Picture} Picture */
 /** @typedef {import("./messages.js").Point} Point */
 /** @typedef {import("./messages.js").Store} Store */
-/** @typedef {"look" | "region" | "label"} Tool */
+/** @typedef {"look" | "region" | "ruler" | "label"} Tool */
 
 const FILLED = 0.985; // of the canvas, by the whole picture
 const MOST_ZOOM = 40;
@@ -36,6 +37,7 @@ export class Stage {
     /** @type {{ picture: Picture | null, count: number }} pictures that were seen, for tests and benchmarks */
     this.drawn = { picture: null, count: 0 };
     this.pixels = new Pixels();
+    this.ruler = new Ruler(store, ask);
     this.board = new Board($("picture", HTMLCanvasElement), (context, width, height) => {
       this.draw(context, width, height);
     });
@@ -144,6 +146,9 @@ export class Stage {
     drawLines(context, view, facts.lines);
     if (state.view.tracks) drawObjects(context, view, picture, state, facts.colors.outside, width);
     if (this.tool === "label" || !$("tab-labels").hidden) drawMarks(context, view, state.labels, picture.t_us);
+    drawScale(context, view, state.px_per_mm, height);
+    if (this.tool === "ruler" && this.ruler.ends) drawRuler(context, view, this.ruler.ends, this.ruler.text());
+    if (this.mouse.cross && this.tool !== "look") drawCross(context, view.apply(this.mouse.cross));
     $("where").textContent = this.where();
   }
 
@@ -167,7 +172,10 @@ export class Stage {
     const { hover } = this.mouse;
     const zoomed = this.zoom > 1 ? `${short(this.zoom)}×` : "";
     if (!hover) return zoomed && `${zoomed}  (F fits)`;
-    return `${zoomed && `${zoomed} · `}x ${hover[0].toFixed(1)}  y ${hover[1].toFixed(1)} px`;
+    const place = `x ${hover[0].toFixed(1)}  y ${hover[1].toFixed(1)} px`;
+    const scale = this.store.state?.px_per_mm ?? null;
+    const mm = scale === null ? "" : ` · ${(hover[0] / scale).toFixed(1)}, ${(hover[1] / scale).toFixed(1)} mm`;
+    return `${zoomed && `${zoomed} · `}${place}${mm}`;
   }
 
   /**

@@ -75,13 +75,14 @@ export class Table {
     $("count").textContent = String(found.length || "");
     for (const head of this.heads) {
       const sorted = this.sort[0] === columnOf(head);
+      head.setAttribute("aria-sort", sorted ? (this.sort[1] > 0 ? "ascending" : "descending") : "none");
       head.classList.toggle("up", sorted && this.sort[1] > 0);
       head.classList.toggle("down", sorted && this.sort[1] < 0);
     }
     $("nothing").hidden = list.length > 0;
     $("nothing").textContent = explanation(list, found, state);
     this.chips(state, found);
-    $("mm").hidden = !facts.mm;
+    $("mm").hidden = !state.mm;
     this.counts(state.counts);
     this.paths.board.redraw();
   }
@@ -91,13 +92,14 @@ export class Table {
    * @param {State} state
    * @param {Facts} facts
    */
-  row(item, state, { first_us: zero, mm }) {
+  row(item, state, { first_us: zero }) {
+    const { mm } = state;
     const { name, color } = this.band(item.band);
     const row = make("tr", { className: item.id === state.selected ? "on" : "" });
     row.onclick = () => this.ask.jump(item.id);
     row.dataset.id = String(item.id);
     row.append(
-      make("td", { className: "" }, `#${item.id}`),
+      make("td", {}, make("button", { className: "bare", title: "Go to it" }, `#${item.id}`)),
       bandCell(item, name, color),
       speedCell(item),
       ...(mm ? [make("td", { className: "n" }, typeof item.speed_mm === "number" ? short(item.speed_mm) : "")] : []),
@@ -140,7 +142,8 @@ export class Table {
     const bands = [...state.bands.keys(), -1].filter((band) => found.some((item) => item.band === band));
     $("band-filter").replaceChildren(...bands.map((band) => {
       const { name, color } = this.band(band);
-      const chip = make("button", { className: `chip${this.hidden.has(band) ? "" : " on"}`, color }, make("i"), name);
+      const on = !this.hidden.has(band);
+      const chip = make("button", { className: `chip${on ? " on" : ""}`, color, "aria-pressed": on }, make("i"), name);
       chip.onclick = () => {
         if (!this.hidden.delete(band)) this.hidden.add(band);
         this.update();
