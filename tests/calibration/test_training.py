@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from commands import call
+from commands import call, ok
 
 from velocell.calibration import training
 from velocell.calibration.recipe import Recipe
 from velocell.calibration.search import Search
 from velocell.calibration.training import Example, Figures, Objective
-from velocell.errors import CalibrationError
+from velocell.cli.options import LookFor
+from velocell.data.tracks import Tracks
+from velocell.errors import CalibrationError, OptionError
+from velocell.formats import write_npz
 from velocell.simulate import random_scene, simulate
 
 BANDS = (40.0, 160.0, 640.0)
@@ -83,3 +87,33 @@ def test_a_recipe_comes_back_and_a_wrong_one_is_refused(tmp_path: Path) -> None:
 def test_the_command_asks_for_labels(tmp_path: Path) -> None:
     result = call("train", "--bands", "40,160", "--recording", "a.npz", "-o", tmp_path / "r.toml")
     assert (result.exit_code, "give one each" in result.stderr) == (1, True)
+
+
+def test_detect_with_a_recipe_is_detect_with_the_network_of_it(examples: list[Example], tmp_path: Path) -> None:
+    seen, recipe, net = (tmp_path / name for name in ("seen.npz", "recipe.toml", "net.toml"))
+    write_npz(examples[0].recording, seen)
+    replace(Recipe(), margin=1.2).to_toml(recipe)
+    look = ("--bands", "40,160,640", "--radius", "3")
+    ok("detect", seen, *look, "--recipe", recipe, "-o", tmp_path / "a.csv")
+    ok("calibrate", *look, "--recipe", recipe, "--recording", seen, "-o", net)
+    ok("detect", seen, "--network", net, "-o", tmp_path / "b.csv")
+    ok("detect", seen, *look, "-o", tmp_path / "usual.csv")
+    found, same, usual = (Tracks.read(tmp_path / f"{name}.csv") for name in ("a", "b", "usual"))
+    np.testing.assert_array_equal(found.band, same.band)
+    np.testing.assert_array_equal(found.x_px, same.x_px)
+    assert not np.array_equal(found.band, usual.band)
+    assert found.meta["settings"]["recipe"] == {"margin": 1.2}
+    assert "recipe" not in usual.meta["settings"]
+
+
+def test_a_recipe_goes_with_bands_and_one_radius(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    replace(Recipe(), margin=1.2).to_toml(recipe)
+    assert LookFor("40,160", radius="3", recipe=recipe).search().recipe.margin == 1.2
+    for given, sentence in (
+        ({"bands": "40,160", "radius": "3:6"}, "is for disks of one radius, and a range of --radius"),
+        ({"bands": "40,160", "template": [tmp_path / "shape.png"]}, "is for disks of one radius, and --template"),
+        ({"network": tmp_path / "net.toml"}, "already sets what --recipe would set"),
+    ):  # fmt: skip
+        with pytest.raises(OptionError, match=sentence):
+            LookFor(**given, recipe=recipe).search()

@@ -9,6 +9,7 @@ import contextlib
 import io
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from velocell.data.recording import Recording
 from velocell.engines import run
 from velocell.engines.stream import input_maps
 from velocell.network import Network
+from velocell.studies.deployed import change
 
 Maps = npt.NDArray[np.float32]
 Fired = npt.NDArray[np.bool_]
@@ -32,6 +34,20 @@ def expected(network: Network, recording: Recording) -> tuple[Maps, Fired]:
     ticks = spikes.t_us // network.dt_us - recording.start_us // network.dt_us
     wanted[ticks, spikes.channel, spikes.y, spikes.x] = True
     return maps, wanted
+
+
+def one_weight_off(network: Network, recording: Recording) -> Network:
+    """With one weight of layer 0 that is 1 % smaller: the first, in the order of a fixed shuffle, that a final spike
+    depends on. Most do not: a ring has many weights, and few potentials pass a threshold by so little."""
+    layer = network.layers[0]
+    places = np.random.default_rng(0).permutation(np.argwhere(layer.kernel))
+    for place in places:
+        kernel = layer.kernel.copy()
+        kernel[tuple(place)] *= np.float32(0.99)
+        off = replace(network, layers=(replace(layer, kernel=kernel), *network.layers[1:]))
+        if change(network, off, recording).differing:
+            return off
+    raise AssertionError(f"no spike depends on 1 % of one of {len(places)} weights; look longer")
 
 
 def fired(framework: str, path: Path, maps: Maps, dt_us: int) -> Fired:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from velocell.calibration.recipe import Recipe, bank_radii
@@ -115,11 +115,12 @@ class Search:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for the results' side; rules as far as they are not the usual ones."""
+        """As plain values, for the results' side; rules and recipe as far as they are not usual."""
         shape: dict[str, Any] = {"radius_px": self.radius}
         if self.templates:
             shape = {"templates": [item.name for item in self.templates]}
         rules = _changed(self.rules)
+        recipe = {name: value for name, value in asdict(self.recipe).items() if value != getattr(Recipe(), name)}
         return {
             **shape,
             "contrast": "auto" if self.contrast is None else self.contrast,
@@ -128,6 +129,7 @@ class Search:
             "polarity": self.polarity,
             "engine": self.engine,
             **({"rules": rules} if rules else {}),
+            **({"recipe": recipe} if recipe and not self.networks else {}),
         }
 
 

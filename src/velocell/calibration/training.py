@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,9 @@ class Figures:
     def mean(several: Sequence[Figures]) -> Figures:
         """Of those that are no negatives; false tracks of all are added up."""
         positive = [one for one in several if not one.negative]
-        means = [float(np.mean([getattr(one, f.name) for one in positive])) for f in fields(Figures)[:4]]
-        return Figures(*means, sum(one.false_tracks for one in several))
+        values = np.array([(one.recall, one.precision, one.band, one.purity) for one in positive])
+        recall, precision, band, purity = values.mean(axis=0).tolist()
+        return Figures(recall, precision, band, purity, sum(one.false_tracks for one in several))
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,10 +156,10 @@ def train(
     evolution = cma.CMAEvolutionStrategy(start, 1.0, {"seed": seed + 1, "verbose": -9, "popsize": 10})
     while log.evaluations < most and left > 0 and not evolution.stop():
         asked = evolution.ask()
-        losses = [log.loss(lambda point=point: trial.loss(groups[0], recipe_at(point, usual))) for point in asked]
+        losses = [log.loss(partial(trial.loss, groups[0], recipe_at(point, usual))) for point in asked]
         evolution.tell(asked, losses)
         recipe = recipe_at(evolution.result.xfavorite, usual)
-        loss = log.loss(lambda recipe=recipe: trial.loss(groups[1], recipe), counts=False)
+        loss = log.loss(partial(trial.loss, groups[1], recipe), counts=False)
         best, best_loss, left = (recipe, loss, patience) if loss < best_loss else (best, best_loss, left - 1)
         if progress is not None:
             progress(log.evaluations, best_loss, first_loss)
@@ -253,7 +255,8 @@ class _Trial:
         scores = evaluate(found.tracks, truth, network.bands.edges, spikes=found.spikes)
         pure = [share for share in scores.purity if share is not None]
         values = (scores.recall, scores.precision, scores.band_accuracy, float(np.mean(pure)) if pure else 0.0)
-        return Figures(*(0.0 if math.isnan(value) else value for value in values), scores.false_tracks)
+        recall, precision, band, purity = (0.0 if math.isnan(value) else value for value in values)
+        return Figures(recall, precision, band, purity, scores.false_tracks)
 
 
 @dataclass

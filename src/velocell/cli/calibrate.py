@@ -39,12 +39,7 @@ def calibrate(
             help="Table of its objects, with speeds or bands; the network is adjusted to them.",
         ),
     ] = None,
-    recipe: Annotated[
-        Path | None,
-        typer.Option(
-            "--recipe", metavar="TOML", help="Free choices of the calibration, as velocell train writes them."
-        ),
-    ] = None,
+    recipe: o.RecipeFile = None,
     polarity: o.Polarity = "merge",
     size: o.Size = None,
     frame_time: o.FrameTime = "1ms",
@@ -62,14 +57,12 @@ def calibrate(
     from velocell.calibration.fitting import fit
     from velocell.calibration.formulas import calibrate as from_formulas
     from velocell.calibration.measure import networks_in
-    from velocell.calibration.recipe import Recipe
     from velocell.cli.show import fit_table
 
-    search = o.LookFor(bands, band_names, radius, None, contrast, dt, polarity=polarity, engine=engine).search()
-    if recipe is not None:
-        if labels is not None:
-            raise OptionError(f"labels adjust the usual recipe, so {recipe} would have no say; leave one of them out")
-        search = replace(search, recipe=Recipe.from_toml(recipe))
+    if recipe is not None and labels is not None:
+        raise OptionError(f"labels adjust the usual recipe, so {recipe} would have no say; leave one of them out")
+    look_for = o.LookFor(bands, band_names, radius, None, contrast, dt, recipe=recipe, polarity=polarity, engine=engine)
+    search = look_for.search()
     assert search.bands is not None
     check_output(out, (".toml",), "a network")
     settings: dict[str, Any] = {"contrast": contrast, "dt": dt, "polarity": polarity}

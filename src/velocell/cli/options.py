@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import typer
 
+from velocell.calibration.recipe import Recipe
 from velocell.calibration.search import Search
 from velocell.cli.values import bands_of, network_of, number_of, radius_of, time_of
 from velocell.data.units import parse_region, parse_size, parse_time_us
@@ -66,6 +67,10 @@ Contrast = Annotated[
     look_for("--contrast", metavar="N", help="Events per pixel and edge crossing; auto works for any contrast."),
 ]
 Dt = Annotated[str, look_for("--dt", metavar="TIME", help="Time step, such as 1ms; auto derives it from the bands.")]
+RecipeFile = Annotated[
+    Path | None,
+    look_for("--recipe", metavar="TOML", help="Free choices of the calibration, as velocell train writes them."),
+]
 Polarity = Annotated[PolarityChoice, part("--polarity", help=POLARITY_HELP)]
 Size = Annotated[str | None, part("--size", metavar="WxH", help="Sensor size in px, if the file does not state it.")]
 FrameTime = Annotated[str, part("--frame-time", metavar="TIME", help="Duration of a frame in a tensor file.")]
@@ -111,6 +116,7 @@ class LookFor:
         Path | None,
         look_for("--network", metavar="TOML", help="Use a network from velocell calibrate."),
     ] = None
+    recipe: RecipeFile = None
     rule: Annotated[
         list[str] | None,
         look_for("--rule", metavar="NAME=VALUE", help="Set a rule of the tracker; can be repeated."),
@@ -149,9 +155,13 @@ class LookFor:
             raise OptionError(
                 "detection needs speed bands or a network; give --bands 16,62,177,500 or --network net.toml"
             )
+        radius = radius_of(self.radius or "5")
+        if self.recipe is not None:
+            self._check_one_radius(self.recipe, radius)
+            how["recipe"] = Recipe.from_toml(self.recipe)
         return Search(
             bands_of(self.bands, self.band_names),
-            radius_of(self.radius or "5"),
+            radius,
             contrast=None if self.contrast == "auto" else number_of(self.contrast, "--contrast", " or auto"),
             dt_us=None if self.dt == "auto" else parse_time_us(self.dt),
             templates=tuple(Template.read(path) for path in self.template or ()),
@@ -169,9 +179,15 @@ class LookFor:
             raise OptionError(f"--keep is {self.keep}; it must be 0s, to keep no id, or more")
         return replace(rules, keep_s=keep_us / 1e6)
 
+    def _check_one_radius(self, recipe: Path, radius: float | tuple[float, float]) -> None:
+        if self.template or isinstance(radius, tuple):
+            other = "--template" if self.template else "a range of --radius"
+            raise OptionError(f"{recipe} is for disks of one radius, and {other} has choices of its own; drop one")
+
     def _check_network_alone(self, network: Path) -> None:
         given = {"--bands": self.bands, "--band-names": self.band_names, "--radius": self.radius}
         given["--template"] = ", ".join(map(str, self.template)) if self.template else None
+        given["--recipe"] = None if self.recipe is None else str(self.recipe)
         given |= {name: text for name, text in (("--dt", self.dt), ("--contrast", self.contrast)) if text != "auto"}
         extra = [name for name, text in given.items() if text is not None]
         if extra:
