@@ -26,7 +26,7 @@ from velocell.simulate import Scene, SceneObject, random_scene, simulate
 BANDS = (40.0, 160.0, 640.0)
 _SPEEDS = (44.0, 580.0)
 _TRAINED_ON, _BARS, _UNSEEN = range(100, 109), range(200, 203), range(300, 305)
-_SIZE: dict[str, int] = {"width": 160, "height": 120, "duration_us": 500_000}
+_WIDTH, _HEIGHT, _DURATION_US = 160, 120, 500_000
 _NOISE_HZ = 0.2
 
 
@@ -44,8 +44,9 @@ class Task:
     def disks(self, seed: int) -> Example:
         """Six disks whose speeds lie in the bands."""
         scene = random_scene(
-            6, radius=self.radius, speeds=_SPEEDS, contrast=self.contrast, noise_hz=_NOISE_HZ, seed=seed, **_SIZE
-        )
+            6, width=_WIDTH, height=_HEIGHT, duration_us=_DURATION_US, radius=self.radius, speeds=_SPEEDS,
+            contrast=self.contrast, noise_hz=_NOISE_HZ, seed=seed,
+        )  # fmt: skip
         recording, truth = simulate(scene)
         return Example(self.search(Recipe()).seen(recording), truth)
 
@@ -60,7 +61,7 @@ class Task:
             )
             for number in range(2)
         )  # fmt: skip
-        scene = Scene(objects=objects, noise_hz=_NOISE_HZ, seed=seed, **_SIZE)
+        scene = Scene(_WIDTH, _HEIGHT, _DURATION_US, objects, noise_hz=_NOISE_HZ, seed=seed)
         return Example(self.search(Recipe()).seen(simulate(scene)[0]), None)
 
     def found(self, one: Example, recipe: Recipe) -> Figures:
