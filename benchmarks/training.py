@@ -61,7 +61,9 @@ class Task:
             )
             for number in range(2)
         )  # fmt: skip
-        scene = Scene(_WIDTH, _HEIGHT, _DURATION_US, objects, noise_hz=_NOISE_HZ, seed=seed)
+        scene = Scene(
+            width=_WIDTH, height=_HEIGHT, duration_us=_DURATION_US, objects=objects, noise_hz=_NOISE_HZ, seed=seed
+        )
         return Example(self.search(Recipe()).seen(simulate(scene)[0]), None)
 
     def found(self, one: Example, recipe: Recipe) -> Figures:
