@@ -157,7 +157,9 @@ double Track::move(std::int64_t t, const Model& model) {
                     events.pp[2] * heading_y * heading_y);
     course.take(slow);
     slow.take(slow);
-    if (!settled || travel - solved_px >= rules.curve_solve_px) {
+    // What begins is as far off as the short fit is.
+    const bool begins = !settled || travel - anew_px < rules.change_px;
+    if (begins || travel - solved_px >= rules.curve_solve_px) {
         course.solve({}, max_speed);
         slow.solve(foreseen(), max_speed);
         solved_px = travel;
@@ -296,7 +298,7 @@ void Track::correct(std::int64_t t, double px, const Model& model) {
     // After a turn the long memory is wrong: take the short one.
     const double apart = length(slow.x - fast.x, slow.y - fast.y);
     if (apart > std::max(rules.split_px, rules.split_radii * radius)) {
-        follow_anew(fast.speed() * fast.speed() / rules.long_memory_px);
+        follow_anew(square(std::max(fast.speed(), model.edges.front())) / rules.long_memory_px);
     }
     const bool crowded = crowded_until_us > t;
     if (!crowded && !turned(t, model) && spike_weight > rules.relocate_spikes) relocate(t, model);
