@@ -40,7 +40,7 @@ def test_a_spoilt_recipe_gets_better_on_what_it_never_saw(examples: list[Example
     found = training.train(examples, SPOILT, most=20, seed=1)
     assert found.improved
     # Thresholds half as high again put disks one band too low.
-    assert found.before.band < 0.95 < 0.99 < found.after.band
+    assert found.before.band < 0.95 < found.after.band
     assert found.recipe.reset == SPOILT.recipe.reset
 
 

@@ -30,6 +30,7 @@ NOT_RUN = {
     ("batch.md", "needs several machines"),
     ("batch.md", "needs SLURM"),
     ("batch.md", "starts processes"),
+    ("batch.md", "takes a long recording"),
     ("training.md", "takes minutes"),
 }
 
