@@ -78,9 +78,6 @@ def view(
 
     require_server()
     look_for, assumed = _with_defaults(look_for)
-    if assumed and file != DEMO:
-        what = " and ".join(assumed)
-        say(f"note: {what} are the demo's, since you gave none; set them on the page, or give --bands and --radius")
     settings = replace(_settings(look_for, part, clean, measures), assumed=() if file == DEMO else assumed)
     part.times_us()  # wrong times are refused before the work
     if port is not None and not 0 <= port <= 65535:
@@ -107,6 +104,9 @@ def view(
     name = socket.gethostname() if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
     address = f"http://{name}:{sock.getsockname()[1]}{root}/" + (f"?token={token}" if token else "")
     say(f"the page is at {address} ; stop with Ctrl-C")
+    if settings.assumed:
+        names = " and ".join(settings.assumed)
+        say(f"note: {names} are the demo's, since you gave none; set them on the page, or give --bands and --radius")
     if not no_browser and not open_browser(address):
         say("no browser could be opened; open the address by hand, or forward the port to a machine that has one")
     opener = None if folder is None else Opener(folder, partial(_another, part))
