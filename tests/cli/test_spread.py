@@ -61,7 +61,7 @@ def test_detect_live_and_view_share_their_options():
         "--bands", "--band-names", "--radius", "--template", "--contrast", "--dt", "--network", "--rule", "--polarity",
         "--keep", "--every", "--engine", "--size", "--frame-time", "--from", "--to", "--roi", "--ignore", "--mask-hot",
         "--flicker", "--refractory", "--denoise", "--camera", "--px-per-mm", "--homography", "--count-line", "--budget",
-        "--time-unit",
+        "--time-unit", "--recipe",
     }  # fmt: skip
     assert len(SHARED) == len(wanted)
     for command in ("detect", "live", "view"):
