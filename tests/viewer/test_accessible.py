@@ -131,7 +131,9 @@ def test_all_by_keyboard(window: Any) -> None:
         find(window, f"#rows tr[data-id='{other}'] button").send_keys(ENTER)
         until(lambda: state(window, "selected") == other, "the jump")
         # Time, and a part of it.
+        before = now_us(window)
         find(window, "#timeline").send_keys(RIGHT)
+        until(lambda: now_us(window) != before, "the key")
         server.stage.session.player.seek(200_000)
         until(lambda: now_us(window) == 200_000, "the picture")
         assert float(find(window, "#timeline").get_attribute("aria-valuenow")) == 0.2
