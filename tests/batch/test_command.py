@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -164,6 +165,19 @@ def test_bad_input_is_one_sentence(recordings, tmp_path, monkeypatch, arguments,
     assert result.exit_code == 1, result.stderr
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_client_that_cannot_start_is_not_left_open():
+    from distributed import Client
+
+    from velocell.batch import cluster
+
+    before = {id(each) for each in gc.get_objects() if isinstance(each, Client)}
+    with pytest.raises(velocell.VelocellError, match="no Dask scheduler answers") as kept:
+        cluster.connect("nowhere", None)
+    after = [each for each in gc.get_objects() if isinstance(each, Client) and id(each) not in before]
+    assert [each.status for each in after] in ([], ["closed"])
+    assert kept.value.__context__ is not None  # which holds the frames, and so the client
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,7 @@ def way(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def test_what_is_sent_arrives(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     here(monkeypatch)
-    (said, nothing), (more, arrays) = apart.messages(echo, {"a": [1, "b"]}, ROOM)
+    (said, nothing), (more, arrays) = apart.messages(echo, {"a": [1, "b"]}, ROOM, ())
     assert (said, nothing, more) == ({"a": [1, "b"]}, [], {"numbers": 3})
     np.testing.assert_array_equal(arrays[0], np.arange(200_000))
     assert [array.dtype.str for array in arrays] == ["<i8", "<u2", "|b1"]
@@ -86,21 +86,30 @@ def test_ends(way: str, monkeypatch: pytest.MonkeyPatch, how: str, error: type[E
     monkeypatch.setattr(apart, "NEXT_CPU_S", 0)
     if way == "started" and how == "loop":
         pytest.skip("a new process has the limit of the file, 20 s")
-    messages = apart.messages(fail, {"how": how}, ROOM)
+    messages = apart.messages(fail, {"how": how}, ROOM, ())
     assert next(messages)[0] == {}
     with pytest.raises(error, match=text):
         next(messages)
 
 
+def test_what_a_library_takes_to_load_is_not_the_files(
+    way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here(monkeypatch)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / f"large_{way}.py").write_text("import numpy\nrows = numpy.ones(1 << 24)\n")
+    assert len(list(apart.messages(echo, {}, 64 << 20, (f"large_{way}",)))) == 2
+
+
 def test_nothing_reaches_the_files_of_this_process(capfd: pytest.CaptureFixture[str]) -> None:
-    assert len(list(apart.messages(fail, {"how": "print"}, ROOM))) == 1
+    assert len(list(apart.messages(fail, {"how": "print"}, ROOM, ()))) == 1
     assert capfd.readouterr().out == ""
 
 
 def test_whoever_wants_no_more_ends_it(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     here(monkeypatch)
     before = children()
-    messages = apart.messages(fail, {"how": "SIGSTOP"}, ROOM)
+    messages = apart.messages(fail, {"how": "SIGSTOP"}, ROOM, ())
     next(messages)
     assert len(children() - before) == 1
     messages.close()
@@ -109,7 +118,7 @@ def test_whoever_wants_no_more_ends_it(way: str, monkeypatch: pytest.MonkeyPatch
 
 def test_a_silent_one_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     here(monkeypatch)
-    messages = apart.messages(fail, {"how": "SIGSTOP"}, ROOM)
+    messages = apart.messages(fail, {"how": "SIGSTOP"}, ROOM, ())
     next(messages)
     monkeypatch.setattr(apart, "_LONGEST_S", 0.1)
     with pytest.raises(apart.Died, match="takes more than"):

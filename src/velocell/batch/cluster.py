@@ -57,7 +57,7 @@ def connect(scheduler: str | None, workers: int | None) -> Any:
             raise OptionError("--workers is for this machine; the workers of --scheduler are started with it")
         try:
             _check_answer(scheduler)
-            return distributed.Client(scheduler, timeout=PATIENCE_S)
+            return _closing(distributed.Client)(scheduler, timeout=PATIENCE_S)
         except (OSError, ValueError, TimeoutError):
             raise OptionError(
                 f"no Dask scheduler answers at {scheduler} within {PATIENCE_S} s; check the address, or start one "
@@ -85,6 +85,21 @@ def connect(scheduler: str | None, workers: int | None) -> Any:
     )
     cluster.sync(dashboard_on_demand, cluster.scheduler)
     return distributed.Client(cluster)
+
+
+def _closing(client: type[Any]) -> type[Any]:
+    """A client that closes itself where it cannot start. Left to the garbage collector it can stop the process for
+    ever: collected while Dask starts a loop, it waits for the lock that this start holds."""
+
+    class Closing(client):  # type: ignore[misc]
+        def start(self, **options: Any) -> None:
+            try:
+                super().start(**options)
+            except BaseException:
+                self.close()
+                raise
+
+    return Closing
 
 
 def _check_answer(scheduler: str) -> None:

@@ -7,6 +7,7 @@ of a second. What it says comes through a pipe: lengths, then JSON, then plain a
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,14 @@ class Died(Exception):
     """The other process did not end well; the text says how, as it fits into a sentence."""
 
 
-def messages(work: Work, request: dict[str, Any], memory_bytes: int) -> Iterator[Message]:
+def messages(work: Work, request: dict[str, Any], memory_bytes: int, needs: Sequence[str]) -> Iterator[Message]:
     """What `work`, a function of a module, gives for `request` in the other process, as it comes.
 
-    memory_bytes: what it may use beside what it has at its start. Raises Died, and RecordingError that `work` raises.
+    memory_bytes: what it may use beside what it has at its start. needs: the modules that it imports; they are there
+    before its limits are set, since what a library takes to load is no fault of the file. Raises Died, and
+    RecordingError that `work` raises.
     """
-    child = _forked(work, request, memory_bytes) if _may_fork() else _started(work, request, memory_bytes)
+    child = _forked(work, request, memory_bytes, needs) if _may_fork() else _started(work, request, memory_bytes, needs)
     try:
         while (message := child.message()) is not None:
             yield message
@@ -147,7 +150,9 @@ class _Child:
             os.close(self._out)
 
 
-def _forked(work: Work, request: dict[str, Any], memory_bytes: int) -> _Child:
+def _forked(work: Work, request: dict[str, Any], memory_bytes: int, needs: Sequence[str]) -> _Child:
+    for name in needs:
+        importlib.import_module(name)  # here, so that the next copy has it
     ours, theirs = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads that libraries have started
@@ -167,7 +172,7 @@ def _forked(work: Work, request: dict[str, Any], memory_bytes: int) -> _Child:
         os._exit(0)
 
 
-def _started(work: Work, request: dict[str, Any], memory_bytes: int) -> _Child:
+def _started(work: Work, request: dict[str, Any], memory_bytes: int, needs: Sequence[str]) -> _Child:
     code = _CODE.format(work.__module__, work.__name__)
     process = subprocess.Popen(
         [sys.executable, "-c", code, json.dumps([str(Path(place).absolute()) for place in sys.path])],
@@ -180,7 +185,7 @@ def _started(work: Work, request: dict[str, Any], memory_bytes: int) -> _Child:
     child = _Child(process.pid, process.stdout.fileno(), process)
     try:
         with process.stdin:
-            process.stdin.write(json.dumps([request, memory_bytes]).encode())
+            process.stdin.write(json.dumps([request, memory_bytes, list(needs)]).encode())
     except OSError:
         child.end()
         raise Died("no other process can be started") from None
@@ -188,10 +193,12 @@ def _started(work: Work, request: dict[str, Any], memory_bytes: int) -> _Child:
 
 
 def main(work: Work) -> None:
-    """What a new process runs; its standard input has the request and the memory it may use."""
-    request, memory_bytes = json.loads(sys.stdin.buffer.read())
+    """What a new process runs; its standard input has the request, the memory it may use and the modules it needs."""
+    request, memory_bytes, needs = json.loads(sys.stdin.buffer.read())
     out = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    for name in needs:
+        importlib.import_module(name)
     _serve(work, request, memory_bytes, out)
 
 

@@ -15,6 +15,7 @@ from velocell.data.side_files import most_unpacked, parse_json
 from velocell.errors import RecordingError, TableError, printable
 
 _MEMORY_BYTES, _MEMORY_A_BYTE = 256 << 20, 3  # of the process that reads
+_NEEDS = ("pyarrow.parquet", "pyarrow.compute")
 _ROWS_AT_ONCE = 1 << 16
 _LEAST_COLUMNS, _MOST_COLUMNS = 12, 1_000  # those that are missing are filled in
 _MOST_META_BYTES = 16 << 20
@@ -29,13 +30,11 @@ def require_parquet(path: str | Path) -> None:
 def read_parquet(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
     """Columns by name, numbers or texts, and the meta data. Raises TableError, ValueError."""
     require_parquet(path)
-    import pyarrow.parquet  # noqa: F401 (once here, so that a copy of this process has it)
-
     n_bytes = path.stat().st_size
     request = {"path": str(path), "most_bytes": most_unpacked(path)}
     parts: list[list[NDArray[Any]]] = []
     try:
-        answers = apart.messages(parquet_apart, request, _MEMORY_BYTES + _MEMORY_A_BYTE * n_bytes)
+        answers = apart.messages(parquet_apart, request, _MEMORY_BYTES + _MEMORY_A_BYTE * n_bytes, _NEEDS)
         names, (meta,) = next(answers)
         for said, arrays in answers:
             parts.append([array.view(kind) for array, kind in zip(arrays, said["kinds"], strict=True)])

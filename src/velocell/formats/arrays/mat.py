@@ -80,7 +80,7 @@ def _answers(request: dict[str, Any], path: Path, budget: Budget) -> Iterator[ap
     """What `read_apart` gives, from the other process. Raises RecordingError."""
     memory_bytes = int(budget.times * (_MEMORY_BYTES + _MEMORY_A_BYTE * budget.file_bytes))
     try:
-        yield from apart.messages(read_apart, request, memory_bytes)
+        yield from apart.messages(read_apart, request, memory_bytes, ("scipy.io",))
     except apart.Died as error:
         raise RecordingError(
             f"{path} is a MATLAB file that is damaged ({bare(str(error), 120)}); copy it again"

@@ -129,7 +129,7 @@ def _answers(request: dict[str, Any], path: Path, budget: Budget) -> Iterator[ap
     """What `read_apart` gives, from the other process. Raises RecordingError."""
     memory_bytes = int(budget.times * (_MEMORY_BYTES + _MEMORY_A_BYTE * budget.file_bytes))
     try:
-        yield from apart.messages(read_apart, request, memory_bytes)
+        yield from apart.messages(read_apart, request, memory_bytes, ("h5py",))
     except apart.Died as error:
         raise RecordingError(
             f"{path} is an HDF5 file that is damaged ({bare(str(error), 120)}); copy it again"
