@@ -44,8 +44,11 @@ types: .venv/tested
 	cp $(BIN)/../lib/python*/site-packages/velocell/_native.pyi src/velocell/
 	$(BIN)/mypy
 
+# Whole files to each process: what a module makes for its tests is made once.
+TEST_PROCESSES ?= 2
+
 unit: .venv/tested
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 # Only where Node is, which nothing else here needs; with VELOCELL_NEED_PAGE_TOOLS set it must be.
 PAGE := tests/page

@@ -26,6 +26,7 @@ from velocell.formats import write_csv, write_npz
 from velocell.pipeline import detect
 from velocell.results.objects import objects
 from velocell.viewer import opening, pictures, windowed, wire
+from velocell.viewer.analysis import Recorded
 from velocell.viewer.marks import Labels
 from velocell.viewer.object_table import object_paths, object_table
 from velocell.viewer.opening import Cleaned, open_source
@@ -83,6 +84,17 @@ def test_windows_at_the_edges_and_counts(in_windows):
     assert np.array_equal(file.count(edges), expected)
     assert np.array_equal(InMemory(recording).count(edges), expected)
     assert (file.size, file.events, file.polarity) == ((40, 30), 5000, True)
+
+
+@pytest.mark.parametrize("gap_s", [0, 1, 7, 3e7, 1.7e9])
+def test_silence_of_years_is_passed_over(gap_s):
+    t = np.array([5, 900_000, 1_000_004, 1_000_005], np.int64)
+    t = np.concatenate([t, t + int(gap_s * 1e6) + 1_100_000])
+    recording = Recording(t, *np.zeros((2, 8), np.uint16), None, 8, 8, start_us=0, stop_us=int(t[-1]) + 1)
+    parts = list(Recorded(InMemory(recording)).parts())
+    assert np.array_equal(np.concatenate([part.t_us for part in parts]), t)
+    assert len(parts) <= 7
+    assert all((part.start_us - recording.start_us) % 1_000_000 == 0 for part in parts)
 
 
 def test_large_files_are_read_in_windows_whatever_their_format(tmp_path, monkeypatch):

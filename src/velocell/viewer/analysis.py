@@ -115,8 +115,26 @@ class Recorded:
         return self._source.window(self._source.start_us, self._source.start_us + PROBE_US)
 
     def parts(self) -> Iterator[Recording]:
-        for start in range(self._source.start_us, self._source.stop_us, PROBE_US):
-            yield self._source.window(start, min(start + PROBE_US, self._source.stop_us))
+        at, stop = self._source.start_us, self._source.stop_us
+        while at < stop:
+            part = self._source.window(at, min(at + PROBE_US, stop))
+            yield part
+            at += PROBE_US
+            if not len(part):
+                at = self._next_event(at)
+
+    def _next_event(self, at_us: int) -> int:
+        """A whole number of probes after `at_us`, with the next event in the probe that begins there; silences of
+        years take no time."""
+        empty, beyond = 0, -(-(self._source.stop_us - at_us) // PROBE_US)
+        while empty < beyond:
+            middle = (empty + beyond) // 2
+            until_us = at_us + (middle + 1) * PROBE_US
+            if self._source.count(np.array([at_us, until_us]))[0]:
+                beyond = middle
+            else:
+                empty = middle + 1
+        return at_us + empty * PROBE_US
 
     def measures_at(self, known: Measured, wanted: Settings, asked_s: float, tried_s: float) -> float | None:
         return None if known.key == key_of(wanted) else asked_s + SETTLE_S
