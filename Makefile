@@ -93,7 +93,7 @@ build/interop/made: .venv/tested constraints.txt
 .PHONY: interop
 
 interop: build/interop/made  ## An exported network in Norse, snnTorch, SpikingJelly and Sinabs: the same spikes?
-	VELOCELL_INTEROP=1 PYTHONPATH=build/interop $(BIN)/pytest -rP -W ignore tests/network/test_nir_frameworks.py
+	OMP_NUM_THREADS=1 VELOCELL_INTEROP=1 PYTHONPATH=build/interop $(BIN)/pytest -rP -W ignore tests/network/test_nir_frameworks.py
 
 # A package of its own in build/sanitize. Without site (-S) the editable install cannot take its place.
 SANITIZED = LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \

@@ -187,15 +187,26 @@ def test_the_outputs_in_the_repository_are_small():
 
 
 def test_the_first_cell_installs_what_is_missing(monkeypatch):
-    """As in Colab, which has torch, and in a Jupyter that has nothing."""
+    """As in Colab, which has torch and h5py, and in a Jupyter that has nothing."""
     asked: list[list[str]] = []
     monkeypatch.setattr("subprocess.run", lambda command, check: asked.append(command[5:]))
-    for there in (("velocell", "torch", "norse"), ("torch",), ()):
+    for there in (("velocell", "torch", "norse", "h5py"), ("torch", "h5py"), ()):
         monkeypatch.setattr("importlib.util.find_spec", lambda name, there=there: name in there or None)
         run(CELLS["setup"].source, {})
     norse = ["--no-deps", "norse", "nir", "nirtorch"]
-    assert asked == [["velocell"], norse, ["velocell"], ["torch"], norse]
+    assert asked == [["velocell"], norse, ["velocell"], ["torch"], norse, ["h5py"]]
     assert SOLVED.cells[1].id == "setup"
+
+
+@pytest.mark.filterwarnings("ignore:nirtorch.load is being deprecated:DeprecationWarning")  # by Norse's importer
+def test_the_network_comes_back_from_its_file_with_the_same_spikes(before):
+    """To the last spike, which the comparison of outputs below would not ask for; and it could have been otherwise."""
+    names = run(CELLS["nir-back"].source, before["nir-back"])
+    written = names["written"]
+    assert written.shape == names["loaded"].shape
+    assert written.sum() > 300
+    assert int((names["loaded"] != written).sum()) == 0
+    assert int((names["planted"] != written).sum()) > 0
 
 
 def numbers(outputs: list[Any]) -> list[list[str]]:
@@ -262,7 +273,7 @@ def test_the_solved_notebook_runs(monkeypatch):
     assert not [output for cell in outputs.values() for output in cell if output.get("name") == "stderr"]
     assert ("the course's recording" in outputs["data"][0].get("text", "")) is known
     drawn = [cell.id for cell in after.cells if "figure" in cell.metadata.get("tags", [])]
-    assert len(drawn) == 12
+    assert len(drawn) == 13
     for name in drawn:
         kinds = {kind for output in outputs[name] for kind in output.get("data", {})}
         assert kinds & {"image/png", "text/markdown"}, name
