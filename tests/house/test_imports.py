@@ -25,7 +25,7 @@ PARTS = [
     "errors", "data", "formats", "filters", "network", "simulate", "results", "engines", "tracking", "calibration",
     "pipeline", "studies", "pictures", "batch", "_moved", "__init__", "demo", "live", "viewer", "cli",
 ]  # fmt: skip
-BY_NAME = {"engines", "_moved"}  # may look modules up by name
+BY_NAME = {"engines", "_moved", "data.apart"}  # may look modules up by name; the last one only libraries of others
 
 # Third-party modules that may be loaded by importing a module, beside NumPy and TOML.
 WITH_IMPORT = {"cli": {"click", "typer", "rich", "typing_extensions"}, "engines.norse": {"torch", "norse"}}
@@ -128,7 +128,7 @@ def lookups_by_name(source: Path) -> list[str]:
         named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         named |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         named |= {node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
-        if name.split(".")[0] not in BY_NAME and named & {"import_module", "__import__"}:
+        if not {name, name.split(".")[0]} & BY_NAME and named & {"import_module", "__import__"}:
             found.append(name)
     return found
 
