@@ -49,7 +49,7 @@ def messages(work: Work, request: dict[str, Any], memory_bytes: int, needs: Sequ
     """What `work`, a function of a module, gives for `request` in the other process, as it comes.
 
     memory_bytes: what it may use beside what it has at its start. needs: the modules that it imports; they are there
-    before its limits are set, since what a library takes to load is no fault of the file. Raises Died, and
+    before its limits are set, since what a library takes to load is not a fault of the file. Raises Died, and
     RecordingError that `work` raises.
     """
     child = _forked(work, request, memory_bytes, needs) if _may_fork() else _started(work, request, memory_bytes, needs)
