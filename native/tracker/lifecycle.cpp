@@ -85,6 +85,14 @@ void confirm(Track& track, const Rules& rules, std::vector<Track>& tracks, std::
     lost->dead = true;
 }
 
+// How sure its rows have been on its way so far. Where it brakes its band and its speed part for a while.
+void know(Track& track, const Model& model) {
+    const double px = track.travel - track.looked_px, keep = std::exp(-px / model.rules.usual_memory_px);
+    track.looked_px = track.travel;
+    track.known = keep * track.known + px * confidence(track, track.band(model.rules), track.support(model.rules), model);
+    track.known_px = keep * track.known_px + px;
+}
+
 }  // namespace
 
 void look_at(Track& track, std::int64_t t, const Model& model, std::vector<Track>& tracks, std::vector<Lost>& lost,
@@ -104,6 +112,7 @@ void look_at(Track& track, std::int64_t t, const Model& model, std::vector<Track
     if (track.is_measuring(model)) {
         track.odds_sum += odds;
         track.odds_count += 1;
+        know(track, model);
     }
     const bool unsupported = track.support(rules) < rules.min_support;
     // What looks like a disk still and is only slow gets time to show that it stops.
@@ -156,7 +165,7 @@ Lost lost_of(const Track& track, std::int64_t t, const Model& model) {
             from.vy,
             track.radius,
             track.evidence.signature(),
-            confidence(track, track.band(rules), 1, model),
+            track.known_px > 0 ? track.known / track.known_px : 0,
             rests};
 }
 

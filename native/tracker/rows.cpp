@@ -78,9 +78,10 @@ Row row_of(const Track& track, std::int64_t t, const Model& model) {
             flags(track, band, error, t, model)};
 }
 
-// Moving, it would have made an event by now. Where something turns round there are always some.
-bool is_silent(const Track& track, std::int64_t t, const Model& model) {
-    return seconds(track.last_event_us, t) * track.pace(model) > model.rules.rest_error_px;
+// It has braked, or would have made an event by now if it moved.
+bool seems_at_rest(const Track& track, std::int64_t t, const Model& model) {
+    return track.slow.turns_round(model.rules.swing_px) || !track.keeps_pace(model) ||
+           seconds(track.last_event_us, t) * track.pace(model) > model.rules.rest_error_px;
 }
 
 // It keeps the heading it stopped with. By so much that it would have made events it has not moved.
@@ -113,7 +114,7 @@ void report(const std::vector<Track>& tracks, const std::vector<Lost>& lost, std
         if (track.id >= 0 && track.support(model.rules) > model.rules.row_support && track.keeps_pace(model) &&
             track.log_odds(model) > model.rules.row_odds)
             rows.push_back(row_of(track, t, model));
-        else if (is_silent(track, t, model) && is_kept(track, model)) rest(lost_of(track, t, model));
+        else if (seems_at_rest(track, t, model) && is_kept(track, model)) rest(lost_of(track, t, model));
     }
     for (const Lost& one : lost) rest(one);
     std::sort(rows.begin() + first, rows.end(), [](const Row& a, const Row& b) { return a.id < b.id; });

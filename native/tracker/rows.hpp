@@ -24,7 +24,7 @@ enum Flag : std::int32_t {
     kCrowded = 4,  // its ring crosses that of another object
 };
 
-// Append the rows of all confirmed tracks that have support, and of those that are lost because they rest, by id.
+// Append the rows of all confirmed tracks that have support, and of those that rest or are lost because they do, by id.
 void report(const std::vector<Track>& tracks, const std::vector<Lost>& lost, std::int64_t t, const Model& model,
             std::vector<Row>& rows);
 

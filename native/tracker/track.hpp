@@ -87,6 +87,7 @@ struct Track {
     double crossings = 0, crossed_px = 0, coasted_px = 0, ring_events = 0, around = 0;
     std::array<double, 2> trail_s{}, trailing{};
     double odds_sum = 0, odds_count = 0;  // log odds whenever it was looked at and measured
+    double known = 0, known_px = 0, looked_px = 0;  // its confidence over the way, faded; travel at the last look
     Sums shift;            // of the newest events against the fast fit, over a fraction of a px: turns
     double shift_px2 = 0;  // its squares
     Evidence evidence;

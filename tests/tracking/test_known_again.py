@@ -84,6 +84,25 @@ def test_rows_at_rest_have_no_speed_and_a_falling_confidence():
     assert (np.diff(resting.speed_err_px_s) < 0).all()
 
 
+@pytest.mark.parametrize("speed", [150.0, 380.0])
+def test_what_brakes_keeps_its_rows_when_it_rests(speed):
+    """Its neurons' answers are late there, and not in the band of its speed."""
+    brake_us, rest_us = int(60e6 / speed), 300_000
+    way = [(90e6 / speed + part * brake_us, 110 + 30 * (2 * part - part**2), 40) for part in np.linspace(0, 1, 31)]
+    path = ((0, 20, 40), *way, (way[-1][0] + rest_us, 140, 40))
+    braking = SceneObject(radius_px=5, path=tuple((float(t), float(x), float(y)) for t, x, y in path))
+    scene = Scene(180, 80, int(path[-1][0]), seed=6, noise_hz=0.1, objects=(braking,))
+    tracks = follow(scene)
+    resting = tracks.where(tracks.t_us > way[-1][0])
+    assert set(tracks.id) == {0}
+    missing = rest_us / 5_000 - len(resting)
+    assert missing <= 3
+    np.testing.assert_allclose(resting.x_px, 140, atol=1.5)
+    assert (resting.speed_px_s <= 2 * resting.speed_err_px_s).all()
+    assert (resting.speed_px_s == 0).mean() > 0.8
+    assert resting.confidence[-1] > 0.5
+
+
 def test_rows_at_rest_end_after_keep_s():
     scene = at_rest(900)
     short = follow(scene, Rules(keep_s=0.3))
