@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,7 @@ from velocell.data.side_files import parse_json
 from velocell.errors import TableError
 
 Columns = dict[str, NDArray[Any]]
+_Row = TypeVar("_Row")
 
 # name -> (dtype, value where it is missing). Floats are missing as NaN; -1 is "outside all bands".
 COLUMNS: dict[str, tuple[type[np.generic], float]] = {
@@ -175,49 +176,117 @@ def _times(texts: list[Any]) -> NDArray[np.int64]:
     return np.array(times, dtype=np.int64)
 
 
+class _Gathered:
+    """Columns of texts or values that come some rows at a time; as such they need many times the memory of numbers."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._rows = 0
+        self._parts: dict[str, list[NDArray[Any]]] = {}
+        self._others: dict[str, list[Any]] = {}  # as they came: a column is of texts where one value is
+
+    def take(self, rows: dict[str, list[Any]], n: int) -> None:
+        """n more rows; a column that begins here was missing before, one that is not given is missing here."""
+        for name in rows.keys() - set(self.names):
+            self._put(name, [None] * self._rows)
+        self.names += [name for name in rows if name not in self.names]
+        for name in self.names:
+            self._put(name, rows.get(name, [None] * n))
+        self._rows += n
+
+    def _put(self, name: str, values: list[Any]) -> None:
+        if name not in COLUMNS:
+            self._others.setdefault(name, []).extend(values)
+        else:
+            column = _times(values) if name == "t_us" else _column(name, values)
+            self._parts.setdefault(name, []).append(column)
+
+    def columns(self) -> dict[str, ArrayLike]:
+        return {
+            name: np.concatenate(self._parts[name]) if name in COLUMNS else _column(name, self._others[name])
+            for name in self.names
+        }
+
+
 def read_csv(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
-    # Spreadsheets begin UTF-8 with a mark.
-    rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
-    if not rows:
-        raise TableError("the table is empty, without a header line")
-    header, body = rows[0], [row for row in rows[1:] if row]
-    if len(set(header)) != len(header):
-        raise TableError(f"the header names a column twice: {', '.join(header)}")
-    for number, row in enumerate(body, start=2):
-        if len(row) != len(header):
-            raise TableError(f"row {number} has {len(row)} fields where the header has {len(header)}")
+    with path.open(encoding="utf-8-sig", newline="") as handle:  # spreadsheets begin UTF-8 with a mark
+        lines = csv.reader(handle)
+        header = next(lines, None)
+        if header is None:
+            raise TableError("the table is empty, without a header line")
+        if len(set(header)) != len(header):
+            raise TableError(f"the header names a column twice: {', '.join(header)}")
+        gathered = _Gathered()
+        for rows in _batched(_complete(lines, len(header)), _ROWS_AT_ONCE):
+            gathered.take({name: [row[i] for row in rows] for i, name in enumerate(header)}, len(rows))
+    if not gathered.names:
+        gathered.take({name: [] for name in header}, 0)
     side = Path(f"{path}.meta.json")
-    meta = parse_json(side.read_bytes()) if side.is_file() else {}
-    texts = {name: [row[i] for row in body] for i, name in enumerate(header)}
-    return {n: _times(v) if n == "t_us" else _column(n, v) for n, v in texts.items()}, meta
+    return gathered.columns(), parse_json(side.read_bytes()) if side.is_file() else {}
+
+
+def _complete(lines: Iterable[list[str]], fields: int) -> Iterator[list[str]]:
+    """Those that are not empty, each with all its fields."""
+    for number, row in enumerate((row for row in lines if row), start=2):
+        if len(row) != fields:
+            raise TableError(f"row {number} has {len(row)} fields where the header has {fields}")
+        yield row
 
 
 def read_jsonl(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:
-    *whole, last = path.read_bytes().split(b"\n")
-    rows = [parse_json(line) for line in whole if line.strip()]
-    notes = []
-    try:
-        rows += [parse_json(last)] if last.strip() else []
-    except ValueError:
-        # Only `velocell live` adds to a file line by line; any other table is damaged.
-        first = rows[0]["meta"] if rows and "meta" in rows[0] else {}
-        if "command" not in first or first["command"] != "live":
-            raise
-        notes = [f"the last line was incomplete and left out ({len(last)} bytes); its writer was stopped"]
-        warnings.warn(f"{path}: {notes[0]}", stacklevel=3)
-    side = Path(f"{path}.meta.json")
-    if not rows and not side.is_file():
-        raise TableError("the table is empty, without even a line of meta data")
-    if not all(isinstance(row, dict) for row in rows):
-        raise TypeError("a line that is not an object")
     # Streams hold their meta data themselves, in their first row; those of earlier versions in a line of its own.
-    metas = [row.pop("meta") for row in rows if "meta" in row]
+    metas: list[dict[str, Any]] = []
+    notes: list[str] = []
+    gathered, n_lines = _Gathered(), 0
+    with path.open("rb") as handle:
+        for rows in _batched(_objects(handle, path, metas, notes), _ROWS_AT_ONCE):
+            n_lines += len(rows)
+            rows = [row for row in rows if row]
+            # A file that was gone on with may have been begun by an earlier version, with fewer columns.
+            names = dict.fromkeys([*gathered.names, *(name for row in rows for name in row)])
+            values = {name: [row[name] if name in REQUIRED else row.get(name) for row in rows] for name in names}
+            gathered.take(values, len(rows))
+    side = Path(f"{path}.meta.json")
+    if not n_lines and not side.is_file():
+        raise TableError("the table is empty, without even a line of meta data")
+    if not gathered.names:
+        gathered.take({name: [] for name in COLUMNS}, 0)
     if not metas and side.is_file():
         metas = [parse_json(side.read_bytes())]
-    rows = [row for row in rows if row]
     meta = {**metas[0]} if metas else {}
     meta |= {name: more for name, more in (("appended", metas[1:]), ("notes", notes)) if more}
-    # A file that was gone on with may have been begun by an earlier version, with fewer columns.
-    names = list(dict.fromkeys(name for row in rows for name in row)) if rows else list(COLUMNS)
-    texts = {name: [row[name] if name in REQUIRED else row.get(name) for row in rows] for name in names}
-    return {n: _times(v) if n == "t_us" else _column(n, v) for n, v in texts.items()}, meta
+    return gathered.columns(), meta
+
+
+def _objects(
+    lines: Iterable[bytes], path: Path, metas: list[dict[str, Any]], notes: list[str]
+) -> Iterator[dict[str, Any]]:
+    """The rows, without their meta data, which go into `metas`."""
+    begun_by_live, rows = False, 0
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            row = parse_json(line)
+        except ValueError:
+            # Only `velocell live` adds to a file line by line; any other table is damaged.
+            if line.endswith(b"\n") or not begun_by_live:
+                raise
+            notes.append(f"the last line was incomplete and left out ({len(line)} bytes); its writer was stopped")
+            warnings.warn(f"{path}: {notes[0]}", stacklevel=5)
+            return
+        if not isinstance(row, dict):
+            raise TypeError("a line that is not an object")
+        if "meta" in row:
+            meta = row.pop("meta")
+            metas.append(meta)
+            begun_by_live |= rows == 0 and isinstance(meta, dict) and meta.get("command") == "live"
+        rows += 1
+        yield row
+
+
+def _batched(rows: Iterable[_Row], n: int) -> Iterator[list[_Row]]:
+    """Lists of n, the last of fewer."""
+    rows = iter(rows)
+    while part := list(islice(rows, n)):
+        yield part
