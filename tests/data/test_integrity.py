@@ -111,7 +111,7 @@ def test_pixels_of_a_sensor_too_large_to_keep(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(sources, "LARGEST_BLOCK", 20_000)
         write_npz(recording, tmp_path / "cam.npz")
-        summary = summarise(open_recording(tmp_path / "cam.npz", budget=256))
+        summary = summarise(open_recording(tmp_path / "cam.npz", budget=400))
     assert summary.active_pixels == len(expected)
     assert summary.hot_pixels == len(hot_pixels(recording)) == 1
 

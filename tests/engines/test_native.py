@@ -147,7 +147,7 @@ def test_a_planted_error_is_caught(scene, monkeypatch, planted):
         state, spikes = native.step(*arguments)
         keep = np.ones(len(spikes), bool)
         keep[len(spikes) // 2] = planted == "more"
-        kept = spikes._take(keep)
+        kept = spikes.where(keep)
         extra = Spikes(np.array([50_000]), *(np.array([n], np.int32) for n in (3, 3, 0, 0)))
         return state, kept if planted == "less" else Spikes.concatenate([kept, extra], 2)
 

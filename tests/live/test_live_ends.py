@@ -44,6 +44,9 @@ class Kept:
     def write(self, columns, meta):
         self.parts.append(columns)
 
+    def finish(self, meta):
+        pass
+
     def column(self, name):
         return np.concatenate([part[name] for part in self.parts])
 

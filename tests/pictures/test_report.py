@@ -234,7 +234,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, found, recording, monkeypatch):
         (["--report", "no/out.html"], "there is no folder no"),
         (
             ["rec.npz", "--report", "out.html"],
-            "--report and --objects are for one recording; use velocell batch",
+            "--video, --spikes, --report, --objects and --figures are for one recording; velocell batch takes many",
         ),
     ],
 )

@@ -21,7 +21,7 @@ from velocell.viewer.measuring import Measured, key_of
 from velocell.viewer.player import Clock, Follower, OnChange, Plays
 from velocell.viewer.run import LAG_US, LEAD_US, Along, Pace, Results, Run
 from velocell.viewer.settings import Settings
-from velocell.viewer.stream import Stream
+from velocell.viewer.stream import HOLD_US, Stream
 
 _AGAIN_S = 10.0  # where the newest second was too sparse to measure, another one is tried after so long
 _TABLE_S = 2.0
@@ -103,7 +103,7 @@ class StreamPage:
         self._stream = stream
 
     def facts(self, results: Results | None) -> dict[str, Any]:
-        return {**self.timeline(results), "live": True}
+        return {**self.timeline(results), "live": True, "hold_us": HOLD_US}
 
     def state(self, settings: Settings, player: Plays, analysis: Analysis) -> dict[str, Any]:
         stream = self._stream

@@ -148,7 +148,7 @@ function hearFacts(facts) {
   opening.update(facts.opens);
   shown.clear();
   live.timeline({});
-  const us = facts.stop_us - facts.start_us;
+  const us = facts.hold_us ?? facts.stop_us - facts.start_us;
   const length = seconds(us, us < 1e7 ? 2 : 0);
   const held = facts.live ? `at most ${length} s held` : `${length} s · ${facts.events.toLocaleString("en")} events`;
   $("facts").replaceChildren(make("b", { title: facts.file }, facts.title), `  ${facts.size.join("×")} px · ${held}`);

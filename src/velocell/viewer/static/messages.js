@@ -57,6 +57,7 @@
  * @property {Line[]} lines
  * @property {Opens} [opens]
  * @property {boolean} [live]
+ * @property {number} [hold_us] so much of a stream is held
  */
 
 /** @typedef {{ files: string[], most_bytes: number }} Opens */
