@@ -16,7 +16,13 @@ import jsonschema
 from benchmarks import engine
 
 LITTLE = engine.Effort(
-    runs=1, scene_us=20_000, norse_ticks=1, curve_events=300, step_events_per_s=20_000, detect_us=300_000
+    runs=1,
+    scene_us=20_000,
+    norse_ticks=1,
+    norse_size=(160, 90),
+    curve_events=300,
+    step_events_per_s=20_000,
+    detect_us=300_000,
 )
 
 
