@@ -11,7 +11,7 @@ using velocell::UdpReceiver;
 
 void bind_udp(nb::module_& m) {
     nb::class_<UdpReceiver>(m, "UdpReceiver")
-        .def(nb::init<int, std::size_t>(), nb::arg("socket"), nb::arg("most_bytes"))
+        .def(nb::init<velocell::Socket, std::size_t>(), nb::arg("socket"), nb::arg("most_bytes"))
         .def("wait", &UdpReceiver::wait, nb::arg("seconds"), nb::call_guard<nb::gil_scoped_release>())
         .def("take",
              [](UdpReceiver& receiver, std::size_t bytes) {

@@ -11,6 +11,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "portable.hpp"
+
 namespace velocell {
 
 class Decay {
@@ -29,22 +31,22 @@ public:
         // 1 - a is exact in a double unless a is tiny.
         const double rate = precise > 0x1p-20 ? -std::log2(1.0 - precise) : -std::log1p(-precise) / kLn2;
         const double whole = std::floor(rate);
-        step_ = (static_cast<Wide>(whole) << 64) | static_cast<std::uint64_t>(std::ldexp(rate - whole, 64));
+        whole_ = static_cast<std::uint64_t>(whole);
+        part_ = static_cast<std::uint64_t>(std::ldexp(rate - whole, 64));
     }
 
     // a = 1: nothing is left of a tick in the next one.
     bool memoryless() const { return memoryless_; }
 
     Factor at(std::int64_t tick) const {
-        const Wide power = step_ * static_cast<std::uint64_t>(tick);
-        const auto whole = static_cast<std::uint64_t>(power >> 64);
-        const double fraction = std::ldexp(static_cast<double>(static_cast<std::uint64_t>(power) >> 11), -53);
+        const auto n = static_cast<std::uint64_t>(tick);
+        const std::uint64_t whole = whole_ * n + high_product(part_, n), part = part_ * n;
+        const double fraction = std::ldexp(static_cast<double>(part >> 11), -53);
         return {static_cast<std::int64_t>(whole / kPeriodBits),
                 std::ldexp(exp2(fraction), static_cast<int>(whole % kPeriodBits))};
     }
 
 private:
-    __extension__ using Wide = unsigned __int128;
     static constexpr double kLn2 = 0.693147180559945309417;
 
     // Taylor's series for 0 <= f < 1, to the last bits of a double. Not std::exp2, whose last bit
@@ -57,7 +59,7 @@ private:
     }
 
     bool memoryless_;
-    Wide step_ = 0;
+    std::uint64_t whole_ = 0, part_ = 0;  // L
 };
 
 }  // namespace velocell

@@ -1,5 +1,10 @@
 #include "patch.hpp"
 
+#if defined(_MSC_VER)
+#include <immintrin.h>
+#include <intrin.h>
+#endif
+
 namespace velocell {
 
 extern const PatchOps patch_baseline;
@@ -7,13 +12,40 @@ extern const PatchOps patch_baseline;
 extern const PatchOps patch_avx2, patch_avx512;
 #endif
 
+#if defined(VELOCELL_X86)
+namespace {
+
+struct Abilities {
+    bool avx2, avx512;
+};
+
+// Of the processor, where the system keeps the registers.
+Abilities abilities() {
+#if defined(_MSC_VER)
+    int leaf[4];
+    __cpuid(leaf, 0);
+    const int leaves = leaf[0];
+    __cpuid(leaf, 1);
+    if (leaves < 7 || (leaf[2] & 1 << 27) == 0) return {false, false};
+    const auto kept = static_cast<unsigned>(_xgetbv(0));
+    __cpuidex(leaf, 7, 0);
+    return {(kept & 0x06) == 0x06 && (leaf[1] & 1 << 5) != 0, (kept & 0xe6) == 0xe6 && (leaf[1] & 1 << 16) != 0};
+#else
+    __builtin_cpu_init();
+    return {__builtin_cpu_supports("avx2") != 0, __builtin_cpu_supports("avx512f") != 0};
+#endif
+}
+
+}  // namespace
+#endif
+
 const PatchVariants& patch_variants() {
     static const PatchVariants found = [] {
         PatchVariants variants{{&patch_baseline}, 1};
 #if defined(VELOCELL_X86)
-        __builtin_cpu_init();
-        if (__builtin_cpu_supports("avx2")) variants.ops[variants.count++] = &patch_avx2;
-        if (__builtin_cpu_supports("avx512f")) variants.ops[variants.count++] = &patch_avx512;
+        const Abilities can = abilities();
+        if (can.avx2) variants.ops[variants.count++] = &patch_avx2;
+        if (can.avx512) variants.ops[variants.count++] = &patch_avx512;
 #endif
         return variants;
     }();

@@ -1,4 +1,5 @@
 #include "patch.hpp"
+#include "portable.hpp"
 
 #if defined(__SSE2__)
 #include <immintrin.h>

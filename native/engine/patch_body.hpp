@@ -1,44 +1,7 @@
 // The functions of PatchOps over vectors of kLanes floats. Included by one file per instruction
 // set, inside namespace velocell and an anonymous namespace; see patch.hpp for what must hold.
 
-#if defined(__AVX512F__)
-constexpr int kLanes = 16;
-#elif defined(__AVX2__)
-constexpr int kLanes = 8;
-#else
-constexpr int kLanes = 4;
-#endif
-
-template <int kWidth>
-struct Vector {
-    typedef float Floats __attribute__((vector_size(4 * kWidth)));
-    static Floats load(const float* from) {
-        Floats value;
-        __builtin_memcpy(&value, from, sizeof value);
-        return value;
-    }
-    static void store(float* to, Floats value) { __builtin_memcpy(to, &value, sizeof value); }
-    static Floats all(float value) { return value - Floats{}; }  // unlike +, exact for -0: a plain copy
-};
-using Lanes = Vector<kLanes>;
-using Floats = Lanes::Floats;
-
-// One bit per lane that is above the threshold.
-inline std::uint32_t above(Floats v, Floats threshold) {
-#if defined(__AVX512F__)
-    return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(v), reinterpret_cast<__m512>(threshold), _CMP_GT_OQ);
-#elif defined(__AVX2__)
-    return static_cast<std::uint32_t>(_mm256_movemask_ps(
-        _mm256_cmp_ps(reinterpret_cast<__m256>(v), reinterpret_cast<__m256>(threshold), _CMP_GT_OQ)));
-#elif defined(__SSE2__)
-    return static_cast<std::uint32_t>(
-        _mm_movemask_ps(_mm_cmpgt_ps(reinterpret_cast<__m128>(v), reinterpret_cast<__m128>(threshold))));
-#else
-    std::uint32_t bits = 0;
-    for (int i = 0; i < kLanes; ++i) bits |= static_cast<std::uint32_t>(v[i] > threshold[i]) << i;
-    return bits;
-#endif
-}
+#include "lanes.hpp"
 
 static_assert(kPlane <= 1 << 16);
 
@@ -51,12 +14,6 @@ inline void add_columns(float* currents, const float* weights, std::int32_t rows
         for (int i = 0; i < kUnits * kUnit; i += kStep)
             Step::store(currents + i, Step::load(currents + i) + Step::load(weights + i));
 }
-
-// Words of several columns at once.
-constexpr int kWords = kLanes / 2;
-typedef std::uint64_t Words __attribute__((vector_size(8 * kWords), may_alias));
-inline Words& words_at(std::uint64_t* at) { return *reinterpret_cast<Words*>(at); }
-inline const Words& words_at(const std::uint64_t* at) { return *reinterpret_cast<const Words*>(at); }
 
 // For each column c of blocks: all columns from c on, and all up to c.
 struct ColumnSets {
@@ -140,16 +97,16 @@ inline std::uint32_t* fire(const Extent& tile, std::uint32_t at, std::uint32_t f
     // Not above 0 where a patch's padding reaches a block beyond the sensor.
     const std::int32_t owned = tile.width - column;
     const std::uint32_t first = static_cast<std::uint32_t>(tile.y + row) << 16 | static_cast<std::uint32_t>(tile.x + column);
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && defined(VELOCELL_GNU)
     _mm512_mask_storeu_ps(s, static_cast<__mmask16>(fired), _mm512_set1_ps(channel.reset));
     if (owned < kBlock) fired &= owned > 0 ? (1u << owned) - 1 : 0;
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512i pixels = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(first)));
     _mm512_storeu_si512(spikes, _mm512_maskz_compress_epi32(static_cast<__mmask16>(fired), pixels));
-    return spikes + __builtin_popcount(fired);
+    return spikes + ones(fired);
 #else
     for (; fired != 0; fired &= fired - 1) {
-        const std::int32_t lane = __builtin_ctz(fired);
+        const std::int32_t lane = lowest(fired);
         s[lane] = channel.reset;
         *spikes = first + static_cast<std::uint32_t>(lane);
         spikes += lane < owned;
@@ -179,7 +136,7 @@ inline std::uint32_t* update_channel(const Extent& tile, const std::uint16_t* bl
             fired |= above(sum, threshold) << i;
             Lanes::store(membranes + at + i, sum);
         }
-        if (__builtin_expect(fired != 0, 0)) spikes = fire(tile, at, fired, channel, spikes);
+        if (fired != 0) [[unlikely]] spikes = fire(tile, at, fired, channel, spikes);
     }
     return spikes;
 }
@@ -201,13 +158,9 @@ struct Blocks {
     std::uint16_t at[kHeight * kColumns + 16];  // what list_run may write beyond its end
 
     void list_run(std::int32_t first, std::int32_t rows) {
-        typedef std::uint16_t Offsets __attribute__((vector_size(32)));
-        constexpr std::uint16_t s = kStride;
-        constexpr Offsets kRows = {0, s, 2 * s, 3 * s, 4 * s, 5 * s, 6 * s, 7 * s, 8 * s, 9 * s, 10 * s, 11 * s, 12 * s, 13 * s, 14 * s, 15 * s};
-        for (std::int32_t row = 0; row < rows; row += 16) {
-            const Offsets offsets = kRows + static_cast<std::uint16_t>(first + row * kStride);
-            __builtin_memcpy(at + count + row, &offsets, sizeof offsets);
-        }
+        for (std::int32_t row = 0; row < rows; row += 16)
+            for (std::int32_t i = 0; i < 16; ++i)
+                at[count + row + i] = static_cast<std::uint16_t>(first + (row + i) * kStride);
         count += static_cast<std::size_t>(rows);
     }
 
@@ -215,9 +168,9 @@ struct Blocks {
         count = 0;
         for (std::int32_t column = 0; column < kColumns; ++column)
             for (std::uint64_t rest = marks.rows[column]; rest != 0;) {
-                const std::int32_t begin = __builtin_ctzll(rest);
+                const std::int32_t begin = lowest(rest);
                 const std::uint64_t after = ~(rest >> begin);
-                const std::int32_t end = after != 0 ? begin + __builtin_ctzll(after) : 64;
+                const std::int32_t end = after != 0 ? begin + lowest(after) : 64;
                 list_run(2 * begin * kStride + column * kBlock, 2 * (end - begin));
                 rest &= end < 64 ? ~std::uint64_t{0} << end : 0;
             }
@@ -228,7 +181,7 @@ struct Blocks {
 // be many more than needed. (Where a current is zero an update changes nothing.)
 inline const Blocks& blocks_of(const Marks& marks, const Blocks& all, Blocks& own) {
     std::size_t count = 0;
-    for (const std::uint64_t rows : marks.rows) count += 2 * static_cast<std::size_t>(__builtin_popcountll(rows));
+    for (const std::uint64_t rows : marks.rows) count += 2 * static_cast<std::size_t>(ones(rows));
     if (4 * count > 3 * all.count) return all;
     own.list(marks);
     return own;
@@ -268,6 +221,6 @@ void fade(float* membranes, float factor, float least) {
     const auto scale = Lanes::all(factor), limit = Lanes::all(least);
     for (std::int32_t i = 0; i < kPlane; i += kLanes) {
         const Floats s = Lanes::load(membranes + i);
-        Lanes::store(membranes + i, scale * ((s < limit) & (-s < limit) ? Floats{} : s));
+        Lanes::store(membranes + i, scale * without_small(s, limit));
     }
 }

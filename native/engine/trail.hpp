@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "plan.hpp"
+#include "portable.hpp"
 
 namespace velocell {
 
@@ -22,9 +23,7 @@ public:
     const std::vector<std::int32_t>& order() const { return order_; }
 
     // Asks the memory for a pixel that will soon be needed.
-    void prefetch(std::uint16_t x, std::uint16_t y) const {
-        __builtin_prefetch(row(y) + x, 1);
-    }
+    void prefetch(std::uint16_t x, std::uint16_t y) const { velocell::prefetch(row(y) + x); }
 
     std::uint16_t rank(std::int64_t t_us, std::uint16_t x, std::uint16_t y, bool on) {
         std::uint64_t& last = row(y)[x];

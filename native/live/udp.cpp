@@ -1,12 +1,6 @@
 #include "udp.hpp"
 
-#include <cerrno>
 #include <chrono>
-#include <cstring>
-
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
 
 namespace velocell {
 
@@ -18,24 +12,9 @@ constexpr int AT_ONCE = 256;  // packets, before they are handed on
 
 double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-Sender sender_of(const sockaddr_storage& from) {
-    Sender sender{};
-    if (from.ss_family == AF_INET) {
-        const auto& v4 = reinterpret_cast<const sockaddr_in&>(from);
-        sender[10] = sender[11] = 0xff;
-        std::memcpy(&sender[12], &v4.sin_addr, 4);
-        std::memcpy(&sender[16], &v4.sin_port, 2);
-    } else if (from.ss_family == AF_INET6) {
-        const auto& v6 = reinterpret_cast<const sockaddr_in6&>(from);
-        std::memcpy(&sender[0], &v6.sin6_addr, 16);
-        std::memcpy(&sender[16], &v6.sin6_port, 2);
-    }
-    return sender;
-}
-
 }  // namespace
 
-UdpReceiver::UdpReceiver(int socket, std::size_t most_bytes)
+UdpReceiver::UdpReceiver(Socket socket, std::size_t most_bytes)
     : socket_(socket), most_bytes_(most_bytes), buffer_(LARGEST), thread_([this] { run(); }) {}
 
 bool UdpReceiver::wait(double seconds) {
@@ -72,10 +51,8 @@ void UdpReceiver::stop() {
 }
 
 void UdpReceiver::run() {
-    while (!stopped_) {
-        pollfd ready{socket_, POLLIN, 0};
-        if (poll(&ready, 1, POLL_MS) > 0 && !receive()) return;
-    }
+    while (!stopped_)
+        if (waits(socket_, POLL_MS) && !receive()) return;
 }
 
 // All that waits, up to some packets; false where the socket gives no more.
@@ -83,32 +60,14 @@ bool UdpReceiver::receive() {
     std::vector<Packet> taken;
     bool open = true;
     for (int k = 0; k < AT_ONCE; ++k) {
-        alignas(cmsghdr) char control[64];
-        iovec where{buffer_.data(), buffer_.size()};
-        msghdr message{};
-        sockaddr_storage from{};
-        message.msg_name = &from;
-        message.msg_namelen = sizeof from;
-        message.msg_iov = &where;
-        message.msg_iovlen = 1;
-        message.msg_control = control;
-        message.msg_controllen = sizeof control;
-        const ssize_t n = recvmsg(socket_, &message, MSG_DONTWAIT);
-        if (n < 0) {
-            // A refusal that an earlier packet of the socket's owner met says nothing of what comes.
-            open = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ECONNREFUSED;
-            if (!open) error_ = errno;
+        const Received got = receive_datagram(socket_, buffer_.data(), buffer_.size());
+        if (got.state != Received::State::kData) {
+            open = got.state == Received::State::kNothing;
+            if (!open) error_ = got.error;
             break;
         }
-#if defined(SO_RXQ_OVFL)
-        for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
-            if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
-                std::uint32_t count;  // of this socket since it was made
-                std::memcpy(&count, CMSG_DATA(c), sizeof count);
-                lost_ = count;
-            }
-#endif
-        taken.push_back({sender_of(from), now_s(), std::string(buffer_.data(), static_cast<std::size_t>(n))});
+        if (got.lost) lost_ = *got.lost;
+        taken.push_back({got.from, now_s(), std::string(buffer_.data(), got.bytes)});
     }
     if (!taken.empty()) keep(taken);
     return open;

@@ -1,7 +1,6 @@
 // Packets off a socket, taken by a thread of its own, so that none is lost while Python's lock is held elsewhere.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
@@ -14,10 +13,9 @@
 #include <utility>
 #include <vector>
 
-namespace velocell {
+#include "datagram.hpp"
 
-// Address (IPv4 as IPv6 has it) and port of a sender, in network order.
-using Sender = std::array<unsigned char, 18>;
+namespace velocell {
 
 struct Packet {
     Sender from;
@@ -28,7 +26,7 @@ struct Packet {
 // Holds at most `most_bytes`; the oldest packets give way. The socket stays its owner's, and outlives this.
 class UdpReceiver {
 public:
-    UdpReceiver(int socket, std::size_t most_bytes);
+    UdpReceiver(Socket socket, std::size_t most_bytes);
     ~UdpReceiver() { stop(); }
     UdpReceiver(const UdpReceiver&) = delete;
     UdpReceiver& operator=(const UdpReceiver&) = delete;
@@ -42,14 +40,14 @@ public:
     std::uint64_t others() const { return others_; }      // packets of other senders, not kept
     std::uint64_t lost() const { return lost_; }          // by the system, where it tells
     std::uint64_t overflow() const { return overflow_; }  // that gave way here
-    int error() const { return error_; }                  // errno that ended the receiving; 0: none
+    int error() const { return error_; }                  // the system's, that ended the receiving; 0: none
 
 private:
     void run();
     bool receive();
     void keep(std::vector<Packet>& taken);
 
-    int socket_;
+    Socket socket_;
     std::size_t most_bytes_, held_ = 0;
     std::atomic<std::uint64_t> lost_{0}, overflow_{0}, others_{0};
     std::atomic<bool> stopped_{false};

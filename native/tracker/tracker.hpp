@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/portable.hpp"
 #include "grid.hpp"
 #include "lifecycle.hpp"
 #include "model.hpp"
@@ -102,7 +103,7 @@ class Tracker {
     // Asks the memory for a pixel that will soon be needed.
     void prefetch(int x, int y) const {
         const std::size_t pixel = static_cast<std::size_t>(y) * config_.width + x;
-        if (pixel < past_.size()) __builtin_prefetch(&past_[pixel], 1);
+        if (pixel < past_.size()) velocell::prefetch(&past_[pixel]);
     }
     void on_spike(const Spike& spike);
     void start(const Spike& spike);

@@ -1,0 +1,116 @@
+// Vectors of floats and of words, and bits, for patch_body.hpp, which includes this inside its anonymous namespace: with
+// the vectors of GCC and Clang, or as plain loops for compilers without them. Both give the same bits.
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+
+#if defined(VELOCELL_GNU)
+
+template <int kWidth>
+struct Vector {
+    typedef float Floats __attribute__((vector_size(4 * kWidth)));
+    static Floats load(const float* from) {
+        Floats value;
+        __builtin_memcpy(&value, from, sizeof value);
+        return value;
+    }
+    static void store(float* to, Floats value) { __builtin_memcpy(to, &value, sizeof value); }
+    static Floats all(float value) { return value - Floats{}; }  // unlike +, exact for -0: a plain copy
+};
+using Lanes = Vector<kLanes>;
+using Floats = Lanes::Floats;
+
+// One bit per lane that is above the threshold.
+inline std::uint32_t above(Floats v, Floats threshold) {
+#if defined(__AVX512F__)
+    return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(v), reinterpret_cast<__m512>(threshold), _CMP_GT_OQ);
+#elif defined(__AVX2__)
+    return static_cast<std::uint32_t>(_mm256_movemask_ps(
+        _mm256_cmp_ps(reinterpret_cast<__m256>(v), reinterpret_cast<__m256>(threshold), _CMP_GT_OQ)));
+#elif defined(__SSE2__)
+    return static_cast<std::uint32_t>(
+        _mm_movemask_ps(_mm_cmpgt_ps(reinterpret_cast<__m128>(v), reinterpret_cast<__m128>(threshold))));
+#else
+    std::uint32_t bits = 0;
+    for (int i = 0; i < kLanes; ++i) bits |= static_cast<std::uint32_t>(v[i] > threshold[i]) << i;
+    return bits;
+#endif
+}
+
+// 0 where |v| < limit.
+inline Floats without_small(Floats v, Floats limit) { return (v < limit) & (-v < limit) ? Floats{} : v; }
+
+// Words of several columns at once.
+constexpr int kWords = kLanes / 2;
+typedef std::uint64_t Words __attribute__((vector_size(8 * kWords), may_alias));
+inline Words& words_at(std::uint64_t* at) { return *reinterpret_cast<Words*>(at); }
+inline const Words& words_at(const std::uint64_t* at) { return *reinterpret_cast<const Words*>(at); }
+
+inline int ones(std::uint64_t bits) { return __builtin_popcountll(bits); }
+inline int lowest(std::uint64_t bits) { return __builtin_ctzll(bits); }  // of bits that are not all 0
+
+#else
+
+#if defined(_MSC_VER)
+#pragma fp_contract(off)
+#endif
+
+template <int kWidth>
+struct Vector {
+    struct Floats {
+        float at[kWidth];
+        friend Floats operator+(Floats a, const Floats& b) {
+            for (int i = 0; i < kWidth; ++i) a.at[i] += b.at[i];
+            return a;
+        }
+        friend Floats operator*(Floats a, const Floats& b) {
+            for (int i = 0; i < kWidth; ++i) a.at[i] *= b.at[i];
+            return a;
+        }
+        Floats& operator+=(const Floats& other) { return *this = *this + other; }
+    };
+    static Floats load(const float* from) {
+        Floats value;
+        for (int i = 0; i < kWidth; ++i) value.at[i] = from[i];
+        return value;
+    }
+    static void store(float* to, const Floats& value) {
+        for (int i = 0; i < kWidth; ++i) to[i] = value.at[i];
+    }
+    static Floats all(float value) {
+        Floats many;
+        for (int i = 0; i < kWidth; ++i) many.at[i] = value;
+        return many;
+    }
+};
+using Lanes = Vector<kLanes>;
+using Floats = Lanes::Floats;
+
+inline std::uint32_t above(const Floats& v, const Floats& threshold) {
+    std::uint32_t bits = 0;
+    for (int i = 0; i < kLanes; ++i) bits |= static_cast<std::uint32_t>(v.at[i] > threshold.at[i]) << i;
+    return bits;
+}
+
+inline Floats without_small(Floats v, const Floats& limit) {
+    for (int i = 0; i < kLanes; ++i) v.at[i] = v.at[i] < limit.at[i] && -v.at[i] < limit.at[i] ? 0.0F : v.at[i];
+    return v;
+}
+
+constexpr int kWords = 1;
+inline std::uint64_t& words_at(std::uint64_t* at) { return *at; }
+inline const std::uint64_t& words_at(const std::uint64_t* at) { return *at; }
+
+inline int ones(std::uint64_t bits) {
+    bits -= bits >> 1 & 0x5555555555555555;
+    bits = (bits & 0x3333333333333333) + (bits >> 2 & 0x3333333333333333);
+    return static_cast<int>(((bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0f) * 0x0101010101010101 >> 56);
+}
+inline int lowest(std::uint64_t bits) { return ones(~bits & (bits - 1)); }
+
+#endif
