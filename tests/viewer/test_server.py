@@ -360,7 +360,7 @@ def test_a_file_of_no_known_format_is_told_in_the_terminal(tmp_path):
 
 def test_without_the_extra_the_command_says_what_to_install(monkeypatch):
     monkeypatch.setattr(server_module.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(VelocellError, match=r"pip install 'velocell\[viewer\]'"):
+    with pytest.raises(VelocellError, match=r'pip install "starlette.*" "uvicorn.*" "websockets.*"'):
         server_module.require_server()
 
 

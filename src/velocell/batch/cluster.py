@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from velocell.batch.task import probe
+from velocell.data.extras import install_line
 from velocell.data.meta import version
 from velocell.errors import OptionError, VelocellError
 
@@ -24,7 +25,7 @@ def require_cluster() -> None:
     """Raise VelocellError where the extra is not installed."""
     for name in _NEEDED:
         if importlib.util.find_spec(name) is None:
-            raise VelocellError(f"velocell batch needs {name}; install it with: pip install 'velocell[cluster]'")
+            raise VelocellError(f"velocell batch needs {name}; install it with: {install_line('cluster')}")
 
 
 @contextmanager

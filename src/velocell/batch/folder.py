@@ -13,10 +13,10 @@ is there. Results are made in `.work` and take their places by renaming, so noth
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -137,6 +137,18 @@ class Folder:
             handle.write(json.dumps(line) + "\n")
 
 
+def _lock(handle: int) -> None:
+    """Until it is closed. Raises OSError where another program has it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 @contextmanager
 def opened(path: Path, settings: dict[str, Any]) -> Iterator[Folder]:
     """The folder, made where it is not there, and this program's alone while it works. Raises OptionError where it
@@ -152,7 +164,7 @@ def opened(path: Path, settings: dict[str, Any]) -> Iterator[Folder]:
         raise OptionError(f"cannot write to {path}: {reason(error)}; choose another folder") from None
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(lock)
         except OSError:
             raise OptionError(f"another velocell batch is writing to {path}; wait for its end") from None
         if kept.exists():

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
+from velocell.data.extras import install_line
 from velocell.errors import OptionError, reason
 
 _NAMES = "raw dat aedat aedat4 es h5 hdf5 bag db3 mcap npz npy pt bin"
@@ -66,7 +67,7 @@ def is_address(text: str) -> bool:
 def file_system(address: str) -> tuple[Any, str]:
     """fsspec's file system of an address, and the path in it. Raises OptionError."""
     if importlib.util.find_spec("fsspec") is None:
-        raise OptionError(f"{address} needs fsspec; install it with: pip install 'velocell[cluster]'")
+        raise OptionError(f"{address} needs fsspec; install it with: {install_line('cluster')}")
     import fsspec
 
     try:

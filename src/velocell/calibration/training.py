@@ -23,6 +23,7 @@ from velocell.calibration.measure import networks_for, networks_from
 from velocell.calibration.recipe import Recipe
 from velocell.calibration.search import Search
 from velocell.data.arrays import Floats
+from velocell.data.extras import install_line
 from velocell.data.recording import Recording
 from velocell.data.side_files import parse_json
 from velocell.data.stamps import time_step
@@ -175,7 +176,7 @@ def _optimiser() -> Any:
         import cma
     except ImportError as error:
         raise CalibrationError(
-            f"training needs the package cma ({error}); install it with: pip install 'velocell[train]'"
+            f"training needs the package cma ({error}); install it with: {install_line('train')}"
         ) from None
     return cma
 

@@ -326,7 +326,7 @@ def _signals() -> Iterator[_Signals]:
     """What signals do while the command runs."""
     signals = _Signals()
     handlers = {signal.SIGINT: signals.end, signal.SIGTERM: signals.end}
-    if not sys.stderr.isatty():  # a terminal that closes means the end, as ever
+    if sys.platform != "win32" and not sys.stderr.isatty():  # a terminal that closes means the end, as ever
         handlers[signal.SIGHUP] = signals.hang_up
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     interval = sys.getswitchinterval()

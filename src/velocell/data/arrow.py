@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.extras import install_line
 from velocell.errors import TableError
 
 Columns = Mapping[str, NDArray[Any]]
@@ -18,7 +19,7 @@ Columns = Mapping[str, NDArray[Any]]
 def arrow_table(columns: Columns, meta: Mapping[str, Any]) -> Any:
     """A `pyarrow.Table`: NaN is null, `meta` is JSON in the schema's metadata under `velocell`, as in Parquet files.
     Raises TableError where pyarrow is not installed."""
-    _require("pyarrow", "velocell[parquet]")
+    _require("pyarrow", install_line("parquet"))
     import pyarrow as pa
 
     arrays = {
@@ -30,7 +31,7 @@ def arrow_table(columns: Columns, meta: Mapping[str, Any]) -> Any:
 
 def pandas_frame(columns: Columns, meta: Mapping[str, Any]) -> Any:
     """A `pandas.DataFrame` with `meta` in its `attrs`. Raises TableError where pandas is not installed."""
-    _require("pandas", "pandas")
+    _require("pandas", "pip install pandas")
     import pandas as pd
 
     frame = pd.DataFrame(dict(columns))
@@ -40,12 +41,12 @@ def pandas_frame(columns: Columns, meta: Mapping[str, Any]) -> Any:
 
 def polars_frame(columns: Columns) -> Any:
     """A `polars.DataFrame`; NaN is null. Raises TableError where polars is not installed."""
-    _require("polars", "polars")
+    _require("polars", "pip install polars")
     import polars as pl
 
     return pl.DataFrame({name: pl.Series(name, values, nan_to_null=True) for name, values in columns.items()})
 
 
-def _require(module: str, package: str) -> None:
+def _require(module: str, line: str) -> None:
     if importlib.util.find_spec(module) is None:
-        raise TableError(f"this needs {module}; install it with: pip install '{package}'")
+        raise TableError(f"this needs {module}; install it with: {line}")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from velocell.data import apart
+from velocell.data.extras import install_line
 from velocell.data.side_files import most_unpacked, parse_json
 from velocell.errors import RecordingError, TableError, printable
 
@@ -24,7 +25,7 @@ _MOST_META_BYTES = 16 << 20
 def require_parquet(path: str | Path) -> None:
     """Raise TableError where the extra that reads and writes Parquet is not installed."""
     if importlib.util.find_spec("pyarrow") is None:
-        raise TableError(f"{path} needs pyarrow; install it with: pip install 'velocell[parquet]'")
+        raise TableError(f"{path} needs pyarrow; install it with: {install_line('parquet')}")
 
 
 def read_parquet(path: Path) -> tuple[dict[str, ArrayLike], dict[str, Any]]:

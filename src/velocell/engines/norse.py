@@ -16,6 +16,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.extras import install_line
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
 from velocell.engines import stream
@@ -36,7 +37,7 @@ try:
         from norse.torch.module.lif_box import LIFBoxCell
 except (ImportError, OSError, RuntimeError) as error:  # torch and torchvision of different builds raise the latter two
     raise EngineError(
-        f"the norse engine needs torch and Norse ({error}); install them with: pip install 'velocell[norse]'"
+        f"the norse engine needs torch and Norse ({error}); install them with: {install_line('norse')}"
     ) from None
 
 Membranes = list[LIFBoxFeedForwardState | None]

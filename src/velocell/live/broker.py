@@ -13,6 +13,7 @@ from threading import Event
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from velocell.data.extras import install_line
 from velocell.errors import OptionError, VelocellError
 
 MOST = 100_000  # messages that wait: some 20 MB
@@ -25,7 +26,7 @@ class Broker:
     def __init__(self, text: str, say: Callable[[str], object]) -> None:
         host, port, topic, user, password = _parsed(text)
         if find_spec("paho") is None:
-            raise VelocellError(f"{text} needs paho-mqtt; install it with: pip install 'velocell[mqtt]'")
+            raise VelocellError(f"{text} needs paho-mqtt; install it with: {install_line('mqtt')}")
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion
 

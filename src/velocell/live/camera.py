@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from velocell.data.blocks import Events
+from velocell.data.extras import install_line
 from velocell.data.integrity import Integrity
 from velocell.data.recording import Recording
 from velocell.errors import OptionError, RecordingError, VelocellError
@@ -123,6 +124,6 @@ def _dv_processing() -> Any:
         import dv_processing as package
     except ImportError as error:
         raise RecordingError(
-            f"reading a camera needs dv-processing ({error}); install it with: pip install 'velocell[dv]'"
+            f"reading a camera needs dv-processing ({error}); install it with: {install_line('dv')}"
         ) from None
     return package

@@ -12,6 +12,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
+from velocell.data.extras import install_line
 from velocell.data.files import replacing
 from velocell.errors import OptionError, VelocellError, reason
 from velocell.live.address import parse_address, resolved
@@ -107,7 +108,7 @@ class StatusPages:
             from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
             return 200, CONTENT_TYPE_LATEST, generate_latest(self._registry)
-        more = "\n" if path != "/metrics" else "; pip install 'velocell[metrics]' gives /metrics\n"
+        more = "\n" if path != "/metrics" else f"; {install_line('metrics')} gives /metrics\n"
         return 404, "text/plain; charset=utf-8", f"there are /status, /health and /metrics{more}".encode()
 
     def close(self) -> None:

@@ -186,11 +186,13 @@ class Watch:
 
 
 def memory_mb() -> float:
-    """Resident, of this process; its peak where the system does not state what it is now."""
+    """Resident, of this process; its peak where the system does not state what it is now, 0 on Windows."""
     try:
         with open("/proc/self/statm", encoding="ascii") as handle:  # noqa: PTH123
             return int(handle.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
     except OSError:
+        if sys.platform == "win32":
+            return 0.0
         import resource
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from velocell.data.extras import install_line
 from velocell.errors import VelocellError, reason
 from velocell.viewer.access import COOKIE, HEADERS, Gate, Rooted
 from velocell.viewer.connections import impatient_protocol, log_seldom, raise_limit_of_files
@@ -360,9 +361,7 @@ def require_server() -> None:
     """Raise VelocellError where the extra that serves pages is not installed."""
     missing = [name for name in ("starlette", "uvicorn", "websockets") if importlib.util.find_spec(name) is None]
     if missing:
-        raise VelocellError(
-            f"the viewer needs {' and '.join(missing)}; install it with: pip install 'velocell[viewer]'"
-        )
+        raise VelocellError(f"the viewer needs {' and '.join(missing)}; install it with: {install_line('viewer')}")
 
 
 def listening_socket(host: str, port: int | None) -> socket.socket:

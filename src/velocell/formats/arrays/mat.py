@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from velocell.data import apart
 from velocell.data.blocks import Events
 from velocell.data.budget import Budget
+from velocell.data.extras import install_line
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats import columns
@@ -58,7 +59,7 @@ def open_file(
         import scipy.io  # noqa: F401 (once here, so that a copy of this process has it)
     except ImportError as error:
         raise RecordingError(
-            f"reading {path}, a MATLAB file, needs SciPy ({error}); install it with: pip install 'velocell[mat]', or "
+            f"reading {path}, a MATLAB file, needs SciPy ({error}); install it with: {install_line('mat')}, or "
             "save with -v7.3"
         ) from None
     asked = {"path": os.fspath(path), "shown": str(path), "time_unit": time_unit, "most_bytes": budget.held}

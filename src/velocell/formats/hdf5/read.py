@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from velocell.data import apart
 from velocell.data.blocks import Events
 from velocell.data.budget import Budget
+from velocell.data.extras import install_line
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats import columns
@@ -371,7 +372,7 @@ def _imported(path: Path) -> Any:
         import h5py
     except ImportError as error:
         raise RecordingError(
-            f"reading {path}, an HDF5 file, needs h5py ({error}); install it with: pip install 'velocell[hdf5]'"
+            f"reading {path}, an HDF5 file, needs h5py ({error}); install it with: {install_line('hdf5')}"
         ) from None
     # `_check` says where one is missing.
     with suppress(ImportError):
@@ -463,6 +464,6 @@ def _refuse_filter(number: int, name: bytes, path: Path) -> None:
         )
     words = bare(name.decode("latin-1").strip("\0")) or f"number {number}"
     raise RecordingError(
-        f"{path} is packed with the HDF5 filter {words}, which is missing; install the known ones with: pip install "
-        "'velocell[hdf5]'"
+        f"{path} is packed with the HDF5 filter {words}, which is missing; install the known ones with: "
+        f"{install_line('hdf5')}"
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from velocell.data.extras import install_line
 from velocell.data.files import replacing
 from velocell.data.recording import Recording
 from velocell.errors import RecordingError
@@ -32,9 +33,7 @@ def write_hdf5(recording: Recording | Iterable[Recording], path: str | Path, *, 
     try:
         import h5py
     except ImportError as error:
-        raise RecordingError(
-            f"writing HDF5 needs h5py ({error}); install it with: pip install 'velocell[hdf5]'"
-        ) from None
+        raise RecordingError(f"writing HDF5 needs h5py ({error}); install it with: {install_line('hdf5')}") from None
     blocks = iter([recording] if isinstance(recording, Recording) else recording)
     first = next(blocks, None)
     if first is None:

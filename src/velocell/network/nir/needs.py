@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from velocell.data.extras import install_line
 from velocell.errors import NetworkError
 
 Graph = Any
@@ -16,6 +17,6 @@ def require_nir() -> Any:
         import nir
     except ImportError as error:
         raise NetworkError(
-            f"NIR graphs need the package nir ({error}); install it with: pip install 'velocell[nir]'"
+            f"NIR graphs need the package nir ({error}); install it with: {install_line('nir')}"
         ) from None
     return nir
