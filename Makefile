@@ -7,7 +7,7 @@ CORE := CMakeLists.txt pyproject.toml $(wildcard native/*/*)
 # Builds are isolated by pip; what they install is pinned by this alone.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help demo test lint types unit page page-checks notebooks bench docs sanitize clean
+.PHONY: help demo test lint types unit page page-checks notebooks bench docs plain sanitize clean
 
 help:  ## This list.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -106,6 +106,15 @@ sanitize: .venv/tested  ## The C++ core's tests under AddressSanitizer and Undef
 	$(SANITIZED) -c 'import velocell._native as core; assert "build/sanitize" in core.__file__, core.__file__'
 	$(SANITIZED) -m pytest -p no:cacheprovider tests/engines/test_native.py tests/tracking tests/network/test_template.py tests/simulate/test_pixel.py
 	$(SANITIZED) -m benchmarks.fuzz_native --calls 50000 --inputs 20000
+
+# In build/plain, as above.
+plain: .venv/tested  ## The C++ core as a compiler without GCC's vectors and builtins sees it (MSVC): the same results?
+	rm -rf build/plain
+	$(BIN)/pip install --quiet --no-deps --target build/plain --config-settings=build-dir=build/plain-cmake \
+		--config-settings=cmake.define.VELOCELL_PLAIN=ON .
+	export PYTHONPATH="build/plain:$$(echo .venv/lib/python*/site-packages)"; \
+	$(BIN)/python -S -c 'import velocell._native as core; assert "build/plain" in core.__file__, core.__file__' && \
+	$(BIN)/python -S -m pytest -p no:cacheprovider tests/engines/test_native.py tests/tracking/test_detector.py tests/live/test_live_receiver.py
 
 clean:  ## Remove everything that was built.
 	rm -rf .venv build demo bench $(PAGE)/node_modules src/velocell/*.so

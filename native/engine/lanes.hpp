@@ -43,7 +43,7 @@ inline std::uint32_t above(Floats v, Floats threshold) {
 }
 
 // 0 where |v| < limit.
-inline Floats without_small(Floats v, Floats limit) { return (v < limit) & (-v < limit) ? Floats{} : v; }
+inline Floats without_small(Floats v, Floats limit) { return ((v < limit) & (-v < limit)) ? Floats{} : v; }
 
 // Words of several columns at once.
 constexpr int kWords = kLanes / 2;

@@ -1,7 +1,7 @@
 """What to install for an extra: a line that works wherever Velocell itself came from.
 
-`pip install 'velocell[mat]'` asks an index for a package named velocell, which may not be there, or be another one; in a
-source tree it would build anew. The packages that an extra stands for are in the metadata of every installation.
+`pip install 'velocell[mat]'` asks an index for a package named velocell, which may not be there, or be another one; in
+a source tree it would build anew. The packages that an extra stands for are in the metadata of every installation.
 """
 
 from __future__ import annotations

@@ -52,8 +52,11 @@ def encode(
     fps: float,
     quality: dict[str, str] = _H264_OPTIONS,
 ) -> None:
-    """Stream frames into a file or buffer; `quality` is of an mp4."""
-    import av
+    """Stream frames into a file or buffer; `quality` is of an mp4. Raises VelocellError."""
+    try:
+        import av
+    except ImportError as error:
+        raise VelocellError(f"writing videos needs PyAV ({error}); install it with: pip install av") from None
 
     stream = _checked(frames)
     first = next(stream, None)
