@@ -131,7 +131,7 @@ def package(one: metadata.Distribution) -> Component:
         for path in one.files or ()
         if LIBRARY.search(path.as_posix())
     ]
-    part = {"type": "library", "name": name, "version": one.version, "purl": purl, "bom-ref": purl}
+    part: Component = {"type": "library", "name": name, "version": one.version, "purl": purl, "bom-ref": purl}
     if licence := licence_of(one):
         part["licenses"] = licence
     return part | ({"components": bundled} if bundled else {})
@@ -139,12 +139,12 @@ def package(one: metadata.Distribution) -> Component:
 
 def licence_of(one: metadata.Distribution) -> list[dict[str, Any]]:
     """As the package states it: an expression, else a name."""
-    if expression := one.metadata.get("License-Expression"):
+    said = one.metadata.json
+    if expression := said.get("license_expression"):
         return [{"expression": expression}]
-    classes = [text for text in one.metadata.get_all("Classifier") or () if text.startswith("License ::")]
-    names = [text.rsplit(" :: ", 1)[1] for text in classes] or [(one.metadata.get("License") or "").splitlines()]
-    flat = [name if isinstance(name, str) else (name or [""])[0] for name in names]
-    return [{"license": {"name": name}} for name in flat if name]
+    names = [text.rsplit(" :: ", 1)[1] for text in said.get("classifier", ()) if text.startswith("License ::")]
+    names = names or str(said.get("license", "")).splitlines()[:1]
+    return [{"license": {"name": name}} for name in names]
 
 
 def library(name: str, content: bytes, owner: str) -> Component:

@@ -190,12 +190,16 @@ def test_the_first_cell_installs_what_is_missing(monkeypatch):
     """As in Colab, which has torch and h5py, and in a Jupyter that has nothing."""
     asked: list[list[str]] = []
     monkeypatch.setattr("subprocess.run", lambda command, check: asked.append(command[5:]))
+    monkeypatch.setenv("VELOCELL_SOURCE", "git+there")
     for there in (("velocell", "torch", "norse", "h5py"), ("torch", "h5py"), ()):
         monkeypatch.setattr("importlib.util.find_spec", lambda name, there=there: name in there or None)
         run(CELLS["setup"].source, {})
     norse = ["--no-deps", "norse", "nir", "nirtorch"]
-    assert asked == [["velocell"], norse, ["velocell"], ["torch"], norse, ["h5py"]]
+    assert asked == [["git+there"], norse, ["git+there"], ["torch"], norse, ["h5py"]]
     assert SOLVED.cells[1].id == "setup"
+    monkeypatch.delenv("VELOCELL_SOURCE")
+    with pytest.raises(SystemExit, match="set VELOCELL_SOURCE"):  # an index has no Velocell, or another one
+        run(CELLS["setup"].source, {})
 
 
 @pytest.mark.filterwarnings("ignore:nirtorch.load is being deprecated:DeprecationWarning")  # by Norse's importer
