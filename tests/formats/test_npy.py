@@ -50,6 +50,8 @@ def saved(path: Path, array: Any) -> Path:
     [
         [("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("p", "?")],
         [("x", "<i2"), ("y", "<i2"), ("p", "i1"), ("timestamp", "<i8"), ("extra", "S3")],
+        [("timestamps", "<u8"), ("x_coords", "<u2"), ("y_coords", "<u2"), ("polarities", "?")],
+        [("time", "<u8"), ("xCoordinate", "<u2"), ("yCoordinate", "<u2"), ("pol", "?")],
         [("ts", ">u4"), ("xs", ">u2"), ("ys", ">u2"), ("on", "u1")],
     ],
 )

@@ -5,6 +5,7 @@ Names (`t_s`, `timestamps`, `xs` ...) follow the rules of texts (`text/layout.py
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +20,9 @@ from velocell.formats.clock import check_span, inferred_unit
 from velocell.formats.seek import Place
 from velocell.formats.text.layout import DECIMALS, named_columns
 
-_PLURALS = {"xs": "x", "ys": "y", "ps": "p", "polarities": "p"}
-_HALF_TURN = 1 << 31
+# Names that arrays have and columns of texts have not.
+_AXIS = re.compile(r"([xy])(?:s|_?(?:coords?|coordinates?|pos|positions?|addr|addresses))")
+_POLARITY = re.compile(r"ps|pols|polarities")
 _LATEST = float(1 << 62)
 _HALF_TURN = 1 << 31
 _SAMPLE_PARTS, _SAMPLE_ROWS = 5, 1_000
@@ -60,11 +62,17 @@ def sample(rows: Callable[[int, int], NDArray[Any]], n: int) -> NDArray[Any]:
 
 def naming(names: Sequence[str]) -> Naming | None:
     """Which of some arrays are t, x, y and p; None where t, x and y do not each occur once."""
-    found = named_columns([_PLURALS.get(name.lower(), name) for name in names])
+    found = named_columns([_singular(name) for name in names])
     if found is None:
         return None
     positions, _, unit = found
     return Naming({key: names[k] for key, k in positions.items()}, unit)
+
+
+def _singular(name: str) -> str:
+    if axis := _AXIS.fullmatch(name.lower()):
+        return axis[1]
+    return "p" if _POLARITY.fullmatch(name.lower()) else name
 
 
 def unit_of(times: NDArray[Any], named: str | None, path: object, given: str | None = None, offset_us: int = 0) -> Unit:
