@@ -14,6 +14,7 @@ from velocell.formats import write_npz
 from velocell.simulate import notebook_scene, simulate
 
 GALLERY = ROOT / "examples" / "gallery.py"
+LEARN = ROOT / "examples" / "learn_kernel.py"
 QUICKSTART = ROOT / "examples" / "quickstart.py"
 
 
@@ -58,6 +59,23 @@ def test_quickstart_reads_a_recording(started, tmp_path):
 def test_quickstart_stays_short():
     code = [line for line in QUICKSTART.read_text().splitlines() if line.strip() and not line.startswith("#")]
     assert len(code) <= 25
+
+
+def test_a_kernel_is_learned_by_gradients(tmp_path, monkeypatch, capsys):
+    """In small: all four rows and the figure; and a few steps from the ring lose less than the ring."""
+    pytest.importorskip("torch", reason="the extra 'norse' is not installed")
+    pytest.importorskip("cma", reason="the extra 'train' is not installed")
+    few = ["--find", "disk", "--steps", "2", "--clips", "2", "--figure", str(tmp_path / "kernels.png")]
+    monkeypatch.setattr(sys, "argv", [str(LEARN), *few])
+    names = runpy.run_path(str(LEARN), run_name="__main__")
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [row.split(" | ")[0] for row in rows] == [
+        "| the ring", "| its numbers searched", "| learned from the ring", "| learned from noise"
+    ]  # fmt: skip
+    assert (tmp_path / "kernels.png").stat().st_size > 5_000
+    own = names["clips"](4, "disk", 1)
+    lost = [names["loss"](names["learned"](names["ring"](), own, steps), own).item() for steps in (0, 6)]
+    assert lost[1] < 0.5 * lost[0]
 
 
 def test_the_gallery_is_made_by_one_command(tmp_path, monkeypatch, capsys):

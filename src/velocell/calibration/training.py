@@ -124,6 +124,8 @@ class Trained:
     evaluations: int
 
 
+_ALONE = 3.0  # steps that each number is moved by itself before the search
+
 Progress = Callable[[int, float, float], object]
 """Called after each generation with the evaluations so far, the best loss and the usual recipe's."""
 
@@ -151,9 +153,12 @@ def train(
     usual = search.recipe
     log = _Journal.of(journal, seed)
     trial = _Trial(search, objective)
-    start = np.array([_place(name, getattr(usual, name)) for name in RANGES])
     best, best_loss, left = usual, trial.loss(groups[1], usual), patience
     first_loss = best_loss
+    alone, start = _start(usual, lambda recipe: log.loss(partial(trial.loss, groups[0], recipe)), most)
+    if alone is not usual:
+        loss = log.loss(partial(trial.loss, groups[1], alone), counts=False)
+        best, best_loss = (alone, loss) if loss < best_loss else (best, best_loss)
     evolution = cma.CMAEvolutionStrategy(start, 1.0, {"seed": seed + 1, "verbose": -9, "popsize": 10})
     while log.evaluations < most and left > 0 and not evolution.stop():
         asked = evolution.ask()
@@ -169,6 +174,21 @@ def train(
     better = losses[1] < losses[0]
     kept = best if better else usual
     return Trained(kept, Figures.mean(before), Figures.mean(after), better, log.evaluations)
+
+
+def _start(usual: Recipe, loss: Callable[[Recipe], float], most: int) -> tuple[Recipe, Floats]:
+    """Of the usual recipe and those with a single number moved the one with the least loss, and its place: where one
+    number is the answer, the search, which moves all of them at once, hardly finds it."""
+    here = np.array([_place(name, getattr(usual, name)) for name in RANGES])
+    tried = [(usual, here)]
+    for number, (name, limits) in enumerate(RANGES.items()):
+        for way in (-_ALONE, _ALONE):
+            there = here.copy()
+            there[number] = np.clip(here[number] + way, _place(name, limits.low), _place(name, limits.high))
+            if there[number] != here[number]:
+                tried.append((replace(usual, **{name: float(there[number] * limits.step)}), there))
+    losses = [loss(recipe) for recipe, _ in tried[:most]]
+    return tried[int(np.argmin(losses))]
 
 
 def _optimiser() -> Any:
