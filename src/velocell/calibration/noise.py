@@ -18,7 +18,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from velocell.data.arrays import Floats
 from velocell.data.history import NEVER_US, pixel_history
@@ -31,6 +31,9 @@ CELL_PX = 16
 _QUIET, _BELOW = 0.25, 0.67  # so much lies below the mean of a normal distribution by so many standard deviations
 _EVENTS, _MOST_MOMENTS = 20, 200  # of noise in a cell and moment, about; moments in a stretch
 _MOST_EVENTS = 50_000  # are looked at for their polarity
+_NEXT, _APART = 1, 6  # px: what an edge comes to soon, and what it does not
+_SOON = 0.5  # of the time between two events of a pixel
+_PAIRED, _PAIRED_AMONG = 4_000, 1 << 17  # events whose neighbours are looked at, of so many
 _COST = 14  # events that a spike costs, about
 _MOST_COST = 0.1  # of what noise spikes cost, by what noise events cost
 
@@ -57,7 +60,8 @@ def measured_noise(stretch: Recording) -> Noise:
     """That of the quiet quarter of the cells of 16x16 px, each for a moment: short enough that what moves, even rain,
     leaves some of them alone, and long enough for some events of noise.
 
-    Of a Poisson number with the mean m a quarter of the draws lies below about m - .67 sqrt(m).
+    Of a Poisson number with the mean m a quarter of the draws lies below about m - .67 sqrt(m). Where a texture fills
+    the picture no cell is ever left alone: what follows edges does not count (`_following`).
     """
     seconds = (stretch.stop_us - stretch.start_us) * 1e-6
     if not len(stretch) or seconds <= 0:
@@ -73,6 +77,10 @@ def measured_noise(stretch: Recording) -> Noise:
     low = float(np.quantile(each[used], _QUIET))
     root = (_BELOW + math.sqrt(_BELOW**2 + 4 * low)) / 2
     hz = root**2 / CELL_PX**2 * moments / seconds if low else 0.0
+    if hz:
+        some = stretch.slice(0, min(len(stretch), _PAIRED_AMONG))
+        calm = numbers[(cell * np.int32(moments) + np.minimum(moment, moments - 1))[: len(some)]] <= max(low, 1.0)
+        hz *= 1 - _following(some, calm, hz)
     if stretch.p is None:
         return Noise(hz)
     quiet = (counts <= np.quantile(counts[used], _QUIET))[cell]
@@ -81,6 +89,45 @@ def measured_noise(stretch: Recording) -> Noise:
     silent_us, flipped = pixel_history(stretch.mask(quiet & (stretch.y % every == 0)))
     again = silent_us != NEVER_US
     return Noise(hz, float(flipped[again].mean()) if again.any() else 0.5)
+
+
+def _following(events: Recording, calm: NDArray[np.bool_], hz: float) -> float:
+    """How many events each of those that are `calm` draws after it, 0 to 1: 0 for noise of this rate, 1 for edges.
+
+    Noise comes to the neighbours of a pixel as often soon after its event as it comes to pixels some way off. An edge
+    that crosses one crosses some of them next, with the same polarity. Two standard errors are taken off.
+    """
+    t_us = events.t_us - events.t_us[0]
+    span_us = int(t_us[-1]) + 1
+    soon_us = int(min(_SOON * 1e6 / hz, span_us / 4))
+    chosen = np.flatnonzero(calm & (t_us < span_us - soon_us))
+    if not chosen.size:
+        return 0.0
+    chosen = chosen[:: max(1, chosen.size // _PAIRED)]
+    width, height = events.size
+    wide, p = width + 2 * _APART, np.int64(0) if events.p is None else events.p.astype(np.int64)
+    # The place in a wider picture, then the time: one number that is sorted.
+    place = (p * (height + 2 * _APART) + events.y + _APART) * wide + events.x + _APART
+    ends = span_us + soon_us + 1
+    keys = place * ends + t_us
+    mine, x, y = keys[chosen], events.x[chosen].astype(np.int64), events.y[chosen].astype(np.int64)
+    keys.sort()
+
+    def drawn(px: int) -> tuple[int, int]:
+        """Events at so many px from each, soon after it; pixels that were looked at."""
+        found = looked = 0
+        for dx, dy in ((i, j) for i in (-px, 0, px) for j in (-px, 0, px) if i or j):
+            inside = (x + dx >= 0) & (x + dx < width) & (y + dy >= 0) & (y + dy < height)
+            there = (mine + (dy * wide + dx) * ends)[inside]
+            upto = np.searchsorted(keys, there + soon_us, side="right")
+            found += int((upto - np.searchsorted(keys, there, side="right")).sum())
+            looked += int(inside.sum())
+        return found, max(looked, 1)
+
+    (near, beside), (far, away) = drawn(_NEXT), drawn(_APART)
+    more = near / beside - far / away
+    error = math.sqrt(near + 1) / beside + math.sqrt(far + 1) / away
+    return float(np.clip(8 * (more - 2 * error), 0.0, 1.0))
 
 
 def _wholes(size: tuple[int, int], columns: int, rows: int) -> Floats:
