@@ -14,7 +14,7 @@ bool confirmed_now(const Track& track, double quiet_px, const Model& model) {
     const Rules& rules = model.rules;
     const double moved = length(track.fast.x - track.birth_x, track.fast.y - track.birth_y);
     if (!track.settled || track.spikes < rules.confirm_spikes || quiet_px > rules.confirm_quiet_px ||
-        moved < rules.confirm_travel_px)
+        moved < (track.jammed ? std::max(rules.jammed_travel_px, rules.confirm_travel_px) : rules.confirm_travel_px))
         return false;
     if (track.slow.speed() < rules.min_speed_edges * model.edges.front() || !track.keeps_pace(model)) return false;
     if (track.spike_weight > 0 && length(track.spike_dx, track.spike_dy) >
@@ -60,6 +60,7 @@ bool recall(Track& track, const Rules& rules, std::vector<Lost>& lost) {
 // A new track that grew where an older one was just lost is the same object.
 void confirm(Track& track, const Rules& rules, std::vector<Track>& tracks, std::vector<Lost>& kept,
              std::int32_t& next_id) {
+    track.course = track.slow;
     Track* lost = nullptr;
     double nearest = rules.inherit_radii * track.nominal;
     for (Track& other : tracks) {

@@ -114,6 +114,7 @@ namespace velocell {
     RULE(max_tentative_tracks)       \
     RULE(give_way_px)                \
     RULE(jammed_odds)                \
+    RULE(jammed_travel_px)           \
     /* deaths */                     \
     RULE(upkeep_px)                  \
     RULE(coast_px)                   \

@@ -155,12 +155,13 @@ double Track::move(std::int64_t t, const Model& model) {
     spread.pull(events.p[0] * heading_x + events.p[1] * heading_y,
                 events.pp[0] * heading_x * heading_x + 2 * events.pp[1] * heading_x * heading_y +
                     events.pp[2] * heading_y * heading_y);
-    course.take(slow);
+    // Nothing asks what a tentative track's acceleration is expected to be.
+    if (id >= 0) course.take(slow);
     slow.take(slow);
     // What begins is as far off as the short fit is.
     const bool begins = !settled || travel - anew_px < rules.change_px;
     if (begins || travel - solved_px >= rules.curve_solve_px) {
-        course.solve({}, max_speed);
+        if (id >= 0) course.solve({}, max_speed);
         slow.solve(foreseen(), max_speed);
         solved_px = travel;
     }
@@ -170,7 +171,7 @@ double Track::move(std::int64_t t, const Model& model) {
     shift_px2 += moved[0] * (less_x - 2 * shift.p[0]) + moved[1] * (less_y - 2 * shift.p[1]);
     shift.p[0] -= less_x;
     shift.p[1] -= less_y;
-    course.advance(t, rules.curve_memory_px, rules.swing_px);
+    if (id >= 0) course.advance(t, rules.curve_memory_px, rules.swing_px);
     slow.advance(t, memory_px, rules.swing_px);
     const bool silent = seconds(last_event_us, t) * pace(model) > rules.rest_error_px;
     if (silent && slow.vx * last.vx + slow.vy * last.vy < 0) stop();

@@ -91,6 +91,23 @@ def test_where_nothing_is_left_a_sentence_says_why(file, cleaning, part, words):
         cleaned(read_part(open_recording(file), *part), cleaning, str(file))
 
 
+def test_the_camera_is_watched_once(file, monkeypatch):
+    """However often the file is read, and not for what only looks at its beginning."""
+    module = sys.modules[camera_motion.__module__]
+    watched = []
+    add = module.MotionWatch.add
+    monkeypatch.setattr(module.MotionWatch, "add", lambda self, block: watched.append(len(block)) or add(self, block))
+    part = FilePart(open_recording(file), Cleaning())
+    next(part.blocks())
+    assert not watched
+    whole = len(part.whole())
+    first = part.motion
+    assert sum(watched) == whole
+    list(part.blocks())
+    assert sum(watched) == whole
+    assert part.motion == first
+
+
 def test_the_camera_is_watched_with_bounded_memory(monkeypatch):
     """Trembling is looked at in every second, fourth, ... event where they are many, however they come."""
     module = sys.modules[camera_motion.__module__]

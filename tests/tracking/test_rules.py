@@ -240,6 +240,7 @@ SHORT = {"least_memory_px": 0.3, "short_memory_px": 0.3, "long_memory_px": 0.5}
 BESIDE = {
     "min_event_density": {"max_event_density": 10_000},
     "jammed_odds": {"max_tentative_tracks": 1},
+    "jammed_travel_px": {"max_tentative_tracks": 1},
     "max_speed_edges": SHORT,
 }
 

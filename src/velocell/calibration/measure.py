@@ -89,11 +89,15 @@ def networks_on(found: Iterable[Recording], first: Recording, search: Search) ->
 def measured_on(stretch: Recording, search: Search, passes: Passes) -> tuple[Network, ...] | None:
     """The networks that follow from what is seen in this stretch; None where nothing deserves to be measured.
 
-    The radius is measured where one is stated; other radii are tried where the stated one finds nothing.
+    The radius is measured where one is stated; other radii are tried where the stated one finds nothing, unless clutter
+    hides what there is.
     """
     making = _Calibrated(search, stretch.p is not None, time_step(stretch), measured_noise(stretch))
     for factor in _RADIUS_FACTORS if search.start_px else (0.0,):
         settled = _settled(making, stretch, passes, search.start_px * factor)
+        if settled is None and passes.blind:
+            passes.give_up()
+            break
         if settled is None:
             continue
         networks = settled[0]

@@ -385,7 +385,7 @@ class Rules:
     )
     max_tracks: int = _birth(16_384, "tracks", 1, 100_000, "Tracks at one time; further spikes start none.")
     max_tentative_tracks: int = _birth(
-        16,
+        8,
         "tracks",
         1,
         100_000,
@@ -397,12 +397,20 @@ class Rules:
     )
 
     jammed_odds: float = _birth(
-        1.5,
+        2.0,
         "",
         0,
         100,
         """Log odds that a tentative track needs beyond `confirm_odds` where its place has been too full for others:
         spikes that come from everywhere say less, and of many candidates some look like a disk by chance.""",
+    )
+    jammed_travel_px: float = _birth(
+        8.0,
+        "px",
+        0,
+        1000,
+        """Distance from its start that such a track must have gone, beside `confirm_travel_px`: what looks like a disk by
+        chance does so for less than the memory of the evidence.""",
     )
 
     # --- deaths: when a track is given up ---
