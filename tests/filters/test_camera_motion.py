@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from moving_pictures import panned, trembling
 from places import SHARED
@@ -10,6 +14,22 @@ from velocell.data.recording import Recording
 from velocell.filters import camera_motion, is_moving_camera
 from velocell.formats import read
 from velocell.simulate import Scene, random_scene, simulate
+
+
+def test_where_cells_cannot_agree_no_shift_is_looked_for(monkeypatch):
+    """A moving hand in a corner; of the pictures that do shift, none is passed over."""
+    module = sys.modules[camera_motion.__module__]
+    scene = panned()
+    scene = replace(scene, p=(scene.x + scene.t_us * 200 // 1_000_000) // 8 % 2 == 0)  # that of the texture's edges
+    corner = scene.mask((scene.x < scene.width // 3) & (scene.y < scene.height // 3))
+    found = camera_motion(scene)
+    assert found.kind == "shifts"
+    monkeypatch.setattr(module, "_may_agree", lambda first: bool(first.any()))
+    assert camera_motion(scene) == found
+    assert camera_motion(corner).kind != "shifts"
+    monkeypatch.undo()
+    monkeypatch.setattr(np.fft, "rfft2", None)
+    assert not camera_motion(corner).moves
 
 
 def test_a_moving_camera_is_seen_and_for_how_long():

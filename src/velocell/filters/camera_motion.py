@@ -198,7 +198,7 @@ def _shifting_looks(outline: Recording) -> Iterator[_Look]:
 def _shifts(recording: Recording, at_us: int, lags: list[int]) -> bool:
     """Whether most cells agree on one shift between the slice at `at_us` and one that comes later."""
     first = _slice(recording, at_us)
-    if not first.any():
+    if not _may_agree(first):
         return False
     spectrum = np.conj(np.fft.rfft2(first, (_FFT, _FFT)))
     best, shift, other = 0.0, (0, 0), first
@@ -216,6 +216,13 @@ def _shifts(recording: Recording, at_us: int, lags: list[int]) -> bool:
             row, column = np.unravel_index(int(near.argmax()), near.shape)
             best, shift, other = clear, (int(row) - height, int(column) - width), later
     return best > 0 and _share_of_cells(first, _summed(other), *shift) > _SHIFTED_CELLS
+
+
+def _may_agree(first: Floats) -> bool:
+    """Whether so many cells have enough pixels: n products are never more than sqrt(n) times the root of their squares,
+    which is chance."""
+    pixels = _by_cell((first != 0).astype(np.float64))
+    return bool(np.mean(pixels > _AGREE_SIGMAS**2) > _SHIFTED_CELLS)
 
 
 def _slice(recording: Recording, at_us: int) -> Floats:

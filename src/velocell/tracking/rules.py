@@ -393,7 +393,7 @@ class Rules:
         them starts one only instead of the weakest.""",
     )
     give_way_px: float = _birth(
-        10.0, "px", 0, 1000, "Travel after which a tentative track may have to give way to another."
+        5.0, "px", 0, 1000, "Travel after which a tentative track may have to give way to another."
     )
 
     jammed_odds: float = _birth(
@@ -409,8 +409,8 @@ class Rules:
         "px",
         0,
         1000,
-        """Distance from its start that such a track must have gone, beside `confirm_travel_px`: what looks like a disk by
-        chance does so for less than the memory of the evidence.""",
+        """Distance from its start that such a track must have gone, beside `confirm_travel_px`: what looks like a disk
+        by chance does so for less than the memory of the evidence.""",
     )
 
     # --- deaths: when a track is given up ---
