@@ -30,7 +30,8 @@ bool confirmed_now(const Track& track, double quiet_px, const Model& model) {
 // hidden on its way, along which it may be anywhere up to where its speed takes it. More than 1: it is another one.
 double strangeness(const Track& track, const Lost& lost, const Rules& rules) {
     const double gone_s = seconds(lost.t_us, track.birth_us), v = length(lost.vx, lost.vy);
-    const bool at_once = track.birth_us < lost.seen_us;
+    // Where it turns back the old track sees, for a moment, what the new one is born from.
+    const bool at_once = seconds(track.birth_us, lost.seen_us) * v > lost.radius;
     if (at_once || gone_s > rules.keep_s || v <= 0) return 2;
     if (std::abs(track.nominal / lost.radius - 1) > rules.same_radius) return 2;
     if (std::abs(track.evidence.signature() - lost.signature) > rules.same_signature) return 2;
@@ -46,6 +47,20 @@ double strangeness(const Track& track, const Lost& lost, const Rules& rules) {
     return std::min(rests, hidden);
 }
 
+// The track with an id, given up in this look at all or seen no more, that a new one is most like; null: none is.
+Track* left_behind(const Track& track, std::int64_t t, const Model& model, std::vector<Track>& tracks) {
+    Track* found = nullptr;
+    double least = 1;
+    for (Track& other : tracks) {
+        if (!is_kept(other, model) || (!other.dead && other.support(model.rules) > model.rules.lost_support)) continue;
+        const double strange = strangeness(track, lost_of(other, t, model), model.rules);
+        if (strange > least) continue;
+        least = strange;
+        found = &other;
+    }
+    return found;
+}
+
 // A new track that is an object that was lost has its id again.
 bool recall(Track& track, const Rules& rules, std::vector<Lost>& lost) {
     const auto least = std::min_element(lost.begin(), lost.end(), [&](const Lost& a, const Lost& b) {
@@ -58,8 +73,9 @@ bool recall(Track& track, const Rules& rules, std::vector<Lost>& lost) {
 }
 
 // A new track that grew where an older one was just lost is the same object.
-void confirm(Track& track, const Rules& rules, std::vector<Track>& tracks, std::vector<Lost>& kept,
+void confirm(Track& track, std::int64_t t, const Model& model, std::vector<Track>& tracks, std::vector<Lost>& kept,
              std::int32_t& next_id) {
+    const Rules& rules = model.rules;
     track.course = track.slow;
     Track* lost = nullptr;
     double nearest = rules.inherit_radii * track.nominal;
@@ -71,6 +87,7 @@ void confirm(Track& track, const Rules& rules, std::vector<Track>& tracks, std::
             lost = &other;
         }
     }
+    if (lost == nullptr) lost = left_behind(track, t, model, tracks);
     if (lost == nullptr) {
         if (!recall(track, rules, kept)) track.id = next_id++;
         return;
@@ -106,7 +123,7 @@ void look_at(Track& track, std::int64_t t, const Model& model, std::vector<Track
         track.fast.x < 0 || track.fast.y < 0 || track.fast.x > model.width - 1 || track.fast.y > model.height - 1;
     if (track.id < 0) {
         if (quiet_px > rules.tentative_quiet_px || outside) track.dead = true;
-        else if (confirmed_now(track, quiet_px, model)) confirm(track, rules, tracks, lost, next_id);
+        else if (confirmed_now(track, quiet_px, model)) confirm(track, t, model, tracks, lost, next_id);
         return;
     }
     const double odds = track.log_odds(model);

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from velocell.data.tables import FLAGS
 from velocell.data.tracks import Tracks
 from velocell.pipeline import detect
 from velocell.results.evaluate import evaluate
-from velocell.simulate import Occluder, Scene, SceneObject, simulate
+from velocell.simulate import Occluder, Scene, SceneObject, random_scene, simulate
 from velocell.tracking.rules import DEFAULTS, Rules
 
 BANDS = (40.0, 160.0, 640.0, 1800.0)
@@ -170,3 +171,15 @@ def test_two_that_were_seen_at_once_stay_two():
     second = SceneObject(id=1, x_px=60, y_px=52, radius_px=5, speed_px_s=200, start_us=300_000)
     tracks = follow(Scene(260, 100, 900_000, seed=6, noise_hz=0.1, objects=(first, second)))
     assert np.unique(tracks.id).size == 2
+
+
+@pytest.mark.parametrize("seed", [20, 23, 31])
+def test_what_bounces_leaves_no_object_at_rest_behind(seed):
+    """A small disk turns within a px, so that a new track may grow and the old one be given up at the same look."""
+    scene = random_scene(
+        2, width=70, height=60, radius=3, speeds=(60, 600), contrast=3, noise_hz=0.2, seed=seed, duration_us=600_000
+    )
+    recording, _ = simulate(scene)
+    tracks = detect(recording, (40, 160, 640), radius=3).tracks
+    assert len(np.unique(tracks.id)) == 2
+    assert (tracks.extra["flags"].astype(int) & FLAGS["at_rest"] > 0).sum() <= 2
