@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -124,6 +125,14 @@ def test_the_sdist_holds_what_a_build_needs_and_no_more(tmp_path, monkeypatch):
     assert needed <= names
     more = {name for name in names - needed if not name.endswith("/")}
     assert more <= {"CHANGELOG.md", "CITATION.cff", "SECURITY.md"}
+
+
+def test_the_licences_of_what_is_compiled_in_go_along(tmp_path):
+    pytest.importorskip("nanobind")
+    subprocess.run([sys.executable, ROOT / "native" / "notices.py", tmp_path / "NOTICES.txt"], check=True)
+    said = (tmp_path / "NOTICES.txt").read_text(encoding="utf-8")
+    assert re.search(r"nanobind \d.*Redistributions in binary form.*tsl::robin_map\n\nMIT License\n", said, re.DOTALL)
+    assert re.search(r"NOTICES.txt\" DESTINATION velocell", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))
 
 
 # --- the bill of materials -----------------------------------------------------------------------------
