@@ -33,6 +33,8 @@ NOT_RUN = {
     ("batch.md", "starts processes"),
     ("batch.md", "takes a long recording"),
     ("training.md", "takes minutes"),
+    ("worked.md", "needs a network"),
+    ("worked.md", "needs the recording"),
 }
 
 
