@@ -209,7 +209,7 @@ COLUMNS = (
 
 ABOUT = (
     "The recording of hands has 25 thousand events a second: what it costs is by its time (the ticks of the network,",
-    "calibrating, the looks at tracks), not by its events. A texture that fills the picture is told from noise by what",
+    "calibrating, the looks at tracks), not by its events. A texture that fills the picture differs from noise in what",
     "comes next to each event; where places are full of candidates, a track must look like a disk for some way (rules",
     "`jammed_odds`, `jammed_travel_px`). Some spots of a texture are as round as disks, and move like them.",
 )
