@@ -108,6 +108,7 @@ void know(Track& track, const Model& model) {
     const double px = track.travel - track.looked_px, keep = std::exp(-px / model.rules.usual_memory_px);
     track.looked_px = track.travel;
     track.known = keep * track.known + px * confidence(track, track.band(model.rules), track.support(model.rules), model);
+    track.known_speed = keep * track.known_speed + px * track.slow.speed();
     track.known_px = keep * track.known_px + px;
 }
 
@@ -173,7 +174,9 @@ Lost lost_of(const Track& track, std::int64_t t, const Model& model) {
     const Sighting& from = rests || track.whole.t_us == 0 ? track.last : track.whole;
     // At rest the support has faded since the last event, and the path has gone on.
     const double since_px = rests ? rules.support_memory_px * std::log(1 / std::min(from.support, 1.0)) : 0;
-    const double since_s = since_px / track.pace(model);
+    // What goes at once is as sure as it was then; it may have turned.
+    const bool brakes = length(track.last.vx, track.last.vy) * track.known_px < rules.brake_share * track.known_speed;
+    const double since_s = since_px / std::max(track.pace(model), length(from.vx, from.vy));
     return {track.id,
             from.t_us - static_cast<std::int64_t>(1e6 * since_s),
             track.last.t_us,
@@ -183,7 +186,7 @@ Lost lost_of(const Track& track, std::int64_t t, const Model& model) {
             from.vy,
             track.radius,
             track.evidence.signature(),
-            track.known_px > 0 ? track.known / track.known_px : 0,
+            brakes ? track.known / track.known_px : confidence(track, track.band(rules), 1, model),
             rests};
 }
 

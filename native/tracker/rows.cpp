@@ -13,8 +13,9 @@ namespace {
 double speed_error(const Track& track, const Rules& rules) {
     const double v = track.slow.speed(), random = track.spread.evenness(rules) * track.speed_sigma();
     if (track.slow.turns_round(rules.swing_px)) return random;
-    // An acceleration that changes lags behind, see Track::fit_memory.
-    const double lag = std::sqrt(track.changes.variance().along) * track.memory_px / v * track.lagging(rules);
+    // An acceleration that changes lags behind, see Track::fit_memory, or is not believed yet.
+    const double changes = std::sqrt(track.variance() * track.spread.short_way() * track.free.along);
+    const double lag = std::max(changes * track.lagging(rules), track.doubt) * track.memory_px / v;
     // Within a memory a bend shortens the way.
     const double turn = length(track.slow.ax, track.slow.ay) * track.memory_px / (v * v);
     return length(length(random, lag), rules.bend_error * turn * turn * v);
@@ -78,7 +79,7 @@ Row row_of(const Track& track, std::int64_t t, const Model& model) {
             flags(track, band, error, t, model)};
 }
 
-// It has braked, or would have made an event by now if it moved.
+// Moving, it would have made an event by now. What has braked still makes some, as it turns round, or of noise.
 bool seems_at_rest(const Track& track, std::int64_t t, const Model& model) {
     return track.slow.turns_round(model.rules.swing_px) || !track.keeps_pace(model) ||
            seconds(track.last_event_us, t) * track.pace(model) > model.rules.rest_error_px;

@@ -38,6 +38,7 @@ namespace velocell {
     RULE(acceleration_sigmas)        \
     RULE(steady_prior)               \
     RULE(change_px)                  \
+    RULE(forecast_px)                \
     RULE(clustering_prior)           \
     RULE(even_pull)                  \
     RULE(even_pulls)                 \
@@ -132,6 +133,7 @@ namespace velocell {
     RULE(row_odds)                   \
     RULE(rest_error_px)              \
     RULE(rest_confidence)            \
+    RULE(brake_share)                \
     RULE(support_min_events)         \
     RULE(min_votes)                  \
     RULE(band_tolerance)             \
@@ -142,6 +144,7 @@ namespace velocell {
     RULE(confidence_standing_slope)  \
     RULE(even_standing)              \
     RULE(bend_error)                 \
+    RULE(doubt_sigmas)               \
     /* measuring */                  \
     RULE(measure_support)            \
     RULE(measure_px)

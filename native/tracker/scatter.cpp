@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "fit.hpp"
 
@@ -13,8 +14,8 @@ namespace {
 // Two speeds a memory apart share some of their events: variance of their difference over the sum of theirs.
 constexpr double kDifference = 0.75;
 
-// One glitch is not to free the acceleration for long.
-constexpr double kMostSquare = 100;
+// Of what the events say of an acceleration. More is no better, and its inverse must be a number.
+constexpr double kMostShare = 0.99;
 
 }  // namespace
 
@@ -65,24 +66,46 @@ double Scatter::evenness(const Rules& rules) const {
     return std::sqrt((prior * short_way() + speeds_) / (prior + compared_));
 }
 
-void Changes::Axis::add(double square, double keep) {
-    squares = keep * squares + std::min(square, kMostSquare);
+void Changes::expect(const Curve& held, const Curve& free, double hx, double hy, double travel) {
+    const auto path = [](const Curve& c) { return Path{c.x, c.y, c.vx, c.vy, c.ax, c.ay}; };
+    waits_ = true;
+    t_us_ = held.t_us;
+    since_px_ = travel;
+    hx_ = hx;
+    hy_ = hy;
+    held_ = path(held);
+    free_ = path(free);
+}
+
+void Changes::compare(std::int64_t t, double x, double y, const Rules& rules) {
+    if (!std::exchange(waits_, false)) return;
+    const double s = seconds(t_us_, t), keep = std::exp(-rules.forecast_px / rules.clustering_memory_px);
+    const auto from_held = [&](double at_x, double at_y) {
+        const double dx = at_x - (held_.x + (held_.vx + held_.ax * s / 2) * s);
+        const double dy = at_y - (held_.y + (held_.vy + held_.ay * s / 2) * s);
+        return Frame{dx * hx_ + dy * hy_, dy * hx_ - dx * hy_};
+    };
+    const Frame came = from_held(x, y);
+    const Frame apart = from_held(free_.x + (free_.vx + free_.ax * s / 2) * s, free_.y + (free_.vy + free_.ay * s / 2) * s);
+    along_.add(came.along, apart.along, keep);
+    across_.add(came.across, apart.across, keep);
+}
+
+void Changes::Axis::add(double came_px, double apart_px, double keep) {
+    came = keep * came + came_px * came_px;
+    apart = keep * apart + apart_px * apart_px;
+    both = keep * both + came_px * apart_px;
     count = keep * count + 1;
 }
 
+// The share of it that comes true is what a least squares fit gives, and what is best to believe of it: that of the
+// acceleration's own variance in both.
 double Changes::Axis::excess(const Rules& rules) const {
-    const double prior = rules.steady_prior;
-    return std::max(0.0, (squares + prior) / (count + prior) - 1);
-}
-
-void Changes::add(const Surprise& surprise, double unit, const Rules& rules) {
-    const double keep = std::exp(-rules.cluster_px / rules.clustering_memory_px);
-    const Frame& off = surprise.off;
-    const Frame error2 = {unit * surprise.variance.along, unit * surprise.variance.across};
-    along_.add(off.along * off.along / error2.along, keep);
-    across_.add(off.across * off.across / error2.across, keep);
-    const Frame more = excess(rules);
-    variance_ = {more.along * error2.along, more.across * error2.across};
+    if (apart <= 0 || both <= 0) return 0;
+    // Of one comparison nothing is left, which says nothing.
+    const double left = (came - both * both / apart * std::max(0.0, 1 - 1 / count)) / count;
+    const double share = std::min(both / (apart + rules.steady_prior * left), kMostShare);
+    return share / (1 - share);
 }
 
 }  // namespace velocell

@@ -36,23 +36,37 @@ class Scatter {
     double speeds_ = 0, compared_ = 0, way_px_ = 0, last_speed_ = 0, last_sigma_ = 0;
 };
 
-// How much an acceleration changes: squares of what it was off by so far, over what scatter makes of them.
+// How much an acceleration changes: how much of what the events alone say of it, beyond what was expected, comes true.
+// A path with each goes on for some px; where the object then is lies on one of them, or between. Rejected: how far the
+// events' acceleration is off what was expected, over what scatter makes of it; where events err together, as on blurred
+// edges, that is never small.
 class Changes {
   public:
-    // unit: variance that an event has in it.
-    void add(const Surprise& surprise, double unit, const Rules& rules);
-    // Mean square beyond that of scatter, in units of it.
+    // Two paths of one time, held to what was expected and free; (hx, hy): unit vector along.
+    void expect(const Curve& held, const Curve& free, double hx, double hy, double travel);
+    // Whether it is time to say where the object is, and that.
+    bool is_due(double travel, const Rules& rules) const { return !waits_ || travel - since_px_ >= rules.forecast_px; }
+    void compare(std::int64_t t, double x, double y, const Rules& rules);
+    void restart() { waits_ = false; }  // what comes is not on those paths
+
+    // Mean square of what the acceleration changes by, over that of its error.
     Frame excess(const Rules& rules) const { return {along_.excess(rules), across_.excess(rules)}; }
-    Frame variance() const { return variance_; }  // of the acceleration, px^2/s^4, by the last surprise
 
   private:
+    // Sums, faded: squares of how far the object was from the held path, and the free one from it, and their product.
     struct Axis {
-        double squares = 0, count = 0;
-        void add(double square, double keep);
+        double came = 0, apart = 0, both = 0, count = 0;
+        void add(double came_px, double apart_px, double keep);
         double excess(const Rules& rules) const;
     };
+    struct Path {
+        double x, y, vx, vy, ax, ay;
+    };
     Axis along_, across_;
-    Frame variance_;
+    bool waits_ = false;
+    std::int64_t t_us_ = 0;
+    double since_px_ = 0, hx_ = 1, hy_ = 0;
+    Path held_{}, free_{};
 };
 
 }  // namespace velocell

@@ -8,8 +8,9 @@ namespace velocell {
 
 namespace {
 
-// Information of events with a variance of `unit`. What does not vary is as sure as numbers allow.
-double sureness(double unit, double variance) { return unit / std::max(variance, 1e-6); }
+// What does not vary is as sure as numbers allow.
+constexpr double kCertain = 1e6;
+double sureness(double unit, double variance) { return std::min(unit / std::max(variance, 1e-300), kCertain); }
 
 double square(double x) { return x * x; }
 
@@ -242,9 +243,7 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
 
 // What the longer memory says of the acceleration, and how far that has been from what the shorter one says.
 Expected Track::foreseen() const {
-    const double unit = variance() * spread.short_way();
-    const Frame changed = changes.variance();
-    return {axis_x, axis_y, steady, {sureness(unit, changed.along), sureness(unit, changed.across)}};
+    return {axis_x, axis_y, steady, {sureness(1, free.along), sureness(1, free.across)}};
 }
 
 // How good the speed is, and whether the path is bent or the speed changes.
@@ -259,9 +258,21 @@ void Track::judge_curve(std::int64_t t, double px, const Model& model) {
         return value * std::max(0.0, 1 - least * unit * squared / (value * value));
     };
     steady = {sure(found.along, error.along), sure(found.across, error.across)};
+    const auto [off, alone] = slow.surprise({axis_x, axis_y, {slow.ax * axis_x + slow.ay * axis_y, 0}, {}});
+    doubt = std::sqrt(std::max(0.0, square(off.along) - square(rules.doubt_sigmas) * unit * alone.along));
     // Over less than a memory, where it began weighs more than how it goes on.
     if (travel - anew_px < rules.change_px) return;
-    changes.add(slow.surprise(foreseen()), unit, rules);
+    if (changes.is_due(travel, rules)) {
+        changes.compare(t, fast.x, fast.y, rules);
+        const auto path = [&](double sure_of_it) {
+            Curve one = slow;
+            one.solve({axis_x, axis_y, steady, {sure_of_it, sure_of_it}}, model.max_speed());
+            return one;
+        };
+        changes.expect(path(kCertain), path(0), axis_x, axis_y, travel);
+    }
+    const Frame excess = changes.excess(rules);
+    free = {excess.along * alone.along, excess.across * alone.across};
     fit_memory(rules);
 }
 
@@ -361,6 +372,7 @@ void Track::restart(std::int64_t t, double x, double y, double vx, double vy, co
     memory_px = rules.long_memory_px;
     follow_anew(sigma_v * sigma_v / rules.long_memory_px / unit);
     spread.restart();
+    changes.restart();
     spike_weight = spike_dx = spike_dy = 0;
     shift = {};
     shift_px2 = 0;

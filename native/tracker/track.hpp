@@ -87,7 +87,8 @@ struct Track {
     double crossings = 0, crossed_px = 0, coasted_px = 0, ring_events = 0, around = 0;
     std::array<double, 2> trail_s{}, trailing{};
     double odds_sum = 0, odds_count = 0;  // log odds whenever it was looked at and measured
-    double known = 0, known_px = 0, looked_px = 0;  // its confidence over the way, faded; travel at the last look
+    // Over its way, faded: confidence, speed (px/s), px. Travel at the last look.
+    double known = 0, known_speed = 0, known_px = 0, looked_px = 0;
     Sums shift;            // of the newest events against the fast fit, over a fraction of a px: turns
     double shift_px2 = 0;  // its squares
     Evidence evidence;
@@ -95,6 +96,8 @@ struct Track {
     double axis_x = 1, axis_y = 0;  // of its heading or against it, as of when that was clear
     Frame steady;                // acceleration by the longer memory, as far as it is significant
     Changes changes;             // of the acceleration
+    double doubt = 0;            // by how much more than by scatter its events show another acceleration, px/s^2
+    Frame free;                  // its variance about what is expected, for events with a variance of 1
     double memory_px;            // of the long fit
     double solved_px = 0, anew_px = 0;  // travel when they were solved, and when they began anew
     double misfit_px = 0;                       // travel for which the evidence was against it

@@ -206,7 +206,9 @@ def test_another_ring_or_edge_is_used_where_the_one_in_use_does_worse(
         right = fresh_right if networks[0] is fresh else mine_right
         band = np.where(np.arange(100) < 100 * right, 1, 0).astype(np.int32)
         told = Told.of(np.empty((0, 9)), SEARCH)
-        return Seen(told, stretch.t_us[:100], np.full(100, 300.0), band, stretch.stop_us, short=False)
+        return Seen(
+            told, stretch.t_us[:100], np.full(100, 300.0), np.full(100, 3.0), band, stretch.stop_us, short=False
+        )
 
     monkeypatch.setattr(Passes, "see", see)
     monkeypatch.setattr(learning, "measured_on", lambda *_: (fresh,))

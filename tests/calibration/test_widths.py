@@ -36,8 +36,7 @@ def test_blurred_disks_get_a_wider_ring_and_the_right_band(edge_px, contrast):
     recording, truth = made(edge_px, contrast)
     found = detect(recording, WIDE, 6.0)
     scores = evaluate(found.tracks, truth, WIDE)
-    origin = found.network.origin
-    assert origin.ring_width_px in WIDTHS_PX or min(origin.edge_factors) < 1, "a wider ring, or lower edges"
+    assert found.network.origin.ring_width_px in WIDTHS_PX
     assert scores.recall >= 0.93
     assert scores.band_accuracy >= 0.97
     # A search with a recipe of its own keeps its ring: what the usual one does here.
@@ -60,7 +59,9 @@ def test_rows_are_judged_by_their_own_speed():
     tracks = detect(recording, network=network).tracks
     tracks = tracks.where(tracks.t_us <= seen.stop_us)
     edges = np.array(WIDE)
-    near = (np.abs(tracks.speed_px_s[:, None] / edges - 1) <= 0.1).any(axis=1)
+    off = np.abs(tracks.speed_px_s[:, None] - edges)
+    near = ((off <= 0.1 * edges) | (off <= 2 * tracks.speed_err_px_s[:, None])).any(axis=1)
+    assert near[tracks.speed_err_px_s > 100].any(), "errors matter here"
     own = np.array([np.flatnonzero(speed >= edges)[-1] if speed >= edges[0] else -2 for speed in tracks.speed_px_s])
     expected = int(((own == tracks.band) & ~near).sum()), int(((own != tracks.band) & ~near).sum())
     assert judged(Settled(network, seen)) == expected
@@ -82,7 +83,7 @@ def test_other_widths_are_tried_only_where_bands_and_speeds_disagree():
 
         found = Settled(network, passes.see(network, recording))
         best = suited(found, wider, recording, passes)
-        assert best is found or edge_px == 6
+        assert (best is found) is (edge_px == 1)
         assert passes.made == 1 + sum(blurred == edge_px for blurred, _ in asked)
     assert asked
     assert all(blurred == 6 for blurred, _ in asked)

@@ -102,12 +102,13 @@ def _without_noise(share: Floats, radius: Floats, speed: Floats, noise: Noise, r
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a pass gave. t_us, speed (px/s) and band: of all rows. stop_us: how far it went. short: it ended where there
-    was enough to measure by."""
+    """What a pass gave. t_us, speed and its error (px/s) and band: of all rows. stop_us: how far it went. short: it
+    ended where there was enough to measure by."""
 
     told: Told
     t_us: NDArray[np.int64]
     speed: Floats
+    error: Floats
     band: NDArray[np.int32]
     stop_us: int
     short: bool
@@ -165,5 +166,6 @@ class Passes:
         self.blind = not len(told) and online.crowding.crowded > _CROWDED * online.crowding.births
         del online  # a membrane for each pixel and channel
         trim_heap()
-        t_us, speed, band = (np.concatenate([part[name] for part in rows]) for name in ("t_us", "speed_px_s", "band"))
-        return Seen(told, t_us, speed, band, stop_us, short)
+        names = ("t_us", "speed_px_s", "speed_err_px_s", "band")
+        t_us, speed, error, band = (np.concatenate([part[name] for part in rows]) for name in names)
+        return Seen(told, t_us, speed, error, band, stop_us, short)

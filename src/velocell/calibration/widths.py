@@ -27,7 +27,7 @@ from velocell.network import Network
 
 WIDTHS_PX = (3.0, 4.0)
 _FEW_WRONG, _HARDLY_ANY = 0.02, 0.005  # share of the rows whose band is wrong, below which edges, and widths, stay
-_NEAR_EDGE = 0.1  # speeds so near to an edge may go to either band
+_NEAR_EDGE, _NEAR_SIGMAS = 0.1, 2.0  # speeds so near to an edge may go to either band
 _BETTER = 1.1
 _FEWEST_ROWS = 40  # 200 ms of one object
 # Of the rows of a wider ring: most agree, or they are not many more than before. Else it sees what is not there.
@@ -91,11 +91,12 @@ def is_plain(found: Network, search: Search) -> bool:
 
 def judged(found: Settled, until_us: int | None = None) -> tuple[int, int]:
     """Rows (up to a time) whose band is that of their measured speed, and rows where it is another one; those near an
-    edge are neither."""
+    edge, or whose error reaches one, are neither."""
     assert found.network.bands is not None  # it is calibrated
     edges = np.array(found.network.bands.edges)
     speed, band = found.seen.speed, found.seen.band
-    clear = (np.abs(speed[:, None] / edges - 1) > _NEAR_EDGE).all(axis=1)
+    near = np.maximum(_NEAR_EDGE * edges, _NEAR_SIGMAS * found.seen.error[:, None])
+    clear = (np.abs(speed[:, None] - edges) > near).all(axis=1)
     if until_us is not None:
         clear &= found.seen.t_us <= until_us
     right = (band >= 0) & (np.searchsorted(edges, speed, side="right") - 1 == band)

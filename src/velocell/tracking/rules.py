@@ -157,14 +157,22 @@ class Rules:
         4.0, "sigmas", 0, 100, "Standard errors below which a measured acceleration is taken for none."
     )
     steady_prior: float = _fit(
-        3.0,
+        1.0,
         "",
         0.01,
         1000,
         "How many comparisons the assumption weighs as much as that an acceleration does not change.",
     )
     change_px: float = _fit(
-        4.0, "px", 0, 1000, "Travel since a fit began after which a change of its acceleration can be seen."
+        8.0, "px", 0, 1000, "Travel since a fit began after which a change of its acceleration can be seen."
+    )
+    forecast_px: float = _fit(
+        4.0,
+        "px",
+        0.5,
+        100,
+        "Travel after which it is seen which of two paths an object took: with the acceleration that was expected, or "
+        "with that which its events showed.",
     )
     clustering_prior: float = _fit(
         0.5, "", 0.01, 1000, "Weight of the scatter of pulls, in comparisons of one speed with the next."
@@ -457,6 +465,13 @@ class Rules:
     rest_confidence: float = _row(
         0.5, "", 0, 1, "Confidence that an object must have had when it was last seen, to have rows where it rests."
     )
+    brake_share: float = _row(
+        0.5,
+        "",
+        0,
+        10,
+        "Share of its speed so far below which an object brakes: at rest it is as sure as on its way, not as at its end.",
+    )
     support_min_events: float = _row(
         1.0, "events", 0, 1000, "Edge crossings that must be expected lately before support says anything."
     )
@@ -478,6 +493,14 @@ class Rules:
     )
     bend_error: float = _row(
         0.04, "", 0, 10, "Error of a speed on a curved path, as a share of it, per squared radian of turn in a memory."
+    )
+
+    doubt_sigmas: float = _row(
+        2.0,
+        "sigmas",
+        0,
+        100,
+        "Errors by which its events must show another acceleration than its speed has; beyond, the stated error grows.",
     )
 
     # --- measuring: what objects tell of the recording ---
