@@ -35,6 +35,12 @@ def test_the_speed_is_that_of_the_instant(kind, most):
     assert figures(kind, 7, STEADY)["speed"] > 2 * found["speed"]
 
 
+def test_the_error_grows_where_an_acceleration_is_not_believed_yet():
+    told = figures("fall", 7)["2 sigma"]
+    assert told > 0.95
+    assert figures("fall", 7, Rules(doubt_sigmas=100))["2 sigma"] < told - 0.03
+
+
 def test_what_goes_round_by_itself_stays_one_object_with_rows():
     """At the turning points of a spring it is slower than its band."""
     found = figures("spring", 8)

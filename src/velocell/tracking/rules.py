@@ -470,7 +470,7 @@ class Rules:
         "",
         0,
         10,
-        "Share of its speed so far below which an object brakes: at rest it is as sure as on its way, not as at its end.",
+        "Share of its speed so far below which an object brakes: at rest it is as sure as on its way before.",
     )
     support_min_events: float = _row(
         1.0, "events", 0, 1000, "Edge crossings that must be expected lately before support says anything."
