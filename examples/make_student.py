@@ -7,6 +7,7 @@ Reads time_surfaces.ipynb and writes time_surfaces_student.ipynb beside it, with
 - text cells tagged `answer` become a place to write one.
 
 `--execute` first runs time_surfaces.ipynb and keeps its outputs; of videos a small GIF, since they would make it large.
+They are those of the course's recording: without a network, VELOCELL_DATA names the file.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ SOLVED = Path(__file__).parent / "time_surfaces.ipynb"
 STUDENT = Path(__file__).parent / "time_surfaces_student.ipynb"
 MAX_OUTPUT = 60_000  # characters
 GIF_PX, GIF_COLORS = 50, 8
+STANDS_IN = "stands in for the course's recording"  # as the notebook says it
 
 _BLOCK = re.compile(r"^(?P<indent> *)# -- solution(?:: (?P<names>[^\n]*))?\n.*?^ *# -- end$", re.MULTILINE | re.DOTALL)
 
@@ -106,6 +108,11 @@ def main() -> None:
     solved = nbformat.read(SOLVED, as_version=4)
     if "--execute" in sys.argv[1:]:
         solved = without_outputs(with_gifs(executed(solved)), larger_than=MAX_OUTPUT)
+        if STANDS_IN in str([cell.get("outputs") for cell in solved.cells]):
+            raise SystemExit(
+                "the course's recording could not be had, and a simulated one took its place; name the file in "
+                "VELOCELL_DATA. Nothing was written"
+            )
         nbformat.write(solved, SOLVED)
     nbformat.write(student(solved), STUDENT)
 

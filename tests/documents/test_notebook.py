@@ -7,6 +7,8 @@ import hashlib
 import importlib.util
 import io
 import re
+import sys
+from copy import deepcopy
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -174,6 +176,22 @@ def test_the_students_version_is_made_from_the_solved_one():
     assert "**Answer.**" not in text
     assert "# -- " not in text
     assert text.count("# your work") == 11
+
+
+def test_outputs_of_another_recording_are_not_kept(monkeypatch):
+    def simulated(notebook):
+        copy = deepcopy(notebook)
+        notice = "**A simulated scene stands in for the course's recording.**"
+        code = next(cell for cell in copy.cells if cell.cell_type == "code")
+        code.outputs = [nbformat.v4.new_output("display_data", {"text/markdown": notice})]
+        return copy
+
+    before = make_student.SOLVED.read_bytes()
+    monkeypatch.setattr(make_student, "executed", simulated)
+    monkeypatch.setattr(sys, "argv", ["make_student.py", "--execute"])
+    with pytest.raises(SystemExit, match="Nothing was written"):
+        make_student.main()
+    assert make_student.SOLVED.read_bytes() == before
 
 
 def test_the_outputs_in_the_repository_are_small():
