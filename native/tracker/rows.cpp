@@ -113,9 +113,10 @@ void report(const std::vector<Track>& tracks, const std::vector<Lost>& lost, std
     };
     for (const Track& track : tracks) {
         if (track.id >= 0 && track.support(model.rules) > model.rules.row_support && track.keeps_pace(model) &&
-            track.log_odds(model) > model.rules.row_odds)
-            rows.push_back(row_of(track, t, model));
-        else if (seems_at_rest(track, t, model) && is_kept(track, model)) rest(lost_of(track, t, model));
+            track.log_odds(model) > model.rules.row_odds) {
+            // Right after a sharp turn it has no speed yet.
+            if (track.slow.speed() > 0) rows.push_back(row_of(track, t, model));
+        } else if (seems_at_rest(track, t, model) && is_kept(track, model)) rest(lost_of(track, t, model));
     }
     for (const Lost& one : lost) rest(one);
     std::sort(rows.begin() + first, rows.end(), [](const Row& a, const Row& b) { return a.id < b.id; });

@@ -9,6 +9,7 @@ from places import SHARED
 from velocell import engines, formats
 from velocell.calibration.formulas import calibrate
 from velocell.data.recording import Recording
+from velocell.data.tables import FLAGS
 from velocell.data.tracks import Tracks
 from velocell.network import Network
 from velocell.pipeline import detect
@@ -134,6 +135,8 @@ def test_any_reporting_interval_will_do(recording, found, truth, every_us):
     assert scores.precision >= 0.99  # without polarity a bounce is seen some px late
     assert scores.band_accuracy >= 0.999
     assert np.unique(tracks.id).size == 3
+    at_rest = tracks.extra["flags"].astype(int) & FLAGS["at_rest"] > 0
+    assert np.array_equal(tracks.speed_px_s == 0, at_rest)  # right after a turn there is no speed, and no row
 
 
 def test_a_stated_contrast_will_do(recording, truth):

@@ -60,3 +60,13 @@ def test_late_events_are_sorted(tmp_path: Path, n: int) -> None:
 def test_an_array_that_was_never_in_order_is_sorted(tmp_path: Path) -> None:
     t = np.random.default_rng(1).permutation(SMALL) * 1_000
     assert formats.read(saved(tmp_path / "a.npz", t)).t_us.tolist() == sorted(t.tolist())
+
+
+@pytest.mark.parametrize("n", [SMALL, LARGE])
+def test_what_stands_before_a_reset_is_in_order(tmp_path: Path, n: int) -> None:
+    t = 2_000_000 + np.arange(n) * 4_000
+    shaken = t + np.random.default_rng(1).integers(0, 20_000, n)
+    path = saved(tmp_path / "a.npz", np.r_[shaken, np.arange(20) * 4_000])
+    last = int(t[-6])
+    part = formats.open_recording(path).read(None, last)
+    assert part.t_us.tolist() == np.sort(shaken[shaken < last]).tolist()

@@ -247,17 +247,16 @@ class Source:
         """Blocks of events on the sensor, in order of time. One block is held back for what comes late."""
         held: Events | None = None
         last_us, emitted_us = None, 0  # of the file's order; before this nothing can be put any more
+        was_reset: RecordingError | None = None
         for raw in sized_blocks(self._on_sensor(integrity, start_us)):
             steps = int(np.count_nonzero(raw.t_us[1:] < raw.t_us[:-1]))
             steps += last_us is not None and int(raw.t_us[0]) < last_us
             reset = _reset(raw.t_us, last_us) if steps else None
             if reset is not None:
-                # What stands before it can be read.
-                if held is not None:
-                    yield held
-                if reset:
-                    yield take(raw, slice(reset))
-                raise self._was_reset(int(raw.t_us[reset]), int(raw.t_us[reset - 1]) if reset else last_us)
+                was_reset = self._was_reset(int(raw.t_us[reset]), int(raw.t_us[reset - 1]) if reset else last_us)
+                raw = take(raw, slice(reset))  # what stands before it can be read
+                if not reset:
+                    break
             last_us = int(raw.t_us[-1])
             integrity.fault("back_steps", steps, f"the first before {last_us} us")
             block = in_order(raw) if steps else raw
@@ -270,9 +269,13 @@ class Source:
                 emitted_us = int(held.t_us[-1])
                 yield held
             held = block
+            if was_reset is not None:
+                break
         if held is not None:
             self._check_late(held, emitted_us)
             yield held
+        if was_reset is not None:
+            raise was_reset
 
     def _was_reset(self, to_us: int, from_us: int | None) -> RecordingError:
         return RecordingError(
