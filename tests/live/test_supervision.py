@@ -117,6 +117,41 @@ def test_messages_are_those_of_the_truth(made, tmp_path):
     assert not list(tmp_path.glob("*.counts.csv"))  # no rows were asked for
 
 
+def test_counts_go_on_with_the_rows(made, tmp_path):
+    out, counts = tmp_path / "app.jsonl", tmp_path / "app.jsonl.counts.csv"
+    status = tmp_path / "status.json"
+    command = ["live", f"replay:{made / 'rec.npz'}", "--network", made / "net.toml", "--speed", "max", "-o", out,
+               "--append", "--status", status]  # fmt: skip
+    lines = ["--count-line", LINE, "--count-line", "40,120,40,0"]
+
+    def counted():
+        return [int(line.rsplit(",", 1)[1]) for line in counts.read_text().splitlines()[1:]]
+
+    told = ok(*command, *lines).stderr
+    assert f"line {LINE}: 0 to the right, 3 to the left; line 40,120,40,0: 3 to the right, 0 to the left" in told
+    once = counted()
+    assert sum(once) == 6
+    ok(*command, *lines)
+    assert counted() == [2 * n for n in once]
+    # What a run says of itself is since its start.
+    each = json.loads(status.read_text())["crossings"]
+    assert each == [{"line": 0, "to_right": 0, "to_left": 3}, {"line": 1, "to_right": 3, "to_left": 0}]
+    before = out.read_bytes(), counts.read_bytes()
+    network = (made / "net.toml").read_text()
+    (tmp_path / "other.toml").write_text(network.replace("960.0", "961.0"))
+    for more, words in (
+        (lines[:2], "it counts other lines or bands"),
+        ([*lines, "--network", tmp_path / "other.toml"], "it counts bands with the edges 60.0,240.0,960.0"),
+    ):
+        result = call(*command, *more)
+        assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+        assert f"cannot continue {counts}: {words}" in result.stderr
+        assert (out.read_bytes(), counts.read_bytes()) == before
+    counts.unlink()
+    assert f"note: there is no {counts}, so crossings are counted from here on" in ok(*command, *lines).stderr
+    assert counted() == once
+
+
 def test_two_hundred_objects_are_counted_one_by_one(tmp_path):
     """Five lanes of forty each, a new object every 200 ms, each at the speed of its lane."""
     line, items = "50,0,50,119", []
@@ -256,7 +291,13 @@ def test_a_status_that_nobody_takes_is_said_once_and_ends_nothing():
 
 def test_the_status_as_a_file_a_packet_and_pages(tmp_path):
     status = Status(
-        "udp://x", events=10, last_event_s=0.5, losses={"packets": 2}, healthy=False, why="no events for 9 s"
+        "udp://x",
+        events=10,
+        last_event_s=0.5,
+        losses={"packets": 2},
+        healthy=False,
+        why="no events for 9 s",
+        crossings=({"line": 0, "to_right": 1, "to_left": 3},),
     )
     file = open_status(str(tmp_path / "s.json"))
     file(status)
@@ -281,6 +322,7 @@ def test_the_status_as_a_file_a_packet_and_pages(tmp_path):
         text = page(pages, "metrics")
         assert "velocell_events_total 10.0" in text
         assert 'velocell_lost_total{what="packets"} 2.0' in text
+        assert 'velocell_crossings_total{direction="to_left",line="0"} 3.0' in text
         with pytest.raises(OptionError, match=r"cannot listen on http.*choose another port"):
             open_status(f"http://127.0.0.1:{pages.port}")
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
-from velocell.results.counting import Gate, Line, count, crossings
+from velocell.results.counting import Gate, Line, count, crossings, read_counts, totals, write_counts
 
 UPRIGHT = Line(50, 0, 50, 100)  # walked down the screen: its right is where x < 50
 
@@ -137,6 +138,31 @@ def test_counts_per_line_direction_and_band():
         (0, "to_left", "slow"): 1, (0, "to_left", "fast"): 2, (0, "to_left", "outside"): 1, (0, "to_right", "fast"): 1,
     }  # fmt: skip
     assert [rows[0][name] for name in ("x0", "y0", "x1", "y1", "band")] == [50, 0, 50, 100, 0]
+
+
+def test_counts_are_read_as_they_were_written(tmp_path):
+    path, lines, bands = tmp_path / "counts.csv", [UPRIGHT, Line(0, 0, 100.123456789, 1)], ("slow", "fast, very")
+    counts = Counter({(0, "to_left", 1): 12, (1, "to_right", -1): 3})
+    with path.open("w", newline="") as handle:
+        write_counts(handle, count(counts, lines, bands))
+    assert read_counts(path, lines, bands) == counts
+    assert totals(counts, lines) == [
+        {"line": 0, "to_right": 0, "to_left": 12},
+        {"line": 1, "to_right": 3, "to_left": 0},
+    ]
+    text = path.read_text()
+    for other, words in (
+        (text.replace("100.123456789", "100"), "it counts other lines or bands"),
+        (text.replace("slow", "fast"), "it counts other lines or bands"),
+        (text[: text.rindex("1,")], "it counts other lines or bands"),
+        (text.replace(",12\n", ",x\n"), "it is not a table of crossings"),
+        (text.replace(",12\n", ",-1\n"), "it holds a negative count"),
+        ("file," + text, "it is not a table of crossings"),
+        ("", "it is not a table of crossings"),
+    ):
+        path.write_text(other)
+        with pytest.raises(OptionError, match=f"cannot continue .*: {words}"):
+            read_counts(path, lines, bands)
 
 
 def test_an_empty_table_crosses_nothing():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import json
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -21,10 +23,10 @@ from velocell.cli.outputs import check_distinct, check_output
 from velocell.cli.spread import spread
 from velocell.data.units import parse_time_us
 from velocell.errors import OptionError, VelocellError
-from velocell.results.counting import Gate
+from velocell.results.counting import Gate, read_counts
 
 if TYPE_CHECKING:
-    from velocell.live import Source
+    from velocell.live import Settings, Source
     from velocell.live.messages import Messages
     from velocell.live.outputs import Output
     from velocell.live.rotation import Rotation
@@ -128,7 +130,8 @@ def live(
     if out is None and messages is None:
         out = "-"
     counts = _checked(source, out, messages, supervision, bool(settings.lines))
-    job = _Job(source, settings, part, speed, sender, out, messages, append, supervision, counts)
+    earlier = _counted_before(counts, out, settings) if append else Counter()
+    job = _Job(source, settings, part, speed, sender, out, messages, append, supervision, counts, earlier)
     with _signals() as signals:
         summary = job.run(signals, Rotation.parse(supervision.rotate))
         say(f"{source}: {summary}")
@@ -161,7 +164,7 @@ class _Signals:
 
 @dataclass(frozen=True)
 class _Job:
-    """The whole command, in values."""
+    """The whole command, in values. counts: where crossings are counted; earlier: those of the output that goes on."""
 
     source: str
     settings: Any
@@ -173,6 +176,7 @@ class _Job:
     append: bool
     supervision: Supervision
     counts: Path | None
+    earlier: Counter[tuple[int, str, int]]
     lists: list[Output] = field(default_factory=list)
 
     def run(self, signals: _Signals, rotation: Rotation) -> Any:
@@ -208,7 +212,7 @@ class _Job:
             if self.counts is None:
                 return
             try:
-                write_counts(self.counts, [(None, gate.counts)], gate.lines, names)
+                write_counts(self.counts, [(None, self.earlier + gate.counts)], gate.lines, names)
                 troubles.clear()
             except VelocellError as error:
                 if events.waits:
@@ -319,6 +323,37 @@ def _checked(source: str, out: str | None, messages: str | None, wanted: Supervi
     more = [path for path in (counts, wanted.record) if path is not None]
     check_distinct([*files, *more], [Path(source.removeprefix("replay:"))])
     return counts
+
+
+def _counted_before(counts: Path | None, out: str | None, settings: Settings) -> Counter[tuple[int, str, int]]:
+    """The crossings that an output to be continued holds. Raises OptionError for those of other lines or bands."""
+    if counts is None or out is None:
+        return Counter()
+    bands, rows = settings.search.bands, Path(out)
+    assert bands is not None  # the options bring them, or the network
+    if counts.exists():
+        earlier = read_counts(counts, settings.lines, bands.names)
+        edges = _edges_of(rows)  # the counts hold only the names
+        if edges is not None and edges != list(bands.edges):
+            raise OptionError(
+                f"cannot continue {counts}: it counts bands with the edges {','.join(map(str, edges))}; "
+                "name another file or drop --append"
+            )
+        return earlier
+    if rows.exists():
+        say(f"note: there is no {counts}, so crossings are counted from here on")
+    return Counter()
+
+
+def _edges_of(rows: Path) -> Any:
+    """The band edges that a file of rows begins with; None where it says nothing of them."""
+    if not rows.is_file():
+        return None
+    try:
+        with rows.open("rb") as lines:
+            return json.loads(lines.readline())["meta"]["network"]["bands"]["edges_px_s"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 @contextmanager

@@ -38,7 +38,7 @@ from velocell.live.tcp import Tcp
 from velocell.live.udp import Udp
 from velocell.network import Network
 from velocell.network.origin import of_networks, told_by_stamps
-from velocell.results.counting import Gate, Line
+from velocell.results.counting import Gate, Line, totals
 from velocell.results.plane import Plane, with_real_units
 from velocell.tracking.detector import NO_CROWDING, Crowding
 from velocell.tracking.online import BLOCK_US, Online
@@ -85,7 +85,8 @@ def gone_us(rules: Rules) -> int:
 class Summary:
     """What was done. late: events of ticks already run, left out. dropped_*: left out under overload.
     hot_*: the pixels that were masked, and their events since then. flicker, flicker_events: what lamps were
-    filtered, and their events. crowding: how often candidates for objects were too many.
+    filtered, and their events. crowding: how often candidates for objects were too many. lines: who crosses them is
+    counted; crossings: of each line its number and how many went `to_right` and `to_left` since the start.
     """
 
     events: int = 0
@@ -101,6 +102,8 @@ class Summary:
     flicker_events: int = 0
     crowding: Crowding = NO_CROWDING
     notes: tuple[str, ...] = ()
+    lines: tuple[Line, ...] = ()
+    crossings: Sequence[dict[str, int]] = ()
 
     def __str__(self) -> str:
         counts = (
@@ -110,7 +113,11 @@ class Summary:
         hot = (f"{self.hot_pixels} hot pixels masked, {self.hot_events} events",) if self.hot_pixels else ()
         lamps = (f"{self.flicker} filtered, {self.flicker_events} events",) if self.flicker_events else ()
         crowded = () if self.crowding.told is None else (self.crowding.told,)
-        return "; ".join((counts, *hot, *lamps, *crowded, *self.notes))
+        crossed = (
+            f"line {line}: {each['to_right']} to the right, {each['to_left']} to the left"
+            for line, each in zip(self.lines, self.crossings, strict=True)
+        )
+        return "; ".join((counts, *hot, *lamps, *crowded, *crossed, *self.notes))
 
 
 def run(
@@ -162,7 +169,8 @@ class _Loop:
         self._source, self._settings, self._output = source, settings, output
         self._thread, self._say, self._on_count = thread, say, on_count
         self._search, self._clean = settings.search, settings.cleaning.stream(source.size)
-        self.summary = Summary()
+        self._gate = Gate(settings.lines)
+        self.summary = Summary(lines=settings.lines, crossings=totals(self._gate.counts, settings.lines))
         self._pending: list[Recording] = []
         self._next_us: int | None = None  # the first microsecond of the first tick not yet run
         self._newest_us = 0
@@ -176,7 +184,6 @@ class _Loop:
         self._first_id = 0
         self._sent_meta: dict[str, Any] = {}
         self._sent_for: tuple[Network, ...] | None = None
-        self._gate = Gate(settings.lines)
         masks = settings.cleaning.mask_hot
         if isinstance(source, Replay) and (self._assumed or masks or settings.cleaning.flicker == "auto"):
             self._know(source, *source.known(PROBE_US, settings.cleaning.without_ignored))
@@ -307,6 +314,7 @@ class _Loop:
         self._output.write(columns, self._sent_meta)
 
     def _counted(self) -> None:
+        self.summary.crossings = totals(self._gate.counts, self._gate.lines)
         if self._on_count is not None:
             self._on_count(self._gate)
 

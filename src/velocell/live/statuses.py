@@ -17,6 +17,7 @@ from velocell.data.files import replacing
 from velocell.errors import OptionError, VelocellError, reason
 from velocell.live.address import parse_address, resolved
 from velocell.live.supervised import Status
+from velocell.results.counting import DIRECTIONS
 
 
 class StatusFile:
@@ -160,6 +161,11 @@ def _registry(pages: StatusPages) -> Any:
             for what, n in values["losses"].items():
                 lost.add_metric([what], n)
             yield lost
+            crossed = CounterMetricFamily("velocell_crossings", "Who crossed a line.", labels=["line", "direction"])
+            for each in values["crossings"]:
+                for direction in DIRECTIONS:
+                    crossed.add_metric([str(each["line"]), direction], each[direction])
+            yield crossed
 
     registry = CollectorRegistry()
     registry.register(Collector())

@@ -29,7 +29,8 @@ Publish = Callable[["Status"], object]
 class Status:
     """How a stream is. *_per_s: over the last second. latency_ms: how long the oldest packet waited. losses: counts by
     what was lost. last_event_s: how long ago events came, None before the first. objects: seen within the last second,
-    objects_total: ever. healthy: whether events come and results go; why: what is wrong."""
+    objects_total: ever. crossings: of each counting line, by its number `line`, how many went `to_right` and `to_left`
+    since the start. healthy: whether events come and results go; why: what is wrong."""
 
     source: str
     up_s: float = 0.0
@@ -43,6 +44,7 @@ class Status:
     last_event_s: float | None = None
     ticks_dropped: int = 0
     losses: dict[str, int] = field(default_factory=dict)
+    crossings: Sequence[dict[str, int]] = ()
     memory_mb: float = 0.0
     healthy: bool = True
     why: str = ""
@@ -152,6 +154,7 @@ class Watch:
             last_event_s=round(quiet_s, 3) if self._seen_any else None,
             ticks_dropped=0 if counts is None else counts.dropped_ticks,
             losses=losses,
+            crossings=() if counts is None else counts.crossings,
             memory_mb=round(memory_mb(), 1),
             healthy=not why,
             why="; ".join(why),

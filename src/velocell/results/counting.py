@@ -9,17 +9,20 @@ once, or not at all where it turns back. At both ends of a track the side of the
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
 from velocell.data.arrays import Floats
+from velocell.data.side_files import read_text
 from velocell.data.tracks import Tracks
 from velocell.data.units import parse_numbers
-from velocell.errors import OptionError
+from velocell.errors import OptionError, reason
 from velocell.results.objects import rows_by_object
 
 MARGIN_PX = 1.0
@@ -220,8 +223,45 @@ def count(
     ]
 
 
+def totals(counts: Counter[tuple[int, str, int]], lines: Sequence[Line]) -> list[dict[str, int]]:
+    """Of all bands: for each line its number `line`, `to_right` and `to_left`."""
+    sums = Counter[tuple[int, str]]()
+    for (line, direction, _), n in counts.items():
+        sums[line, direction] += n
+    return [{"line": k, **{name: sums[k, name] for name in DIRECTIONS}} for k in range(len(lines))]
+
+
 def write_counts(handle: TextIO, rows: Sequence[dict[str, Any]]) -> None:
     """Rows of `count`, at least one, as CSV with a header line."""
     writer = csv.DictWriter(handle, rows[0], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
+
+
+def read_counts(path: str | Path, lines: Sequence[Line], bands: Sequence[str]) -> Counter[tuple[int, str, int]]:
+    """What `write_counts` wrote for these lines and bands. Raises OptionError for a file of others."""
+
+    def refuse(what: str) -> OptionError:
+        return OptionError(f"cannot continue {path}: {what}; name another file or drop --append")
+
+    expected = count((), lines, bands)
+    try:
+        rows = list(csv.reader(io.StringIO(read_text(path))))
+        header, held = tuple(rows[0]), [row for row in rows[1:] if row]
+        if header != tuple(expected[0]):
+            raise refuse("it is not a table of crossings, of one source")
+        if [row[:-1] for row in held] != [[str(value) for value in row.values()][:-1] for row in expected]:
+            raise refuse(f"it counts other lines or bands than {' and '.join(map(str, lines))}, {', '.join(bands)}")
+        numbers = [int(row[-1]) for row in held]
+    except OSError as error:
+        raise refuse(reason(error)) from None
+    except (ValueError, LookupError, csv.Error):
+        raise refuse("it is not a table of crossings") from None
+    if min(numbers) < 0:
+        raise refuse("it holds a negative count")
+    return Counter(
+        {
+            (int(row["line"]), str(row["direction"]), int(row["band"])): n
+            for row, n in zip(expected, numbers, strict=True)
+        }
+    )
