@@ -75,6 +75,18 @@ def test_the_joined_dataset_is_one_table(recordings, tmp_path):
     assert set(table["recording"].to_pylist()) == {"a.npz", "b.npz"}
 
 
+def test_counts_of_all_recordings_are_joined(recordings, tmp_path):
+    job, out = Batch(OPTIONS), tmp_path / "out"
+    with opened(out, job.settings()) as made:
+        outcomes = [answer(each) for each in job.jobs(made, find_inputs([recordings], out))]
+        made.write_counts(reversed(outcomes))
+    heading, *rows = (out / "counts.csv").read_text().splitlines()
+    apart = [(each.name, *(out / each.outputs["counts"]).read_text().splitlines()) for each in outcomes[:2]]
+    assert heading == f"recording,{apart[0][1]}"
+    assert rows == [f"{name},{row}" for name, _, *one in apart for row in one]
+    assert {row.partition(",")[0] for row in rows} == {"a.npz", "b.npz"}
+
+
 def test_done_work_is_recognised_by_content_not_by_name(recordings, tmp_path):
     source = tmp_path / "in"
     shutil.copytree(recordings, source)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 from urllib.error import HTTPError
@@ -25,9 +26,10 @@ from commands import call
 import velocell
 from velocell.batch import Outcome, task
 from velocell.batch.cluster import dashboard_on_demand
+from velocell.cli import guard
 from velocell.cli.batch import _OWN
 from velocell.cli.given import given, words
-from velocell.formats import write_npz
+from velocell.formats import write_evt3, write_npz
 from velocell.simulate import random_scene, simulate
 
 pytest.importorskip("distributed")
@@ -38,11 +40,16 @@ COMMAND = [sys.executable, "-c", "from velocell.cli import main; main()", "batch
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
-    """Six recordings and a damaged one."""
+    """Six recordings, one of them cut off, and a damaged one."""
     folder = tmp_path_factory.mktemp("in")
     for k in range(6):
         scene = random_scene(2, width=120, height=90, duration_us=500_000, speeds=(50, 400), seed=20 + k)
-        write_npz(simulate(scene)[0], folder / f"r{k}.npz")
+        recording = simulate(scene)[0]
+        if k < 5:
+            write_npz(recording, folder / f"r{k}.npz")
+    write_evt3(recording, folder / "r5.raw")
+    cut = (folder / "r5.raw").read_bytes()
+    (folder / "r5.raw").write_bytes(cut[:-3])
     (folder / "bad.npz").write_bytes((folder / "r0.npz").read_bytes()[:2000])
     return folder
 
@@ -78,7 +85,10 @@ def whole(recordings, tmp_path_factory):
 def test_one_bad_file_loses_no_other(whole):
     out, printed, said = whole
     status = {each["name"]: each["status"] for each in printed["recordings"]}
-    assert status == {"bad.npz": "failed", **{f"r{k}.npz": "done" for k in range(6)}}
+    assert status == {"bad.npz": "failed", "r5.raw": "done", **{f"r{k}.npz": "done" for k in range(5)}}
+    assert [line for line in said.splitlines() if "warning: r" in line] == [
+        "velocell: warning: r5.raw: 1 bytes after the last whole entry; left out"
+    ]
     assert "bad.npz is a zip archive that is damaged" in said
     assert "1 of 7 recordings failed" in said.splitlines()[-1]
     assert re.search(r"dashboard at http://127\.0\.0\.1:\d+/status", said)
@@ -109,6 +119,40 @@ def test_killed_and_resumed_it_makes_the_same_bytes(recordings, whole, tmp_path)
     assert code == 1
     assert re.search(rf"6 of 7 recordings done, [{len(kept)}-6] of them in an earlier run", said), said
     assert contents(out) == contents(whole[0])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM that can be caught")
+def test_stopped_it_says_how_far_it_came_and_leaves_dask_nothing_elsewhere(recordings, tmp_path, monkeypatch):
+    out, here = tmp_path / "out", tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("TMPDIR", str(here))
+    process = start(recordings, "-o", out, "--bands", BANDS, "--workers", 1, "--count-line", "60,0,60,89")
+    wait_for(lambda: list(out.glob("recordings/*/done.json")), process)
+    assert list(out.glob(".work/dask-scratch-space*"))
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=120)
+    done = len(list(out.glob("recordings/*/done.json")))
+    assert (process.returncode, said.splitlines()[-1]) == (
+        130, f"velocell: stopped; {done} of 7 done, the same command resumes"
+    )  # fmt: skip
+    assert (out / "batch.jsonl").read_text().count("\n") in range(1, done + 2)  # the damaged one may be in it
+    assert not list(here.glob("dask*"))
+    assert not (out / ".work").exists()
+
+
+def test_what_was_warned_of_is_bounded():
+    from velocell.cli.batch import _tell
+
+    outcomes = [
+        Outcome(f"r{k:02}", f"/in/r{k:02}", "done", said=(f"warning: /in/r{k:02}: cut", "note: a", "warning: b"))
+        for k in range(13)
+    ]
+    said: list[str] = []
+    with guard.heard_by(said.append):
+        _tell(outcomes, Path("out"), as_json=False, quiet=True)
+    assert said[0] == "warning: r00: cut (and 1 more)"
+    assert said[10:] == ["warning: 13 recordings had warnings, the first 10 are named; all: out/batch.jsonl"]
 
 
 def test_a_worker_killed_in_the_middle_changes_nothing(recordings, whole, tmp_path):
@@ -167,7 +211,7 @@ def test_bad_input_is_one_sentence(recordings, tmp_path, monkeypatch, arguments,
     assert result.stderr.count("\n") == 1
 
 
-def test_a_client_that_cannot_start_is_not_left_open():
+def test_a_client_that_cannot_start_is_not_left_open(tmp_path):
     from distributed import Client
 
     from velocell.batch import cluster
@@ -177,7 +221,7 @@ def test_a_client_that_cannot_start_is_not_left_open():
 
     before = {id(each) for each in clients()}
     with pytest.raises(velocell.VelocellError, match="no Dask scheduler answers") as kept:
-        cluster.connect("nowhere", None)
+        cluster.connect("nowhere", None, tmp_path)
     after = [each for each in clients() if id(each) not in before]
     assert [each.status for each in after] in ([], ["closed"])
     assert kept.value.__context__ is not None  # which holds the frames, and so the client

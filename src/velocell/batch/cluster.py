@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,12 +30,12 @@ def require_cluster() -> None:
 
 
 @contextmanager
-def client_for(scheduler: str | None, workers: int | None) -> Iterator[Any]:
+def client_for(scheduler: str | None, workers: int | None, scratch: Path) -> Iterator[Any]:
     """A `distributed.Client` of the scheduler at an address, or of `workers` processes here (None: one per core).
 
-    Raises OptionError where no scheduler answers.
+    scratch: folder for what Dask puts on the disk for workers here. Raises OptionError where no scheduler answers.
     """
-    client = connect(scheduler, workers)
+    client = connect(scheduler, workers, scratch)
     try:
         yield client
     finally:
@@ -44,7 +45,7 @@ def client_for(scheduler: str | None, workers: int | None) -> Iterator[Any]:
             cluster.close()
 
 
-def connect(scheduler: str | None, workers: int | None) -> Any:
+def connect(scheduler: str | None, workers: int | None, scratch: Path) -> Any:
     """The same client, for its user to close."""
     require_cluster()
     import dask
@@ -74,16 +75,18 @@ def connect(scheduler: str | None, workers: int | None) -> Any:
             "distributed.admin.system-monitor.interval": "2s",
         }
     )
-    cluster = distributed.LocalCluster(
-        n_workers=workers or cores(),
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        memory_limit=0,
-        scheduler_kwargs={"dashboard": False},
-        silence_logs=logging.CRITICAL,
-    )
+    scratch.mkdir(parents=True, exist_ok=True)
+    with dask.config.set({"temporary-directory": str(scratch)}):
+        cluster = distributed.LocalCluster(
+            n_workers=workers or cores(),
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+            scheduler_kwargs={"dashboard": False},
+            silence_logs=logging.CRITICAL,
+        )
     cluster.sync(dashboard_on_demand, cluster.scheduler)
     return distributed.Client(cluster)
 

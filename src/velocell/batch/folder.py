@@ -3,6 +3,7 @@
     parts/NAME/, index/NAME.json       a recording that is worked on in parts, until it is done; its seek index
     settings.json                      what made it; another command is refused
     batch.jsonl                        a line for each recording: what happened to it, the same bytes wherever done
+    counts.csv                         with --count-line: the counts of all recordings
     log.jsonl                          a line for each attempt: when, where, how long
     tracks/recording=NAME/tracks.parquet   the tables; the folder `tracks` is one partitioned dataset
     recordings/NAME/                   done.json, written last, and further results
@@ -13,11 +14,13 @@ is there. Results are made in `.work` and take their places by renaming, so noth
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
 import sys
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,9 +93,18 @@ class Folder:
             if kind := kinds.get(file.name, "table" if file.stem == "table" else ""):
                 outputs[kind] = place
         kept = Outcome.of({**outcome.to_dict(), "outputs": outputs, "folder": str(self.path)})
-        with replacing(done) as part:
+        with self._placed(done) as part:
             part.write_text(json.dumps({**kept.line(), "sizes": sizes}, indent=1) + "\n", encoding="utf-8")
         return kept
+
+    @contextmanager
+    def _placed(self, place: Path) -> Iterator[Path]:
+        """As `replacing`, but made in `.work`: a program that is killed leaves nothing beside the results."""
+        self.work.mkdir(exist_ok=True)
+        made = self.work / f"{uuid.uuid4().hex}-{place.name}"
+        with replacing(made) as part:
+            yield part
+        made.replace(place)
 
     def named(self, inputs: Sequence[Input]) -> list[tuple[Input, str]]:
         """Each input with its name: that of its earlier results, else the one it would like, else that with a digest of
@@ -123,9 +135,23 @@ class Folder:
 
     def write_table(self, outcomes: Iterable[Outcome]) -> None:
         """`batch.jsonl`, in order of the names."""
-        with replacing(self.path / TABLE) as part, part.open("w", encoding="utf-8") as handle:
+        with self._placed(self.path / TABLE) as part, part.open("w", encoding="utf-8") as handle:
             for outcome in sorted(outcomes, key=lambda outcome: outcome.name):
                 handle.write(json.dumps(outcome.line()) + "\n")
+
+    def write_counts(self, outcomes: Iterable[Outcome]) -> None:
+        """`counts.csv`: the recordings' counts of crossings, with a column `recording` before them; none, no file."""
+        counted = sorted((each for each in outcomes if "counts" in each.outputs), key=lambda outcome: outcome.name)
+        if not counted:
+            return
+        with self._placed(self.path / KINDS["counts"]) as part, part.open("w", encoding="utf-8", newline="") as handle:
+            writer = csv.writer(handle, lineterminator="\n")
+            for number, outcome in enumerate(counted):
+                with (self.path / outcome.outputs["counts"]).open(encoding="utf-8", newline="") as one:
+                    heading, *rows = csv.reader(one)
+                if number == 0:
+                    writer.writerow(["recording", *heading])
+                writer.writerows([outcome.name, *row] for row in rows)
 
     def log(self, outcome: Outcome) -> None:
         line = {

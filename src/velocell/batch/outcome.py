@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from velocell.data.tracks import Tracks
@@ -59,6 +59,13 @@ class Outcome:
         """What `batch.jsonl` says of it."""
         left_out = ("folder", "again", "resumed", "seconds", "attempts", "worker")
         return {name: value for name, value in self.to_dict().items() if name not in left_out}
+
+    def warnings(self) -> tuple[str, ...]:
+        """Those of `said`, without the recording's name before them."""
+        texts = [text.removeprefix("warning: ") for text in self.said if text.startswith("warning: ")]
+        shown = (self.source, PurePath(self.source).name)  # a copy of what is at an address goes by its name alone
+        return tuple(next((text.removeprefix(f"{name}: ") for name in shown if text.startswith(f"{name}: ")), text)
+                     for text in texts)  # fmt: skip
 
     def tracks(self) -> Tracks:
         """Its table. Raises VelocellError where it failed."""

@@ -93,9 +93,9 @@ def batch(
     texts = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     job = Batch(_option_values(options), tuple(results), retries=retries, timeout_s=timeout_s, parts=parts)
     found = find_inputs(texts, Path(out))
-    client = scheduler if hasattr(scheduler, "submit") else cluster.connect(scheduler, workers)
     with folder.opened(Path(out), job.settings()) as made:
         jobs = job.jobs(made, found)
+    client = scheduler if hasattr(scheduler, "submit") else cluster.connect(scheduler, workers, made.work)
     cluster.check_workers(client, str(made.path))
     return [_submitted(client, each) for each in jobs]
 
@@ -110,23 +110,26 @@ def run(
     on_outcome: Callable[[Outcome], object] = lambda outcome: None,
 ) -> list[Outcome]:
     """Everything, to the end; on_start is called with the client, on_outcome with each. Raises VelocellError."""
-    with folder.opened(out, job.settings()) as made, cluster.client_for(scheduler, workers) as client:
+    with folder.opened(out, job.settings()) as made, cluster.client_for(scheduler, workers, made.work) as client:
         on_start(client)
         cluster.check_workers(client, str(made.path))
         jobs = job.jobs(made, inputs)
         known = {outcome.name: outcome for outcome in made.all_done()}
         outcomes: list[Outcome] = []
         written_s = time.monotonic()
-        with _scheduler_errors():
-            for outcome in _outcomes(client, jobs):
-                outcomes.append(outcome)
-                known[outcome.name] = outcome
-                made.log(outcome)
-                on_outcome(outcome)
-                if time.monotonic() - written_s > _TABLE_S:
-                    made.write_table(known.values())
-                    written_s = time.monotonic()
-        made.write_table(known.values())
+        try:
+            with _scheduler_errors():
+                for outcome in _outcomes(client, jobs):
+                    outcomes.append(outcome)
+                    known[outcome.name] = outcome
+                    made.log(outcome)
+                    on_outcome(outcome)
+                    if time.monotonic() - written_s > _TABLE_S:
+                        made.write_table(known.values())
+                        written_s = time.monotonic()
+        finally:  # also where it is stopped
+            made.write_table(known.values())
+            made.write_counts(known.values())
         return outcomes
 
 

@@ -28,6 +28,7 @@ _OWN = (
     "save-config",
 )  # fmt: skip
 _MOST_NAMED = 20
+_MOST_WARNED = 10
 
 
 @spread
@@ -84,6 +85,7 @@ def batch(
 ) -> None:
     """Find the objects in many recordings, over all cores or a Dask cluster; run again, it resumes."""
     from velocell.batch import cluster
+    from velocell.batch.folder import Folder
     from velocell.batch.inputs import find_inputs
     from velocell.batch.run import Batch, run
 
@@ -112,12 +114,21 @@ def batch(
         if not quiet:
             say(f"{total} recordings; dashboard at {client.dashboard_link}")
 
-    with _progress(total, quiet) as on_outcome:
-        outcomes = run(job, found, out, scheduler, workers if scheduler is not None else count, on_start, on_outcome)
+    try:
+        with _progress(total, quiet) as on_outcome:
+            asked = workers if scheduler is not None else count
+            outcomes = run(job, found, out, scheduler, asked, on_start, on_outcome)
+    except KeyboardInterrupt:
+        sources = {item.source for item in found.found}
+        done = sum(outcome.source in sources for outcome in Folder(out).all_done())
+        say(f"stopped; {done} of {total} done, the same command resumes")
+        raise
     _tell(outcomes, out, as_json, quiet)
 
 
 def _tell(outcomes: list[Any], out: Path, as_json: bool, quiet: bool) -> None:
+    from velocell.batch.folder import TABLE
+
     bad = sorted((outcome for outcome in outcomes if outcome.status == "failed"), key=lambda outcome: outcome.name)
     resumed = sum(outcome.resumed for outcome in outcomes)
     if as_json:
@@ -125,6 +136,14 @@ def _tell(outcomes: list[Any], out: Path, as_json: bool, quiet: bool) -> None:
     for outcome in bad[:_MOST_NAMED]:
         named = "" if outcome.source in (outcome.error or "") else f"{outcome.source}: "
         say(f"warning: {named}{outcome.error}")
+    warned = sorted(
+        (each for each in outcomes if each.status == "done" and each.warnings()), key=lambda each: each.name
+    )
+    for outcome in warned[:_MOST_WARNED]:
+        first, *more = outcome.warnings()
+        say(f"warning: {outcome.name}: {first}" + (f" (and {len(more)} more)" if more else ""))
+    if len(warned) > _MOST_WARNED:
+        say(f"warning: {len(warned)} recordings had warnings, the first {_MOST_WARNED} are named; all: {out / TABLE}")
     if not quiet:
         done = [outcome for outcome in outcomes if outcome.status == "done"]
         objects = sum(outcome.objects or 0 for outcome in done)

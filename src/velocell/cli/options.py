@@ -288,7 +288,7 @@ class Measures:
         output(
             "--count-line",
             metavar="x0,y0,x1,y1",
-            help="Count objects that cross this line, in OUT.counts.csv; can be repeated.",
+            help="Count objects that cross this line, in OUT.counts.csv (batch: DIR/counts.csv); can be repeated.",
         ),
     ] = None
 

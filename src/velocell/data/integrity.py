@@ -29,6 +29,11 @@ FAULTS = {
 }
 
 
+def is_repair(note: str) -> bool:
+    """Whether a sentence of `Integrity.notes` is about one of FAULTS."""
+    return note.partition(" ")[2] in FAULTS.values()
+
+
 @dataclass
 class Integrity:
     """Counts by name, filled while blocks are read; they cover the part that was read.
