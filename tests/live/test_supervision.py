@@ -13,6 +13,8 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from threading import Event, Thread
 
@@ -28,7 +30,7 @@ from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, RecordingError
 from velocell.formats import read, write_npz
 from velocell.live import open_output, spif
-from velocell.live.loop import Summary
+from velocell.live.loop import Summary, gone_us
 from velocell.live.reconnecting import Reconnecting
 from velocell.live.record import Recorded
 from velocell.live.rotation import Rotation
@@ -36,6 +38,7 @@ from velocell.live.statuses import open_status
 from velocell.live.supervised import Status, Watch, notify_systemd
 from velocell.results.counting import Line, crossings
 from velocell.simulate import Scene, SceneObject, simulate
+from velocell.tracking.rules import Rules
 
 BANDS = Bands((60.0, 240.0, 960.0))
 MAIN = "from velocell.cli import main; main()"
@@ -114,6 +117,8 @@ def test_messages_are_those_of_the_truth(made, tmp_path):
         assert message["name"] == ("slow" if message["band"] == 0 else message["name"])
     order = {id_: [m["message"] for m in found if m["id"] == id_] for id_ in {m["id"] for m in found}}
     assert all(kinds == ["appeared", "crossed", "left"] for kinds in order.values())
+    assert {message.get("reason") for message in found if message["message"] == "left"} == {"stopped"}
+    assert not any("reason" in message for message in found if message["message"] != "left")
     assert not list(tmp_path.glob("*.counts.csv"))  # no rows were asked for
 
 
@@ -166,6 +171,13 @@ def test_two_hundred_objects_are_counted_one_by_one(tmp_path):
     found = [json.loads(text) for text in (tmp_path / "m.jsonl").read_text().splitlines()]
     kinds = Counter(message["message"] for message in found)
     assert kinds == {"appeared": 200, "crossed": 200, "left": 200}
+    newest_us, away_us = int(recording.t_us[-1]), gone_us(Rules())
+    for message in found:
+        if message["message"] == "left":  # who went shortly before the end may have been hidden
+            gone = message["t_us"] < newest_us - away_us - 10_000
+            assert not gone or message["reason"] == "gone"
+            assert gone or message["t_us"] < newest_us - away_us + 10_000 or message["reason"] == "stopped"
+    assert {message["reason"] for message in found if message["message"] == "left"} == {"gone", "stopped"}
     true = crossings(truth, [Line.parse(line)])
     crossed = sorted((round(m["y_px"] / 24 - 0.5), m["t_us"]) for m in found if m["message"] == "crossed")
     expected = sorted((round(each.y_px / 24 - 0.5), each.t_us) for each in true)
@@ -276,6 +288,22 @@ def test_losses_and_silence_are_told_once_each():
     watch.look()
     assert said[-1].endswith("2 packets lost by the system")
     assert given[-1].losses["ticks dropped"] == 7
+
+
+@pytest.mark.parametrize(
+    ("error", "why"), [(None, "ended"), (OSError(28, "No space left"), "ended: [Errno 28] No space left")]
+)
+def test_the_last_status_says_that_it_has_ended(error, why):
+    given, before = [], datetime.now(timezone.utc)
+    watch = Watch(Source(), print, publish=[given.append])
+    with suppress(OSError), watch:
+        watch.look()
+        if error is not None:
+            raise error
+    assert [status.state for status in given] == ["running", "ended"]
+    assert [(status.healthy, status.why) for status in given] == [(True, ""), (False, why)]
+    first, last = (datetime.fromisoformat(status.at.replace("Z", "+00:00")) for status in given)
+    assert before - timedelta(milliseconds=1) <= first <= last <= datetime.now(timezone.utc)
 
 
 def test_a_status_that_nobody_takes_is_said_once_and_ends_nothing():
@@ -586,6 +614,8 @@ def test_a_service_from_start_to_sigterm(made, tmp_path):
         assert path.read_text().endswith("\n")
         assert len(Tracks.read(path)) > 0
     assert len(read(tmp_path / "kept.raw")) > 1000
+    last = json.loads(status.read_text())
+    assert (last["state"], last["healthy"], last["why"]) == ("ended", False, "ended")
 
 
 def wait_for(ready, most_s=30):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Literal, ParamSpec
 
 import typer
 
+from velocell.data.units import utc_now
 from velocell.errors import VelocellError, internal, printable, reason
 
 P = ParamSpec("P")
@@ -96,8 +96,7 @@ def say(text: str) -> None:
     if _speech.alone or (_speech.quiet and level not in ("error", "warning")):
         return
     if _speech.log == "json":
-        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{int(time.time() % 1 * 1000):03d}Z"
-        line = json.dumps({"at": at, "level": level, "text": text_only})
+        line = json.dumps({"at": utc_now(), "level": level, "text": text_only})
     else:
         line = f"velocell: {text}"
     print(line, file=sys.stderr, flush=True)

@@ -1,6 +1,7 @@
 """Times, sizes and bands as people write them; time itself is always integer microseconds."""
 
 import re
+import time
 from decimal import Decimal
 
 import numpy as np
@@ -8,6 +9,12 @@ import numpy as np
 from velocell.errors import OptionError
 
 _TIME_UNITS_US = {"us": 1, "µs": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_000}
+
+
+def utc_now() -> str:
+    """The time of day, such as `2026-11-29T04:15:00.123Z`."""
+    seconds, ms = divmod(time.time_ns() // 1_000_000, 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{ms:03d}Z"
 
 
 def parse_time_us(text: str) -> int:

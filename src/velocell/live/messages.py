@@ -20,7 +20,8 @@ class Messages:
     """Fed with consecutive rows and the crossings that they complete; `send` gets lines of JSON.
 
     A message has: message (appeared, crossed or left), t_us, id, band, name of the band, the fields of its row and, of
-    a crossing, line and direction. `left` comes once the object has been away for `gone_us`, with its last row.
+    a crossing, line and direction. `left` comes once the object has been away for `gone_us`, with its last row; reason:
+    `gone`, or `stopped` where the stream ended before that.
     """
 
     def __init__(self, send: Callable[[str], object], bands: Sequence[str], gone_us: int) -> None:
@@ -37,21 +38,21 @@ class Messages:
                 lines.append(_line("appeared", int(tracks.t_us[row]), id_, values))
             self._last[id_] = int(tracks.t_us[row]), values
         lines += [self._crossing(crossing) for crossing in crossed]
-        lines += self._gone(now_us - self._gone_us)
+        lines += self._gone(now_us - self._gone_us, "gone")
         if lines:
             self._send("".join(lines))
 
     def finish(self, crossed: Sequence[Crossing] = ()) -> None:
-        """The end of the stream: everything leaves."""
+        """The end of the stream: nobody knows of an object that has not left whether it would have."""
         lines = [self._crossing(crossing) for crossing in crossed]
         newest_us = max((t for t, _ in self._last.values()), default=0)
-        lines += self._gone(newest_us + 1)
+        lines += self._gone(newest_us + 1, "stopped")
         if lines:
             self._send("".join(lines))
 
-    def _gone(self, before_us: int) -> list[str]:
+    def _gone(self, before_us: int, reason: str) -> list[str]:
         gone = sorted((t, id_) for id_, (t, _) in self._last.items() if t < before_us)
-        return [_line("left", t, id_, self._last.pop(id_)[1]) for t, id_ in gone]
+        return [_line("left", t, id_, {"reason": reason, **self._last.pop(id_)[1]}) for t, id_ in gone]
 
     def _crossing(self, crossing: Crossing) -> str:
         values = dict(self._last.get(crossing.id, (0, {}))[1])

@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from threading import Event, Lock, Thread
-from typing import Any
+from typing import Any, Literal
 
+from velocell.data.units import utc_now
 from velocell.live.outputs import Output
 from velocell.live.sources import Source
 
@@ -30,7 +31,8 @@ class Status:
     """How a stream is. *_per_s: over the last second. latency_ms: how long the oldest packet waited. losses: counts by
     what was lost. last_event_s: how long ago events came, None before the first. objects: seen within the last second,
     objects_total: ever. crossings: of each counting line, by its number `line`, how many went `to_right` and `to_left`
-    since the start. healthy: whether events come and results go; why: what is wrong."""
+    since the start. healthy: whether events come and results go; why: what is wrong. at: when this was, in UTC.
+    state: `running`, or `ended` in the last one of all, which is not healthy: no events come any more."""
 
     source: str
     up_s: float = 0.0
@@ -48,6 +50,8 @@ class Status:
     memory_mb: float = 0.0
     healthy: bool = True
     why: str = ""
+    at: str = ""
+    state: Literal["running", "ended"] = "running"
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -85,6 +89,7 @@ class Watch:
         self._started = self._event_at = self._beat_at = time.monotonic()
         self._quiet_s = 0.0
         self._silent = self._seen_any = False
+        self._ended = ""
         self._before = Status(source.name)
         self._told: dict[str, int] = {}
         self._refused: set[str] = set()
@@ -93,9 +98,10 @@ class Watch:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._over.set()
         self._thread.join()
+        self._ended = f"ended: {error}" if error is not None and str(error) else "ended"
         losses = {what: n for what, n in self.look().losses.items() if n}
         if losses:
             self._say(f"{self._source.name}: lost in all: {', '.join(f'{n} {what}' for what, n in losses.items())}")
@@ -139,7 +145,8 @@ class Watch:
         span_s = max(up_s - before.up_s, 1e-3)
         losses = self._losses(counts)
         self._quiet_s = quiet_s = now - self._event_at
-        why = [f"no events for {quiet_s:.0f} s"] if self._silence_s and quiet_s > self._silence_s else []
+        why = [self._ended] if self._ended else []
+        why += [f"no events for {quiet_s:.0f} s"] if self._silence_s and quiet_s > self._silence_s else []
         why += [text for output in self._outputs if (text := output.trouble)]
         return Status(
             self._source.name,
@@ -158,6 +165,8 @@ class Watch:
             memory_mb=round(memory_mb(), 1),
             healthy=not why,
             why="; ".join(why),
+            at=utc_now(),
+            state="ended" if self._ended else "running",
         )
 
     def _losses(self, counts: Any) -> dict[str, int]:
