@@ -69,6 +69,8 @@ def test_the_truth_itself_scores_perfectly() -> None:
     # Rows at 35, 40, ... 495 ms; steps from 30 ms on, for the slow disk from 64 ms (2 px) on.
     assert scores.scored_rows == 3 * 93
     assert scores.steps == 43 + 47 + 47
+    assert "1.0000  (279 of 279 rows after 30 ms)" in scores.table()
+    assert "1.0000  (300 of 300 matching rows)" in scores.table()
     assert scores.purity == ()
 
 

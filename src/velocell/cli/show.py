@@ -73,8 +73,8 @@ def scores_table(scores: Scores) -> Table:
     table = _table("against the truth", "figure", "value", "of")
     table.columns[1].justify = "right"
     table.add_row("recall", _number(scores.recall, ".4f"), f"{scores.steps} steps of {scores.objects} objects")
-    table.add_row("precision", _number(scores.precision, ".4f"), f"{scores.scored_rows} of {scores.rows} rows")
-    table.add_row("band accuracy", _number(scores.band_accuracy, ".4f"), f"{sum(map(sum, scores.confusion))} rows")
+    table.add_row("precision", _number(scores.precision, ".4f"), scores.precision_of)
+    table.add_row("band accuracy", _number(scores.band_accuracy, ".4f"), scores.band_accuracy_of)
     table.add_row("localisation, median", _number(scores.localisation_median_px, ".3f", " px"), "matching rows")
     table.add_row("localisation, rms", _number(scores.localisation_rms_px, ".3f", " px"), "")
     table.add_row("speed error, median", _number(100 * scores.speed_error_median, ".2f", " %"), "")
@@ -96,8 +96,8 @@ def fit_table(before: Scores, after: Scores) -> Table:
         column.justify = "right"
     rows = {
         "recall": ("recall", f"{after.steps} steps of {after.objects} objects"),
-        "precision": ("precision", f"{after.scored_rows} of {after.rows} rows"),
-        "band_accuracy": ("band accuracy", f"{sum(map(sum, after.confusion))} rows"),
+        "precision": ("precision", f"{after.precision_of} (after)"),
+        "band_accuracy": ("band accuracy", f"{after.band_accuracy_of} (after)"),
     }
     for name, (words, of) in rows.items():
         table.add_row(words, *(_number(getattr(scores, name), ".4f") for scores in (before, after)), of)

@@ -166,7 +166,11 @@ def _object_table(tracks: Tracks, bands: Bands) -> str:
     more = len(found) - MOST_OBJECTS
     note = f'<p class="note">And {more:,} more, in the table of the detection.</p>' if more > 0 else ""
     doubtful = " A band with a question mark contradicts the speed." if any(item.off_band for item in found) else ""
-    words = f'<p class="note">Medians over the object\'s rows; the error is one sigma of a single row.{doubtful}</p>'
+    words = (
+        "Medians over the rows in which the object moves; the error is one sigma of a single row. The table of "
+        f"<code>--objects</code> has the mean speed over its whole way instead.{doubtful}"
+    )
+    words = f'<p class="note">{words}</p>'
     table = f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
     return _section("Objects", words, table, note)
 

@@ -49,6 +49,18 @@ class Scores:
     objects: int
     steps: int
 
+    @property
+    def precision_of(self) -> str:
+        """What the precision is a share of, in words."""
+        matching = round(self.precision * self.scored_rows) if self.scored_rows else 0
+        return f"{matching} of {self.scored_rows} rows after 30 ms"
+
+    @property
+    def band_accuracy_of(self) -> str:
+        """What the band accuracy is a share of, in words."""
+        right = sum(row[k] for k, row in enumerate(self.confusion))
+        return f"{right} of {sum(map(sum, self.confusion))} matching rows"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values; NaN becomes None."""
         return {
@@ -64,8 +76,8 @@ class Scores:
         ids = self.ids_per_object.values()
         lines = [
             ("recall", f"{_text(self.recall, '.4f')}  ({self.objects} objects, {self.steps} steps)"),
-            ("precision", f"{_text(self.precision, '.4f')}  ({self.scored_rows} of {self.rows} rows)"),
-            ("band accuracy", f"{_text(self.band_accuracy, '.4f')}  ({sum(map(sum, self.confusion))} rows)"),
+            ("precision", f"{_text(self.precision, '.4f')}  ({self.precision_of})"),
+            ("band accuracy", f"{_text(self.band_accuracy, '.4f')}  ({self.band_accuracy_of})"),
             ("localisation", f"{_text(self.localisation_median_px, '.3f')} px median, "
              f"{_text(self.localisation_rms_px, '.3f')} px rms"),
             ("speed error", f"{_text(100 * self.speed_error_median, '.2f')} % median"),
