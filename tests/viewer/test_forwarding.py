@@ -26,8 +26,8 @@ FOLDER = "/user/alice/proxy/8741"
 
 
 @contextmanager
-def forwarded(port: int, change: Callable[[bytes], bytes] = lambda data: data) -> Iterator[int]:
-    """A port that hands everything on to another one; `change` of what the browser sends."""
+def forwarded(port: int, change: Callable[[bytes], bytes] = lambda data: data, at: int = 0) -> Iterator[int]:
+    """A port (`at`, or any) that hands everything on to another one; `change` of what the browser sends."""
 
     def pump(source: socket.socket, sink: socket.socket, how: Callable[[bytes], bytes]) -> None:
         with suppress(OSError):
@@ -46,7 +46,7 @@ def forwarded(port: int, change: Callable[[bytes], bytes] = lambda data: data) -
                     threading.Thread(target=pump, args=ends, daemon=True).start()
 
     opened: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", at)) as listening:
         threading.Thread(target=accept, daemon=True).start()
         try:
             yield listening.getsockname()[1]
@@ -64,6 +64,28 @@ def without_folder(data: bytes) -> bytes:
 def with_host(data: bytes) -> bytes:
     """As a proxy does that puts its own name for the program into Host, and says what it was."""
     return re.sub(rb"\r\nHost: ([^\r]*)", rb"\r\nHost: inside:80\r\nX-Forwarded-Host: \1", data)
+
+
+def with_another_host(data: bytes) -> bytes:
+    """As a plain nginx does, which leaves the port out."""
+    return re.sub(rb"\r\nHost: [^\r]*", b"\r\nHost: 127.0.0.1", data)
+
+
+def test_a_page_that_is_refused_says_what_helps(window: Any) -> None:
+    with served(token=TOKEN) as server, forwarded(server.port, with_another_host) as port:
+        window.get(f"http://127.0.0.1:{port}/?token={TOKEN}")
+        until(lambda: f"--allow-host 127.0.0.1:{port}" in find(window, "#state").text, "the way out")
+        window.get("about:blank")
+        window.get_log("browser")  # of the attempts to connect
+
+
+def test_an_allowed_host_is_one_behind_a_proxy_that_changes_it(window: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with served(token=TOKEN, hosts=[f"127.0.0.1:{port}"]) as server, forwarded(server.port, with_another_host, port):
+        window.get(f"http://127.0.0.1:{port}/?token={TOKEN}")
+        until(lambda: js(window, "window.velocell?.store.state?.analysed?.complete"), "the page")
+        window.get("about:blank")
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,13 @@ import { Wire } from "./wire.js";
 const ADDRESS_MS = 400;
 const LOST = "Connection to velocell lost. If the program was stopped, start it again; "
   + "the page reconnects by itself.";
+const REFUSED = "No connection to the program. Behind a proxy that changes the Host header, start it with "
+  + "--allow-host ";
 
 /** @type {Store} */
 const store = { facts: null, state: null, results: null, curves: null, now: null };
 let met = false; // whether the program has let this page in
+let refusals = 0; // before that
 
 // --- parts ---
 
@@ -184,8 +187,9 @@ function see(picture) {
 /** @param {boolean} up */
 function connected(up) {
   pictures.restart();
-  if (up) withdraw((text) => text.startsWith("The connection"));
+  if (up) withdraw((text) => text === LOST);
   else if (met) notice(LOST);
+  else if (++refusals === 2) stateText(REFUSED + location.host, true);
 }
 
 // --- showing ---
