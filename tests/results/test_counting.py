@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from velocell.cli.examples import EXAMPLES
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
 from velocell.results.counting import Gate, Line, count, crossings, read_counts, totals, write_counts
@@ -31,6 +32,14 @@ def table(*ways):
 
 def directions(x, line=UPRIGHT, **more):
     return [crossing.direction for crossing in crossings(table(way(x, **more)), [line])]
+
+
+def test_on_a_line_drawn_upwards_right_is_right():
+    upwards = next(text for text in EXAMPLES["live"] if "--count-line" in text).rpartition("--count-line ")[2]
+    line = Line.parse(upwards.split()[0])
+    assert (line.x0, line.x1) == (320, 320)
+    assert directions(np.arange(300.0, 340), line) == ["to_right"]
+    assert directions(np.arange(340.0, 300, -1), line) == ["to_left"]
 
 
 def test_the_crossing_is_interpolated():

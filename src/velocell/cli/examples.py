@@ -19,7 +19,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "live": (
         "velocell live udp://0.0.0.0:3333 --size 640x480 --network net.toml -o rows.jsonl --rotate 1h",
-        "velocell live camera: --bands 16,62 --messages mqtt://broker/belt --count-line 320,0,320,479",
+        "velocell live camera: --bands 16,62 --messages mqtt://broker/belt --count-line 320,479,320,0",
     ),
     "convert": ("velocell convert recording.aedat4 recording.raw",),
     "simulate": ("velocell simulate notebook -o recording.npz --truth truth.csv",),

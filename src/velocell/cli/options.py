@@ -288,7 +288,8 @@ class Measures:
         output(
             "--count-line",
             metavar="x0,y0,x1,y1",
-            help="Count objects that cross this line, in OUT.counts.csv (batch: DIR/counts.csv); can be repeated.",
+            help="Count objects that cross this line, in OUT.counts.csv (batch: DIR/counts.csv); to_right is to your "
+            "right as you walk from x0,y0 to x1,y1. Can be repeated.",
         ),
     ] = None
 
