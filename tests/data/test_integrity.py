@@ -19,8 +19,9 @@ from velocell.data.integrity import FACTS, FAULTS, Integrity
 from velocell.data.recording import Recording
 from velocell.errors import RecordingError
 from velocell.filters.hot_pixels import hot_pixels
-from velocell.formats import open_recording, write_dat, write_evt3, write_npz
+from velocell.formats import open_recording, write_aedat4, write_csv, write_dat, write_evt3, write_npz
 from velocell.formats import source as sources
+from velocell.simulate import notebook_scene, simulate
 from velocell.studies.summary import MOST_RATES, summarise
 
 
@@ -177,3 +178,61 @@ def test_a_dat_file_with_wraps(tmp_path: Path) -> None:
     report = told(tmp_path / "cam.dat")
     assert report["integrity"]["wraps"] == 1
     assert (report["first_us"], report["last_us"]) == (start, start + 1_900)
+
+
+# --- a span that is stated ----------------------------------------------------------------------------
+
+WRITERS = {"a.raw": write_evt3, "a.dat": write_dat, "a.npz": write_npz, "a.csv": write_csv, "a.aedat4": write_aedat4}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_silent_end_is_a_gap_and_a_warning(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    t = np.arange(0, 2_003_001, 1_000)
+    zeros = np.zeros(t.size, int)
+    spanned = Recording.from_arrays(t, zeros, zeros, zeros, width=8, height=8, start_us=0, stop_us=4_000_000)
+    WRITERS[name](spanned, path)
+    report = told(path)
+    assert (report["gaps"], report["longest_gap_us"], report["longest_gap_at_us"]) == (1, 1_997_000, 2_003_000)
+    words = "the file states 4 s, the events end at 2.003 s: cut off?"
+    assert report["notes"][-1] == words
+    text = CliRunner().invoke(app, ["info", str(path)], env={"COLUMNS": "200"}).stdout
+    assert "faults" not in text
+    assert any(line.split()[:1] == ["warning"] and words in line for line in text.splitlines())
+    source = open_recording(path)
+    assert words in source.read().notes
+    source.read(stop_us=1_000_000)
+    assert words not in source.notes  # what was asked for is there
+    source.read(stop_us=2_050_000)
+    assert words not in source.notes
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_an_end_that_is_quiet_for_some_ms_is_none(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    t = np.arange(90_000, 2_000_001, 1_000)
+    zeros = np.zeros(t.size, int)
+    spanned = Recording.from_arrays(t, zeros, zeros, zeros, width=8, height=8, start_us=0, stop_us=2_090_000)
+    WRITERS[name](spanned, path)
+    report = told(path)
+    assert (report["gaps"], report["longest_gap_us"]) == (0, 0)
+    assert not any("cut off" in note for note in report["notes"])
+
+
+def test_a_silent_start_is_a_gap(tmp_path: Path) -> None:
+    late = Recording.from_arrays([150_000, 160_000], [1, 1], [1, 1], width=8, height=8, start_us=0, stop_us=170_000)
+    write_npz(late, tmp_path / "a.npz")
+    report = told(tmp_path / "a.npz")
+    assert (report["gaps"], report["longest_gap_us"], report["longest_gap_at_us"]) == (1, 150_000, 0)
+
+
+def test_detect_warns_of_a_raw_cut_in_half(tmp_path: Path) -> None:
+    write_evt3(simulate(notebook_scene())[0], tmp_path / "c.raw")
+    whole = (tmp_path / "c.raw").read_bytes()
+    (tmp_path / "half.raw").write_bytes(whole[: len(whole) // 4 * 2])
+    for name, cut in (("c.raw", False), ("half.raw", True)):
+        arguments = ["detect", tmp_path / name, "-o", tmp_path / "t.csv", "--bands", "16,62,177,500"]
+        result = CliRunner().invoke(app, [str(each) for each in arguments])
+        assert result.exit_code == 0, result.stderr
+        assert (": cut off?" in result.stderr) == cut
+        assert ("warning: " in result.stderr) == cut

@@ -26,7 +26,7 @@ from velocell.cli.reading import open_part
 from velocell.cli.spread import spread
 from velocell.data.bands import Bands
 from velocell.data.heap import share_heap
-from velocell.data.integrity import is_repair
+from velocell.data.integrity import is_warning
 from velocell.data.meta import made_by
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes, write_spikes
@@ -262,7 +262,7 @@ def _detect_one(job: Job, file: Path, rows: Spool, spikes: Spool, way: Way) -> _
         _write_table(job, [whole])  # first: what fails below loses nothing of it
     _write_more(job, part, whole, found, spikes, slower)
     for note in span.notes[1:]:
-        say(f"{'warning' if is_repair(note) else 'note'}: {file}: {note}")
+        say(f"{'warning' if is_warning(note) else 'note'}: {file}: {note}")
     _warn(file, part, found)
     _warn_of_options(file, job.search, span.duration_us)
     say(f"{file}: {found_text(votes.bands(), bands)}; {speed_text(events, span.duration_us, seconds)}")

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from velocell.cli.progress import rate_text
 from velocell.data.bands import Bands
-from velocell.data.integrity import FACTS, FAULTS
+from velocell.data.integrity import FACTS, FAULTS, is_warning
 from velocell.data.tracks import Tracks
 from velocell.data.units import format_time
 from velocell.errors import printable
@@ -142,10 +142,11 @@ def summary_table(summary: Summary) -> Table:
     for name, words in (FACTS | FAULTS).items():
         if summary.integrity[name]:
             table.add_row(name.replace("_", " "), f"{summary.integrity[name]} {words}")
-    if not any(summary.integrity[name] for name in FAULTS):
+    warned = [note for note in summary.notes if is_warning(note)]
+    if not warned and not any(summary.integrity[name] for name in FAULTS):
         table.add_row("faults", "none")
     for note in summary.notes:
-        table.add_row("note", note)
+        table.add_row("warning" if note in warned else "note", note)
     return table
 
 

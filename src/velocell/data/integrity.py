@@ -29,9 +29,13 @@ FAULTS = {
 }
 
 
-def is_repair(note: str) -> bool:
-    """Whether a sentence of `Integrity.notes` is about one of FAULTS."""
-    return note.partition(" ")[2] in FAULTS.values()
+GAP_US = 100_000  # silence of this length is reported
+_CUT_OFF = ": cut off?"
+
+
+def is_warning(note: str) -> bool:
+    """Whether a sentence of `Integrity.notes` is about one of FAULTS, or about a silent end."""
+    return note.partition(" ")[2] in FAULTS.values() or note.endswith(_CUT_OFF)
 
 
 @dataclass
@@ -39,13 +43,27 @@ class Integrity:
     """Counts by name, filled while blocks are read; they cover the part that was read.
 
     facts: of the names in FACTS, only those found. faults: of the names in FAULTS, the same.
-    strict: a fault is refused with a RecordingError instead.
+    strict: a fault is refused with a RecordingError instead. silent_end: in words, where the events end long before
+    the span that the file states; that may be right, and is not counted as a fault.
     """
 
     source: str = ""
     strict: bool = False
     facts: dict[str, int] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
+    silent_end: str = ""
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.facts.clear()
+        self.faults.clear()
+        self.silent_end = ""
+
+    def ends(self, last_us: int, span: tuple[int, int], until_us: int) -> None:
+        """The last event of a file, the span that the file states, and until when within it was read."""
+        if until_us - last_us > GAP_US:
+            stated, found = ((at - span[0]) / 1e6 for at in (span[1], last_us))
+            self.silent_end = f"the file states {stated:.6g} s, the events end at {found:.6g} s{_CUT_OFF}"
 
     def fact(self, name: str, n: int = 1) -> None:
         """Count n more of one of FACTS; 0 is nothing."""
@@ -72,7 +90,7 @@ class Integrity:
         """One sentence each, in the order of the tables."""
         notes = [f"{n} {words}" for table, found in ((FACTS, self.facts), (FAULTS, self.faults))
                 for name, words in table.items() if (n := found.get(name, 0))]  # fmt: skip
-        return tuple(notes)
+        return (*notes, self.silent_end) if self.silent_end else tuple(notes)
 
     def to_dict(self) -> dict[str, int]:
         """Every name of FACTS and FAULTS, 0 where nothing was found."""

@@ -189,8 +189,7 @@ class Source:
         stops, and there is at least one. Between them, blocks span just their events; one instant may go
         on in the next block. Each call reads the file again. Raises RecordingError.
         """
-        self.integrity.facts.clear()
-        self.integrity.faults.clear()
+        self.integrity.clear()
         with file_errors(self.path):
             yield from self._spanned(start_us, stop_us)
 
@@ -220,6 +219,11 @@ class Source:
             if stop_us is not None and last < len(events.t_us):
                 end = max(int(events.t_us[-1]) + 1, end or 0)
                 break
+        else:
+            if held is not None and span is not None:
+                until_us = span[1] if stop_us is None else min(span[1], stop_us)
+                self.integrity.ends(int(held.t_us[-1]), span, until_us)
+                held = replace(held, notes=self.notes)
         if held is None:
             yield self._nothing(self.start_us if begin is None else begin, stop_us, end)
             return

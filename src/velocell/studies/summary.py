@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.blocks import joined
-from velocell.data.integrity import Integrity
+from velocell.data.integrity import GAP_US, Integrity
 from velocell.data.recording import Recording
 from velocell.data.stamps import NO_STEP, time_step
 from velocell.filters.hot_pixels import PixelCounts, hot_among
 from velocell.formats import Source
 
 RATE_BIN_US = 10_000
-GAP_US = 100_000  # silence of this length between two events is reported
 MOST_RATES = 64
 _STAMPS = 200_000
 
@@ -32,7 +31,8 @@ class Summary:
     on_share: of the events; None without polarity. hot_pixels: as `filters.hot_pixels` defines them.
     step_us: in which time stamps come, scanned: row or column by column (`stamps.time_step`); of the first 200 000
     events.
-    gaps: silences of 100 ms and more between two events; longest_gap_us, and when it starts.
+    gaps: silences of 100 ms and more between two events, and from the last one to the end of the span, or from its
+    start to the first; longest_gap_us, and when it starts.
     integrity: counts by name, see `integrity.FACTS` and `integrity.FAULTS`.
     """
 
@@ -82,7 +82,7 @@ def summarise(recording: Recording | Source) -> Summary:
         recording.format,
         recording.why,
         recording.size_from,
-        recording.remarks,
+        (*recording.remarks, *filter(None, [recording.integrity.silent_end])),
         recording.integrity,
     )
 
@@ -111,25 +111,32 @@ class _Tally:
             self.stop_us = block.stop_us
             if len(block):
                 self._add(block)
+        if self.last_us is not None and self.stop_us - self.last_us > GAP_US:
+            self._count_gaps(np.array([self.last_us, self.stop_us]))
 
     def _add(self, block: Recording) -> None:
         t = block.t_us
         self.events += t.size
         self.on += 0 if block.p is None else int(np.count_nonzero(block.p))
         self.first_us = int(t[0]) if self.first_us is None else self.first_us
-        silences = np.diff(t, prepend=t[0] if self.last_us is None else self.last_us)
-        longest = int(np.argmax(silences))
-        if silences[longest] >= GAP_US:
-            self.gaps += int(np.count_nonzero(silences >= GAP_US))
-            if silences[longest] > self.longest_us:
-                self.longest_us = int(silences[longest])
-                self.longest_at_us = int(t[longest]) - self.longest_us
+        before_us = self.start_us if self.last_us is None else self.last_us
+        self._count_gaps(np.concatenate([[t[0] if before_us is None else before_us], t]))
         self.last_us = int(t[-1])
         self._count_bins(t // RATE_BIN_US)
         self.rates.add(t - (self.start_us or 0))
         if (missing := _STAMPS - sum(map(len, self.begin))) > 0:
             self.begin.append(block.slice(0, missing))
         self.pixels.add(block)
+
+    def _count_gaps(self, t_us: NDArray[np.int64]) -> None:
+        """Silences between consecutive times (n,)."""
+        silences = np.diff(t_us)
+        longest = int(np.argmax(silences))
+        if silences[longest] >= GAP_US:
+            self.gaps += int(np.count_nonzero(silences >= GAP_US))
+            if silences[longest] > self.longest_us:
+                self.longest_us = int(silences[longest])
+                self.longest_at_us = int(t_us[longest])
 
     def _count_bins(self, bins: NDArray[np.int64]) -> None:
         """Events in the busiest bin. By run lengths: a clock that jumps by days must not make millions of bins."""
