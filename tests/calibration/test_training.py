@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,18 +50,18 @@ def test_a_spoilt_recipe_gets_better_on_what_it_never_saw(examples: list[Example
 def test_the_search_begins_where_one_number_alone_is_the_answer() -> None:
     tried: list[Recipe] = []
 
-    def loss(recipe: Recipe) -> float:
-        tried.append(recipe)
-        return abs(recipe.outside + 0.5)
+    def losses(recipes: Sequence[Recipe]) -> list[float]:
+        tried.extend(recipes)
+        return [abs(recipe.outside + 0.5) for recipe in recipes]
 
-    best, place = training._start(Recipe(), loss, most=100)
+    best, place = training._start(Recipe(), losses, most=100)
     assert best == replace(Recipe(), outside=best.outside)
     assert best.outside == pytest.approx(-0.45)
     assert training.recipe_at(place, Recipe()).outside == pytest.approx(-0.45)
     assert tried[0] == Recipe()
     assert len({*tried}) == len(tried) <= 1 + 2 * len(training.RANGES)
     tried.clear()
-    kept, _ = training._start(SPOILT.recipe, loss, most=3)
+    kept, _ = training._start(SPOILT.recipe, losses, most=3)
     assert kept is SPOILT.recipe  # the outer ring's turn has not come
     assert len(tried) == 3
 
@@ -68,9 +70,14 @@ def test_it_goes_on_where_it_stopped(examples: list[Example], tmp_path: Path, mo
     whole = training.train(examples, SPOILT, most=20, seed=1, journal=tmp_path / "whole")
     lines = (tmp_path / "whole").read_text().splitlines()
     (tmp_path / "cut").write_text("\n".join(lines[: len(lines) - 3]) + "\n")
-    calls = []
+    calls: list[Recipe] = []
     loss = training._Trial.loss
-    monkeypatch.setattr(training._Trial, "loss", lambda *given: calls.append(1) or loss(*given))
+
+    def counted(trial: Any, cases: Any, recipe: Recipe) -> float:
+        calls.append(recipe)
+        return loss(trial, cases, recipe)
+
+    monkeypatch.setattr(training._Trial, "loss", counted)
     again = training.train(examples, SPOILT, most=20, seed=1, journal=tmp_path / "cut")
     assert again.recipe == whole.recipe
     assert len(calls) == 3 + 1  # what was cut off, and the usual recipe
@@ -137,3 +144,13 @@ def test_a_recipe_goes_with_bands_and_one_radius(tmp_path: Path) -> None:
     ):  # fmt: skip
         with pytest.raises(OptionError, match=sentence):
             LookFor(**given, recipe=recipe).search()
+
+
+def test_a_cluster_gives_the_same(examples: list[Example], tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    alone = training.train(examples, SPOILT, most=14, seed=2, journal=tmp_path / "alone")
+    options: dict[str, Any] = {"processes": False, "n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        there = training.train(examples, SPOILT, most=14, seed=2, journal=tmp_path / "there", client=client)
+    assert there.recipe == alone.recipe
+    assert (tmp_path / "there").read_text() == (tmp_path / "alone").read_text()

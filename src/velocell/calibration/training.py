@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -140,12 +140,14 @@ def train(
     seed: int = 0,
     journal: Path | None = None,
     progress: Progress | None = None,
+    client: Any = None,
 ) -> Trained:
     """Search for a recipe; examples are dealt to the three groups in turn, so give three at least.
 
     search: bands, radius and the rest of what is looked for. most: recipes tried. patience: generations without a
     better one on the second group. journal: a file of losses; where it exists, what it holds is not computed again.
-    Raises CalibrationError where there are too few examples with objects.
+    client: a `distributed.Client` whose workers try the recipes of a generation; the result is the same. Raises
+    CalibrationError where there are too few examples with objects.
     """
     cma = _optimiser()
     _check(examples)
@@ -155,17 +157,17 @@ def train(
     trial = _Trial(search, objective)
     best, best_loss, left = usual, trial.loss(groups[1], usual), patience
     first_loss = best_loss
-    alone, start = _start(usual, lambda recipe: log.loss(partial(trial.loss, groups[0], recipe)), most)
+    searched, chosen = (_computing(trial, cases, client) for cases in groups[:2])
+    alone, start = _start(usual, partial(log.losses, searched), most)
     if alone is not usual:
-        loss = log.loss(partial(trial.loss, groups[1], alone), counts=False)
+        (loss,) = log.losses(chosen, [alone], counts=False)
         best, best_loss = (alone, loss) if loss < best_loss else (best, best_loss)
     evolution = cma.CMAEvolutionStrategy(start, 1.0, {"seed": seed + 1, "verbose": -9, "popsize": 10})
     while log.evaluations < most and left > 0 and not evolution.stop():
         asked = evolution.ask()
-        losses = [log.loss(partial(trial.loss, groups[0], recipe_at(point, usual))) for point in asked]
-        evolution.tell(asked, losses)
+        evolution.tell(asked, log.losses(searched, [recipe_at(point, usual) for point in asked]))
         recipe = recipe_at(evolution.result.xfavorite, usual)
-        loss = log.loss(partial(trial.loss, groups[1], recipe), counts=False)
+        (loss,) = log.losses(chosen, [recipe], counts=False)
         best, best_loss, left = (recipe, loss, patience) if loss < best_loss else (best, best_loss, left - 1)
         if progress is not None:
             progress(log.evaluations, best_loss, first_loss)
@@ -176,7 +178,28 @@ def train(
     return Trained(kept, Figures.mean(before), Figures.mean(after), better, log.evaluations)
 
 
-def _start(usual: Recipe, loss: Callable[[Recipe], float], most: int) -> tuple[Recipe, Floats]:
+Losses = Callable[[Sequence[Recipe]], Iterable[float]]
+"""Of some recipes, in their order, as they become known."""
+
+
+def _computing(trial: _Trial, cases: Sequence[_Case], client: Any) -> Losses:
+    """Here one after the other, or on a client's workers."""
+    if client is None:
+        return lambda recipes: (trial.loss(cases, recipe) for recipe in recipes)
+    there = client.scatter(list(cases), broadcast=True, hash=False)
+
+    def compute(recipes: Sequence[Recipe]) -> Iterator[float]:
+        futures = [client.submit(_loss, trial, recipe, *there, pure=False) for recipe in recipes]
+        return (future.result() for future in futures)
+
+    return compute
+
+
+def _loss(trial: _Trial, recipe: Recipe, *cases: _Case) -> float:
+    return trial.loss(cases, recipe)
+
+
+def _start(usual: Recipe, losses: Callable[[Sequence[Recipe]], list[float]], most: int) -> tuple[Recipe, Floats]:
     """Of the usual recipe and those with a single number moved the one with the least loss, and its place: where one
     number is the answer, the search, which moves all of them at once, hardly finds it."""
     here = np.array([_place(name, getattr(usual, name)) for name in RANGES])
@@ -187,8 +210,7 @@ def _start(usual: Recipe, loss: Callable[[Recipe], float], most: int) -> tuple[R
             there[number] = np.clip(here[number] + way, _place(name, limits.low), _place(name, limits.high))
             if there[number] != here[number]:
                 tried.append((replace(usual, **{name: float(there[number] * limits.step)}), there))
-    losses = [loss(recipe) for recipe, _ in tried[:most]]
-    return tried[int(np.argmin(losses))]
+    return tried[int(np.argmin(losses([recipe for recipe, _ in tried[:most]])))]
 
 
 def _optimiser() -> Any:
@@ -303,13 +325,13 @@ class _Journal:
         except (ValueError, OSError) as error:
             raise CalibrationError(f"{path} cannot be resumed ({error}); remove it to begin anew") from None
 
-    def loss(self, compute: Callable[[], float], *, counts: bool = True) -> float:
-        self.evaluations += counts
-        self.asked += 1
-        if self.asked <= len(self.known):
-            return self.known[self.asked - 1]
-        value = compute()
-        if self.path is not None:
-            with self.path.open("a") as handle:
-                handle.write(f"{value!r}\n")
-        return value
+    def losses(self, compute: Losses, recipes: Sequence[Recipe], *, counts: bool = True) -> list[float]:
+        self.evaluations += counts * len(recipes)
+        found = self.known[self.asked : self.asked + len(recipes)]
+        self.asked += len(recipes)
+        for value in compute(recipes[len(found) :]):
+            if self.path is not None:
+                with self.path.open("a") as handle:
+                    handle.write(f"{value!r}\n")
+            found.append(value)
+        return found

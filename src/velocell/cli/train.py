@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -53,6 +56,12 @@ def train(
     frame_time: o.FrameTime = "1ms",
     time_unit: o.TimeUnit = None,
     engine: o.Engine = "native",
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="Try recipes in so many processes.", min=1)
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Try them on a Dask cluster, tcp://HOST:PORT.")
+    ] = None,
 ) -> None:
     """Search for the free choices of the calibration that suit labelled or simulated recordings.
 
@@ -80,7 +89,8 @@ def train(
         *_negative(negatives or [], part, search),
     ]
     journal = out.with_suffix(".losses")
-    found = searched(examples, search, most=most, seed=seed, journal=journal, progress=_progress())
+    with _client(workers, scheduler) as client:
+        found = searched(examples, search, most=most, seed=seed, journal=journal, progress=_progress(), client=client)
     Console().print(_table(found.before, found.after))
     made = {"velocell": version(), "bands": bands, "evaluations": found.evaluations, "improved": found.improved}
     found.recipe.to_toml(out, {**made, "from": [str(path) for path in given], "seed": seed})
@@ -88,6 +98,18 @@ def train(
     if not found.improved:
         say("note: nothing was gained on the examples held out, so the usual recipe is kept")
     say(f"recipe after {found.evaluations} tries in {out}")
+
+
+@contextmanager
+def _client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
+    """Of a cluster, where one is asked for."""
+    if workers is None and scheduler is None:
+        yield None
+        return
+    from velocell.batch.cluster import client_for
+
+    with TemporaryDirectory() as scratch, client_for(scheduler, workers, Path(scratch)) as client:
+        yield client
 
 
 def _simulated(scene: Path | None, seeds: int, search: Search) -> list[Example]:
