@@ -9,6 +9,7 @@ import importlib.util
 import io
 import re
 import sys
+import warnings
 from copy import deepcopy
 from pathlib import Path
 from types import ModuleType
@@ -203,6 +204,21 @@ def test_the_outputs_in_the_repository_are_small():
     html = ["".join(output["data"]["text/html"]) for output in outputs if "text/html" in output.get("data", {})]
     assert len(html) == 2  # the videos
     assert all(text.startswith('<img src="data:image/gif;base64,') for text in html)
+
+
+def test_warnings_of_other_packages_do_not_get_between_the_cells():
+    said = (
+        ("`torch.jit.script` is deprecated", DeprecationWarning),
+        ("this will change", FutureWarning),
+        ("Sparse invariant checks are implicitly disabled. Memory errors", UserWarning),
+        ("the reader ought to know", UserWarning),
+    )
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        run(SOLVED.cells[2].source, {})
+        for message, category in said:
+            warnings.warn(message, category, stacklevel=1)
+    assert [str(one.message) for one in heard] == ["the reader ought to know"]
 
 
 def test_no_formula_has_lost_its_backslash():
