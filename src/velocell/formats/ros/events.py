@@ -93,7 +93,8 @@ def open_file(
 def _first(path: Path, budget: Budget) -> tuple[str, str, _Content, bytes]:
     """Topic, type and content of the first message of events, and the first four bytes of the file."""
     met: dict[str, None] = {}
-    for message in _messages(path, Integrity(str(path)), budget):
+    passed = Integrity(str(path))
+    for message in _messages(path, passed, budget):
         kind = _kind(message)
         if len(met) < _MOST_KINDS:
             met[kind] = None
@@ -104,6 +105,12 @@ def _first(path: Path, budget: Budget) -> tuple[str, str, _Content, bytes]:
                 continue
             with packed.plain(folder.files(path)[0], budget) as plain, plain.open("rb") as handle:
                 return message.topic, kind, content, handle.read(4)
+    left = passed.faults.get("trailing_bytes", 0)
+    if left and not met:
+        raise RecordingError(
+            f"{path} is cut off (or damaged) within its first chunk: {left} bytes are left after its last whole entry, "
+            "and no message is before them; copy it again in full"
+        )
     held = f"messages of {', '.join(bare(kind) for kind in sorted(met)[:8])}" if met else "no messages"
     raise RecordingError(
         f"{path} holds no events (it holds {held}); record a topic of event_camera_msgs/EventPacket or "
