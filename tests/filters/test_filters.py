@@ -183,7 +183,10 @@ def test_a_recording_too_sparse_to_measure_is_warned_about(tmp_path):
     result, warnings = run(*arguments, "--bands", "60,240,960")
     assert result.exit_code == 0, result.stderr
     assert len(warnings) == 1
-    assert "too sparse to measure contrast and radius" in warnings[0]
+    assert warnings[0].endswith(
+        "nothing that is clearly a disk of R = 5 px was followed, so contrast and radius are assumed; check --radius "
+        "(half of the width) and --bands, or give --contrast"
+    )
     # Where nothing had to be measured there is nothing to warn about.
     assert run(*arguments, "--bands", "60,240,960", "--contrast", "3")[1] == []
     detection = pipeline.detect(recording, BANDS)

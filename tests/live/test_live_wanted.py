@@ -145,7 +145,7 @@ def test_a_stream_is_measured_once_something_is_in_it(late, tmp_path, monkeypatc
     monkeypatch.setattr(loop, "Replay", Recording)  # of a stream nothing is known ahead
     out = tmp_path / "out.jsonl"
     told = call("live", f"replay:{late}", *BANDS, "--speed", "max", "-o", out).stderr
-    assert "warning: too sparse to measure" in told
+    assert "warning: nothing that is clearly a disk of R = " in told
     at_us = int(re.search(r"contrast could be measured: from (\d+) us on", told)[1])
     assert 3_300_000 < at_us <= 4_500_000
     assert len(Tracks.read(out))

@@ -10,7 +10,7 @@ import pytest
 from velocell import Network, calibrate, notebook_scene, simulate
 from velocell.calibration.measure import network_for
 from velocell.errors import NetworkError
-from velocell.network.origin import Labelled, Origin, Spread
+from velocell.network.origin import Labelled, Origin, Spread, too_sparse_text
 from velocell.studies.tuning import tuning
 
 EDGES = (16.0, 62.0, 177.0, 500.0)
@@ -64,6 +64,18 @@ def test_nothing_reads_the_words():
     # The value is what counts.
     fewer = replace(network, origin=replace(network.origin, crossings=0.5))
     assert tuning(fewer, speeds=np.geomspace(20, 400, 8)).to_dict() != curves[0]
+
+
+def test_what_was_not_found_is_said():
+    empty = simulate(notebook_scene())[0].between(0, 0)
+    one = network_for(empty, EDGES, 5.0)
+    assert too_sparse_text([one]) == (
+        "nothing that is clearly a disk of R = 5 px was followed, so contrast and radius are assumed; check --radius "
+        "(half of the width) and --bands, or give --contrast"
+    )
+    wide, shape = replace(one, radius_px=15.0), replace(one, radius_px=None)
+    assert "a disk of R = 5 to 15 px was" in too_sparse_text([one, wide])
+    assert "clearly the template's shape was" in too_sparse_text([shape])
 
 
 def test_too_sparse_is_a_value():

@@ -184,7 +184,7 @@ def test_without_events_it_is_written_too(tmp_path, found):
     write(tmp_path / "r.html", Detection(Tracks.empty(), Spikes.empty(), found.networks, True), none)
     page = Page(tmp_path / "r.html")
     assert "|0|events|" in page.text
-    assert "Too sparse" in page.text
+    assert "Nothing that is clearly a disk of R = 5" in page.text
 
 
 def test_a_long_table_is_cut_with_a_note(tmp_path, found, recording):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from velocell.cli.show import found_text
+from velocell.data.bands import Bands
 from velocell.data.tracks import Tracks
-from velocell.results.objects import objects, rows_by_object
+from velocell.results.objects import BandVotes, objects, rows_by_object
 
 
 def table(**columns):
@@ -79,3 +81,16 @@ def test_rows_at_rest_say_only_that_it_was_there():
     assert (found.rows, found.first_us, found.last_us) == (5, 0, 4)
     [resting] = objects(table(id=[4] * 2, speed_px_s=[0, 0], band=[-1, -1]))
     assert (resting.speed_px_s, resting.band, resting.rows) == (0, -1, 2)
+
+
+def test_who_is_never_sure_is_counted_over_parts():
+    votes = BandVotes()
+    first = table(t_us=[0, 0, 0, 0], id=[0, 1, 2, 3], confidence=[0.2, 0.4, 0.9, np.nan])
+    votes.add(first)
+    assert votes.doubtful() == 2
+    votes.add(table(t_us=[1, 1, 1], id=[0, 1, 2], confidence=[0.49, 0.5, 0.1]))
+    assert votes.doubtful() == 1  # only the first has never been at .5
+    bands = Bands((1.0, 2.0, 3.0))
+    assert found_text([0, 0, 1], bands, 1) == "3 objects (2 slow, 1 fast), 1 of them below confidence .5"
+    assert found_text([0, 0, 1], bands) == "3 objects (2 slow, 1 fast)"
+    assert found_text([0], bands, 1) == "1 object (1 slow), below confidence .5"

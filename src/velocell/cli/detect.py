@@ -37,7 +37,7 @@ from velocell.data.units import format_time
 from velocell.errors import OptionError, printable
 from velocell.filters.chain import Cleaning
 from velocell.filters.reading import FilePart
-from velocell.network.origin import of_detection, told_by_stamps
+from velocell.network.origin import of_detection, told_by_stamps, too_sparse_text
 from velocell.results.counting import Crossing, Gate, Line
 from velocell.results.object_table import write_objects
 from velocell.results.objects import BandVotes
@@ -265,7 +265,9 @@ def _detect_one(job: Job, file: Path, rows: Spool, spikes: Spool, way: Way) -> _
         say(f"{'warning' if is_warning(note) else 'note'}: {file}: {note}")
     _warn(file, part, found)
     _warn_of_options(file, job.search, span.duration_us)
-    say(f"{file}: {found_text(votes.bands(), bands)}; {speed_text(events, span.duration_us, seconds)}")
+    say(
+        f"{file}: {found_text(votes.bands(), bands, votes.doubtful())}; {speed_text(events, span.duration_us, seconds)}"
+    )
     for number, line in enumerate(job.lines):
         say(f"{file}: line {line}: {crossed_text(crossed, number, bands)}")
     return whole
@@ -315,10 +317,7 @@ def _warn(file: Path, part: FilePart, found: pipeline.Findings) -> None:
     if found.crowding.told is not None:
         say(f"note: {file}: {found.crowding.told}")
     if found.too_sparse:
-        say(
-            f"warning: {file}: too sparse to measure contrast and radius, so both are assumed; "
-            "check --radius and --bands, or give --contrast"
-        )
+        say(f"warning: {file}: {too_sparse_text(found.networks)}")
 
 
 def _warn_of_options(file: Path, search: Search, duration_us: int) -> None:

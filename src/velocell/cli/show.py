@@ -34,12 +34,13 @@ def can_show(text: str) -> bool:
     return True
 
 
-def found_text(found: Sequence[int], bands: Bands) -> str:
-    """`3 objects (1 slow, 1 medium, 1 fast)`; found: the band of each object."""
+def found_text(found: Sequence[int], bands: Bands, doubtful: int = 0) -> str:
+    """`3 objects (1 slow, 1 medium, 1 fast), 1 of them below confidence .5`; found: the band of each object."""
     counts = Counter(found)
     total = sum(counts.values())
     listed = ", ".join(f"{counts[band]} {bands.name(band)}" for band in [*range(len(bands)), -1] if counts[band])
-    return f"{total or 'no'} object{'' if total == 1 else 's'}" + (f" ({listed})" if listed else "")
+    unsure = f", {'' if total == 1 else f'{doubtful} of them '}below confidence .5" if doubtful else ""
+    return f"{total or 'no'} object{'' if total == 1 else 's'}" + (f" ({listed})" if listed else "") + unsure
 
 
 def crossed_text(found: Sequence[Crossing], line: int, bands: Bands) -> str:

@@ -37,7 +37,7 @@ from velocell.live.supervised import Watch
 from velocell.live.tcp import Tcp
 from velocell.live.udp import Udp
 from velocell.network import Network
-from velocell.network.origin import of_networks, told_by_stamps
+from velocell.network.origin import of_networks, told_by_stamps, too_sparse_text
 from velocell.results.counting import Gate, Line, totals
 from velocell.results.plane import Plane, with_real_units
 from velocell.tracking.detector import NO_CROWDING, Crowding
@@ -46,7 +46,6 @@ from velocell.tracking.rules import Rules
 
 LAG_S = 0.1  # packets that waited longer mean overload
 _PROBE_EVENTS = 1 << 22
-_TOO_SPARSE = "warning: too sparse to measure contrast and radius, so both stay assumed; or give --contrast"
 GONE_US = 1_000_000  # beyond the time for which it keeps its id: an object without a row for so long has left
 
 Say = Callable[[str], object]
@@ -219,7 +218,7 @@ class _Loop:
             stretches(self._search.seen(clean(block)) for block in source.ahead()), seen, self._search
         )
         if networks[0].origin.too_sparse:
-            self._say(_TOO_SPARSE)
+            self._say(f"warning: {too_sparse_text(networks)}")
         self._assumed = False
         self._use(networks)
         self._learner = Learner(self._search, networks)
@@ -420,7 +419,7 @@ class _Loop:
             return
         self._learner = Learner(self._search, networks)
         if networks[0].origin.too_sparse:
-            self._say(_TOO_SPARSE)
+            self._say(f"warning: {too_sparse_text(networks)}")
             if networks[0].origin.step_us is None:
                 return
         # A network starts where a tick of its own does.

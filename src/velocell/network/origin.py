@@ -222,6 +222,18 @@ def told_by_stamps(network: Network) -> str | None:
     return f"{text}; disks of {radius:.3g} px are missed above about {most:g} px/s: use finer stamps or slower bands"
 
 
+def too_sparse_text(networks: Sequence[Network]) -> str:
+    """In words, that contrast and radius of these networks are assumed since nothing could be measured."""
+    radii = [network.radius_px for network in networks if network.radius_px is not None]
+    what = "the template's shape"
+    if radii:
+        what = f"a disk of R = {min(radii):.3g}{'' if len(radii) == 1 else f' to {max(radii):.3g}'} px"
+    return (
+        f"nothing that is clearly {what} was followed, so contrast and radius are assumed; check --radius (half of the "
+        "width) and --bands, or give --contrast"
+    )
+
+
 def _labelled_words(found: Labelled) -> dict[str, Any]:
     kept = "kept as the recording alone gives it: " if found.kept else ""
     names = ("recall", "precision", "band accuracy")

@@ -25,7 +25,7 @@ from velocell.data.meta import version
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
 from velocell.filters import camera_motion
-from velocell.network.origin import told_by_stamps
+from velocell.network.origin import told_by_stamps, too_sparse_text
 from velocell.pictures.colors import band_color, hex_color
 from velocell.pictures.figures.scores import plot_speeds
 from velocell.pictures.figures.tracks import plot_overview, plot_xt
@@ -102,7 +102,7 @@ def _warnings(recording: Recording, found: Detection) -> list[str]:
     if found.crowding.told is not None:
         warnings.append(found.crowding.told)
     if found.too_sparse:
-        warnings.append("too sparse to measure contrast and radius, so both are assumed: check radius and bands")
+        warnings.append(too_sparse_text(found.networks))
     each = objects(found.tracks)
     if doubtful := sum(item.off_band for item in each):
         warnings.append(

@@ -14,6 +14,9 @@ from velocell.data.tracks import Tracks
 _COMMON = 0.8  # length of the mean of all directions: 1 on a straight way, 0 to and fro
 
 
+EVEN = 0.5  # confidence: as likely as not that it is an object
+
+
 @dataclass(frozen=True)
 class ObjectSummary:
     """One object of a table: its commonest band, the medians of its figures, its mean heading (degrees), times
@@ -46,12 +49,14 @@ def rows_by_object(tracks: Tracks) -> list[NDArray[np.intp]]:
 
 
 class BandVotes:
-    """The commonest band of each object, as `objects` has it, of a table that comes in parts."""
+    """The commonest band of each object, as `objects` has it, and who is never sure, of a table that comes in parts."""
 
     def __init__(self) -> None:
         self._votes: dict[int, Counter[tuple[bool, int]]] = {}
+        self._sure: set[int] = set()
 
     def add(self, tracks: Tracks) -> None:
+        self._sure.update(tracks.id[~(tracks.confidence < EVEN)].tolist())
         keys = np.stack([tracks.id, tracks.speed_px_s != 0, tracks.band])
         values, rows = np.unique(keys, axis=1, return_counts=True)
         for id_, moves, band, count in zip(*values.tolist(), rows.tolist(), strict=True):
@@ -63,6 +68,10 @@ class BandVotes:
         return [
             max(votes, key=lambda one: (one[0], votes[one], -one[1]))[1] for _, votes in sorted(self._votes.items())
         ]
+
+    def doubtful(self) -> int:
+        """How many objects have a confidence below EVEN in all of their rows. Who has no figure is not among them."""
+        return len(self._votes.keys() - self._sure)
 
 
 def objects(tracks: Tracks) -> list[ObjectSummary]:

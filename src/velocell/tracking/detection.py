@@ -24,8 +24,10 @@ class Detection:
     """What `detect` found: the table, every layer's spikes (empty unless asked for), the networks used, one
     for each radius.
 
-    too_sparse: contrast and radius should have been measured on the recording, but nothing in it could
-    be followed for long enough, so they are assumed. crowding: how often candidates for objects were too many.
+    too_sparse: contrast and radius should have been measured on the recording, but nothing in it, however many its
+    events, was clearly a disk of the radius and could be followed for long enough, so they are assumed. crowding: how
+    many spikes belonged to no track (`births`), and how many of them came where candidates for objects were too many
+    (`crowded`); its `told` is a sentence where that may have cost objects, else None.
     """
 
     tracks: Tracks
