@@ -54,8 +54,9 @@ def recordings(tmp_path_factory):
     return folder
 
 
-def start(*arguments):
-    return subprocess.Popen([*COMMAND, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(*arguments, **more):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], **pipes, **more)
 
 
 def finished(*arguments):
@@ -122,20 +123,27 @@ def test_killed_and_resumed_it_makes_the_same_bytes(recordings, whole, tmp_path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM that can be caught")
-def test_stopped_it_says_how_far_it_came_and_leaves_dask_nothing_elsewhere(recordings, tmp_path, monkeypatch):
+@pytest.mark.parametrize("by", ["SIGTERM to it", "SIGINT to all"])
+def test_stopped_it_says_how_far_it_came_and_leaves_dask_nothing_elsewhere(recordings, tmp_path, monkeypatch, by):
     out, here = tmp_path / "out", tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
     monkeypatch.setenv("TMPDIR", str(here))
-    process = start(recordings, "-o", out, "--bands", BANDS, "--workers", 1, "--count-line", "60,0,60,89")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
+    process = start(recordings, "-o", out, "--bands", BANDS, "--workers", 1, start_new_session=True)
+    signal.signal(signal.SIGINT, before)
     wait_for(lambda: list(out.glob("recordings/*/done.json")), process)
     assert list(out.glob(".work/dask-scratch-space*"))
-    process.send_signal(signal.SIGTERM)
+    if by == "SIGTERM to it":
+        process.send_signal(signal.SIGTERM)
+    else:  # as a terminal does it
+        os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=120)
     done = len(list(out.glob("recordings/*/done.json")))
     assert (process.returncode, said.splitlines()[-1]) == (
         130, f"velocell: stopped; {done} of 7 done, the same command resumes"
     )  # fmt: skip
+    assert "Traceback" not in said
     assert (out / "batch.jsonl").read_text().count("\n") in range(1, done + 2)  # the damaged one may be in it
     assert not list(here.glob("dask*"))
     assert not (out / ".work").exists()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from velocell.batch.task import probe
+from velocell.batch.task import leave_interruptions, probe
 from velocell.data.extras import install_line
 from velocell.data.meta import version
 from velocell.errors import OptionError, VelocellError
@@ -88,7 +88,9 @@ def connect(scheduler: str | None, workers: int | None, scratch: Path) -> Any:
             silence_logs=logging.CRITICAL,
         )
     cluster.sync(dashboard_on_demand, cluster.scheduler)
-    return distributed.Client(cluster)
+    client = distributed.Client(cluster)
+    client.run(leave_interruptions)
+    return client
 
 
 def _closing(client: type[Any]) -> type[Any]:

@@ -56,6 +56,11 @@ def probe(folder: str) -> dict[str, Any]:
     return {"velocell": version(), "sees": os.path.isdir(folder), "host": socket.gethostname()}  # noqa: PTH112
 
 
+def leave_interruptions() -> None:
+    """In a worker of this machine: Ctrl-C reaches it as well, and its program ends it anyway, without a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _attempt(job: dict[str, Any]) -> Outcome:
     child = _child(tuple(job["child"]))
     try:
