@@ -115,7 +115,7 @@ def test_bands_against_speed_are_told(window: Any) -> None:
         until(lambda: "The speed of 1 of 3 objects contradicts their band" in find(window, "#warnings").text, "it")
     noise, _ = simulate(Scene(60, 50, 300_000, seed=3, noise_hz=2.0))
     with page(window, InMemory(noise, title="noise.npz")):
-        until(lambda: "Nothing could be followed" in find(window, "#warnings").text, "the warning")
+        until(lambda: "Nothing that is clearly a disk" in find(window, "#warnings").text, "the warning")
 
 
 def test_the_address_holds_time_and_settings(window: Any) -> None:
