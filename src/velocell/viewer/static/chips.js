@@ -7,8 +7,8 @@ import { $, make } from "./dom.js";
 /** @typedef {import("./messages.js").Results} Results */
 /** @typedef {import("./messages.js").State} State */
 
-const ASSUMED = "Nothing that is clearly a disk of this radius was followed, so contrast and radius are assumed; check the"
-  + " radius (half of the width) and the bands.";
+const ASSUMED = "Nothing that is clearly a disk of this radius was followed, so contrast and radius are assumed; check "
+  + "the radius (half of the width) and the bands.";
 
 /**
  * Filled ones are the bands, open ones the channels of layer 1. Left alone while the membrane is being chosen.
