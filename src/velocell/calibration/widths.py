@@ -27,8 +27,8 @@ from velocell.network import Network
 
 WIDTHS_PX = (3.0, 4.0)
 _FEW_WRONG, _HARDLY_ANY = 0.02, 0.005  # share of the rows whose band is wrong, below which edges, and widths, stay
-# Speeds so near to an edge may go to either band. With two errors of a speed too few rows of slow pixels can be judged, and
-# rings too wide win (recall of simulated DAVIS346 .99 -> .96); with one, wrong speeds of blurred disks choose the ring.
+# Speeds so near to an edge may go to either band. With two errors of a speed too few rows of slow pixels can be judged,
+# and rings too wide win (recall of simulated DAVIS346 .99 -> .96); with one, wrong speeds of blurred disks choose.
 _NEAR_EDGE, _NEAR_SIGMAS = 0.1, 1.5
 _BETTER = 1.1
 _FEWEST_ROWS = 40  # 200 ms of one object
