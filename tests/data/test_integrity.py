@@ -185,13 +185,16 @@ def test_a_dat_file_with_wraps(tmp_path: Path) -> None:
 WRITERS = {"a.raw": write_evt3, "a.dat": write_dat, "a.npz": write_npz, "a.csv": write_csv, "a.aedat4": write_aedat4}
 
 
+def spanned(t: np.ndarray, stop_us: int) -> Recording:
+    zeros = np.zeros(t.size, int)
+    return Recording.from_arrays(t, zeros, zeros, zeros, width=8, height=8, start_us=0, stop_us=stop_us)
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_silent_end_is_a_gap_and_a_warning(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     t = np.arange(0, 2_003_001, 1_000)
-    zeros = np.zeros(t.size, int)
-    spanned = Recording.from_arrays(t, zeros, zeros, zeros, width=8, height=8, start_us=0, stop_us=4_000_000)
-    WRITERS[name](spanned, path)
+    WRITERS[name](spanned(t, 4_000_000), path)
     report = told(path)
     assert (report["gaps"], report["longest_gap_us"], report["longest_gap_at_us"]) == (1, 1_997_000, 2_003_000)
     words = "the file states 4 s, the events end at 2.003 s: cut off?"
@@ -211,9 +214,7 @@ def test_a_silent_end_is_a_gap_and_a_warning(tmp_path: Path, name: str) -> None:
 def test_an_end_that_is_quiet_for_some_ms_is_none(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     t = np.arange(90_000, 2_000_001, 1_000)
-    zeros = np.zeros(t.size, int)
-    spanned = Recording.from_arrays(t, zeros, zeros, zeros, width=8, height=8, start_us=0, stop_us=2_090_000)
-    WRITERS[name](spanned, path)
+    WRITERS[name](spanned(t, 2_090_000), path)
     report = told(path)
     assert (report["gaps"], report["longest_gap_us"]) == (0, 0)
     assert not any("cut off" in note for note in report["notes"])

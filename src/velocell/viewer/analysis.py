@@ -8,6 +8,7 @@ forgets its oldest part beyond a limit of memory. What differs for a stream is a
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -126,15 +127,12 @@ class Recorded:
     def _next_event(self, at_us: int) -> int:
         """A whole number of probes after `at_us`, with the next event in the probe that begins there; silences of
         years take no time."""
-        empty, beyond = 0, -(-(self._source.stop_us - at_us) // PROBE_US)
-        while empty < beyond:
-            middle = (empty + beyond) // 2
-            until_us = at_us + (middle + 1) * PROBE_US
-            if self._source.count(np.array([at_us, until_us]))[0]:
-                beyond = middle
-            else:
-                empty = middle + 1
-        return at_us + empty * PROBE_US
+        starts = range(at_us, self._source.stop_us, PROBE_US)
+
+        def has_begun(start_us: int) -> bool:
+            return bool(self._source.count(np.array([at_us, start_us + PROBE_US]))[0])
+
+        return at_us + bisect_left(starts, True, key=has_begun) * PROBE_US
 
     def measures_at(self, known: Measured, wanted: Settings, asked_s: float, tried_s: float) -> float | None:
         return None if known.key == key_of(wanted) else asked_s + SETTLE_S

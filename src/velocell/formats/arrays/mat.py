@@ -56,7 +56,7 @@ def open_file(
     path: Path, *, size: tuple[int, int] | None, frame_time_us: int, time_unit: str | None, budget: Budget
 ) -> Opened:
     try:
-        import scipy.io  # noqa: F401 (once here, so that a copy of this process has it)
+        import scipy.io  # noqa: F401 (is it there?)
     except ImportError as error:
         raise RecordingError(
             f"reading {path}, a MATLAB file, needs SciPy ({error}); install it with: {install_line('mat')}, or "
