@@ -1,0 +1,1 @@
+"""The public benchmark of moving disks and their speeds: `python -m benchmarks.rivals`."""
