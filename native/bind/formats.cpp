@@ -16,6 +16,7 @@
 #include "formats/encode.hpp"
 #include "formats/event_stream.hpp"
 #include "formats/evt.hpp"
+#include "formats/table.hpp"
 #include "formats/text.hpp"
 
 namespace nb = nanobind;
@@ -107,6 +108,36 @@ nb::object text_columns(nb::bytes text, const std::string& roles, const std::str
                           array_of(std::move(columns.y)), array_of(std::move(columns.p)));
 }
 
+// Lines of columns, of which those with decimals (not negative) are double and the others int64; None for numbers that
+// are not plain.
+nb::object table_lines(const std::vector<nb::object>& columns, const std::vector<int>& decimals) {
+    if (columns.empty() || columns.size() != decimals.size())
+        throw std::invalid_argument("a table needs columns, and a number of decimals for each");
+    std::vector<velocell::NumberColumn> numbers;
+    std::size_t n = 0;
+    const auto take = [&](const auto& column) {
+        if (!numbers.empty() && column.shape(0) != n) throw std::invalid_argument("columns must be of one length");
+        velocell::check_aligned(column);
+        n = column.shape(0);
+        return column.data();
+    };
+    for (std::size_t k = 0; k < columns.size(); ++k) {
+        if (decimals[k] > 9) throw std::invalid_argument("a column has at most 9 decimals");
+        velocell::NumberColumn one;
+        one.decimals = decimals[k];
+        if (decimals[k] < 0) one.integers = take(nb::cast<Column<std::int64_t>>(columns[k]));
+        else one.fractions = take(nb::cast<Column<double>>(columns[k]));
+        numbers.push_back(one);
+    }
+    std::string text;
+    bool plain = false;
+    {
+        nb::gil_scoped_release release;
+        plain = velocell::write_lines(numbers, n, text);
+    }
+    return plain ? nb::object(nb::str(text.data(), text.size())) : nb::object(nb::none());
+}
+
 template <typename Encoder>
 void bind_encoder(nb::module_& m, const char* name) {
     nb::class_<Guarded<Encoder>>(m, name)
@@ -146,4 +177,5 @@ void bind_formats(nb::module_& m) {
     bind_encoder<velocell::Dat2Encoder>(m, "Dat2Encoder");
     m.def("text_columns", &text_columns, nb::arg("text"), nb::arg("roles"), nb::arg("separator"), nb::arg("comment"),
           nb::arg("decimals"));
+    m.def("table_lines", &table_lines, nb::arg("columns"), nb::arg("decimals"));
 }

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from velocell.data.arrow import arrow_table
+from velocell.data.checks import column
 from velocell.data.files import replacing
 from velocell.data.parquet import require_parquet
 from velocell.data.side_files import parse_json
@@ -100,7 +101,27 @@ def write_csv(handle: TextIO, parts: Iterable[Columns]) -> None:
         if number == 0:
             writer.writerow(part)
         for rows in _slices(part):
-            writer.writerows(zip(*(as_text(name, values) for name, values in rows.items()), strict=True))
+            lines = _lines(rows)
+            if lines is not None:
+                handle.write(lines)
+            else:
+                writer.writerows(zip(*(as_text(name, values) for name, values in rows.items()), strict=True))
+
+
+def _lines(rows: Columns) -> str | None:
+    """The same text by the C++ core, which is faster; None where columns are not all of plain numbers."""
+    kinds = [np.float64 if values.dtype.kind == "f" else np.int64 for values in rows.values()]
+    fits = (
+        values.dtype.kind in "iuf" and np.can_cast(values.dtype, kind)
+        for values, kind in zip(rows.values(), kinds, strict=True)
+    )
+    if len(rows) < 2 or not all(fits):
+        return None
+    from velocell._native import table_lines
+
+    decimals = [_DIGITS.get(name, 6) if kind is np.float64 else -1 for name, kind in zip(rows, kinds, strict=True)]
+    lines: str | None = table_lines(list(map(column, rows.values(), kinds)), decimals)
+    return lines
 
 
 def write_jsonl(handle: TextIO, parts: Iterable[Columns], meta: dict[str, Any] | None) -> None:
@@ -198,8 +219,8 @@ class _Gathered:
         if name not in COLUMNS:
             self._others.setdefault(name, []).extend(values)
         else:
-            column = _times(values) if name == "t_us" else _column(name, values)
-            self._parts.setdefault(name, []).append(column)
+            parsed = _times(values) if name == "t_us" else _column(name, values)
+            self._parts.setdefault(name, []).append(parsed)
 
     def columns(self) -> dict[str, ArrayLike]:
         return {

@@ -57,10 +57,13 @@ class BandVotes:
 
     def add(self, tracks: Tracks) -> None:
         self._sure.update(tracks.id[~(tracks.confidence < EVEN)].tolist())
-        keys = np.stack([tracks.id, tracks.speed_px_s != 0, tracks.band])
-        values, rows = np.unique(keys, axis=1, return_counts=True)
-        for id_, moves, band, count in zip(*values.tolist(), rows.tolist(), strict=True):
-            self._votes.setdefault(id_, Counter())[bool(moves), band] += count
+        # One number for each row, since whole columns are much slower to compare. Bands begin at -1.
+        bands = int(tracks.band.max(initial=0)) + 2
+        keys = (2 * tracks.id.astype(np.int64) + (tracks.speed_px_s != 0)) * bands + tracks.band + 1
+        values, rows = np.unique(keys, return_counts=True)
+        for key, count in zip(values.tolist(), rows.tolist(), strict=True):
+            who, band = divmod(key, bands)
+            self._votes.setdefault(who // 2, Counter())[bool(who % 2), band - 1] += count
 
     def bands(self) -> list[int]:
         """One for each object, ids rising; of equally common ones the slowest. Rows at rest count where there are no

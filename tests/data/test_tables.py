@@ -1,0 +1,54 @@
+"""Tables as text: the core's lines against Python's own numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from velocell._native import table_lines
+from velocell.data.tables import as_text, write_csv
+
+NAMES = {"x_px": 3, "heading_deg": 2, "accel_px_s2": 1, "an_extra": 6}
+# Ties of the decimals, and their neighbours, are where a wrong rounding shows.
+TIES = st.integers(-(10**6), 10**6).map(lambda k: (k + 0.5) / 1000)
+NEAR_TIES = st.builds(np.nextafter, TIES, st.sampled_from([-np.inf, np.inf])).map(float)
+NUMBERS = st.one_of(st.floats(), st.floats(-5000, 5000), TIES, NEAR_TIES, st.sampled_from([-0.0, -0.0004, 0.125, 2.5]))
+
+
+@given(st.lists(st.tuples(NUMBERS, st.integers(-(2**63), 2**63 - 1)), min_size=1, max_size=20))
+def test_rows_are_written_as_python_writes_their_numbers(rows: list[tuple[float, int]]) -> None:
+    values, whole = np.array([row[0] for row in rows]), np.array([row[1] for row in rows], np.int64)
+    columns = {"t_us": whole, **dict.fromkeys(NAMES, values)}
+    handle = io.StringIO()
+    write_csv(handle, [columns])
+    lines = list(csv.reader(io.StringIO(handle.getvalue())))
+    assert lines[0] == list(columns)
+    for line, value, number in zip(lines[1:], values.tolist(), whole.tolist(), strict=True):
+        texts = ["" if np.isnan(value) else f"{value:.{digits}f}" for digits in NAMES.values()]
+        assert line == [str(number), *texts]
+
+
+@given(st.lists(st.one_of(TIES, NEAR_TIES, st.floats(-1e9, 1e9)), min_size=1, max_size=50))
+def test_the_core_writes_every_plain_number_itself(values: list[float]) -> None:
+    column = np.array(values)
+    lines = table_lines([np.arange(column.size), column], [-1, 3])
+    assert lines == "".join(f"{k},{text}\n" for k, text in enumerate(as_text("x_px", column)))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300, 2.0**52 / 1000])
+def test_it_leaves_other_numbers_to_python(value: float) -> None:
+    assert table_lines([np.array([1.0, value]), np.array([1.0, 2.0])], [3, 3]) is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "decimals"),
+    [([], []), ([np.zeros(2)], [3, 3]), ([np.zeros(2), np.zeros(3)], [3, 3]), ([np.zeros(2), np.zeros(2)], [3, 10])],
+)
+def test_columns_that_do_not_fit_are_refused(columns: list[np.ndarray], decimals: list[int]) -> None:
+    with pytest.raises(ValueError, match="column"):
+        table_lines(columns, decimals)
