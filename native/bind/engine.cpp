@@ -70,7 +70,7 @@ private:
 };
 
 nb::tuple step(Engine& engine, Column<std::int64_t> t, Column<std::uint16_t> x, Column<std::uint16_t> y,
-               std::optional<Column<std::uint8_t>> p, std::optional<std::int64_t> until_us) {
+               std::optional<Column<std::uint8_t>> p, std::optional<std::int64_t> until_us, bool final_only) {
     const std::size_t n = t.shape(0);
     if (x.shape(0) != n || y.shape(0) != n || (p && p->shape(0) != n))
         throw velocell::RecordingFault("t, x, y and p must have one entry per event");
@@ -78,7 +78,7 @@ nb::tuple step(Engine& engine, Column<std::int64_t> t, Column<std::uint16_t> x, 
     velocell::SpikeColumns spikes;
     try {
         const nb::gil_scoped_release release;
-        spikes = engine.step(Chunk{t.data(), x.data(), y.data(), p ? p->data() : nullptr, n}, until_us, Signals());
+        spikes = engine.step(Chunk{t.data(), x.data(), y.data(), p ? p->data() : nullptr, n}, until_us, Signals(), final_only);
     } catch (...) {
         if (PyErr_Occurred() != nullptr) throw nb::python_error();  // a signal, whatever else happened
         throw;
@@ -125,7 +125,7 @@ void bind_engine(nb::module_& m) {
         .def(nb::init<NetworkSpec, std::size_t, std::size_t>(), nb::arg("network"), nb::kw_only(), nb::arg("threads"),
              nb::arg("max_spikes"))
         .def("step", &step, nb::arg("t_us").noconvert(), nb::arg("x").noconvert(), nb::arg("y").noconvert(),
-             nb::arg("p").noconvert().none(), nb::arg("until_us").none())
+             nb::arg("p").noconvert().none(), nb::arg("until_us").none(), nb::arg("final_only") = false)
         .def("copy", [](const Engine& self) { return new Engine(self); }, nb::rv_policy::take_ownership)
         .def("save",
              [](const Engine& self) {

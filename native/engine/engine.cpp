@@ -77,7 +77,8 @@ std::size_t Engine::bytes() const {
     return total;
 }
 
-SpikeColumns Engine::step(const Chunk& chunk, std::optional<std::int64_t> until_us, std::function<bool()> interrupted) {
+SpikeColumns Engine::step(const Chunk& chunk, std::optional<std::int64_t> until_us, std::function<bool()> interrupted,
+                          bool final_only) {
     const Use use(*this);
     if (broken_) throw EngineFault("a step of this state was cut short; start again with init or an earlier copy");
     check(chunk, std::max(pending_.t.empty() ? 0 : pending_.t.back(), next_us()));
@@ -109,7 +110,7 @@ SpikeColumns Engine::step(const Chunk& chunk, std::optional<std::int64_t> until_
     run(team, chunk.to(fresh).from(joined), budget, blocks);
     pending_.append(chunk.from(fresh));
     if (next_tick_) next_tick_ = std::max(*next_tick_, stop_tick);
-    SpikeColumns spikes = columns_of(team, budget, blocks);
+    SpikeColumns spikes = columns_of(team, budget, blocks, final_only ? layers_.size() - 1 : 0);
     budget.spend(0, 0, 0);  // a signal during the last work
     broken_ = false;
     return spikes;
@@ -189,12 +190,12 @@ std::size_t Engine::stage(const Chunk& chunk, BlockEvents& block, std::vector<st
 }
 
 // Canonical order: by tick, then by layer, then as they are.
-SpikeColumns Engine::columns_of(Team& team, Budget& budget, const std::vector<Block>& blocks) const {
+SpikeColumns Engine::columns_of(Team& team, Budget& budget, const std::vector<Block>& blocks, std::size_t from_layer) const {
     SpikeColumns columns;
     std::vector<std::size_t> starts;
     for (const Block& block : blocks) {
         starts.push_back(columns.size);
-        for (const BlockSpikes& spikes : block.layers) columns.size += spikes.size();
+        for (std::size_t layer = from_layer; layer < block.layers.size(); ++layer) columns.size += block.layers[layer].size();
     }
     columns.t_us = std::make_unique_for_overwrite<std::int64_t[]>(columns.size);
     prefer_large_pages(columns.t_us.get(), columns.size * sizeof(std::int64_t));
@@ -207,7 +208,7 @@ SpikeColumns Engine::columns_of(Team& team, Budget& budget, const std::vector<Bl
         std::size_t to = starts[number];
         for (std::size_t tick = 0; tick < block.ticks.size(); ++tick) {
             const std::size_t first = to;
-            for (std::size_t layer = 0; layer < block.layers.size(); ++layer) {
+            for (std::size_t layer = from_layer; layer < block.layers.size(); ++layer) {
                 const BlockSpikes& spikes = block.layers[layer];
                 for (std::size_t c = 0; c < spikes.channels; ++c) {
                     const std::size_t from = spikes.starts[tick * spikes.channels + c];

@@ -40,7 +40,9 @@ public:
 
     // Runs all ticks that end at or before `until_us` (without: the last event's time). Events of
     // later ticks wait. `interrupted` is asked every few milliseconds, on the calling thread.
-    SpikeColumns step(const Chunk& chunk, std::optional<std::int64_t> until_us, std::function<bool()> interrupted);
+    // final_only: the spikes of the last layer alone are given; there are many of the others.
+    SpikeColumns step(const Chunk& chunk, std::optional<std::int64_t> until_us, std::function<bool()> interrupted,
+                      bool final_only = false);
 
     // Events before this time were run already.
     std::int64_t next_us() const { return next_tick_ ? *next_tick_ * spec_.dt_us : 0; }
@@ -85,7 +87,7 @@ private:
 
     void run(Team& team, Chunk chunk, Budget& budget, std::vector<Block>& blocks);
     std::size_t stage(const Chunk& chunk, BlockEvents& block, std::vector<std::int64_t>& ticks);
-    SpikeColumns columns_of(Team& team, Budget& budget, const std::vector<Block>& blocks) const;
+    SpikeColumns columns_of(Team& team, Budget& budget, const std::vector<Block>& blocks, std::size_t from_layer) const;
 
     NetworkSpec spec_;
     bool sees_polarity_;

@@ -107,11 +107,12 @@ def findings(
     keep_spikes: bool = True,
     on_block: Callable[[Recording], object] | None = None,
 ) -> Findings:
-    """What is found, piece by piece; of several templates all at once, in one piece, with spikes or without. Raises
-    VelocellError, also while the pieces come: that a file holds nothing may show at its end."""
+    """What is found, piece by piece; of several templates all at once, in one piece. keep_spikes: with the spikes of
+    all layers, else with those of the last or none. Raises VelocellError, also while the pieces come: that a file holds
+    nothing may show at its end."""
     if not search.templates:
-        return _findings(footage, search, on_block)
-    found = [_findings(footage, one, on_block) for one in search.each()]
+        return _findings(footage, search, keep_spikes, on_block)
+    found = [_findings(footage, one, keep_spikes, on_block) for one in search.each()]
     whole = [one.whole(footage, keep_spikes=keep_spikes) for one in found]
     columns = _joined(search.templates, [one.tracks for one in whole])
     spikes = Spikes.concatenate([one.spikes for one in whole])
@@ -133,9 +134,11 @@ def calibrated(footage: Footage, search: Search) -> tuple[Network, ...]:
     return networks
 
 
-def _findings(footage: Footage, search: Search, on_block: Callable[[Recording], object] | None) -> Findings:
+def _findings(
+    footage: Footage, search: Search, keep_spikes: bool, on_block: Callable[[Recording], object] | None
+) -> Findings:
     networks = calibrated(footage, search)
-    online = search.online(networks, footage.size)
+    online = search.online(networks, footage.size, final_only=not keep_spikes)
     pieces = follow(online, learning(map(search.seen, footage.blocks()), online, networks, search), on_block)
     return Findings(networks, pieces, (online,), search.measures and networks[0].origin.too_sparse)
 

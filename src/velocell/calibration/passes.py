@@ -146,7 +146,7 @@ class Passes:
         self.made += 1
         first = as_networks(networks)[0].origin.noise
         noise = NO_NOISE if first is None else Noise(*first)
-        online = self._search.online(networks, stretch.size)
+        online = self._search.online(networks, stretch.size, final_only=True)
         rows: list[dict[str, NDArray[Any]]] = []
         work, stop_us, short = 0, stretch.start_us, False
         told = Told.of(online.detector.passages(), self._search, noise)

@@ -108,10 +108,19 @@ class Search:
         """
         return recording if self.polarity in ("both", "merge") else recording.with_polarity(self.polarity)
 
-    def online(self, networks: Network | Sequence[Network], size: tuple[int, int]) -> Online:
-        """Engine and detector for networks that this search led to, on a sensor of (width, height)."""
+    def online(
+        self, networks: Network | Sequence[Network], size: tuple[int, int], *, final_only: bool = False
+    ) -> Online:
+        """Engine and detector for networks that this search led to, on a sensor of (width, height). final_only: as of
+        `Online`."""
         return Online(
-            networks, size, every_us=self.every_us, template=self.template, engine=self.engine, rules=self.rules
+            networks,
+            size,
+            every_us=self.every_us,
+            template=self.template,
+            engine=self.engine,
+            rules=self.rules,
+            final_only=final_only,
         )
 
     def to_dict(self) -> dict[str, Any]:

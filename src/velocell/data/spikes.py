@@ -68,7 +68,8 @@ class Spikes:
         return shown(self)
 
     def of_layer(self, layer: int) -> Spikes:
-        return self.where(self.layer == layer)
+        of_it = self.layer == layer
+        return self if of_it.all() else self.where(of_it)
 
     def between(self, start_us: int | None = None, stop_us: int | None = None) -> Spikes:
         """Those in [start, stop)."""

@@ -1,14 +1,14 @@
 """Engines: ways of running a Network. Each is a module with
 
     init(network, size) -> state
-    step(network, state, events, until_us=None) -> (state, spikes)
+    step(network, state, events, until_us=None, *, final_only=False) -> (state, spikes)
     copy(state) -> state
 
 `size` is (width, height). A step takes events that follow those of the step before and runs every
 tick that is complete: all ticks that end at or before `until_us`, a promise that no earlier event
 will come (left out: the last event's time). Events of an unfinished tick wait in the state, so a
 stream may be cut anywhere and gives the same spikes. A step may consume its state; `copy` makes a
-value of it.
+value of it. With `final_only` the spikes of the last layer alone are given, which are far fewer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ class Engine(Protocol):
 
     def init(self, network: Network, size: tuple[int, int]) -> Any: ...
     def step(
-        self, network: Network, state: Any, events: Recording, until_us: int | None = None
+        self,
+        network: Network,
+        state: Any,
+        events: Recording,
+        until_us: int | None = None,
+        *,
+        final_only: bool = False,
     ) -> tuple[Any, Spikes]: ...
     def copy(self, state: Any) -> Any: ...
 

@@ -52,7 +52,9 @@ def init(network: Network, size: tuple[int, int], *, threads: int | None = None,
     return State(network, size, engine)
 
 
-def step(network: Network, state: State, events: Recording, until_us: int | None = None) -> tuple[State, Spikes]:
+def step(
+    network: Network, state: State, events: Recording, until_us: int | None = None, *, final_only: bool = False
+) -> tuple[State, Spikes]:
     """Run all ticks that `events` and `until_us` complete (see `velocell.engines`).
 
     A step that raises EngineError or is interrupted by Ctrl-C has ended within a tick: the state is
@@ -70,7 +72,12 @@ def step(network: Network, state: State, events: Recording, until_us: int | None
     p = None if signs is None else column(signs, np.bool_).view(np.uint8)
     with _memory():
         t_us, x, y, channel, layer = state.engine.step(
-            column(events.t_us, np.int64), column(events.x, np.uint16), column(events.y, np.uint16), p, until_us
+            column(events.t_us, np.int64),
+            column(events.x, np.uint16),
+            column(events.y, np.uint16),
+            p,
+            until_us,
+            final_only,
         )
     return state, Spikes(t_us, x, y, channel, layer, len(network.layers))
 

@@ -182,7 +182,9 @@ def init(network: Network, size: tuple[int, int]) -> State:
     return State(SpikingNetwork(network), [None] * len(network.layers), begun)
 
 
-def step(network: Network, state: State, events: Recording, until_us: int | None = None) -> tuple[State, Spikes]:
+def step(
+    network: Network, state: State, events: Recording, until_us: int | None = None, *, final_only: bool = False
+) -> tuple[State, Spikes]:
     """Run all ticks that `events` and `until_us` complete (see `velocell.engines`)."""
     found: list[Spikes] = []
     with torch.no_grad():
@@ -191,7 +193,8 @@ def step(network: Network, state: State, events: Recording, until_us: int | None
             if maps is not None:
                 spikes, state.membranes = state.module.tick(torch.from_numpy(maps), state.membranes)
                 found.extend(_collect(spikes, tick * network.dt_us))
-    return state, Spikes.concatenate(found, len(network.layers))
+    whole = Spikes.concatenate(found, len(network.layers))
+    return state, whole.final() if final_only else whole
 
 
 def _idle(network: Network, state: State, ticks: int) -> None:

@@ -40,14 +40,17 @@ def init(network: Network, size: tuple[int, int]) -> State:
     return State(v, stream.start(network, size))
 
 
-def step(network: Network, state: State, events: Recording, until_us: int | None = None) -> tuple[State, Spikes]:
+def step(
+    network: Network, state: State, events: Recording, until_us: int | None = None, *, final_only: bool = False
+) -> tuple[State, Spikes]:
     """Run all ticks that `events` and `until_us` complete (see `velocell.engines`)."""
     spikes: list[Spikes] = []
     for idle, tick, maps in stream.ticks(network, state.stream, events, until_us):
         _idle(network, state, idle)
         if maps is not None:
             spikes.extend(_tick(network, state, maps, tick * network.dt_us))
-    return state, Spikes.concatenate(spikes, len(network.layers))
+    whole = Spikes.concatenate(spikes, len(network.layers))
+    return state, whole.final() if final_only else whole
 
 
 def _tick(network: Network, state: State, maps: NDArray[np.float32], t_us: int) -> list[Spikes]:

@@ -356,7 +356,7 @@ class _Loop:
         return networks_for(self._search.seen(self._settings.cleaning.apply(first, hot)), self._search)
 
     def _use(self, networks: Sequence[Network]) -> None:
-        self._online: Online = self._search.online(networks, self._source.size)
+        self._online: Online = self._search.online(networks, self._source.size, final_only=True)
         self._first_id = self.summary.objects
         if (stamps := told_by_stamps(self._online.networks[0])) is not None:
             self._say(f"note: {stamps}")

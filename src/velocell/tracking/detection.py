@@ -60,7 +60,7 @@ class Ran(Protocol):
 class Findings:
     """What comes out while a recording is read.
 
-    networks: those used. pieces: rows (columns of Tracks by name) and spikes of all layers, in order of time; memory
+    networks: those used. pieces: rows (columns of Tracks by name) and spikes, in order of time; memory
     stays bounded as long as nobody keeps them. onlines: at work on them. too_sparse: as of `Detection`.
     """
 

@@ -43,13 +43,15 @@ class Online:
         template: Template | None = None,
         engine: str = "native",
         rules: Rules = DEFAULTS,
+        final_only: bool = False,
     ) -> None:
         """size: (width, height) of the sensor; every_us: reporting interval; template: the shape to follow, if not a
-        disk. Raises VelocellError for an unknown engine or networks that do not fit."""
+        disk. final_only: give the spikes of the last layer alone, which are all that the detector needs. Raises
+        VelocellError for an unknown engine or networks that do not fit."""
         self.networks = as_networks(networks)
         self._engine = engines.load(engine)
         self._states = [self._engine.init(network, size) for network in self.networks]
-        self._size = size
+        self._size, self._final_only = size, final_only
         self._coming: list[tuple[int, tuple[Network, ...]]] = []
         self.changes: list[tuple[int, tuple[Network, ...]]] = []
         self._expected = 0  # of these, by the detector
@@ -69,7 +71,7 @@ class Online:
         return self.detector.crowding
 
     def step(self, events: Recording, stop_us: int, *, at_end: bool = False) -> tuple[dict[str, Any], Spikes]:
-        """Rows (columns by name) and the spikes of all layers and networks."""
+        """Rows (columns by name) and the spikes of all layers (or the last) and networks."""
         spikes = self.respond(events, stop_us, at_end=at_end)
         return self.locate(events, spikes, stop_us, at_end=at_end), spikes
 
@@ -96,7 +98,9 @@ class Online:
         answers = []
         for i, network in enumerate(self.networks):
             until_us = -(-stop_us // network.dt_us) * network.dt_us if at_end else stop_us
-            self._states[i], spikes = self._engine.step(network, self._states[i], events, until_us)
+            self._states[i], spikes = self._engine.step(
+                network, self._states[i], events, until_us, final_only=self._final_only
+            )
             answers.append(spikes)
         if len(answers) == 1:
             return answers[0]
