@@ -13,6 +13,13 @@ sys.dont_write_bytecode = False
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VELOCELL_THREADS"):
     os.environ.setdefault(threads, "1")
 
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+# No example is judged by its time, which on a busy machine says nothing; files of one folder are written over.
+PATIENT = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("patient", deadline=None, suppress_health_check=PATIENT)
+settings.load_profile("patient")
+
 from velocell.data import apart  # noqa: E402 (NumPy reads the lines above)
 
 

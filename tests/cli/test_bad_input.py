@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -27,7 +27,7 @@ from velocell.formats import source
 
 SEEDS = [seed for seed in all_seeds()[0] if seed.pack is None]
 MAIN = "from velocell.cli import main; main()"
-FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+FILES = settings(max_examples=60)
 
 
 def refused(path: Path, *words: str, command: tuple[str, ...] = ("info",)) -> str:

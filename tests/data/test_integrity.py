@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import SHARED
 from strategies import recordings
@@ -70,10 +70,7 @@ def test_strict_refuses_faults_only(name: str) -> None:
 
 # --- the figures --------------------------------------------------------------------------------------
 
-FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
-
-@FILES
 @given(recording=recordings(), block=st.integers(1, 9))
 def test_block_by_block_or_at_once(tmp_path: Path, recording: Recording, block: int) -> None:
     write_evt3(recording, tmp_path / "cam.raw")

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import EPOCH_US, spikes
 
 from velocell.data.spikes import Spikes
 from velocell.errors import TableError
 
-FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 FIELDS = ("t_us", "x", "y", "channel", "layer")
 
 
@@ -22,7 +21,6 @@ def rows(some: Spikes) -> list[tuple[int, ...]]:
     return list(zip(*(getattr(some, name).tolist() for name in FIELDS), strict=True))
 
 
-@FILES
 @given(some=spikes())
 def test_round_trip(tmp_path: Path, some: Spikes) -> None:
     some.to_npz(tmp_path / "s.npz")

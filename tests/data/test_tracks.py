@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import EPOCH_US, tracks
 
@@ -18,7 +18,7 @@ from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
 from velocell.errors import TableError
 
-FILES = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FILES = settings(max_examples=40)
 needs_parquet = pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is not installed")
 SUFFIXES = [".csv", ".jsonl", pytest.param(".parquet", marks=needs_parquet)]
 ROW: dict[str, Any] = {"t_us": [1], "id": [0], "x_px": [1.5], "y_px": [2.5]}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import SHARED
 from strategies import read_or_refused
@@ -18,7 +18,7 @@ from velocell import formats
 from velocell.errors import RecordingError
 
 SHORT = SHARED / "dvs128_short.aedat"
-FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+FILES = settings(max_examples=25)
 Stamped = list[tuple[int, int, int, int]]
 
 

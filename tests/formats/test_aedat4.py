@@ -12,7 +12,7 @@ import lz4.frame
 import numpy as np
 import pytest
 from aedat4_files import EVENTS, LATER, STREAMS, aedat4_file, packet, samples, table, triples, xml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import SHARED
 from strategies import assert_same_recording, read_or_refused, recordings
@@ -23,7 +23,7 @@ from velocell.errors import RecordingError
 from velocell.formats.aedat import aedat4
 from velocell.formats.aedat.write import write_aedat4
 
-FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+FILES = settings(max_examples=25)
 # n, first time, sum of times from the first, of x, of y, of polarity; triggers, IMU samples, frames
 DIGESTS = {
     "dvx_320x240.aedat4": (111954, 1605537493718345, 31685685498, 18342405, 15105898, 55023, 0, 475, 0),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import EPOCH_US, assert_same_recording, recordings
 
@@ -21,7 +21,7 @@ from velocell.formats.hdf5 import read as hdf5
 from velocell.formats.hdf5.write import write_hdf5
 
 h5py = pytest.importorskip("h5py", reason="the extra 'hdf5' is not installed")
-FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+FILES = settings(max_examples=25)
 
 
 def recording(n: int = 500, start_us: int = 0) -> Recording:

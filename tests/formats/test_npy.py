@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import SHARED
 from strategies import assert_same_recording, read_or_refused
@@ -19,7 +19,7 @@ from velocell.formats import nmnist
 from velocell.formats.arrays import npy
 
 DIGIT = SHARED / "nmnist.bin"
-FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+FILES = settings(max_examples=25)
 
 
 def recording(n: int = 500, side: int = 240) -> Recording:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import EPOCH_US, assert_same_recording, read_or_refused, recordings
 
@@ -20,7 +20,6 @@ from velocell.errors import RecordingError, VelocellError
 
 EVENTS: dict[str, Any] = {"t": np.array([5, 6, 6]), "x": np.array([1, 2, 3]), "y": np.array([4, 0, 0])}
 # One folder serves all examples of a test.
-FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def saved(folder: Path, **arrays: Any) -> Path:
@@ -29,7 +28,6 @@ def saved(folder: Path, **arrays: Any) -> Path:
     return path
 
 
-@FILES
 @given(recording=recordings(), compress=st.booleans())
 def test_round_trip(tmp_path: Path, recording: Recording, compress: bool) -> None:
     path = tmp_path / "cam.npz"
@@ -147,7 +145,6 @@ def test_truncated_anywhere(tmp_path: Path, compress: bool) -> None:
             formats.read(path)
 
 
-@FILES
 @given(data=st.data())
 def test_mutated_anywhere(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "cam.npz"

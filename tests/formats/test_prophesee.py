@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from places import SHARED
 from strategies import EPOCH_US, assert_same_recording, read_or_refused, recordings
@@ -21,7 +21,6 @@ from velocell.errors import RecordingError, VelocellError
 from velocell.formats import open_recording, read, write_dat, write_evt2, write_evt3
 
 # One folder serves all examples of a test; a busy machine may be slow.
-FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 WRITERS = {"evt2": write_evt2, "evt3": write_evt3, "dat": write_dat}
 
 # --- slow decoders ------------------------------------------------------------------------------------
@@ -186,7 +185,6 @@ def test_every_word_is_counted() -> None:
 
 
 @pytest.mark.parametrize("name", WRITERS)
-@FILES
 @given(recording=recordings())
 def test_round_trip(tmp_path: Path, name: str, recording: Recording) -> None:
     path = tmp_path / "cam"
@@ -198,7 +196,6 @@ STEPS = [0, 1, 63, 64, 4_095, 4_096, 1 << 23, (1 << 24) - 1, 1 << 24, 50_000_000
 
 
 @pytest.mark.parametrize("name", WRITERS)
-@FILES
 @given(
     steps=st.lists(st.sampled_from(STEPS), min_size=1, max_size=20),
     start=st.sampled_from([0, (1 << 24) - 1, (1 << 32) - 1, (1 << 34) - 1, EPOCH_US]),
@@ -568,7 +565,6 @@ def test_truncated_at_any_byte(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WRITERS)
-@FILES
 @given(changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8))
 def test_mutated(tmp_path: Path, name: str, changes: list[tuple[int, int]]) -> None:
     path = tmp_path / "cam"
@@ -593,7 +589,6 @@ HEADS = [
 ]
 
 
-@FILES
 @given(head=st.sampled_from(HEADS), rest=st.binary(max_size=300))
 def test_garbage_after_a_header(tmp_path: Path, head: bytes, rest: bytes) -> None:
     assume(not rest.startswith(b"% "))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import SHARED
 from strategies import assert_same_recording, read_or_refused
@@ -21,7 +21,7 @@ from velocell.errors import RecordingError
 from velocell.formats.ros import records as bag_files
 
 BAG = SHARED / "ros1_evt3.bag"
-FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+FILES = settings(max_examples=25)
 ROS1 = ["none", "bz2", "lz4"]
 ROS2 = ["sqlite", "sqlite-message", "mcap", "mcap-zstd"]
 

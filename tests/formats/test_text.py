@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import EPOCH_US, assert_same_recording, read_or_refused, recordings
 
@@ -19,7 +19,6 @@ from velocell.formats import open_recording, source
 from velocell.formats.text import layout as text_layout
 from velocell.formats.text import text
 
-FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 # Headers and an event, and what stands in lines under them: numbers in all ways, what separates them, and trash.
 HEADS = [
     "t_us,x,y,p\n1,2,3,1",
@@ -341,7 +340,6 @@ class TestBadLines:
             path.write_bytes(content[:length])
             read_or_refused(path)
 
-    @FILES
     @given(data=st.data())
     def test_mutated_anywhere(self, tmp_path: Path, data: st.DataObject) -> None:
         path = tmp_path / "cam.txt"
@@ -351,7 +349,6 @@ class TestBadLines:
         path.write_bytes(content)
         read_or_refused(path)
 
-    @FILES
     @given(content=st.text(st.sampled_from("0123456789.,;- \teE#%txyp\n\r\"'_xnaif"), min_size=1, max_size=60))
     def test_any_text(self, tmp_path: Path, content: str) -> None:
         (tmp_path / "cam.txt").write_bytes(content.encode())
@@ -447,7 +444,6 @@ class TestExactTimes:
         for content in (line, f"1,2,3,1\n{line}", f"{line}\n1,2,3,1"):
             assert text._read_plain(content.encode(), layout) is None
 
-    @FILES
     @given(
         events=st.lists(
             st.tuples(st.integers(0, 10**12), st.integers(0, 999), st.integers(0, 999), st.integers(0, 1)), min_size=1
@@ -494,7 +490,6 @@ class TestExactTimes:
 
 
 class TestWriting:
-    @FILES
     @given(recording=recordings())
     def test_round_trip(self, tmp_path: Path, recording: Recording) -> None:
         formats.write_csv(recording, tmp_path / "cam.csv")

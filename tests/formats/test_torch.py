@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from places import SHARED
@@ -27,7 +27,6 @@ from velocell.errors import RecordingError
 from velocell.formats.arrays import pickle as torch_pickle
 
 NOTEBOOK = SHARED / "2404_circle.dat"
-FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 SHAPES = st.tuples(st.integers(0, 5), st.integers(1, 4), st.integers(1, 4)) | st.tuples(
     st.integers(0, 4), st.just(2), st.integers(1, 3), st.integers(1, 4)
 )
@@ -170,7 +169,6 @@ class TestAsTorchReadsIt:
         loaded = torch.load(path, weights_only=True).to_dense().to(torch.float32).numpy()
         np.testing.assert_array_equal(formats.read(path).to_dense(), loaded)
 
-    @FILES
     @given(
         counts=SHAPES.flatmap(lambda shape: hnp.arrays(np.int64, shape, elements=st.integers(0, 3))),
         is_sparse=st.booleans(),
@@ -416,7 +414,6 @@ class TestDamage:
             save(path, description[:length], ONE)
             refused(path, r"cam\.dat")
 
-    @FILES
     @given(data=st.data())
     def test_mutated_description(self, tmp_path: Path, data: st.DataObject) -> None:
         path = tmp_path / "cam.dat"

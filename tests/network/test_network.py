@@ -203,7 +203,11 @@ def test_band_names_must_be_as_many_and_differ(names):
 # --- TOML -------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[*settings.default.suppress_health_check, HealthCheck.data_too_large],
+)
 @given(network=networks())
 def test_toml_keeps_every_bit(tmp_path_factory, network):
     path = tmp_path_factory.mktemp("toml") / "net.toml"

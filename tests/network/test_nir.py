@@ -12,7 +12,7 @@ import nir_frameworks
 import numpy as np
 import pytest
 from commands import call, ok
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from strategies_network import cases
 
 from velocell.calibration.formulas import calibrate
@@ -27,7 +27,7 @@ from velocell.studies import deployed
 
 BANDS = (40.0, 160.0, 640.0)
 SIZE = (40, 30)
-FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=12)
 
 
 @pytest.fixture(scope="module")
