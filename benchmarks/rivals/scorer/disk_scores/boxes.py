@@ -22,7 +22,7 @@ def idf1_and_hota(rows: Table, radius: Floats, objects: list[TrueObject], frames
     common, shares = np.zeros(shape), np.zeros(shape)
     true_rows, told_rows = np.zeros(shape[0]), np.zeros(shape[1])
     pairs: list[tuple[NDArray[np.intp], NDArray[np.intp], Floats]] = []
-    there = np.array([item.here(frames) for item in objects]).reshape(shape[0], frames.size)
+    there = np.array([item.due(frames) for item in objects]).reshape(shape[0], frames.size)
     places = np.array([(*item.place(frames), item.at("radius_px", frames)) for item in objects])
     for k, t in enumerate(frames.tolist()):
         mine = np.arange(*np.searchsorted(rows.t_us, [t, t + 1]))

@@ -14,7 +14,8 @@ idf1, hota: by the boxes around the disks, at the reporting instants, all of the
 false_tracks_per_10s: ids of which most rows later than 30 ms match nothing.
 first_row_ms: for each object, from its appearance to its first matching row in the right band: the median.
     first_rows_ms: all of them; an object that never has one counts with all its time.
-What nothing can be computed from is None.
+What nothing can be computed from is None. Where the truth says `spared`, an object need not be found, and rows on it
+are neither right nor wrong.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def score(
         )
     objects = true_objects(truth)
     match, distance = matched(rows, objects)
+    counts = np.array([k < 0 or bool(objects[k].due(t)) for k, t in zip(match, rows.t_us, strict=True)], np.bool_)
+    rows, match, distance = rows.where(counts), match[counts], distance[counts]
     hit = np.flatnonzero(match >= 0)
     true_speed = _of_match(objects, rows, match, hit, "speed_px_s")
     band = np.where(rows.band == -2, bands_of(rows.speed_px_s, bounds), rows.band)
@@ -159,7 +162,7 @@ def _recall(rows: Table, objects: list[TrueObject], match: NDArray[np.intp]) -> 
     hits = steps = 0
     for k, item in enumerate(objects):
         t = np.arange(item.t_us[0] + SETTLE_US, item.t_us[-1] + 1, STEP_US)
-        t = t[(item.travelled(t) >= START_PX) & item.here(t)]
+        t = t[(item.travelled(t) >= START_PX) & item.due(t)]
         seen = rows.t_us[match == k]
         first = np.searchsorted(seen, t - STEP_US, side="left")
         steps, hits = steps + t.size, hits + int((np.searchsorted(seen, t + STEP_US, side="right") > first).sum())

@@ -21,6 +21,7 @@ class TrueObject:
         self.t_us = truth.t_us[rows]
         self._columns = {name: getattr(truth, name)[rows] for name in ("x_px", "y_px", "speed_px_s", "radius_px")}
         self._heading = truth.heading_deg[rows]
+        self._spared = truth.spared[rows] > 0
         self.step_us = float(np.median(np.diff(self.t_us))) if rows.size > 1 else 1.0
         x, y = self._columns["x_px"], self._columns["y_px"]
         self.path = np.concatenate(([0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))))
@@ -40,6 +41,11 @@ class TrueObject:
         right = self.t_us[np.minimum(before + 1, self.t_us.size - 1)]
         away = (right - left > PAUSE * self.step_us) & (t_us - left >= self.step_us)
         return np.asarray((before >= 0) & (t_us < self.t_us[-1] + self.step_us) & ~away)
+
+    def due(self, t_us: Times) -> NDArray[np.bool_]:
+        """Where it is there and has to be found."""
+        last = np.maximum(np.searchsorted(self.t_us, t_us, side="right") - 1, 0)
+        return np.asarray(self.here(t_us) & ~self._spared[last])
 
     def at(self, name: str, t_us: Times) -> Floats:
         return np.asarray(np.interp(t_us, self.t_us, self._columns[name]), np.float64)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 NEEDED = ("t_us", "id", "x_px", "y_px")
-KNOWN = ("speed_px_s", "speed_err_px_s", "heading_deg", "radius_px", "band")
+KNOWN = ("speed_px_s", "speed_err_px_s", "heading_deg", "radius_px", "band", "spared")
 
 
 class ScoreError(Exception):
@@ -21,7 +21,8 @@ class ScoreError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of shape (n,), sorted by time, then id. Missing values are NaN; a missing band is -2."""
+    """Columns of shape (n,), sorted by time, then id. Missing values are NaN; a missing band is -2. spared: 1 in rows
+    of a truth that need not be found but may be: what is hidden."""
 
     t_us: NDArray[np.int64]
     id: NDArray[np.int64]
@@ -32,6 +33,7 @@ class Table:
     heading_deg: NDArray[np.float64]
     radius_px: NDArray[np.float64]
     band: NDArray[np.int64]
+    spared: NDArray[np.int64]
 
     @staticmethod
     def of(columns: Mapping[str, ArrayLike]) -> Table:
@@ -51,9 +53,10 @@ class Table:
             if not np.isfinite(arrays[name]).all():
                 raise ScoreError(f"row {int(np.argmin(np.isfinite(arrays[name]))) + 1} has no {name}; fill it in")
         arrays["band"] = np.where(np.isnan(arrays["band"]), -2, arrays["band"])
+        arrays["spared"] = np.nan_to_num(arrays["spared"])
         order = np.lexsort((arrays["id"], arrays["t_us"]))
         for name in arrays:
-            kind = np.int64 if name in ("t_us", "id", "band") else np.float64
+            kind = np.int64 if name in ("t_us", "id", "band", "spared") else np.float64
             arrays[name] = arrays[name][order].astype(kind)
         twice = (np.diff(arrays["t_us"]) == 0) & (np.diff(arrays["id"]) == 0)
         if twice.any():
@@ -63,6 +66,10 @@ class Table:
 
     def __len__(self) -> int:
         return int(self.t_us.size)
+
+    def where(self, keep: NDArray[np.bool_]) -> Table:
+        """The rows where `keep` (n,) is true."""
+        return Table(**{name: getattr(self, name)[keep] for name in (*NEEDED, *KNOWN)})
 
 
 def read_csv(path: str | Path) -> Table:

@@ -1,0 +1,1 @@
+"""What several rivals need: pictures of events, peaks in them, linking, clusters, rows."""
