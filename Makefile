@@ -7,7 +7,7 @@ CORE := CMakeLists.txt pyproject.toml $(wildcard native/*/*)
 # Builds are isolated by pip; what they install is pinned by this alone.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help demo test lint types unit page page-checks notebooks bench docs plain sanitize clean
+.PHONY: help demo test lint types unit page page-checks notebooks bench rivals docs plain sanitize clean
 
 help:  ## This list.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +75,9 @@ notebooks: .venv/tested  ## Run examples/time_surfaces.ipynb, keep what it shows
 
 bench: .venv/tested  ## Speed and cost of the engines, as JSON and plots in ./bench
 	$(BIN)/python -m benchmarks.engine --out bench
+
+rivals: .venv/tested  ## Other people's methods beside ours, on the same scenes; docs/rivals.md is made anew.
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.rivals --out bench/rivals --page docs/rivals.md
 
 .venv/documented: .venv/installed
 	$(BIN)/pip install --quiet --editable '.[docs]'

@@ -23,7 +23,7 @@ from benchmarks.rivals.interface import Rival, RivalError
 from benchmarks.rivals.measure import peak_mb, run
 from benchmarks.rivals.methods import rivals
 from benchmarks.rivals.page import write_page
-from benchmarks.rivals.tasks import FAMILIES, STANDING, TASKS, Task, of_test
+from benchmarks.rivals.tasks import STANDING, TASKS, Task, of_test
 from benchmarks.rivals.tuning import digest, tune, tuned
 from velocell import __version__
 
@@ -72,7 +72,8 @@ def measure(arguments: argparse.Namespace, command: str) -> dict[str, Any]:
     if scenes < 1:
         raise RivalError(f"--scenes {scenes} is not a number of scenes; give 1 or more")
     tasks: list[Task] = _chosen(TASKS, arguments.tasks, "task")
-    entries, values = _entries(_chosen(rivals(), arguments.rivals, "rival"))
+    families = list(dict.fromkeys(task.family for task in tasks))
+    entries, values = _entries(_chosen(rivals(), arguments.rivals, "rival"), families)
     able = [rivals()[one["name"]] for one in entries if one["missing"] is None]
     if not able:
         raise RivalError(f"no rival can run here: {entries[0]['missing']}")
@@ -92,7 +93,7 @@ def measure(arguments: argparse.Namespace, command: str) -> dict[str, Any]:
     for entry in entries:
         if entry["missing"] is None:
             entry.update(results.costs(runs, entry["name"]))
-            entry["peak_mb"] = round(peak_mb(entry["name"], values[entry["name"]]["plain"]), 1)
+            entry["peak_mb"] = round(peak_mb(entry["name"], values[entry["name"]][families[0]]), 1)
     own = own_scenes(able, [] if arguments.quick else tasks, arguments.seeds)
     return {
         "made": {
@@ -137,13 +138,13 @@ class Kept:
         return run
 
 
-def _entries(chosen: list[Rival]) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+def _entries(chosen: list[Rival], families: list[str]) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
     """What the table says of each rival, and its values by family. One that cannot run, or was not tuned, says why."""
     entries, values = [], {}
     for rival in chosen:
         reason = rival.available()
         try:
-            values[rival.name] = {} if reason else {family: tuned(rival, family) for family in FAMILIES}
+            values[rival.name] = {} if reason else {family: tuned(rival, family) for family in families}
         except RivalError as error:
             reason = str(error)
         entries.append({

@@ -63,8 +63,7 @@ def _near(t_us: np.ndarray, known_us: np.ndarray) -> np.ndarray:
 
 def peak_mb(name: str, values: Values) -> float:
     """By how much the peak of the resident memory grows while the rival works on 200 ms of the first scene of
-    `separate`. Raises
-    RivalError."""
+    `separate`. Raises RivalError."""
     command = [sys.executable, "-m", "benchmarks.rivals.measure", name, json.dumps(dict(values))]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).resolve().parents[2])
     if done.returncode:

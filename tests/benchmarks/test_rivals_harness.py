@@ -128,7 +128,8 @@ def test_files_that_are_missing_or_torn_are_one_sentence(tuned_blob):
 def test_the_values_in_the_tree_are_those_of_their_logs():
     for one in rivals().values():
         if one.parameters and (tuning.FOLDER / f"{one.name}.json").exists():
-            assert {family for family in FAMILIES if tuning.tuned(one, family)} == set(FAMILIES), one.name
+            known = json.loads((tuning.FOLDER / f"{one.name}.json").read_text())["families"]
+            assert all(tuning.tuned(one, family) for family in known), one.name
 
 
 # --- tasks ------------------------------------------------------------------------------------------------

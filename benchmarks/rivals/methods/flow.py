@@ -74,7 +74,7 @@ def _object(group: Floats, t_us: float) -> tuple[float, float, float, float]:
     use = np.ones(len(group), np.bool_)
     v: Floats = np.zeros(2)
     for _ in range(2):
-        v = np.linalg.lstsq(normal[use], speed[use], rcond=None)[0]
+        v = np.asarray(np.linalg.lstsq(normal[use], speed[use], rcond=None)[0], np.float64)
         off = np.abs(normal @ v - speed)
         use = off <= 2 * np.median(off) + 1e-9
     places = group[:, 1:3] + (t_us - group[:, :1]) * 1e-6 * v
