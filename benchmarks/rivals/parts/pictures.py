@@ -66,6 +66,8 @@ def _finer(answer: Picture, x: float, y: float, height: float) -> tuple[float, f
         return x, y, height
     mass = part - min(float(part.min()), height - 1e-6)
     total = float(mass.sum())
+    if total <= 0:  # a plateau
+        return x, y, height
     across = float(mass[:, 2].sum() - mass[:, 0].sum()) / total
     return x + across, y + float(mass[2].sum() - mass[0].sum()) / total, height
 
