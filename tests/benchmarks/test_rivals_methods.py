@@ -17,7 +17,7 @@ pytest.importorskip("cv2", reason="OpenCV is not installed (pip install opencv-p
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.rivals.interface import RivalError
-from benchmarks.rivals.methods import aeb, dotie, eros, flow, notebook, rivals
+from benchmarks.rivals.methods import aeb, eros, flow, notebook, rivals
 from benchmarks.rivals.parts import sort
 from benchmarks.rivals.parts.clusters import dbscan
 from benchmarks.rivals.parts.linking import Linker
@@ -30,7 +30,7 @@ from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
 from velocell.simulate import notebook_scene, simulate
 
-OURS = ("aeb", "blob", "dotie", "eros", "eventhough", "flow", "hough", "notebook", "rings", "sort", "velocell")
+OURS = ("aeb", "blob", "eros", "eventhough", "flow", "hough", "notebook", "rings", "sort", "velocell")
 BANDS = Bands((40, 160, 640, 1800))
 RADIUS, SPEED, DURATION_US = 6.0, 320.0, 400_000
 WIDTH, HEIGHT, START, ROW = 160, 60, 12.0, 29.3
@@ -64,7 +64,6 @@ SUITED = {
         "window_ms": 3.663, "most_events": 8, "blur_px": 1.043, "dp": 1.5, "canny": 227.4, "votes": 4.5,
         "spread": 0.3717, "gate_radii": 1.563, "hits": 4, "age_ms": 46.27, "fit_px": 21.22,
     },
-    "dotie": {"side_px": 5, "weight": 0.3, "leak": 0.3, "window_ms": 7, "eps_radii": 1.3, "least": 10, "hits": 8},
 }  # fmt: skip
 
 
@@ -218,19 +217,6 @@ def test_a_blob_is_updated_as_a_kalman_filter_written_with_matrices():
         state, cov = state + gain * (x - state[0]), cov - np.outer(gain, cov[0])
     assert np.allclose((blob.x, blob.vx), state, rtol=1e-9)
     assert np.allclose((blob.a, blob.b, blob.c), (cov[0, 0], cov[0, 1], cov[1, 1]), rtol=1e-9)
-
-
-def test_the_spiking_layer_isolates_what_is_fast():
-    """One event a tick: v grows to weight / (1 - leak) = 2 and spikes; one in four ticks stays below 1."""
-    weight, leak = np.float32(0.4), np.float32(0.8)
-    for period, expected in ((1, True), (4, False)):
-        v, spikes = np.zeros((9, 9), np.float32), 0
-        for k in range(60):
-            events = np.zeros((9, 9), np.float32)
-            events[4, 4] = float(k % period == 0)
-            v, where = dotie.tick(v, events, 1, weight, leak)
-            spikes += len(where)
-        assert (spikes > 0) is expected
 
 
 def test_dbscan_is_that_of_its_definition():
