@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.rivals import results
 from benchmarks.rivals.results import COMPARED, OURS
+from benchmarks.rivals.tasks import FAMILIES
 from benchmarks.rivals.tuning import FOLDER, TRIALS
 
 WORDS = {
@@ -251,6 +252,7 @@ def _own(result: dict[str, Any], titles: dict[str, str]) -> list[str]:
 
 def _sources(result: dict[str, Any]) -> list[str]:
     body = []
+    budget = ", ".join(f"{FAMILIES[family]}: {trials}" for family, trials in TRIALS.items())
     for one in result["rivals"]:
         body.append([one["title"], one["source"], one["licence"], one["version"], one["how"], _tuning(one["name"])])
     note = (

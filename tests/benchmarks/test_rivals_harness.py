@@ -74,7 +74,7 @@ def tuned_blob(tmp_path, monkeypatch):
     monkeypatch.setattr(tuning, "training", lambda family: [SCENE])
     blob = rival("blob")
     entry = tuning.tune(blob, "plain", [SCENE], 3)
-    return blob, tuning.write(blob, {"plain": entry}, 3)
+    return blob, tuning.write(blob, {"plain": entry})
 
 
 def test_the_tuner_keeps_the_best_of_its_log_and_continues(tuned_blob):
@@ -129,6 +129,9 @@ def test_the_values_in_the_tree_are_those_of_their_logs():
     for one in rivals().values():
         if one.parameters and (tuning.FOLDER / f"{one.name}.json").exists():
             known = json.loads((tuning.FOLDER / f"{one.name}.json").read_text())["families"]
+            assert {family: len(entry["log"]) for family, entry in known.items()} == {
+                family: tuning.TRIALS[family] for family in known
+            }, one.name
             assert all(tuning.tuned(one, family) for family in known), one.name
 
 
