@@ -256,8 +256,8 @@ def _sources(result: dict[str, Any]) -> list[str]:
     for one in result["rivals"]:
         body.append([one["title"], one["source"], one["licence"], one["version"], one["how"], _tuning(one["name"])])
     note = (
-        f"Tuning: {TRIALS} trials of random search for each family of tasks, the same for all, on training scenes "
-        "that no test has; log and values in `benchmarks/rivals/tuned`. After the colon: the quality reached on them."
+        f"Tuning: random search, the same number of trials for all ({budget}), on training scenes that no test has; log "
+        "and values in `benchmarks/rivals/tuned`. In the last column: the quality reached on them."
     )
     return [*table(["method", "source", "licence", "version", "how", "tuning"], body), "", note]
 
