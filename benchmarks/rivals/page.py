@@ -252,12 +252,12 @@ def _own(result: dict[str, Any], titles: dict[str, str]) -> list[str]:
 
 def _sources(result: dict[str, Any]) -> list[str]:
     body = []
-    budget = ", ".join(f"{FAMILIES[family]}: {trials}" for family, trials in TRIALS.items())
+    budget = "; ".join(f"{family}, {FAMILIES[family]}: {trials}" for family, trials in TRIALS.items())
     for one in result["rivals"]:
         body.append([one["title"], one["source"], one["licence"], one["version"], one["how"], _tuning(one["name"])])
     note = (
-        f"Tuning: random search, the same number of trials for all ({budget}), on training scenes that no test has; log "
-        "and values in `benchmarks/rivals/tuned`. In the last column: the quality reached on them."
+        f"Tuning: random search, the same number of trials for all ({budget}), on training scenes that no test has; "
+        "log and values in `benchmarks/rivals/tuned`. In the last column: the quality reached on them."
     )
     return [*table(["method", "source", "licence", "version", "how", "tuning"], body), "", note]
 
