@@ -78,7 +78,7 @@ def _introduction(result: dict[str, Any]) -> str:
     text = (
         f"Made by `{made['command']}` with Velocell {made['velocell']} on {made['date']} ({made['machine']}, Python "
         f"{made['python']}; processor cores were shared with other work, so times are of the CPU): "
-        f"{len(result['tasks'])} tasks, {made['scenes']} scenes each of the draw `{made['draw']}`, recordings once. "
+        f"{len(result['tasks'])} tasks, {_scenes(result)} (draw `{made['draw']}`; recordings once). "
         "Every method gets the events, one radius and the bands, and reports every 5 ms; rows at an instant rest on "
         "events up to it. Quality is F1 of recall and precision, times band accuracy; what each figure means is in "
         "`benchmarks/rivals/scorer`."
@@ -86,6 +86,11 @@ def _introduction(result: dict[str, Any]) -> str:
     if away:
         text += f" Not run here: {'; '.join(away)}."
     return text
+
+
+def _scenes(result: dict[str, Any]) -> str:
+    count = result["made"]["scenes"]
+    return f"{count} scenes each" if count > 1 else "one scene each, so that the table has no spread"
 
 
 FIXED = """## Run it yourself
@@ -294,7 +299,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
         if np.isfinite(value):
             best = value >= np.nanmax(values[i]) - 0.005
             axes.text(
-                j, i, f"{value:.2f}".lstrip("0") if value < 1 else "1", ha="center", va="center", fontsize=7,
+                j, i, f"{value:.2f}".lstrip("0"), ha="center", va="center", fontsize=7,
                 color="white" if value > 0.6 else "black", fontweight="bold" if best else "normal",
             )  # fmt: skip
     axes.set_title("quality: F1 of recall and precision, times band accuracy; bold: best of the task", fontsize=9)
