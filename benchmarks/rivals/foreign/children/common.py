@@ -1,0 +1,50 @@
+"""Shared by the children that are Python: NumPy only, run by the other environment's Python."""
+
+import json
+import sys
+import time
+
+import numpy as np
+
+EVENT = np.dtype([("t", "<i4"), ("x", "<i2"), ("y", "<i2"), ("p", "u1")])
+
+
+class Job:
+    """EVENTS WIDTH HEIGHT FIRST_US EVERY_US LAST_US VALUES, the last as JSON."""
+
+    def __init__(self):
+        path, width, height, first, every, last, values = sys.argv[1:8]
+        self.events = np.fromfile(path, EVENT)
+        self.size = (int(width), int(height))
+        self.instants = range(int(first), int(last) + 1, int(every))
+        self.every = int(every)
+        self.values = json.loads(values)
+        self.lines = []
+        self.spent = 0.0
+
+    def until(self, t):
+        """Number of events up to the instant t, t itself included."""
+        return int(np.searchsorted(self.events["t"], t, side="right"))
+
+    def clock(self):
+        return _Clock(self)
+
+    def row(self, t, number, x, y, vx="", vy=""):
+        self.lines.append(f"{t},{number},{x},{y},{vx},{vy}")
+
+    def close(self):
+        print("\n".join(self.lines))
+        print(f"cpu_s={self.spent:.6f}", file=sys.stderr)
+
+
+class _Clock:
+    """Adds the processor time of a block to the job's."""
+
+    def __init__(self, job):
+        self.job = job
+
+    def __enter__(self):
+        self.begun = time.process_time()
+
+    def __exit__(self, *_):
+        self.job.spent += time.process_time() - self.begun
