@@ -12,6 +12,7 @@ from places import ROOT
 pytest.importorskip("velocell._native", reason="the C++ core is not built (pip install .)")
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.rivals.foreign import running
 from benchmarks.rivals.foreign.__main__ import main
 from benchmarks.rivals.foreign.environments import CHILDREN, Environment
 from benchmarks.rivals.foreign.running import run_child, slopes, tracks_of
@@ -85,17 +86,21 @@ def test_a_child_sees_the_events_up_to_each_instant_and_no_more(child):
     np.testing.assert_array_equal(rows[:, 2], np.searchsorted(recording.t_us, when, side="right"))
     np.testing.assert_array_equal(rows[:, 3], [recording.p[: int(n)].sum() for n in rows[:, 2]])
     assert 0 <= meta["cpu_s"] < 1
-    assert 5 < meta["peak_mb"] < 500
+    if sys.platform == "linux":
+        assert 5 < meta["peak_mb"] < 60, "the child's own, not that of the process that started it"
     assert (tracks_of(rows, BANDS, 6, meta).band == 0).all()
 
 
-def test_no_rows_are_no_rows_and_a_failure_is_one_sentence(child):
+def test_no_rows_are_no_rows_and_a_failure_is_one_sentence(child, monkeypatch):
     recording = ring(200)
     rows, _ = run_child(child("import sys\nsys.exit(0)"), recording)
     assert rows.shape == (0, 6)
     assert len(tracks_of(rows, BANDS, 6, {})) == 0
     with pytest.raises(RivalError, match="ended with 1: ValueError: no such picture"):
         run_child(child("raise ValueError('no such picture')"), recording)
+    monkeypatch.setattr(running, "LONGEST_S", 0.5)
+    with pytest.raises(RivalError, match="had not ended after 0"):
+        run_child(child("import time\ntime.sleep(60)"), recording)
     long = Recording.from_arrays([0], [0], [0], **SIZE, start_us=0, stop_us=2**31)
     with pytest.raises(RivalError, match="longer than 35 minutes"):
         run_child(child(), long)

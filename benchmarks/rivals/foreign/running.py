@@ -1,15 +1,15 @@
 """Runs a child on a recording and makes tracks of its rows.
 
 The file of events: records of `EVENT`, little-endian, t in us after the recording's start. The rows on stdout:
-t_us,id,x,y,vx,vy with nothing for a velocity that the method does not give. The last line on stderr that begins with
-`cpu_s=` states the processor time of the method alone, without the start of its interpreter and the reading.
+t_us,id,x,y,vx,vy with nothing for a velocity that the method does not give. Lines on stderr: `cpu_s=`, the processor
+time of the method alone, without the start of its interpreter and the reading; `peak_mb=`, the largest memory of its
+process, where the system tells it.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +45,7 @@ def run_child(
     """Rows (n, 6): t_us on the recording's clock, id, x, y, vx, vy (NaN where not given); and cpu_s and peak_mb.
 
     The child is called with EVENTS WIDTH HEIGHT FIRST_US EVERY_US LAST_US and then the arguments. Raises RivalError
-    with its own last words where it fails.
+    with its own last words where it fails or takes longer than LONGEST_S.
     """
     when = instants(recording) - recording.start_us
     if not when.size:
@@ -58,7 +58,13 @@ def run_child(
             str(when[-1]), *arguments,
         ]  # fmt: skip
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            code, peak_mb = _wait(full, out.fileno(), err.fileno(), folder)
+            try:
+                code = subprocess.run(
+                    full, stdout=out, stderr=err, env={**os.environ, **ONE_THREAD}, cwd=folder, timeout=LONGEST_S,
+                    check=False,
+                ).returncode  # fmt: skip
+            except subprocess.TimeoutExpired:
+                raise RivalError(f"{Path(command[0]).name} had not ended after {LONGEST_S} s") from None
             out.seek(0)
             err.seek(0)
             words = err.read().decode("utf-8", "replace").strip().splitlines()
@@ -67,23 +73,8 @@ def run_child(
             text = out.read().strip()
     rows = np.genfromtxt(text.splitlines(), delimiter=",").reshape(-1, 6) if text else np.empty((0, 6))
     rows[:, 0] += recording.start_us
-    stated = [float(line.removeprefix("cpu_s=")) for line in words if line.startswith("cpu_s=")]
-    return rows, {**({"cpu_s": stated[-1]} if stated else {}), "peak_mb": peak_mb}
-
-
-def _wait(command: list[str], out: int, err: int, folder: str) -> tuple[int, float]:
-    """Exit code and the largest memory in MB of the child itself."""
-    child = subprocess.Popen(command, stdout=out, stderr=err, env={**os.environ, **ONE_THREAD}, cwd=folder)
-    if not hasattr(os, "wait4"):
-        return child.wait(LONGEST_S), float("nan")
-    try:
-        _, status, usage = os.wait4(child.pid, 0)
-    except BaseException:
-        child.kill()
-        raise
-    child.returncode = os.waitstatus_to_exitcode(status)
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return child.returncode, usage.ru_maxrss / unit
+    pairs = [line.split("=", 1) for line in words if line.startswith(("cpu_s=", "peak_mb="))]
+    return rows, {name: float(value) for name, value in pairs}
 
 
 def slopes(t_us: Floats, number: Floats, x: Floats, y: Floats, window_us: float) -> tuple[Floats, Floats]:

@@ -100,6 +100,11 @@ public final class RectangularClusters {
         }
         out.flush();
         System.err.printf(java.util.Locale.ROOT, "cpu_s=%.6f%n", (machine.getProcessCpuTime() - begun) / 1e9);
+        Path status = Path.of("/proc/self/status");
+        for (String line : Files.exists(status) ? Files.readAllLines(status) : java.util.List.<String>of()) {
+            if (!line.startsWith("VmHWM:")) continue;
+            System.err.printf(java.util.Locale.ROOT, "peak_mb=%.1f%n", Long.parseLong(line.replaceAll("\\D", "")) / 1024.0);
+        }
         System.exit(0);
     }
 }

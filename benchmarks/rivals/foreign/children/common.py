@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -35,6 +36,11 @@ class Job:
     def close(self):
         print("\n".join(self.lines))
         print(f"cpu_s={self.spent:.6f}", file=sys.stderr)
+        # Not ru_maxrss, which begins with the size of the process that started this one.
+        status = Path("/proc/self/status")
+        for line in status.read_text().splitlines() if status.exists() else ():
+            if line.startswith("VmHWM:"):
+                print(f"peak_mb={int(line.split()[1]) / 1024:.1f}", file=sys.stderr)
 
 
 class _Clock:
