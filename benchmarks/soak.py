@@ -2,9 +2,11 @@
 
 A sender of its own sends disks that cross a line as UDP packets at a steady rate. Meanwhile: rotation each minute, an
 MQTT broker (mosquitto) restarted twice, the sender restarted (its clock begins anew), silence of 20 s, and a disk that
-is full for 10 s (a small tmpfs, where one may be mounted; needs root). In the end SIGTERM. What is checked: everything
-is said within 2 s, no line is torn, memory stays, the exit code is 0, messages count what crossed, events sent are
-those taken and those counted as lost, and rows found are those in the files and those counted as not written.
+is full for 10 s (a small tmpfs, where one may be mounted; needs root). In the end SIGTERM. `right` has what is judged:
+everything is said within 2 s, no line is torn, memory stays, the exit code is 0, events sent are those taken and those
+counted as lost, at each second within 2 s of being sent, all that was lost was said, and rows found are those in the
+files and those counted as not written. Where ticks are dropped for lack of a core, messages need not count all that
+crossed.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ from velocell.simulate import Scene, SceneObject, simulate
 SIZE = (320, 240)
 MAIN = [sys.executable, "-c", "from velocell.cli import main; main()"]
 LINE = "160,0,160,239"
+PACKET = 128  # events
+WITHIN_S = 2.0  # a loss is counted and said
+MORE_MEMORY = 1.1  # in the last quarter than in the second; the first one has what is measured at the start
 
 
 def main() -> None:
@@ -59,10 +64,12 @@ class Sender:
     """Sends the second again and again at its pace, on a clock that begins at 0; sends = how many seconds went out."""
 
     def __init__(self, recording: Any, port: int) -> None:
+        recording = recording.slice(0, len(recording) // PACKET * PACKET)  # so that each packet is full
         words = recording.x.astype(np.uint32) << 16 | recording.p.astype(np.uint32) << 15 | recording.y
         self._words, self._t = words, recording.t_us
         self._to = ("127.0.0.1", port)
         self.seconds = self.events = 0
+        self.sent: list[tuple[float, int]] = []  # when, and how many events were sent by then
         self._stop = Event()
         self._thread: Thread | None = None
 
@@ -79,17 +86,19 @@ class Sender:
 
     def _run(self) -> None:
         began, turn = time.monotonic(), 0
-        cuts = np.arange(0, len(self._t), 128)
+        cuts = np.arange(0, len(self._t), PACKET)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             while not self._stop.is_set():
                 for first in cuts.tolist():
-                    t = self._t[first : first + 128] + turn * 1_000_000
+                    t = self._t[first : first + PACKET] + turn * 1_000_000
                     wait = began + float(t[0]) / 1e6 - time.monotonic()
                     if wait > 0.002:
                         time.sleep(wait)
-                    data = np.column_stack([self._words[first : first + 128], (t % 2**32).astype(np.uint32)])
+                    data = np.column_stack([self._words[first : first + PACKET], (t % 2**32).astype(np.uint32)])
                     sock.sendto(data.astype("<u4").tobytes(), self._to)
                     self.events += len(t)
+                    if not self.sent or time.monotonic() - self.sent[-1][0] > 0.1:
+                        self.sent.append((time.monotonic(), self.events))
                 turn += 1
                 self.seconds += 1
 
@@ -101,6 +110,7 @@ class Soak:
         self.said: list[tuple[float, dict[str, Any]]] = []
         self.memory: list[float] = []
         self.delays: dict[str, float] = {}
+        self.looks: list[tuple[float, int]] = []  # when, and how many events were taken or counted as lost by then
         self.disk = folder / "disk"
         self.disk.mkdir()
         self.small = subprocess.run(
@@ -125,6 +135,7 @@ class Soak:
         try:
             if not ready.wait(60):  # packets before that have no port to go to
                 raise SystemExit(f"live did not start: {[each['text'] for _, each in self.said]}")
+            Thread(target=self._look, args=(process,), daemon=True).start()
             sender.start()
             broker = self.happenings(process, sender, broker, mqtt)
             sender.stop()
@@ -222,6 +233,18 @@ class Soak:
         for line in process.stderr:
             self.said.append((time.monotonic(), json.loads(line)))
 
+    def _look(self, process: Any) -> None:
+        """At what it gives out of itself."""
+        while process.poll() is None:
+            with suppress(OSError, ValueError):
+                counted = accounted(self.status())
+                self.looks.append((time.monotonic(), counted))
+            time.sleep(0.2)
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
+        return found
+
     def broker(self, port: int) -> subprocess.Popen[bytes]:
         config = self.folder / "mosquitto.conf"
         config.write_text(
@@ -256,19 +279,62 @@ class Soak:
         for path in self.disk.glob("rows*.jsonl"):
             self.check(path)
         kinds = [key[0] for key in self.got]
-        last = json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
+        last = self.status()
+        lost = {what: n for what, n in last["losses"].items() if n}
+        behind_s = longest_behind(sender.sent, self.looks)
+        memory = [round(max(part)) for part in np.array_split(self.memory, 4)]
+        more_s = {"silence of 5 s": 5.0}
+        right = {
+            "said": all(delay <= more_s.get(what, 0.0) + WITHIN_S for what, delay in self.delays.items()),
+            "counted": behind_s <= WITHIN_S,
+            "all_events": accounted(last) == sender.events,
+            "all_losses_said": said_lost([each["text"] for _, each in self.said]) == lost,
+            "rows": self.rows + last["losses"]["rows not written"] == last["rows"],
+            "memory": memory[3] <= MORE_MEMORY * memory[1],
+            "no_line_torn": not self.torn,
+            "exit_code": code == 0,
+        }
         return {
+            "right": right, "behind_s": round(behind_s, 2),
             "seconds": round(self.seconds), "events_per_s": len(self.recording), "exit_code": code,
             "longest_without_sign_of_life_s": round(float(np.diff(self.alive).max()), 2),
             "files": self.files, "torn_files": self.torn, "said_after_s": self.delays,
-            "memory_mb_by_quarter": [round(max(part)) for part in np.array_split(self.memory, 4)],
+            "memory_mb_by_quarter": memory,
             "crossings_sent": self.crossings * sender.seconds, "crossed": kinds.count("crossed"),
             "appeared": kinds.count("appeared"), "left": kinds.count("left"),
             "last_said": self.said[-1][1]["text"] if self.said else "",
             "events_sent": sender.events, "events_taken": last["events"], "rows_found": last["rows"],
-            "rows_in_files": self.rows, "lost": {what: n for what, n in last["losses"].items() if n},
+            "rows_in_files": self.rows, "lost": lost, "load": os.getloadavg()[1],
             "warnings": sum(each["level"] == "warning" for _, each in self.said), "small_disk": self.small,
         }  # fmt: skip
+
+
+def accounted(status: dict[str, Any]) -> int:
+    """Events that were taken, or stood in packets that are counted as lost."""
+    lost = status["losses"]
+    names = ("packets lost by the system", "packets dropped", "packets astray", "packets damaged")
+    return int(status["events"]) + PACKET * sum(lost.get(name, 0) for name in names)
+
+
+def longest_behind(sent: list[tuple[float, int]], looks: list[tuple[float, int]]) -> float:
+    """For how long at most something had been sent that was not yet counted as taken or as lost."""
+    times, events = np.array([at for at, _ in sent]), np.array([n for _, n in sent])
+    longest = 0.0
+    for at, counted in looks:
+        open_since = np.flatnonzero((events > counted) & (times < at))
+        longest = max(longest, at - times[open_since[0]]) if open_since.size else longest
+    return longest
+
+
+def said_lost(texts: list[str]) -> dict[str, int]:
+    """The sums of what was said while it ran, and of what the end adds."""
+    sums: dict[str, int] = {}
+    for text in texts:
+        _, mark, lost = text.partition("lost within the last second: ")
+        for part in lost.split(", ") if mark else ():
+            n, _, what = part.partition(" ")
+            sums[what] = sums.get(what, 0) + int(n)
+    return sums
 
 
 def fill(path: Path) -> None:

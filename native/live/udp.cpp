@@ -14,8 +14,13 @@ double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock:
 
 }  // namespace
 
-UdpReceiver::UdpReceiver(Socket socket, std::size_t most_bytes)
-    : socket_(socket), most_bytes_(most_bytes), buffer_(LARGEST), thread_([this] { run(); }) {}
+UdpReceiver::UdpReceiver(Socket socket, std::size_t most_bytes, double most_wait_s, double silent_s)
+    : socket_(socket),
+      most_bytes_(most_bytes),
+      most_wait_s_(most_wait_s),
+      silent_s_(silent_s),
+      buffer_(LARGEST),
+      thread_([this] { run(); }) {}
 
 bool UdpReceiver::wait(double seconds) {
     std::unique_lock<std::mutex> lock(mutex_);
@@ -35,14 +40,15 @@ std::vector<Packet> UdpReceiver::take(std::size_t bytes) {
     return taken;
 }
 
-void UdpReceiver::keep_only(const Sender& sender) {
+void UdpReceiver::keep_only(const Sender& sender, double heard_s) {
     std::lock_guard<std::mutex> lock(mutex_);
     only_ = sender;
+    only_heard_s_ = heard_s;
 }
 
-void UdpReceiver::keep_all() {
+bool UdpReceiver::keeps_all() {
     std::lock_guard<std::mutex> lock(mutex_);
-    only_.reset();
+    return !only_;
 }
 
 void UdpReceiver::stop() {
@@ -77,14 +83,20 @@ void UdpReceiver::keep(std::vector<Packet>& taken) {
     {
         std::lock_guard<std::mutex> lock(mutex_);
         for (Packet& packet : taken) {
-            if (only_ && *only_ != packet.from) {
+            if (only_ && *only_ == packet.from) {
+                only_heard_s_ = packet.at_s;
+            } else if (only_ && packet.at_s - only_heard_s_ <= silent_s_) {
                 ++others_;
                 continue;
+            } else {
+                only_.reset();
             }
+            heard_s_ = packet.at_s;
             held_ += packet.data.size() + sizeof(Packet);
             packets_.push_back(std::move(packet));
         }
-        while (held_ > most_bytes_ && packets_.size() > 1) {
+        const auto old = [this](const Packet& packet) { return heard_s_ - packet.at_s > most_wait_s_; };
+        while (packets_.size() > 1 && (held_ > most_bytes_ || old(packets_.front()))) {
             held_ -= packets_.front().data.size() + sizeof(Packet);
             packets_.pop_front();
             ++overflow_;

@@ -23,10 +23,12 @@ struct Packet {
     std::string data;
 };
 
-// Holds at most `most_bytes`; the oldest packets give way. The socket stays its owner's, and outlives this.
+// Holds at most `most_bytes`, and nothing that has waited for more than `most_wait_s` when something comes; the oldest
+// packets give way. So whatever is done with them, and however slowly, what is known here is never old. The socket stays
+// its owner's, and outlives this.
 class UdpReceiver {
 public:
-    UdpReceiver(Socket socket, std::size_t most_bytes);
+    UdpReceiver(Socket socket, std::size_t most_bytes, double most_wait_s, double silent_s);
     ~UdpReceiver() { stop(); }
     UdpReceiver(const UdpReceiver&) = delete;
     UdpReceiver& operator=(const UdpReceiver&) = delete;
@@ -34,13 +36,16 @@ public:
     bool wait(double seconds);  // until packets wait; false if none came
     std::vector<Packet> take(std::size_t bytes);  // the oldest, about so many bytes
     void stop();
-    void keep_only(const Sender& sender);  // others are counted as they come, so that they cannot crowd it out
-    void keep_all();
+    // Others are counted as they come, so that they cannot crowd it out; until it has been silent for `silent_s`, from
+    // `heard_s` on, when one of them comes. Then all are kept.
+    void keep_only(const Sender& sender, double heard_s);
+    bool keeps_all();
 
     std::uint64_t others() const { return others_; }      // packets of other senders, not kept
     std::uint64_t lost() const { return lost_; }          // by the system, where it tells
     std::uint64_t overflow() const { return overflow_; }  // that gave way here
     int error() const { return error_; }                  // the system's, that ended the receiving; 0: none
+    double heard_s() const { return heard_s_; }           // when the last packet came that was kept; 0: none did
 
 private:
     void run();
@@ -49,9 +54,11 @@ private:
 
     Socket socket_;
     std::size_t most_bytes_, held_ = 0;
+    double most_wait_s_, silent_s_, only_heard_s_ = 0;
     std::atomic<std::uint64_t> lost_{0}, overflow_{0}, others_{0};
     std::atomic<bool> stopped_{false};
     std::atomic<int> error_{0};
+    std::atomic<double> heard_s_{0};
     std::mutex mutex_;
     std::condition_variable arrived_;
     std::deque<Packet> packets_;

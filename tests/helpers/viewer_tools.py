@@ -140,6 +140,7 @@ class Feed:
     meta: dict[str, Any]
     stop_us: int | None
     name, meta, waits, waited_s, stop_us = "udp://127.0.0.1:3333", {}, True, 0.0, None
+    heard_s = None
 
     def __init__(self, size: tuple[int, int] = (50, 50)) -> None:
         self.size, self.closed = size, False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import time
 from contextlib import contextmanager
@@ -12,14 +13,14 @@ from velocell._native import UdpReceiver
 
 
 @contextmanager
-def pair(most_bytes=1 << 20):
+def pair(most_bytes=1 << 20, most_wait_s=math.inf, silent_s=math.inf):
     """A receiver and a function that sends to it."""
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
     ):
         listener.bind(("127.0.0.1", 0))
-        receiver = UdpReceiver(listener.fileno(), most_bytes)
+        receiver = UdpReceiver(listener.fileno(), most_bytes, most_wait_s, silent_s)
         yield receiver, lambda data, by=sender: by.sendto(data, listener.getsockname())
         receiver.stop()
 
@@ -72,6 +73,34 @@ def test_the_oldest_give_way_where_too_many_wait():
         assert taken(receiver, 1)[0][2] == b"again"
 
 
+def until(true, limit_s=10):
+    end = time.monotonic() + limit_s
+    while not true() and time.monotonic() < end:
+        time.sleep(0.005)
+    assert true()
+
+
+def test_what_has_waited_too_long_gives_way_to_what_comes():
+    with pair(most_wait_s=0.2) as (receiver, send):
+        for _ in range(5):
+            send(b"old")
+        time.sleep(0.5)
+        assert receiver.overflow == 0  # as long as nothing comes there is no hurry
+        send(b"new")
+        until(lambda: receiver.overflow == 5)
+        assert [data for _, _, data in taken(receiver, 1)] == [b"new"]
+
+
+def test_when_something_was_heard_last_is_known_though_nobody_takes_it():
+    with pair() as (receiver, send):
+        assert receiver.heard_s == 0
+        for _ in range(2):
+            before = time.monotonic()
+            send(b"a")
+            until(lambda: receiver.heard_s >= before)  # noqa: B023
+            assert receiver.heard_s <= time.monotonic()
+
+
 def test_a_part_can_be_taken():
     with pair() as (receiver, send):
         for k in range(20):
@@ -90,18 +119,37 @@ def test_one_sender_can_be_kept():
         send(b"mine")
         ((_, mine, _),) = taken(receiver, 1)
         assert (mine[:10], mine[10:16]) == (bytes(10), b"\xff\xff\x7f\0\0\x01")
-        receiver.keep_only(mine)
+        assert receiver.keeps_all
+        receiver.keep_only(mine, time.monotonic())
+        assert not receiver.keeps_all
         send(b"again")
         for _ in range(5):
             send(b"stranger", other)
         send(b"last")
         assert [data for _, _, data in taken(receiver, 2)] == [b"again", b"last"]
         assert receiver.others == 5
-        receiver.keep_all()
-        send(b"stranger", other)
-        assert taken(receiver, 1)[0][2] == b"stranger"
         with pytest.raises(ValueError, match="an address and a port"):
-            receiver.keep_only(b"x")
+            receiver.keep_only(b"x", 0.0)
+
+
+def test_another_sender_is_kept_once_the_one_is_silent_though_its_packets_still_wait():
+    with pair(silent_s=0.3) as (receiver, send), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        send(b"mine")
+        ((at_s, mine, _),) = taken(receiver, 1)
+        receiver.keep_only(mine, at_s)
+        send(b"waits")
+        send(b"stranger", other)
+        until(lambda: receiver.others == 1)
+        time.sleep(0.5)
+        assert not receiver.keeps_all
+        send(b"next", other)
+        until(lambda: receiver.keeps_all)
+        assert [data for _, _, data in taken(receiver, 2)] == [b"waits", b"next"]
+        # What was heard of it when it was chosen counts, not what others sent since.
+        receiver.keep_only(mine, at_s)
+        send(b"again", other)
+        until(lambda: receiver.keeps_all)
+        assert receiver.others == 1
 
 
 def test_it_can_be_stopped_twice_and_takes_nothing_more():
@@ -113,8 +161,8 @@ def test_it_can_be_stopped_twice_and_takes_nothing_more():
 
 
 def test_a_socket_that_is_none_ends_the_thread():
-    receiver = UdpReceiver(10_000, 1_000)
+    receiver = UdpReceiver(10_000, 1_000, 1.0, 1.0)
     assert receiver.wait(0.1) is False
     receiver.stop()
     with pytest.raises(TypeError):
-        UdpReceiver("no socket", 1_000)
+        UdpReceiver("no socket", 1_000, 1.0, 1.0)

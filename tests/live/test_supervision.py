@@ -67,6 +67,7 @@ class Source:
     """Gives the blocks that it is made of, then waits for the end; the losses are what a test says."""
 
     name, size, waits, waited_s, stop_us = "udp://somewhere", (160, 120), False, 0.001, None
+    heard_s = None
 
     def __init__(self, *blocks, error=None, stays=False):
         self.meta, self.lost, self._blocks, self._error, self._stays = {}, {}, blocks, error, stays
@@ -288,6 +289,23 @@ def test_losses_and_silence_are_told_once_each():
     watch.look()
     assert said[-1].endswith("2 packets lost by the system")
     assert given[-1].losses["ticks dropped"] == 7
+
+
+def test_silence_is_told_by_who_receives_whatever_still_waits():
+    source, said, given = Source(), [], []
+    watch = Watch(source, said.append, silence_s=5.0, publish=[given.append])
+    summary = Summary()
+    watch.counts = lambda: summary
+    for age_s in (0.1, 4.0, 6.0, 7.0, 0.0):
+        summary.events += 100  # what waits is still worked off
+        source.heard_s = time.monotonic() - age_s
+        watch.look()
+        if age_s == 4.0:
+            assert said == []
+    assert [text.partition(": ")[0] for text in said] == ["warning", "note"]
+    assert "no events for 6.0 s" in said[0]
+    assert [status.healthy for status in given] == [True, True, False, False, True]
+    assert [round(status.last_event_s) for status in given] == [0, 4, 6, 7, 0]
 
 
 @pytest.mark.parametrize(

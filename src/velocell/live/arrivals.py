@@ -31,6 +31,7 @@ class Arrivals(Generic[Item]):
         self._ended = False
         self._error: BaseException | None = None
         self.left_out = 0
+        self.heard_s: float | None = None  # when something was received last
 
     def taken(self, stop: Event) -> Iterator[tuple[float, list[Item]]]:
         """All that waits, again and again, and for how many seconds the first has waited.
@@ -79,6 +80,7 @@ class Arrivals(Generic[Item]):
                 self._changed.notify_all()
 
     def _put(self, item: Item) -> None:
+        self.heard_s = time.monotonic()
         with self._changed:
             while self._queue and self._waiting + len(item) > self._most and not self._over.is_set():
                 if self._leave_out:

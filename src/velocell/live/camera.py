@@ -85,6 +85,10 @@ class Camera:
         while camera.isTriggerStreamAvailable() and (triggers := camera.getNextTriggerBatch()) is not None:
             self._integrity.fact("triggers", len(triggers))
 
+    @property
+    def heard_s(self) -> float | None:
+        return self._arrivals.heard_s
+
     def losses(self) -> dict[str, int]:
         return {"batches dropped": self._arrivals.left_out}
 

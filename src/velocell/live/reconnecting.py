@@ -48,6 +48,10 @@ class Reconnecting:
     def waited_s(self) -> float:
         return 0.0 if self._source is None else self._source.waited_s
 
+    @property
+    def heard_s(self) -> float | None:
+        return None if self._source is None else self._source.heard_s
+
     def losses(self) -> dict[str, int]:
         now = {} if self._source is None else self._source.losses()
         return {**self._lost, **{what: n + self._lost[what] for what, n in now.items()}}

@@ -48,6 +48,10 @@ class Recorded:
         return self._source.waited_s
 
     @property
+    def heard_s(self) -> float | None:
+        return self._source.heard_s
+
+    @property
     def stop_us(self) -> int | None:
         return self._source.stop_us
 

@@ -4,6 +4,8 @@ name, size, meta      what it is, (width, height) in px, and what the output sho
 waits                 whether the sender waits while we work; else overload has to be shed
 stop_us               where the stream ended, once it has; None: after its last event
 waited_s              how long the oldest packet of the last block had to wait for us
+heard_s               when something came in last, of the steady clock, also of what waits to be decoded; None where
+                      nothing has, or only blocks show it
 blocks(stop)          events in blocks, once; until the end or until the event `stop` is set, which it notices
                       within POLL_S. A block without events says by its `stop_us` that time has passed
 losses()              how much was lost so far, by what it was; may be asked by another thread
@@ -55,6 +57,8 @@ class Source(Protocol):
     def meta(self) -> dict[str, Any]: ...
     @property
     def waited_s(self) -> float: ...
+    @property
+    def heard_s(self) -> float | None: ...
     @property
     def stop_us(self) -> int | None: ...
     def blocks(self, stop: Event) -> Iterator[Recording]: ...
@@ -118,7 +122,7 @@ def _speed(text: str) -> float:
 class Replay:
     """A recording, at its own pace times `speed`."""
 
-    waits, waited_s = True, 0.0
+    waits, waited_s, heard_s = True, 0.0, None
 
     def __init__(
         self,
@@ -187,7 +191,7 @@ class Replay:
 class Stdin:
     """The bytes of a Prophesee RAW (EVT2, EVT2.1, EVT3) or DAT file, as they come; the header says which."""
 
-    name, waits, waited_s = "stdin", True, 0.0
+    name, waits, waited_s, heard_s = "stdin", True, 0.0, None
     stop_us: int | None = None
 
     def __init__(self, size: tuple[int, int] | None):

@@ -1,8 +1,9 @@
 """What supervises a stream: a thread that looks at it every second, says what is wrong while it matters, and gives
 out how it is.
 
-It only reads: counters of the loop (`Summary`), of the source (`losses()`) and of the outputs (`lost`). So nothing that
-it does can hold up a tick.
+It only reads: counters of the loop (`Summary`), of the source (`losses()`, `heard_s`) and of the outputs (`lost`). So
+nothing that it does can hold up a tick, and where the source receives in a thread of its own, what waits for the loop
+hides nothing.
 """
 
 from __future__ import annotations
@@ -144,7 +145,8 @@ class Watch:
             self._event_at, self._seen_any = now, True
         span_s = max(up_s - before.up_s, 1e-3)
         losses = self._losses(counts)
-        self._quiet_s = quiet_s = now - self._event_at
+        heard_s = self._source.heard_s
+        self._quiet_s = quiet_s = now - min(self._event_at, self._event_at if heard_s is None else heard_s)
         why = [self._ended] if self._ended else []
         why += [f"no events for {quiet_s:.0f} s"] if self._silence_s and quiet_s > self._silence_s else []
         why += [text for output in self._outputs if (text := output.trouble)]
@@ -183,7 +185,7 @@ class Watch:
         if self._silence_s and self._quiet_s > self._silence_s and not self._silent:
             self._silent = True
             self._say(f"warning: {self._source.name}: no events for {self._quiet_s:.1f} s; check the sender")
-        elif self._silent and status.events > self._before.events:
+        elif self._silent and self._quiet_s <= self._silence_s and status.events > self._before.events:
             self._silent = False
             self._say(f"note: {self._source.name}: events come again")
 

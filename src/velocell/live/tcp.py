@@ -189,6 +189,10 @@ class Tcp:
             "encrypted and takes more readers"
         )
 
+    @property
+    def heard_s(self) -> float | None:
+        return self._arrivals.heard_s
+
     def losses(self) -> dict[str, int]:
         return {}
 

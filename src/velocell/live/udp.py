@@ -3,7 +3,8 @@
 Anyone can send to a port. So one sender is followed, the first whose packets agree, or the one that is named; packets
 of others are counted, and cannot crowd it out. Where it falls silent, the next whose packets agree takes its place.
 
-The thread is the C++ core's: one of Python's would wait for the lock at each packet, for longer than packets take.
+The thread is the C++ core's: one of Python's would wait for the lock at each packet, for longer than packets take. It
+tells losses, silence and another sender by what arrives, however much of it still waits to be decoded.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from velocell.live.address import parse_address, resolved
 from velocell.live.blocks import POLL_S, as_blocks
 from velocell.live.timeline import FAR_US, Packet, Timeline
 
-_HELD_BYTES = 1 << 25  # of packets that wait; the oldest give way
+_HELD_BYTES = 1 << 25  # of packets that wait; the oldest give way,
+_HELD_S = 1.0  # and those that have waited for so long: their ticks would be left out anyway (`loop.LAG_S`)
 _BLOCK_BYTES = 1 << 22  # taken at once: what overload leaves out is decoded first, and needs memory for that
 _GATHER_S = 0.0005  # work per packet would cost more than work per event
 _RECEIVE_BUFFER = 1 << 23
@@ -77,7 +79,6 @@ class Udp:
         self._line: Timeline | None = None
         self._seeking = True
         self._candidates: dict[bytes, list[Packet]] = {}
-        self._heard_s = 0.0
         self._packets = self._others = self._astray = self._other_kind = 0
         # Arrival in us since 1970, of a clock that never steps.
         self._epoch_s = time.time() - time.monotonic()
@@ -85,10 +86,9 @@ class Udp:
     def blocks(self, stop: Event) -> Iterator[Recording]:
         from velocell._native import UdpReceiver
 
-        self._receiver = receiver = UdpReceiver(self._socket.fileno(), _HELD_BYTES)
+        self._receiver = receiver = UdpReceiver(self._socket.fileno(), _HELD_BYTES, _HELD_S, _SILENT_S)
         while not stop.is_set():
             arrived = receiver.wait(POLL_S)
-            self._look_for_silence()
             if not arrived:
                 if receiver.error:
                     why = os.strerror(receiver.error).lower()
@@ -111,6 +111,7 @@ class Udp:
         """Packets, as one block."""
         self.waited_s = time.monotonic() - packets[0][0]
         self._packets += len(packets)
+        self._seeking = self._seeking or self._receiver.keeps_all
         if self._seeking:
             # What one sender sent before another was followed goes out before the rest.
             for at, sender, data in packets:
@@ -124,7 +125,6 @@ class Udp:
         if not packets:
             return
         assert self._line is not None
-        self._heard_s = packets[-1][0]
         other_kind = self._line.other
         good = self._line.alike(packets)
         self._integrity.fault("damaged", len(packets) - len(good) - (self._line.other - other_kind))
@@ -139,7 +139,7 @@ class Udp:
     def _considered(self, at_s: float, sender: bytes, data: bytes) -> list[Packet]:
         """Packets that continue the stream, while it is open whom to follow."""
         if sender == self._followed:
-            self._settle()
+            self._settle(at_s)
             return [(at_s, data)]
         if self._wanted is not None and not sender.startswith(self._wanted):
             self._others += 1
@@ -170,20 +170,19 @@ class Udp:
         self._followed = sender
         self._line = Timeline(timed, self._epoch_s, before, lambda text: self.say(f"{self.name}: {text}"))
         self.meta = {"time": "of the sender" if timed else "of arrival", "sender": _shown(sender)}
-        self._settle()
+        self._settle(packets[-1][0])
         return packets
 
-    def _settle(self) -> None:
-        """It is known whom to follow."""
+    def _settle(self, heard_s: float) -> None:
+        """It is known whom to follow, until it has been silent for long after `heard_s`."""
         self._seeking = False
         self._others += sum(map(len, self._candidates.values()))
         self._candidates.clear()
-        self._receiver.keep_only(self._followed)
+        self._receiver.keep_only(self._followed, heard_s)
 
-    def _look_for_silence(self) -> None:
-        if not self._seeking and time.monotonic() - self._heard_s > _SILENT_S:
-            self._seeking = True
-            self._receiver.keep_all()
+    @property
+    def heard_s(self) -> float | None:
+        return None if self._receiver is None else self._receiver.heard_s or None
 
     @property
     def _all_astray(self) -> int:
