@@ -322,7 +322,7 @@ def longest_behind(sent: list[tuple[float, int]], looks: list[tuple[float, int]]
     longest = 0.0
     for at, counted in looks:
         open_since = np.flatnonzero((events > counted) & (times < at))
-        longest = max(longest, at - times[open_since[0]]) if open_since.size else longest
+        longest = max(longest, at - float(times[open_since[0]])) if open_since.size else longest
     return longest
 
 

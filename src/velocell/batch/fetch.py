@@ -6,10 +6,11 @@ import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from velocell.batch.inputs import file_system, is_address
 from velocell.errors import RecordingError, unreadable
+from velocell.formats.ros import folder as bags
 
 _PIECE = 1 << 24
 _READ = 1 << 20
@@ -25,10 +26,14 @@ class Content:
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a file. Raises RecordingError."""
+    """SHA-256 of a file; of a bag of ROS 2 that of its files one after the other. Raises RecordingError."""
+    digest = hashlib.sha256()
     try:
-        with path.open("rb") as handle:
-            return _digest(handle)
+        for file in _files(path):
+            with file.open("rb") as handle:
+                while data := handle.read(_READ):
+                    digest.update(data)
+        return digest.hexdigest()
     except OSError as error:
         raise RecordingError(unreadable(path, error)) from None
 
@@ -37,7 +42,7 @@ def content_of(source: str) -> Content:
     """Size and etag, without reading it. Raises RecordingError."""
     if not is_address(source):
         try:
-            return Content(Path(source).stat().st_size)
+            return Content(sum(file.stat().st_size for file in _files(Path(source))))
         except OSError as error:
             raise RecordingError(unreadable(Path(source), error)) from None
     system, path = file_system(source)
@@ -85,8 +90,6 @@ def _again(ask: Any, source: str) -> Any:
     raise AssertionError
 
 
-def _digest(handle: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while data := handle.read(_READ):
-        digest.update(data)
-    return digest.hexdigest()
+def _files(path: Path) -> list[Path]:
+    """What a recording consists of. Raises RecordingError where a bag lacks a file."""
+    return [path / bags.INDEX, *bags.files(path)] if bags.is_bag(path) else [path]

@@ -1,7 +1,8 @@
 """What a batch runs on: files, folders, globs, lists, and addresses that fsspec opens.
 
 In a folder only files whose suffix is one of a recording's are taken, and no text files, which tables have too; the
-others are counted. What is named, or matched by a glob, is taken whatever its name is.
+others are counted. What is named, or matched by a glob, is taken whatever its name is. A bag of ROS 2 is a folder, and
+one recording.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from urllib.parse import quote
 
 from velocell.data.extras import install_line
 from velocell.errors import OptionError, reason
+from velocell.formats.ros.folder import is_bag
 
 _NAMES = "raw dat aedat aedat4 es h5 hdf5 bag db3 mcap npz npy pt bin"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split(" "))
@@ -96,7 +98,9 @@ def _each(text: str, output: Path, left_out: Counter[str], base: Path) -> Iterat
         yield from _addresses(text, left_out)
         return
     path = base / text
-    if path.is_dir():
+    if is_bag(path):
+        yield Input(str(path.resolve()), path.resolve().name)
+    elif path.is_dir():
         yield from _in_folder(path, output, left_out)
     elif path.is_file():
         yield Input(str(path.resolve()), path.name)
@@ -105,7 +109,7 @@ def _each(text: str, output: Path, left_out: Counter[str], base: Path) -> Iterat
     else:
         start = _fixed_part(path)
         for file in sorted(start.glob(str(path.relative_to(start)))) if glob.has_magic(text) else ():
-            if file.is_file() and output not in file.resolve().parents:
+            if (file.is_file() or is_bag(file)) and output not in file.resolve().parents:
                 yield Input(str(file.resolve()), file.relative_to(start).as_posix())
 
 
@@ -120,13 +124,18 @@ def _fixed_part(pattern: Path) -> Path:
 
 
 def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[Input]:
-    for file in sorted(folder.rglob("*")):
+    bags: set[Path] = set()
+    for file in sorted(folder.rglob("*")):  # a folder comes before what is in it
         inside = file.relative_to(folder)
-        if any(part.startswith(".") for part in inside.parts) or not file.is_file():
+        if any(part.startswith(".") for part in inside.parts) or not bags.isdisjoint(file.parents):
+            continue
+        if is_bag(file):
+            bags.add(file)
+        elif not file.is_file():
             continue
         if output in file.resolve().parents:
             continue
-        if file.suffix.lower() in SUFFIXES:
+        if file in bags or file.suffix.lower() in SUFFIXES:
             yield Input(str(file.resolve()), inside.as_posix())
         else:
             left_out[file.suffix.lower() or "no suffix"] += 1

@@ -3,7 +3,7 @@
 A format that can go on in the middle has `Opened.resume`; each block of events comes with the place behind it. Any pass
 over a file from its start collects the places (`Marks`). `keep` writes them beside an output, and `kept` takes them up
 for the same file: of the same length and time of change, with the same bytes in 64 places, read with the same options.
-The index of any other file is not taken.
+The index of any other file is not taken. A folder, such as a bag of ROS 2, is all of its files.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Marks:
     _latest_us: int = -1
     _since: int = 0
 
-    def add(self, events: Events, place: Place) -> None:
-        """The next events of the file, and the place behind them."""
+    def add(self, events: Events, place: Place | None) -> None:
+        """The next events of the file, and the place behind them; None where nothing can go on from there."""
         if not len(events.t_us):
             return
         self._latest_us = max(self._latest_us, int(events.t_us.max()))
         self._since += len(events.t_us)
-        if self._since >= SPACING:
+        if self._since >= SPACING and place is not None:
             self.before_us.append(self._latest_us)
             self.places.append(place)
             self._since = 0
@@ -83,10 +83,15 @@ def kept(file: Path, key: dict[str, Any]) -> Marks | None:
 
 def key_of(path: Path, reading: dict[str, Any]) -> dict[str, Any]:
     """By what a recording is known again without reading all of it. reading: the options with which it is read."""
-    stat = path.stat()
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as handle:
-        for k in range(_SAMPLES):
-            handle.seek(max(stat.st_size - _SAMPLE_BYTES, 0) * k // (_SAMPLES - 1))
-            digest.update(handle.read(_SAMPLE_BYTES))
-    return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "samples": digest.hexdigest(), "reading": reading}
+    files = sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+    stats = [file.stat() for file in files]
+    digest, samples = hashlib.blake2b(digest_size=16), max(2, _SAMPLES // max(len(files), 1))
+    for file, stat in zip(files, stats, strict=True):
+        if path.is_dir():
+            digest.update(f"{file.name} {stat.st_size} {stat.st_mtime_ns} ".encode())
+        with file.open("rb") as handle:
+            for k in range(samples):
+                handle.seek(max(stat.st_size - _SAMPLE_BYTES, 0) * k // (samples - 1))
+                digest.update(handle.read(_SAMPLE_BYTES))
+    size, mtime_ns = sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)
+    return {"bytes": size, "mtime_ns": mtime_ns, "samples": digest.hexdigest(), "reading": reading}

@@ -48,7 +48,7 @@ _LATEST_US, _MOST_RESETS = 100_000, 3
 # a decoder that can do so cheaply may leave out such events. Each call starts at the file's first event.
 Decode = Callable[[Integrity, "int | None"], Iterator[Events]]
 # Called with a place in place of the time, None for the start; each block comes with the place behind it.
-Resume = Callable[[Integrity, "Place | None"], "Iterator[tuple[Events, Place]]"]
+Resume = Callable[[Integrity, "Place | None"], "Iterator[tuple[Events, Place | None]]"]
 
 
 @dataclass(frozen=True)

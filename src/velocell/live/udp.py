@@ -29,7 +29,7 @@ from velocell.live.blocks import POLL_S, as_blocks
 from velocell.live.timeline import FAR_US, Packet, Timeline
 
 _HELD_BYTES = 1 << 25  # of packets that wait; the oldest give way,
-_HELD_S = 1.0  # and those that have waited for so long: their ticks would be left out anyway (`loop.LAG_S`)
+_HELD_S = 0.5  # and those that have waited for so long: their ticks would be left out anyway (`loop.LAG_S`)
 _BLOCK_BYTES = 1 << 22  # taken at once: what overload leaves out is decoded first, and needs memory for that
 _GATHER_S = 0.0005  # work per packet would cost more than work per event
 _RECEIVE_BUFFER = 1 << 23

@@ -6,7 +6,8 @@
     dvs_msgs/EventArray             one entry per event, with ROS's time
     (prophesee_event_msgs)
 
-Of several event topics the first in the file is read; what the others hold is counted.
+Of several event topics the first in the file is read; what the others hold is counted. A seek index goes on behind any
+message: in a file of the bag, with what that file has said of its channels, and with the decoder as it was then.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from velocell.formats.prophesee.header import Tally
 from velocell.formats.ros import folder
 from velocell.formats.ros import records as bag_files
 from velocell.formats.ros.libcaer import Compressed, libcaer
-from velocell.formats.ros.message import Message
-from velocell.formats.source import Opened
+from velocell.formats.ros.message import Known, Message
+from velocell.formats.seek import Place
+from velocell.formats.source import Opened, from_start
 from velocell.formats.wording import bare
 
 NAME = "ROS 1 and 2 bags and MCAP with event_camera_msgs or dvs_msgs"
@@ -80,21 +82,21 @@ def open_file(
             "evt3, mono, libcaer or libcaer_cmp"
         )
 
-    def decode(integrity: Integrity, start_us: int | None) -> Iterator[Events]:
-        yield from _decode(path, topic, first.encoding, integrity, budget)
+    def resume(integrity: Integrity, place: Place | None) -> Iterator[tuple[Events, Place | None]]:
+        yield from _decode(path, topic, first.encoding, integrity, budget, place)
 
     encoding = "" if kind in _ARRAYS else f", encoded as {first.encoding}"
     name = {bag_files.ROS1[:4]: "ROS 1 bag", bag_files.MCAP[:4]: "MCAP", bag_files.SQLITE[:4]: "ROS 2 bag"}[others]
     known = (first.width, first.height) if first.width and first.height else None
     why = f"by its first bytes; {kind} of topic {bare(topic)}{encoding}"
-    return Opened(name, why, decode, known, "as the messages say")
+    return Opened(name, why, from_start(resume), known, "as the messages say", resume=resume)
 
 
 def _first(path: Path, budget: Budget) -> tuple[str, str, _Content, bytes]:
     """Topic, type and content of the first message of events, and the first four bytes of the file."""
     met: dict[str, None] = {}
     passed = Integrity(str(path))
-    for message in _messages(path, passed, budget):
+    for _, message in _messages(path, passed, budget, Known()):
         kind = _kind(message)
         if len(met) < _MOST_KINDS:
             met[kind] = None
@@ -118,14 +120,19 @@ def _first(path: Path, budget: Budget) -> tuple[str, str, _Content, bytes]:
     )
 
 
-def _decode(path: Path, topic: str, encoding: str, integrity: Integrity, budget: Budget) -> Iterator[Events]:
+def _decode(
+    path: Path, topic: str, encoding: str, integrity: Integrity, budget: Budget, place: Place | None
+) -> Iterator[tuple[Events, Place | None]]:
     from velocell import _native  # not loaded just to show a command's help
 
     name, word_bytes = _WORDS.get(encoding, ("", _ENTRIES.get(encoding, 1)))
-    compressed = Compressed()
     decoder = getattr(_native, name)() if name else None
+    if decoder is not None and place is not None:
+        decoder.restore(place["state"])
+    compressed = Compressed(0 if place is None else place["x"])
+    known = Known() if place is None else Known.of(place["known"])
     tally = None if decoder is None else Tally(decoder, integrity)
-    for number, message in enumerate(_messages(path, integrity, budget)):
+    for number, (file, message) in enumerate(_messages(path, integrity, budget, known, place)):
         kind = _kind(message)
         if kind not in _PACKETS and kind not in _ARRAYS:
             integrity.fact(_COUNTED.get(kind, "other"))
@@ -145,14 +152,26 @@ def _decode(path: Path, topic: str, encoding: str, integrity: Integrity, budget:
             events = Events(*decoder.feed(content.data))
             tally.update(f"in message {number}")
         if events is not None:
-            yield events
+            state = [] if decoder is None else decoder.state()
+            about = known.to_dict()
+            behind = {"file": file, "behind": message.behind, "known": about, "state": state, "x": compressed.x}
+            yield events, None if about is None else behind
 
 
-def _messages(path: Path, integrity: Integrity, budget: Budget) -> Iterator[Message]:
-    """Of all files of a bag, one after the other. Raises RecordingError."""
-    for file in folder.files(path):
+def _messages(
+    path: Path, integrity: Integrity, budget: Budget, known: Known, place: Place | None = None
+) -> Iterator[tuple[int, Message]]:
+    """Of all files of a bag, one after the other, each with its file's number; from a place on. known: what the file
+    that is read has said of its channels. Raises RecordingError."""
+    first, behind = (0, None) if place is None else (place["file"], tuple(place["behind"]))
+    for number, file in enumerate(folder.files(path)[first:], start=first):
+        if number != first:
+            known.channels.clear()
+            known.schemas.clear()
         with packed.plain(file, budget) as plain:
-            yield from bag_files.messages(plain, integrity, budget)
+            for message in bag_files.messages(plain, integrity, budget, known, behind):
+                yield number, message
+        behind = None
 
 
 def _kind(message: Message) -> str:

@@ -29,8 +29,8 @@ def libcaer(data: bytes, base_us: int) -> Events:
 class Compressed:
     """The events of message after message; x goes on from one to the next."""
 
-    def __init__(self) -> None:
-        self._x = 0
+    def __init__(self, x: int = 0) -> None:
+        self.x = x
 
     def __call__(self, data: bytes, base_us: int) -> Events:
         words = np.frombuffer(data, "<u2").astype(np.int64)
@@ -39,9 +39,9 @@ class Compressed:
         # Eight rows each, one after the other.
         eights = np.cumsum(kind == _EIGHT)
         row = (base & 0x7FF) + 8 * (eights - 1 - _last(kind == _BASE_Y, eights, 0))
-        x = _last(kind == _X, value, self._x) & 0x7FF
+        x = _last(kind == _X, value, self.x) & 0x7FF
         t = (_last(kind == _TIME_HIGH, value, 0) << 12 | _last(kind == _TIME_LOW, value, 0)) + base_us
-        self._x = int(x[-1]) if x.size else self._x
+        self.x = int(x[-1]) if x.size else self.x
         several = (kind == _EIGHT)[:, None] & (value[:, None] >> _BITS & 1 != 0)
         single = kind == _Y
         # In the order of the words.

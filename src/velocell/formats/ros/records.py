@@ -17,7 +17,7 @@ from velocell.data.budget import Budget, Meter
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats.ros import sqlite
-from velocell.formats.ros.message import Message
+from velocell.formats.ros.message import Known, Message
 from velocell.formats.unpack import MAX_BYTES, Oversized, Unpack, unpacker
 from velocell.formats.wording import bare
 
@@ -28,29 +28,36 @@ _LOOK_RECORDS = 4_096  # between two looks at the clock
 _MOST_CHANNELS, _LONGEST_NAME = 10_000, 4_096
 
 
-def messages(path: Path, integrity: Integrity, budget: Budget) -> Iterator[Message]:
+def messages(
+    path: Path,
+    integrity: Integrity,
+    budget: Budget,
+    known: Known | None = None,
+    behind: tuple[int, int] | None = None,
+) -> Iterator[Message]:
     """All messages of a file that starts with one of the marks above; damage is counted in `integrity`.
 
-    Raises RecordingError beyond the budget."""
+    behind: go on behind the message of which `Message.behind` says so. known: what the file has said of its channels by
+    then; what it says further is added. Raises RecordingError beyond the budget."""
+    known = known or Known()
     meter = Meter(budget)
     most_bytes = budget.piece(MAX_BYTES)
     with path.open("rb") as handle:
         mark = handle.read(16)
         if mark.startswith(SQLITE):
-            yield from sqlite.messages(path, integrity, meter, most_bytes)
+            yield from sqlite.messages(path, integrity, meter, most_bytes, None if behind is None else behind[0])
             return
         walk = _Walk(handle, path.stat().st_size, integrity, meter, most_bytes)
-        if mark.startswith(ROS1):
-            walk.position = len(ROS1)
-            yield from _ros1(walk, {})
-        else:
-            walk.position = len(MCAP)
-            yield from _mcap(walk)
+        walk.position = len(ROS1) if mark.startswith(ROS1) else len(MCAP)
+        if behind is not None:
+            walk.position, walk.passed = behind
+        yield from _ros1(walk, known) if mark.startswith(ROS1) else _mcap(walk, known)
 
 
 @dataclass
 class _Walk:
-    """Where in the file the next record starts, and what is known of the compressions."""
+    """Where in the file the next record starts, and what is known of the compressions. passed: so many messages of the
+    record there are left out; an earlier reading had them."""
 
     handle: IO[bytes]
     last: int
@@ -58,6 +65,7 @@ class _Walk:
     meter: Meter
     most_bytes: int
     position: int = 0
+    passed: int = 0
     unpackers: dict[str, Unpack] = field(default_factory=dict)
 
     def take(self, n: int) -> bytes | None:
@@ -71,6 +79,11 @@ class _Walk:
         self.handle.seek(self.position)
         self.position += n
         return self.handle.read(n)
+
+    def new(self, found: Iterator[Message]) -> Iterator[Message]:
+        """Of a record's messages those that are not passed over."""
+        passed, self.passed = self.passed, 0
+        return (message for message in found if message.behind[1] > passed)
 
     def stop(self) -> None:
         self.integrity.fault("trailing_bytes", self.last - self.position, f"from byte {self.position}")
@@ -112,10 +125,9 @@ def _check_names(known: Sized, source: str, *names: Sized) -> None:
 # --- ROS 1: a record is a header of fields name=value, and data; each behind its length ------------------
 
 _CHUNK, _CONNECTION, _DATA = 5, 7, 2
-_Connections = dict[int, tuple[str, str]]
 
 
-def _ros1(walk: _Walk, connections: _Connections) -> Iterator[Message]:
+def _ros1(walk: _Walk, known: Known) -> Iterator[Message]:
     while walk.position < walk.last:
         start = walk.position
         fields = _ros1_header(walk)
@@ -138,14 +150,14 @@ def _ros1(walk: _Walk, connections: _Connections) -> Iterator[Message]:
             return
         if kind == _CHUNK:
             content = walk.unpacked(fields.get("compression", b"none").decode("latin-1"), data)
-            yield from _ros1_chunk(content or b"", walk, connections)
+            yield from walk.new(_ros1_chunk(content or b"", walk, known, start))
         else:
-            yield from _ros1_record(kind, fields, data, walk, connections)
+            yield from _ros1_record(kind, fields, data, walk, known, (walk.position, 0))
 
 
-def _ros1_chunk(content: bytes, walk: _Walk, connections: _Connections) -> Iterator[Message]:
+def _ros1_chunk(content: bytes, walk: _Walk, known: Known, start: int) -> Iterator[Message]:
     try:
-        position = number = 0
+        position = number = met = 0
         while position < len(content):
             fields, position = _ros1_fields(content, position)
             n = struct.unpack_from("<I", content, position)[0]
@@ -156,24 +168,24 @@ def _ros1_chunk(content: bytes, walk: _Walk, connections: _Connections) -> Itera
             number += 1
             if number % _LOOK_RECORDS == 0:
                 walk.meter.work()
-            yield from _ros1_record(fields["op"][0], fields, data, walk, connections)
+            met += fields["op"][0] == _DATA
+            yield from _ros1_record(fields["op"][0], fields, data, walk, known, (start, met))
     except (struct.error, ValueError, LookupError):
         walk.damaged()
 
 
 def _ros1_record(
-    kind: int, fields: dict[str, bytes], data: bytes, walk: _Walk, connections: _Connections
+    kind: int, fields: dict[str, bytes], data: bytes, walk: _Walk, known: Known, behind: tuple[int, int]
 ) -> Iterator[Message]:
     try:
         number = struct.unpack("<I", fields.get("conn", b""))[0]
         if kind == _CONNECTION:
             about, _ = _ros1_fields(struct.pack("<I", len(data)) + data, 0)
             topic = about.get("topic", fields.get("topic", b""))
-            _check_names(connections, walk.integrity.source, topic, about["type"])
-            connections[number] = (topic.decode("utf-8", "replace"), about["type"].decode("latin-1"))
+            _check_names(known.channels, walk.integrity.source, topic, about["type"])
+            known.channels[number] = (topic.decode("utf-8", "replace"), about["type"].decode("latin-1"), _ROS1)
         elif kind == _DATA:
-            topic_name, type_ = connections[number]
-            yield Message(topic_name, type_, _ROS1, data)
+            yield Message(*known.channels[number], data, behind)
     except (struct.error, ValueError, LookupError):
         walk.damaged()
 
@@ -217,9 +229,11 @@ def _ros1_fields(data: bytes, position: int) -> tuple[dict[str, bytes], int]:
 
 # --- MCAP: a record is a byte for its kind, its length in 8 bytes, and data ---------------------------------
 
+_MESSAGE = 0x05
 
-def _mcap(walk: _Walk) -> Iterator[Message]:
-    channels = _Channels(walk.integrity.source)
+
+def _mcap(walk: _Walk, known: Known) -> Iterator[Message]:
+    channels = _Channels(walk.integrity.source, known)
     while walk.position < walk.last:
         start = walk.position
         described = walk.take(9)
@@ -239,10 +253,11 @@ def _mcap(walk: _Walk) -> Iterator[Message]:
         assert data is not None
         try:
             if kind != 0x06:
-                yield from channels.record(kind, data)
+                yield from channels.record(kind, data, (walk.position, 0))
                 continue
             name, packed = _mcap_chunk(data)
-            yield from _mcap_records(walk.unpacked(name or "none", packed) or b"", channels, walk.meter)
+            content = walk.unpacked(name or "none", packed) or b""
+            yield from walk.new(_mcap_records(content, channels, walk.meter, start))
         except (struct.error, ValueError, KeyError):
             walk.damaged()
 
@@ -257,8 +272,8 @@ def _mcap_chunk(data: bytes) -> tuple[str, bytes]:
     return name, packed
 
 
-def _mcap_records(content: bytes, channels: _Channels, meter: Meter) -> Iterator[Message]:
-    position = number = 0
+def _mcap_records(content: bytes, channels: _Channels, meter: Meter, start: int) -> Iterator[Message]:
+    position = number = met = 0
     while position < len(content):
         kind, n = struct.unpack_from("<BQ", content, position)
         data = content[position + 9 : position + 9 + n]
@@ -270,7 +285,8 @@ def _mcap_records(content: bytes, channels: _Channels, meter: Meter) -> Iterator
         number += 1
         if number % _LOOK_RECORDS == 0:
             meter.work()
-        yield from channels.record(kind, data)
+        met += kind == _MESSAGE
+        yield from channels.record(kind, data, (start, met))
 
 
 def _mcap_text(data: bytes, position: int) -> tuple[str, int]:
@@ -283,12 +299,11 @@ def _mcap_text(data: bytes, position: int) -> tuple[str, int]:
 class _Channels:
     """Schemas and channels met so far: what a message's channel number means."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, known: Known) -> None:
         self._source = source
-        self._schemas: dict[int, str] = {}
-        self._channels: dict[int, tuple[str, str, str]] = {}
+        self._schemas, self._channels = known.schemas, known.channels
 
-    def record(self, kind: int, data: bytes) -> Iterator[Message]:
+    def record(self, kind: int, data: bytes, behind: tuple[int, int]) -> Iterator[Message]:
         """Take in a schema or a channel, or give a message. Raises struct.error, ValueError or KeyError."""
         if kind == 0x03:
             name = _mcap_text(data, 2)[0]
@@ -299,6 +314,5 @@ class _Channels:
             topic, position = _mcap_text(data, 4)
             _check_names(self._channels, self._source, topic)
             self._channels[number] = (topic, self._schemas.get(schema, ""), _mcap_text(data, position)[0])
-        elif kind == 0x05:
-            topic, type_, encoding = self._channels[struct.unpack_from("<H", data)[0]]
-            yield Message(topic, type_, encoding, data[22:])
+        elif kind == _MESSAGE:
+            yield Message(*self._channels[struct.unpack_from("<H", data)[0]], data[22:], behind)

@@ -23,14 +23,16 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0 AND name IN ('topics', 'messages')"
 _NEEDED = {"topics": {"id", "name", "type", "serialization_format"}, "messages": {"id", "topic_id", "data"}}
 _TOPICS = "SELECT id, name, type, serialization_format FROM topics LIMIT ?"
-_MESSAGES = "SELECT topic_id, CASE WHEN length(data) <= ? THEN data END FROM messages ORDER BY {}"
+_MESSAGES = "SELECT {0}, topic_id, CASE WHEN length(data) <= ? THEN data END FROM messages {1} ORDER BY {0}"
 _MOST_TOPICS, _LONGEST_NAME = 10_000, 4_096
 _STEPS = 20_000  # of SQLite's machine between two questions whether to go on: about a millisecond
 _LENGTH_LIMIT = 0  # SQLITE_LIMIT_LENGTH
 
 
-def messages(path: Path, integrity: Integrity, meter: Meter, most_bytes: int) -> Iterator[Message]:
-    """Messages may be packed one by one with zstd. Raises RecordingError beyond the budget."""
+def messages(
+    path: Path, integrity: Integrity, meter: Meter, most_bytes: int, after: int | None = None
+) -> Iterator[Message]:
+    """Behind the row `after`. Messages may be packed one by one with zstd. Raises RecordingError beyond the budget."""
     import sqlite3
 
     watch = _Watch(meter)
@@ -44,7 +46,8 @@ def messages(path: Path, integrity: Integrity, meter: Meter, most_bytes: int) ->
             order = _checked(base, path)
             topics = _topics(base, path, integrity)
             unpack = meter.unpacking(unpacker("zstd", most_bytes))
-            for topic_id, data in base.execute(_MESSAGES.format(order), (most_bytes,)):
+            later, bounds = ("", ()) if after is None else (f"WHERE {order} > ?", (after,))
+            for row, topic_id, data in base.execute(_MESSAGES.format(order, later), (most_bytes, *bounds)):
                 if topic_id not in topics or not isinstance(data, bytes):
                     integrity.fault("damaged")
                     continue
@@ -54,7 +57,7 @@ def messages(path: Path, integrity: Integrity, meter: Meter, most_bytes: int) ->
                     except (ValueError, Oversized):
                         integrity.fault("damaged")
                         continue
-                yield Message(*topics[topic_id], data)
+                yield Message(*topics[topic_id], data, (row, 0))
         finally:
             base.close()
     # Of a damaged schema, SQLite's message may not be text.
