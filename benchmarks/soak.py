@@ -205,7 +205,7 @@ class Soak:
             pages = int(Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()[1])
             self.memory.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
 
-    torn = files = rows = 0
+    torn = torn_log = files = rows = 0
 
     def check(self, path: Path) -> None:
         self.files += 1
@@ -231,7 +231,12 @@ class Soak:
 
     def _listen(self, process: Any) -> None:
         for line in process.stderr:
-            self.said.append((time.monotonic(), json.loads(line)))
+            try:
+                said = json.loads(line)
+            except ValueError:
+                self.torn_log += 1
+                continue
+            self.said.append((time.monotonic(), said))
 
     def _look(self, process: Any) -> None:
         """At what it gives out of itself."""
@@ -291,7 +296,7 @@ class Soak:
             "all_losses_said": said_lost([each["text"] for _, each in self.said]) == lost,
             "rows": self.rows + last["losses"]["rows not written"] == last["rows"],
             "memory": memory[3] <= MORE_MEMORY * memory[1],
-            "no_line_torn": not self.torn,
+            "no_line_torn": not self.torn and not self.torn_log,
             "exit_code": code == 0,
         }
         return {

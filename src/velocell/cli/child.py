@@ -15,7 +15,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -151,9 +151,7 @@ def _command(job: dict[str, Any], file: Path, made: Path, act: Callable[[detect.
         for kind in ("spikes", "report", "video", "objects")
         if kind in job["results"]
     ]
-    program = typer.Typer()
-    program.command()(detect.detect)
-    command = typer.main.get_command(program)
+    command = _detect()
     chosen = words(command, job["options"])
     here = Path.cwd()
     # A copy has a place of its own each time, which the results must not depend on.
@@ -170,6 +168,14 @@ def _command(job: dict[str, Any], file: Path, made: Path, act: Callable[[detect.
         raise VelocellError(" ".join(error.format_message().split())) from None  # of an option's value
     finally:
         os.chdir(here)
+
+
+@cache
+def _detect() -> Any:
+    """The command `detect`; to make it and its options' types anew for each recording would take 30 ms."""
+    program = typer.Typer()
+    program.command()(detect.detect)
+    return typer.main.get_command(program)
 
 
 def _figures(table: Path, made: Path, wanted: list[str]) -> dict[str, Any]:

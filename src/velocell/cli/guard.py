@@ -99,7 +99,8 @@ def say(text: str) -> None:
         line = json.dumps({"at": utc_now(), "level": level, "text": text_only})
     else:
         line = f"velocell: {text}"
-    print(line, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{line}\n")  # at once: between a line and its break, another thread's line could come
+    sys.stderr.flush()
 
 
 def level_of(text: str) -> tuple[str, str]:
