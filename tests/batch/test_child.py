@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from bags import Bag
 from commands import ok
 
 from velocell.batch.folder import opened
@@ -15,7 +16,7 @@ from velocell.batch.run import Batch
 from velocell.cli.child import answer
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError
-from velocell.formats import write_evt3, write_npz
+from velocell.formats import read, write_evt3, write_npz
 from velocell.simulate import notebook_scene, random_scene, simulate
 
 pytest.importorskip("pyarrow")
@@ -185,6 +186,34 @@ def test_a_recording_in_parts_has_the_spikes_of_detect(long, tmp_path):
     assert (tmp_path / "out" / "index" / f"{outcome.name}.json").exists()
     again = run_in_parts(long, tmp_path / "out", results=results)
     assert again.resumed
+
+
+def test_a_bag_of_ros_2_is_a_folder_and_one_recording_also_in_parts(long, tmp_path):
+    whole, files = read(long), tmp_path / "in" / "drive"
+    files.mkdir(parents=True)
+    names = []
+    for number, part in enumerate((whole.slice(0, len(whole) // 2), whole.slice(len(whole) // 2, len(whole)))):
+        (tmp_path / str(number)).mkdir()
+        bag = Bag(tmp_path / str(number), "sqlite")
+        for first in range(0, len(part), 2_000):
+            bag.array(part.slice(first, first + 2_000), height=80, width=100)
+        names.append(f"drive_{number}.db3")
+        bag.close().rename(files / names[-1])
+    listed = "".join(f"    - {name}\n" for name in names)
+    (files / "metadata.yaml").write_text(f"bag:\n  relative_file_paths:\n{listed}")
+    found = find_inputs([tmp_path / "in"], tmp_path / "out").found
+    assert [(item.wanted, item.source) for item in found] == [("drive", str(files))]
+    assert [item.wanted for item in find_inputs([files, f"{tmp_path}/in/dri*"], tmp_path / "out").found] == ["drive"]
+    outcome = run_in_parts(files, tmp_path / "out", results=("spikes",))
+    assert (outcome.status, outcome.error) == ("done", None)
+    options = ("--bands", "150,400,1000", "--contrast", "3")
+    ok("detect", files, "-o", tmp_path / "a.csv", *options, "--spikes", tmp_path / "s.npz")
+    assert (tmp_path / "out" / outcome.outputs["spikes"]).read_bytes() == (tmp_path / "s.npz").read_bytes()
+    assert run_in_parts(files, tmp_path / "out", results=("spikes",)).resumed
+    (files / names[1]).unlink()
+    (left,) = run(files, tmp_path / "other")
+    assert left.status == "failed"
+    assert "lacks its file 'drive_1.db3'; copy the whole folder" in left.error
 
 
 def test_parts_go_on_from_wherever_they_were_killed(long, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from click.testing import Result
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from velocell.cli import guard
 from velocell.cli.app import app
 from velocell.formats import write_npz
 from velocell.simulate import Scene, SceneObject, simulate
@@ -93,3 +95,26 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         result = run(name, tmp_path, *words)
         assert result.exit_code == 1
         assert f"{tmp_path} is a folder; name a file in it" in result.stderr.replace("\n", "")
+
+
+def test_each_line_on_stderr_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads say things at any time; between a line and its break another one's could come."""
+    pieces: list[str] = []
+
+    class Kept:
+        def write(self, text: str) -> int:
+            pieces.append(text)
+            return len(text)
+
+        def flush(self) -> None:
+            pass
+
+    monkeypatch.setattr(sys, "stderr", Kept())
+    guard.say("note: a")
+    guard.speak(log="json")
+    try:
+        guard.say("note: b")
+    finally:
+        guard.speak()
+    assert pieces[0] == "velocell: note: a\n"
+    assert [json.loads(piece)["text"] for piece in pieces[1:] if piece.endswith("\n")] == ["b"]

@@ -76,12 +76,12 @@ class Bag:
         name = "event_camera_msgs/msg/EventPacket"
         self.write(topic, name, header=self.header(), encoding=encoding, events=events, **content)
 
-    def array(self, part: Recording, topic: str = "/events") -> None:
+    def array(self, part: Recording, topic: str = "/events", height: int = 240, width: int = 320) -> None:
         event, time = self.types["dvs_msgs/msg/Event"], self.types["builtin_interfaces/msg/Time"]
         rows = zip(*(column.tolist() for column in (part.t_us, part.x, part.y, part.p)), strict=True)
         events = [event(x, y, time(t // 10**6, t % 10**6 * 1_000 + 999), p) for t, x, y, p in rows]
         name = "dvs_msgs/msg/EventArray"
-        self.write(topic, name, header=self.header(), height=240, width=320, events=events)
+        self.write(topic, name, header=self.header(), height=height, width=width, events=events)
 
     def text(self, length: int = 4) -> None:
         """Letters that cannot be packed well."""
