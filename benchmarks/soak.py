@@ -34,6 +34,7 @@ SIZE = (320, 240)
 MAIN = [sys.executable, "-c", "from velocell.cli import main; main()"]
 LINE = "160,0,160,239"
 PACKET = 128  # events
+DISK_MB = 512  # holds four files of 50 MB, one a minute
 WITHIN_S = 2.0  # a loss is counted and said
 MORE_MEMORY = 1.1  # in the last quarter than in the second; the first one has what is measured at the start
 
@@ -113,9 +114,8 @@ class Soak:
         self.looks: list[tuple[float, int]] = []  # when, and how many events were taken or counted as lost by then
         self.disk = folder / "disk"
         self.disk.mkdir()
-        self.small = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(self.disk)], capture_output=True, check=False
-        ).returncode == 0  # fmt: skip
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(self.disk)]
+        self.small = subprocess.run(mount, capture_output=True, check=False).returncode == 0
 
     def run(self) -> dict[str, Any]:
         udp, mqtt, http = (free_port() for _ in range(3))

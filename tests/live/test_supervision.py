@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import weakref
 from collections import Counter
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
@@ -23,20 +25,21 @@ import pytest
 from commands import call, ok
 
 from velocell.calibration.measure import network_for
-from velocell.cli.live import _signals
+from velocell.calibration.search import Search
+from velocell.cli.live import Supervision, _Job, _signals
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
-from velocell.errors import OptionError, RecordingError
+from velocell.errors import OptionError, RecordingError, VelocellError
 from velocell.formats import read, write_npz
-from velocell.live import open_output, spif
+from velocell.live import Settings, open_output, spif
 from velocell.live.loop import Summary, gone_us
 from velocell.live.reconnecting import Reconnecting
 from velocell.live.record import Recorded
 from velocell.live.rotation import Rotation
 from velocell.live.statuses import open_status
 from velocell.live.supervised import Status, Watch, notify_systemd
-from velocell.results.counting import Line, crossings
+from velocell.results.counting import Gate, Line, crossings
 from velocell.simulate import Scene, SceneObject, simulate
 from velocell.tracking.rules import Rules
 
@@ -260,6 +263,34 @@ def test_a_full_disk_loses_rows_that_are_counted_and_no_line_is_torn(tmp_path, m
 
 def _full():
     raise OSError(28, "No space left on device")
+
+
+def test_counts_that_find_no_place_are_said_once_and_nothing_is_held(tmp_path, monkeypatch):
+    """An error that is kept keeps the events of all who called, some hundred kilobytes for each crossing."""
+    held, said = [], []
+
+    def refuse(*_):
+        error = VelocellError("cannot write counts: no space left on device")
+        held.append(weakref.ref(error))
+        raise error
+
+    monkeypatch.setattr("velocell.cli.live.write_counts", refuse)
+    monkeypatch.setattr("velocell.cli.live.say", said.append)
+    settings = Settings(Search.of(BANDS.edges), lines=(Line.parse(LINE),))
+    job = _Job("udp://x", settings, None, "1", None, "-", None, False, Supervision(), tmp_path / "c.csv", Counter())
+    on_count, gate = job._counting(Source()), Gate(settings.lines)
+    for _ in range(3):
+        on_count(gate)
+    gc.collect()
+    assert [ref() for ref in held] == [None] * 3
+    assert said == [
+        "warning: cannot write counts: no space left on device; the counts are written with the next crossing"
+    ]
+    monkeypatch.setattr("velocell.cli.live.write_counts", lambda *_: None)
+    on_count(gate)
+    monkeypatch.setattr("velocell.cli.live.write_counts", refuse)
+    on_count(gate)
+    assert len(said) == 2
 
 
 # --- what is said while it matters -----------------------------------------------------------------------------------

@@ -206,20 +206,20 @@ class _Job:
     def _counting(self, events: Source) -> Callable[[Gate], object]:
         """Writes the counts, which are sums: what finds no place now is in the next ones. Only a replay ends there."""
         names = self.settings.search.bands.names
-        troubles: list[VelocellError] = []
+        said = Event()
 
         def on_count(gate: Gate) -> None:
             if self.counts is None:
                 return
             try:
                 write_counts(self.counts, [(None, self.earlier + gate.counts)], gate.lines, names)
-                troubles.clear()
-            except VelocellError as error:
+                said.clear()
+            except VelocellError as error:  # which is not kept: it holds the events of all who called
                 if events.waits:
                     raise
-                if not troubles:
+                if not said.is_set():
                     say(f"warning: {error}; the counts are written with the next crossing")
-                troubles.append(error)
+                said.set()
 
         return on_count
 

@@ -4,7 +4,7 @@ Anyone can send to a port. So one sender is followed, the first whose packets ag
 of others are counted, and cannot crowd it out. Where it falls silent, the next whose packets agree takes its place.
 
 The thread is the C++ core's: one of Python's would wait for the lock at each packet, for longer than packets take. It
-tells losses, silence and another sender by what arrives, however much of it still waits to be decoded.
+knows of losses, silence and another sender by what arrives, however much of it still waits to be decoded.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from velocell.errors import OptionError
@@ -541,9 +541,15 @@ class Rules:
 
     def wide_gate(self, radius_px: float) -> float:
         """px from the ring of an object of this radius within which an event is the object's."""
-        from velocell._native import Rules as NativeRules
+        return float(_native(self).wide_gate(radius_px))
 
-        return float(NativeRules(self.to_dict()).wide_gate(radius_px))
+
+@lru_cache(maxsize=16)
+def _native(rules: Rules) -> Any:
+    """The core's own. Calibration asks thousands of times."""
+    from velocell._native import Rules as NativeRules
+
+    return NativeRules(rules.to_dict())
 
 
 def _known(name: str) -> str:
