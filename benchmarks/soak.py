@@ -219,12 +219,13 @@ class Soak:
         self.rows += len(lines)
 
     def expect(self, words: str, name: str, act: Any, most: float = 10.0) -> None:
-        began, known = time.monotonic(), len(self.said)
+        known = len(self.said)
         act()
+        began = time.monotonic()  # a disk is full once it was filled
         while time.monotonic() < began + most:
             at = next((at for at, each in self.said[known:] if words in each["text"]), None)
             if at is not None:
-                self.delays[name] = round(at - began, 2)
+                self.delays[name] = round(max(0.0, at - began), 2)
                 return
             time.sleep(0.05)
         self.delays[name] = float("inf")
