@@ -151,16 +151,19 @@ void Curve::take(const Curve& other) {
     }
 }
 
-void Curve::advance(std::int64_t t, double memory_px, double swing_px) {
+void Curve::advance(std::int64_t t, double memory_px, double swing_px, double gain) {
     const double s = seconds(t_us, t), v2 = vx * vx + vy * vy;
     const double keep = std::exp(-std::sqrt(v2) * s / memory_px);
     const double turn = turns_round(swing_px) || v2 <= 0 ? 0 : (vx * ay - vy * ax) / v2 * s;
     fresh = {};
     t_us = t;
-    x += (vx + ax * s / 2) * s;
-    y += (vy + ay * s / 2) * s;
-    vx += ax * s;
-    vy += ay * s;
+    const double ux = vx, uy = vy, more_x = gain * vx * s, more_y = gain * vy * s;
+    x += (vx + (ax + more_x / 3) * s / 2) * s;
+    y += (vy + (ay + more_y / 3) * s / 2) * s;
+    vx += (ax + more_x / 2) * s;
+    vy += (ay + more_y / 2) * s;
+    ax += more_x;
+    ay += more_y;
     const double before = ax, cosine = std::cos(turn), sine = std::sin(turn);
     ax = cosine * ax - sine * ay;
     ay = cosine * ay + sine * before;
@@ -168,6 +171,21 @@ void Curve::advance(std::int64_t t, double memory_px, double swing_px) {
         pull[4 + k] = keep * (pull[4 + k] - s * (pull[2 + k] - s * pull[k] / 2));
         pull[2 + k] = keep * (pull[2 + k] - s * pull[k]);
         pull[k] = keep * pull[k];
+    }
+    std::array<double, 2> p_g, v_g, a_g;
+    for (int k = 0; k < 2; ++k) {
+        const auto of = [&](const std::array<double, 3>& a_row, const std::array<double, 3>& v_row,
+                            const std::array<double, 3>& p_row) {
+            return s * (times(a_row, ux, uy, k) - s / 2 * (times(v_row, ux, uy, k) - s / 3 * times(p_row, ux, uy, k)));
+        };
+        p_g[k] = pg[k] - of(pa, pv, pp);
+        v_g[k] = vg[k] - of(va, vv, pv);
+        a_g[k] = ag[k] - of(aa, va, pa);
+    }
+    for (int k = 0; k < 2; ++k) {
+        ag[k] = keep * (a_g[k] - s * (v_g[k] - s * p_g[k] / 2));
+        vg[k] = keep * (v_g[k] - s * p_g[k]);
+        pg[k] = keep * p_g[k];
     }
     for (int i = 0; i < 3; ++i) {
         const double p = pp[i], q = pv[i], r = pa[i], u = vv[i], w = va[i];
@@ -240,11 +258,14 @@ Surprise Curve::surprise(const Expected& expected) const {
     const auto [hx, hy, value, sure] = expected;
     fill(*this, {hx, hy, value, {}}, a);
     constexpr double kNothing = std::numeric_limits<double>::infinity();
-    if (!factor(a)) return {{}, {kNothing, kNothing}};
+    if (!factor(a)) return {{}, {kNothing, kNothing}, 0, 0};
     velocell::solve(a, by);
+    double late[6] = {pg[0], pg[1], vg[0], vg[1], ag[0], ag[1]};
+    velocell::solve(a, late);
     const double fx = ax + by[4], fy = ay + by[5];
     return {{fx * hx + fy * hy - value.along, fy * hx - fx * hy - value.across},
-            {variance_of(a, 4, hx, hy), variance_of(a, 4, -hy, hx)}};
+            {variance_of(a, 4, hx, hy), variance_of(a, 4, -hy, hx)},
+            -(late[4] * hx + late[5] * hy), -(late[2] * hx + late[3] * hy)};
 }
 
 std::array<double, 2> Curve::sigmas(const Expected& expected) const {

@@ -48,6 +48,8 @@ struct Expected {
 // variance of 1.
 struct Surprise {
     Frame off, variance;
+    // Along: what a gain of the acceleration per px that was left out has taken from it, and from the speed, over the gain.
+    double late_px, late_px_s;
 };
 
 // The same with an acceleration (px/s^2) that turns with the path: exact for a steady one and on a circle.
@@ -56,11 +58,13 @@ struct Curve {
     double x = 0, y = 0, vx = 0, vy = 0, ax = 0, ay = 0;
     std::array<double, 3> pp{}, pv{}, pa{}, vv{}, va{}, aa{};  // information
     std::array<double, 6> pull{};  // of the events on the path; none where they alone made it
+    std::array<double, 2> pg{}, vg{}, ag{};  // information shared with the gain of `advance`
     Sums fresh;                    // since the last advance
 
     void reset(const Fit& start, double sigma_a);
     void take(const Curve& other);  // the fresh events of another one
-    void advance(std::int64_t t, double memory_px, double swing_px);
+    // gain: of its acceleration per px that it goes, 1/s^2.
+    void advance(std::int64_t t, double memory_px, double swing_px, double gain);
     // Its acceleration turns it round within so many px, or has done so.
     bool turns_round(double swing_px) const { return vx * vx + vy * vy < 2 * length(ax, ay) * swing_px; }
     // To the path that the events and what is expected make.

@@ -68,6 +68,7 @@ bool recall(Track& track, const Rules& rules, std::vector<Lost>& lost) {
     });
     if (least == lost.end() || strangeness(track, *least, rules) > 1) return false;
     track.id = least->id;
+    track.go_on(least->habit);
     lost.erase(least);
     return true;
 }
@@ -93,6 +94,7 @@ void confirm(Track& track, std::int64_t t, const Model& model, std::vector<Track
         return;
     }
     track.id = lost->id;
+    track.go_on(lost->left());
     track.crossings += lost->crossings;
     track.crossed_px += lost->crossed_px;
     track.ring_events += lost->ring_events;
@@ -187,7 +189,8 @@ Lost lost_of(const Track& track, std::int64_t t, const Model& model) {
             track.radius,
             track.evidence.signature(),
             brakes ? track.known / track.known_px : confidence(track, track.band(rules), 1, model),
-            rests};
+            rests,
+            track.left()};
 }
 
 bool is_double(const Track& first, const Track& second, const Rules& rules) {

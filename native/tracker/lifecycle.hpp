@@ -14,6 +14,7 @@ struct Lost {
     std::int64_t t_us, seen_us;  // seen_us: when its track was last sure of it, a little later
     double x, y, vx, vy, radius, signature, confidence;
     bool rests;  // it stopped; else it is hidden
+    Habit habit;
 };
 
 // Whether a dead track is to be known again: the object was followed for long enough and did not leave the picture.

@@ -12,13 +12,17 @@ namespace {
 // One sigma, px/s.
 double speed_error(const Track& track, const Rules& rules) {
     const double v = track.slow.speed(), random = track.spread.evenness(rules) * track.speed_sigma();
-    if (track.slow.turns_round(rules.swing_px)) return random;
+    // Pixels answer late: what they show of a speed is that of a moment ago.
+    const double response = rules.response_s * (track.slow.ax * track.axis_x + track.slow.ay * track.axis_y);
+    if (track.slow.turns_round(rules.swing_px)) return length(random, response);
     // An acceleration that changes lags behind, see Track::fit_memory, or is not believed yet.
     const double changes = std::sqrt(track.variance() * track.spread.short_way() * track.free.along);
-    const double lag = std::max(changes * track.lagging(rules), track.doubt) * track.memory_px / v;
+    const double unknown = (1 - track.field.belief()) * changes * track.lagging(rules);
+    const double lag = std::max(unknown, track.doubt) * track.memory_px / v;
+    const double field = track.late * track.field.sigma();
     // Within a memory a bend shortens the way.
     const double turn = length(track.slow.ax, track.slow.ay) * track.memory_px / (v * v);
-    return length(length(random, lag), rules.bend_error * turn * turn * v);
+    return length(length(length(random, lag), length(field, response)), rules.bend_error * turn * turn * v);
 }
 
 double logistic(double x) { return 1 / (1 + std::exp(-x)); }
@@ -50,7 +54,8 @@ double degrees(double vx, double vy) {
 double acceleration(const Track& track, const Rules& rules) {
     const double along = track.slow.ax * track.heading_x + track.slow.ay * track.heading_y;
     const double unit = track.variance() * track.spread.short_way();
-    const bool shown = std::abs(along) > rules.acceleration_sigmas * std::sqrt(unit) * track.slow.sigmas(track.foreseen())[1];
+    const double error = std::max(std::sqrt(unit) * track.slow.sigmas(track.foreseen())[1], track.steady_error);
+    const bool shown = std::abs(along) > rules.acceleration_sigmas * error;
     return shown ? along : std::numeric_limits<double>::quiet_NaN();
 }
 

@@ -13,6 +13,7 @@ namespace velocell {
     RULE(short_memory_px)            \
     RULE(turn_memory_px)             \
     RULE(curve_memory_px)            \
+    RULE(field_memory_px)            \
     RULE(evidence_memory_px)         \
     RULE(cluster_px)                 \
     RULE(clustering_memory_px)       \
@@ -145,6 +146,7 @@ namespace velocell {
     RULE(even_standing)              \
     RULE(bend_error)                 \
     RULE(doubt_sigmas)               \
+    RULE(response_s)                 \
     /* measuring */                  \
     RULE(measure_support)            \
     RULE(measure_px)

@@ -172,10 +172,13 @@ double Track::move(std::int64_t t, const Model& model) {
     shift_px2 += moved[0] * (less_x - 2 * shift.p[0]) + moved[1] * (less_y - 2 * shift.p[1]);
     shift.p[0] -= less_x;
     shift.p[1] -= less_y;
-    if (id >= 0) course.advance(t, rules.curve_memory_px, rules.swing_px);
-    slow.advance(t, memory_px, rules.swing_px);
+    const double along = (slow.vx * axis_x + slow.vy * axis_y) * s;
+    field.go(along);
+    steady.along += field.gain() * along;
+    if (id >= 0) course.advance(t, rules.curve_memory_px, rules.swing_px, field.gain());
+    slow.advance(t, memory_px, rules.swing_px, field.gain());
     const bool silent = seconds(last_event_us, t) * pace(model) > rules.rest_error_px;
-    if (silent && slow.vx * last.vx + slow.vy * last.vy < 0) stop();
+    if (silent && field.gain() >= 0 && slow.vx * last.vx + slow.vy * last.vy < 0) stop();
     const double v = slow.speed();
     heading_x = v > 0 ? slow.vx / v : 0;
     heading_y = v > 0 ? slow.vy / v : 0;
@@ -201,11 +204,21 @@ double Track::move(std::int64_t t, const Model& model) {
     return px;
 }
 
+void Track::go_on(const Habit& before) {
+    const double sign = axis_x * before.axis_x + axis_y * before.axis_y < 0 ? -1 : 1;
+    axis_x *= sign;
+    axis_y *= sign;
+    field = before.field;
+    field.go((fast.x - before.x) * axis_x + (fast.y - before.y) * axis_y);
+    steady = {field.here(), 0};
+}
+
 // What braked and is silent stands still: its acceleration would take it back.
 void Track::stop() {
     for (Curve* fit : {&slow, &course}) fit->vx = fit->vy = fit->ax = fit->ay = 0;
     fast.vx = fast.vy = 0;
     steady = {};
+    field.restart();
 }
 
 // What is summed over some way fades with it.
@@ -249,27 +262,32 @@ Expected Track::foreseen() const {
 // How good the speed is, and whether the path is bent or the speed changes.
 void Track::judge_curve(std::int64_t t, double px, const Model& model) {
     const Rules& rules = model.rules;
-    spread.compare(t, px, slow.speed(), speed_sigma(), acceleration(), rules);
+    spread.compare(t, px, slow.vx * axis_x + slow.vy * axis_y, speed_sigma(), slow.ax * axis_x + slow.ay * axis_y, rules);
     // What has just appeared is followed as moving steadily: a few events make any acceleration.
     if (!spread.pulled(px, variance(), rules) || id < 0) return;
-    const double unit = variance() * spread.short_way(), least = rules.acceleration_sigmas * rules.acceleration_sigmas;
-    const auto [found, error] = course.surprise({axis_x, axis_y, {}, {}});
-    const auto sure = [&](double value, double squared) {
-        return value * std::max(0.0, 1 - least * unit * squared / (value * value));
+    const double unit = variance() * spread.short_way();
+    const Surprise lately = course.surprise({axis_x, axis_y, {}, {}});
+    const Frame &found = lately.off, &error = lately.variance;
+    const auto sure = [&](double value, double squared, double assumed) {
+        const double off = value - assumed;
+        return assumed + off * believed(off * off / (unit * squared), rules.acceleration_sigmas);
     };
-    steady = {sure(found.along, error.along), sure(found.across, error.across)};
-    const auto [off, alone] = slow.surprise({axis_x, axis_y, {slow.ax * axis_x + slow.ay * axis_y, 0}, {}});
+    steady = {sure(found.along, error.along, field.here()), sure(found.across, error.across, 0)};
+    steady_error = std::sqrt(unit * error.along);
+    const auto [off, alone, late_px, late_px_s] = slow.surprise({axis_x, axis_y, {slow.ax * axis_x + slow.ay * axis_y, 0}, {}});
     doubt = std::sqrt(std::max(0.0, square(off.along) - square(rules.doubt_sigmas) * unit * alone.along));
     // Over less than a memory, where it began weighs more than how it goes on.
     if (travel - anew_px < rules.change_px) return;
+    field.add(off.along + slow.ax * axis_x + slow.ay * axis_y, unit * alone.along, late_px, memory_px, rules);
+    late = late_px_s;
     if (changes.is_due(travel, rules)) {
-        changes.compare(t, fast.x, fast.y, rules);
+        changes.compare(t, fast.x, fast.y, field.gain(), rules);
         const auto path = [&](double sure_of_it) {
             Curve one = slow;
             one.solve({axis_x, axis_y, steady, {sure_of_it, sure_of_it}}, model.max_speed());
             return one;
         };
-        changes.expect(path(kCertain), path(0), axis_x, axis_y, travel);
+        changes.expect(path(kCertain), path(0), {unit * alone.along, unit * alone.across}, axis_x, axis_y, travel);
     }
     const Frame excess = changes.excess(rules);
     free = {excess.along * alone.along, excess.across * alone.across};
@@ -342,6 +360,7 @@ bool Track::turned(std::int64_t t, const Model& model) {
     const double vx = slow.vx - std::min(0.0, 2 * along) * dx / size;
     const double vy = slow.vy - std::min(0.0, 2 * along) * dy / size;
     const double lag = slow.speed() > 0 ? rules.turn_lag_px * std::max(0.0, -2 * along) / slow.speed() / size : 0;
+    if (along < 0) field.restart();
     restart(t, fast.x + dx * (1 + lag), fast.y + dy * (1 + lag), vx, vy, model);
     return true;
 }
@@ -350,14 +369,17 @@ bool Track::turned(std::int64_t t, const Model& model) {
 void Track::relocate(std::int64_t t, const Model& model) {
     const double dx = spike_dx / spike_weight, dy = spike_dy / spike_weight;
     if (length(dx, dy) < std::max(model.rules.relocate_px, model.rules.relocate_radii * radius)) return;
+    field.restart();
     restart(t, fast.x + dx, fast.y + dy, 0, 0, model);
 }
 
 // The longer fits begin where the short one is.
 void Track::follow_anew(double sigma_a) {
+    steady = {field.here(), 0};
     slow.reset(fast, sigma_a);
+    slow.ax = steady.along * axis_x;
+    slow.ay = steady.along * axis_y;
     course = slow;
-    steady = {};
     anew_px = travel;
 }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "evidence.hpp"
@@ -64,6 +65,12 @@ struct Offset {
     double dx, dy, d;
 };
 
+// How its speed has changed along its way so far: the field, and the axis and the place that it was left at.
+struct Habit {
+    Field field;
+    double axis_x, axis_y, x, y;
+};
+
 struct Track {
     std::int32_t id = -1;  // -1 until confirmed
     Fit fast;              // short memory: where it is
@@ -96,6 +103,9 @@ struct Track {
     double axis_x = 1, axis_y = 0;  // of its heading or against it, as of when that was clear
     Frame steady;                // acceleration by the longer memory, as far as it is significant
     Changes changes;             // of the acceleration
+    Field field;                 // along its axis
+    double steady_error = std::numeric_limits<double>::infinity();  // of that along, one sigma
+    double late = 0;             // by how much its speed is off, over what the field's gain is off by, px s
     double doubt = 0;            // by how much more than by scatter its events show another acceleration, px/s^2
     Frame free;                  // its variance about what is expected, for events with a variance of 1
     double memory_px;            // of the long fit
@@ -120,7 +130,6 @@ struct Track {
     double lean() const;         // as in Sighting, now
     double variance() const { return scatter / scatter_weight; }  // px^2, of an event across the ring
     double speed_sigma() const { return std::sqrt(variance()) * slow.sigmas(foreseen())[0]; }  // of independent events
-    double acceleration() const { return slow.ax * heading_x + slow.ay * heading_y; }  // of its speed, px/s^2
     double lagging(const Rules& rules) const;
     Expected foreseen() const;  // of its acceleration
     Passage passage(const Model& model) const;
@@ -151,6 +160,8 @@ struct Track {
     bool measure(const Model& model);  // the radius; true where the stated one gave way to it
     void correct(std::int64_t t, double px, const Model& model);
     void restart(std::int64_t t, double x, double y, double vx, double vy, const Model& model);
+    Habit left() const { return {field, axis_x, axis_y, slow.x, slow.y}; }
+    void go_on(const Habit& before);  // as another one that was this object
 
   private:
     void add(std::int64_t t, const Offset& offset, const Crossing& crossing, const Model& model);

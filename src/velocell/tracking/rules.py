@@ -102,6 +102,9 @@ class Rules:
         1000,
         "Memory of the longest fit, which gives the acceleration that the long fit expects; longer than that one's.",
     )
+    field_memory_px: float = _memory(
+        40.0, "px", 1, 10_000, "Memory of how the acceleration depends on the place along the path."
+    )
     evidence_memory_px: float = _memory(8.0, "px", 0.2, 1000, "Memory of the evidence that an object is a disk.")
     cluster_px: float = _memory(2.0, "px", 0.1, 100, "Travel over which the pull of the events on a fit is summed.")
     clustering_memory_px: float = _memory(
@@ -501,6 +504,15 @@ class Rules:
         0,
         100,
         "Errors by which its events must show another acceleration than its speed has; beyond, the stated error grows.",
+    )
+
+    response_s: float = _row(
+        0.0005,
+        "s",
+        0,
+        1,
+        "How late pixels may answer, one sigma: what they show of a speed that changes is as old. A DAVIS346 in good "
+        "light is 0.8 ms late.",
     )
 
     # --- measuring: what objects tell of the recording ---
