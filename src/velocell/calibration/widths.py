@@ -68,7 +68,9 @@ def suits_better(other: Settled, found: Settled) -> bool:
     agree, differ = judged(found, other.seen.stop_us)
     right, wrong = judged(other)
     sound = right >= _RIGHT * (right + wrong) or right + wrong <= _MANY_MORE * (agree + differ)
-    return right >= _FEWEST_ROWS and sound and right - wrong > _BETTER * max(agree - differ, 0)
+    # Or no fewer agree, and hardly any differ any more, for which others are tried at all.
+    clean = wrong <= _HARDLY_ANY * (right + wrong) < differ and right >= agree
+    return right >= _FEWEST_ROWS and (clean or (sound and right - wrong > _BETTER * max(agree - differ, 0)))
 
 
 def settled_edges(found: Settled, stretch: Recording, passes: Passes) -> Settled:
