@@ -25,6 +25,31 @@ struct Vector {
 using Lanes = Vector<kLanes>;
 using Floats = Lanes::Floats;
 
+#if defined(VELOCELL_NEON)
+
+// Which lanes of a block were above the threshold. NEON has no instruction that gathers a bit of each lane, so the
+// four comparisons of a block are narrowed to bytes and gathered at once.
+class Fired {
+public:
+    void compare(int lane, Floats v, Floats threshold) {
+        above_[lane / kLanes] = vcgtq_f32(reinterpret_cast<float32x4_t>(v), reinterpret_cast<float32x4_t>(threshold));
+    }
+    std::uint32_t bits() const {
+        const uint16x8_t low = vuzp1q_u16(vreinterpretq_u16_u32(above_[0]), vreinterpretq_u16_u32(above_[1]));
+        const uint16x8_t high = vuzp1q_u16(vreinterpretq_u16_u32(above_[2]), vreinterpretq_u16_u32(above_[3]));
+        const uint8x16_t lanes = vuzp1q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high));
+        uint8x16_t sums = vandq_u8(lanes, vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201)));
+        for (int i = 0; i < 3; ++i) sums = vpaddq_u8(sums, sums);  // of 2, 4 and 8 neighbours
+        return vgetq_lane_u16(vreinterpretq_u16_u8(sums), 0);
+    }
+
+private:
+    static_assert(kBlock == 4 * kLanes);
+    uint32x4_t above_[4];
+};
+
+#else
+
 // One bit per lane that is above the threshold.
 inline std::uint32_t above(Floats v, Floats threshold) {
 #if defined(__AVX512F__)
@@ -41,6 +66,8 @@ inline std::uint32_t above(Floats v, Floats threshold) {
     return bits;
 #endif
 }
+
+#endif
 
 // 0 where |v| < limit.
 inline Floats without_small(Floats v, Floats limit) { return ((v < limit) & (-v < limit)) ? Floats{} : v; }
@@ -112,5 +139,19 @@ inline int ones(std::uint64_t bits) {
     return static_cast<int>(((bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0f) * 0x0101010101010101 >> 56);
 }
 inline int lowest(std::uint64_t bits) { return ones(~bits & (bits - 1)); }
+
+#endif
+
+#if !defined(VELOCELL_NEON)
+
+// Which lanes of a block were above the threshold, vector by vector, each once.
+class Fired {
+public:
+    void compare(int lane, const Floats& v, const Floats& threshold) { bits_ |= above(v, threshold) << lane; }
+    std::uint32_t bits() const { return bits_; }
+
+private:
+    std::uint32_t bits_ = 0;
+};
 
 #endif

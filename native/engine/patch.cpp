@@ -11,6 +11,9 @@ extern const PatchOps patch_baseline;
 #if defined(VELOCELL_X86)
 extern const PatchOps patch_avx2, patch_avx512;
 #endif
+#if defined(VELOCELL_ARM64)
+extern const PatchOps patch_neon;
+#endif
 
 #if defined(VELOCELL_X86)
 namespace {
@@ -46,6 +49,9 @@ const PatchVariants& patch_variants() {
         const Abilities can = abilities();
         if (can.avx2) variants.ops[variants.count++] = &patch_avx2;
         if (can.avx512) variants.ops[variants.count++] = &patch_avx512;
+#endif
+#if defined(VELOCELL_ARM64)
+        variants.ops[variants.count++] = &patch_neon;  // every such processor has it
 #endif
         return variants;
     }();

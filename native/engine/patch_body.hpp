@@ -127,16 +127,16 @@ inline std::uint32_t* update_channel(const Extent& tile, const std::uint16_t* bl
     float* const membranes = channel.membranes;
     for (std::size_t k = 0; k < count; ++k) {
         const std::uint32_t at = blocks[k];
-        std::uint32_t fired = 0;
+        Fired found;
         for (int i = 0; i < kBlock; i += kLanes) {
             Floats current = Lanes::load(current_of(0) + at + i);
             for (int b = 1; b < buffers; ++b) current += Lanes::load(current_of(b) + at + i);
             Floats sum = weight * current;
             if constexpr (!kMemoryless) sum = Lanes::load(membranes + at + i) + sum;
-            fired |= above(sum, threshold) << i;
+            found.compare(i, sum, threshold);
             Lanes::store(membranes + at + i, sum);
         }
-        if (fired != 0) [[unlikely]] spikes = fire(tile, at, fired, channel, spikes);
+        if (const std::uint32_t fired = found.bits(); fired != 0) [[unlikely]] spikes = fire(tile, at, fired, channel, spikes);
     }
     return spikes;
 }

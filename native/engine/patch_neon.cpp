@@ -1,0 +1,17 @@
+#include "patch.hpp"
+#include "portable.hpp"
+
+#include <arm_neon.h>
+
+#define VELOCELL_NEON 1
+
+namespace velocell {
+
+namespace {
+#include "patch_body.hpp"
+}
+
+extern const PatchOps patch_neon;
+const PatchOps patch_neon{"neon", add, update, fade};
+
+}  // namespace velocell
