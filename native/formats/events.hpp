@@ -35,6 +35,18 @@ public:
         p_[size_] = on;
         size_ += wanted;
     }
+    // Events that were written as one word each, us since `base_us` 40 bits | row 12 | polarity 1 | column 11, of which
+    // the row's uppermost bit counts for nothing. One store an event instead of four, and these here are vectors.
+    void unpack(const std::uint64_t* packed, std::size_t n, std::int64_t base_us) {
+        std::int64_t* const t = t_ + size_;
+        std::uint16_t *const x = x_ + size_, *const y = y_ + size_;
+        std::uint8_t* const p = p_ + size_;
+        for (std::size_t i = 0; i < n; ++i) t[i] = base_us + static_cast<std::int64_t>(packed[i] >> 24);
+        for (std::size_t i = 0; i < n; ++i) x[i] = static_cast<std::uint16_t>(packed[i] & 0x7ff);
+        for (std::size_t i = 0; i < n; ++i) y[i] = static_cast<std::uint16_t>(packed[i] >> 12 & 0x7ff);
+        for (std::size_t i = 0; i < n; ++i) p[i] = static_cast<std::uint8_t>(packed[i] >> 11 & 1);
+        size_ += n;
+    }
     std::size_t size() const { return size_; }
 
 private:
@@ -62,13 +74,13 @@ class StateReader {
 public:
     explicit StateReader(const DecoderState& state) : state_(state) {}
     std::int64_t next(std::int64_t below) {
-        if (at_ == state_.size() || state_[at_] < 0 || state_[at_] >= below)
-            throw std::invalid_argument("this is not the state of such a decoder");
+        require(at_ < state_.size() && state_[at_] >= 0 && state_[at_] < below);
         return state_[at_++];
     }
     bool flag() { return next(2) != 0; }
-    void end() const {
-        if (at_ != state_.size()) throw std::invalid_argument("this is not the state of such a decoder");
+    void end() const { require(at_ == state_.size()); }
+    static void require(bool possible) {
+        if (!possible) throw std::invalid_argument("this is not the state of such a decoder");
     }
 
     static constexpr std::int64_t kTimes = std::int64_t{1} << 55;  // below this, sums and multiples cannot overflow

@@ -71,6 +71,9 @@ private:
         std::uint32_t y = 0, base_x = 0;
         bool base_p = false, row_known = false, base_known = false;
     };
+    static constexpr std::size_t kRun = 256;  // words whose events wait together: they stay in the first cache
+
+    void decode_run(const unsigned char* bytes, std::size_t words, EventCursor& out);
 
     Clock clock_{12};
     State state_;

@@ -12,7 +12,7 @@ import pytest
 
 from velocell.data.recording import Recording
 from velocell.formats import WRITERS, open_recording, seek, source, write_dat, write_evt2, write_evt3, write_npz
-from velocell.formats.aedat import aedat2
+from velocell.formats.aedat import aedat2, aedat4
 from velocell.formats.prophesee import header
 from velocell.formats.seek import Marks
 
@@ -66,7 +66,8 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(seek, "SPACING", 500)
     for module, name, value in (
         (source, "SMALLEST_BLOCK", 300), (source, "LARGEST_BLOCK", 900), (header, "_READ_BYTES", 4_001),
-        (aedat2, "_READ_ENTRIES", 700), (npz, "_BLOCK", 1_000), (text, "_BLOCK_BYTES", 9_000), (read, "_BLOCK", 1_000),
+        (aedat2, "_READ_ENTRIES", 700), (aedat4, "SMALLEST_BLOCK", 300),
+        (npz, "_BLOCK", 1_000), (text, "_BLOCK_BYTES", 9_000), (read, "_BLOCK", 1_000),
         (hdf5_write, "_CHUNK", 1_000),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, value)
@@ -174,6 +175,11 @@ def test_a_state_from_elsewhere_is_refused():
         for wrong in ([], state[:-1], [*state, 0], [-1, *state[1:]], [1 << 60, *state[1:]]):
             with pytest.raises(ValueError, match="not the state"):
                 decoder.restore(wrong)
+    # A time that is not within what its high part tells.
+    decoder = _native.Evt3Decoder()
+    for high_us, now_us in ((4096, 4095), (4096, 8192), (4000, 4000)):
+        with pytest.raises(ValueError, match="not the state"):
+            decoder.restore([high_us, now_us, *decoder.state()[2:]])
 
 
 def test_what_cannot_be_indexed_says_so_and_is_read_from_the_start(tmp_path):

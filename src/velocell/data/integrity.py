@@ -88,8 +88,8 @@ class Integrity:
 
     def notes(self) -> tuple[str, ...]:
         """One sentence each, in the order of the tables."""
-        notes = [f"{n} {words}" for table, found in ((FACTS, self.facts), (FAULTS, self.faults))
-                for name, words in table.items() if (n := found.get(name, 0))]  # fmt: skip
+        notes = [f"{found[name]} {words}" for table, found in ((FACTS, self.facts), (FAULTS, self.faults)) if found
+                for name, words in table.items() if found.get(name)]  # fmt: skip
         return (*notes, self.silent_end) if self.silent_end else tuple(notes)
 
     def to_dict(self) -> dict[str, int]:

@@ -122,6 +122,7 @@ class Source:
         """budget: what reading may cost. size: (width, height) in place of what the file says. marks: the index of an
         earlier reading. reading: the options that decide what is read. Raises RecordingError."""
         self.path, self.format, self.why, self.polarity = path, opened.name, opened.why, opened.polarity
+        self._name = printable(str(path))
         self.remarks = opened.notes
         self.integrity = Integrity(str(path), strict)
         self._opened, self._given, self._budget = opened, size is not None, budget
@@ -235,7 +236,7 @@ class Source:
         start = int(t[0]) if start_us is None else min(start_us, int(t[0]))
         stop = int(t[-1]) + 1
         xs, ys = x.astype(np.uint16, copy=False), y.astype(np.uint16, copy=False)
-        return Recording(t, xs, ys, p, self.width, self.height, start, stop, printable(str(self.path)), self.notes)
+        return Recording(t, xs, ys, p, self.width, self.height, start, stop, self._name, self.notes)
 
     def _nothing(self, begin: int, stop_us: int | None, end: int | None) -> Recording:
         none = np.zeros(0, np.int64)
@@ -244,7 +245,7 @@ class Source:
         p = none.astype(np.bool_) if self.polarity else None
         return Recording.from_arrays(
             none, none, none, p, width=self.width, height=self.height, start_us=begin, stop_us=stop,
-            source=printable(str(self.path)), notes=self.notes,
+            source=self._name, notes=self.notes,
         )  # fmt: skip
 
     def _ordered(self, integrity: Integrity, start_us: int | None) -> Iterator[Events]:

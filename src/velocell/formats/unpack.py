@@ -23,11 +23,11 @@ def unpacker(name: str, most_bytes: int = MAX_BYTES) -> Unpack:
     if name == "none":
         return lambda packed: packed
     if name == "bz2":
-        return lambda packed: _bounded(bz2.BZ2Decompressor(), packed, ValueError, most_bytes)
+        return _Bounded(bz2.BZ2Decompressor, ValueError, most_bytes)
     if name == "lz4":
         import lz4.frame
 
-        return lambda packed: _bounded(lz4.frame.LZ4FrameDecompressor(), packed, RuntimeError, most_bytes)
+        return _Bounded(lz4.frame.LZ4FrameDecompressor, RuntimeError, most_bytes)
     if name != "zstd":
         raise KeyError(name)
     if sys.version_info >= (3, 14):
@@ -35,22 +35,34 @@ def unpacker(name: str, most_bytes: int = MAX_BYTES) -> Unpack:
     else:
         from backports import zstd
 
-    return lambda packed: _bounded(zstd.ZstdDecompressor(), packed, zstd.ZstdError, most_bytes)
+    return _Bounded(zstd.ZstdDecompressor, zstd.ZstdError, most_bytes)
 
 
-def _bounded(decompressor: Any, packed: bytes, damage: type[Exception], most_bytes: int) -> bytes:
-    """Piece by piece: room for the limit would be set aside at once, which takes longer than the unpacking."""
-    pieces: list[bytes] = []
-    n, room = 0, min(_FIRST_BYTES, most_bytes)
-    while not decompressor.eof:
-        if n >= most_bytes:
-            raise Oversized
-        if pieces and (decompressor.needs_input or not pieces[-1]):
-            raise ValueError("it is cut off")
-        try:
-            pieces.append(decompressor.decompress(b"" if pieces else packed, max_length=room))
-        except (damage, OSError, EOFError) as error:
-            raise ValueError(str(error)) from None
-        n += len(pieces[-1])
-        room = min(2 * room, most_bytes - n)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+class _Bounded:
+    """Piece by piece: room for the limit would be set aside at once, which takes longer than the unpacking.
+
+    The first piece has room for a little more than what was unpacked last, since packets are much alike: one that
+    comes in one piece need not be joined.
+    """
+
+    def __init__(self, decompressor: Callable[[], Any], damage: type[Exception], most_bytes: int) -> None:
+        self._decompressor, self._damage, self._most_bytes = decompressor, damage, most_bytes
+        self._first_bytes = _FIRST_BYTES
+
+    def __call__(self, packed: bytes) -> bytes:
+        decompressor = self._decompressor()
+        pieces: list[bytes] = []
+        n, room = 0, min(self._first_bytes, self._most_bytes)
+        while not decompressor.eof:
+            if n >= self._most_bytes:
+                raise Oversized
+            if pieces and (decompressor.needs_input or not pieces[-1]):
+                raise ValueError("it is cut off")
+            try:
+                pieces.append(decompressor.decompress(b"" if pieces else packed, max_length=room))
+            except (self._damage, OSError, EOFError) as error:
+                raise ValueError(str(error)) from None
+            n += len(pieces[-1])
+            room = min(2 * room, self._most_bytes - n)
+        self._first_bytes = max(_FIRST_BYTES, n + n // 8)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)

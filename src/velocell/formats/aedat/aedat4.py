@@ -25,7 +25,7 @@ from velocell.data.budget import Budget, Meter
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats.seek import Place
-from velocell.formats.source import Opened, from_start
+from velocell.formats.source import SMALLEST_BLOCK, Opened, from_start
 from velocell.formats.unpack import MAX_BYTES, Oversized, Unpack, unpacker
 from velocell.formats.wording import bare
 
@@ -130,17 +130,20 @@ def _own_facts(camera: str) -> tuple[tuple[int, int] | None, bool]:
 def _decode(
     handle: IO[bytes], header: _Header, position: int, chosen: int, integrity: Integrity, budget: Budget
 ) -> Iterator[tuple[Events, int]]:
-    """From the packet at `position` on; each block with the position of the next packet."""
+    """From the packet at `position` on, some in a block; each block with the position of the next packet."""
+    from velocell._native import PacketEvents  # not loaded just to show a command's help
+
     most_bytes = budget.piece(MAX_BYTES)
     unpack = Meter(budget).unpacking(unpacker(COMPRESSIONS[header.compression], most_bytes))
+    held = PacketEvents()
+    handle.seek(position)
     while position < header.last:
-        handle.seek(position)
         lead = handle.read(8)
         number, length = struct.unpack("<ii", lead) if len(lead) == 8 else (-1, -1)
         # Without a right length there is no way to find the next packet.
         if number not in header.streams or not 0 <= length <= header.last - position - 8:
             integrity.fault("trailing_bytes", header.last - position, f"from byte {position}")
-            return
+            break
         if length > most_bytes:
             raise _too_large(integrity.source, most_bytes)
         wanted = number == chosen
@@ -148,7 +151,11 @@ def _decode(
         events = packet_events(unpack, handle.read(length), header.streams[number], wanted, integrity, at, most_bytes)
         position += 8 + length
         if events is not None:
-            yield as_events(events), position
+            held.append(events.view(np.uint8))
+        if len(held) >= SMALLEST_BLOCK:
+            yield Events(*held.take()), position
+    if len(held):
+        yield Events(*held.take()), position
 
 
 def packet_events(

@@ -17,7 +17,7 @@ from velocell.formats.seek import Place
 from velocell.formats.wording import shown
 
 _MAX_HEADER_BYTES = 1 << 16
-_READ_BYTES = 1 << 18
+_READ_BYTES = 1 << 19
 _LARGEST_TIME = 1 << 62
 # An empty line of the header: the binary part may begin with the same bytes, but not with those of another line too.
 _BARE = re.compile(rb"%\r?\n(?=%[ \r\n])")
