@@ -7,7 +7,7 @@ CORE := CMakeLists.txt pyproject.toml $(wildcard native/*/*)
 # Builds are isolated by pip; what they install is pinned by this alone.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help demo test lint types unit page page-checks notebooks bench rivals docs plain sanitize clean
+.PHONY: help demo test lint types unit page page-checks notebooks bench instructions rivals docs plain sanitize clean
 
 help:  ## This list.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,8 +73,11 @@ page-checks: $(PAGE)/node_modules/.package-lock.json
 notebooks: .venv/tested  ## Run examples/time_surfaces.ipynb, keep what it shows, and make the student's version of it.
 	$(BIN)/python examples/make_student.py --execute
 
-bench: .venv/tested  ## Speed and cost of the engines, as JSON and plots in ./bench
-	$(BIN)/python -m benchmarks.engine --out bench
+bench: .venv/tested  ## Speed and cost of the engines, as JSON and plots in ./bench; AGAINST=REV: beside another commit
+	$(BIN)/python -m benchmarks.engine --out bench $(if $(AGAINST),--against $(AGAINST))
+
+instructions: .venv/tested  ## Instructions counted on a small scene, against the history of them (valgrind)
+	$(BIN)/python -m benchmarks.instructions
 
 rivals: .venv/tested  ## Other people's methods beside ours, on the same scenes; docs/rivals.md is made anew.
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.rivals --out bench/rivals --page docs/rivals.md

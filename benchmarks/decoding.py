@@ -2,8 +2,8 @@
 
 5 million random events on 640x480 in 5 s, written by Velocell, read on one core. Next to it in the same run
 faery, where it is installed and reads the format; both walk through the blocks of the file (`stream`) or put all
-events into arrays (`arrays`). Then a file of 1 GB is streamed in a process of its own, for the peak of its memory,
-and the end of such a file is read alone.
+events into arrays (`arrays`). With --others FOLDER, more readers of EVT3 and AEDAT4, in environments of their own.
+Then a file of 1 GB is streamed in a process of its own, for the peak of its memory, and its end is read alone.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import decoding_others
+from benchmarks.decoding_others import READERS
 from velocell import formats
 from velocell.data.recording import Recording
 
@@ -62,6 +64,8 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=1_000, help="size of the file for the memory; 0: none")
     parser.add_argument("--formats", default="EVT2,EVT3,DAT 2,NPZ,CSV,AEDAT4,HDF5")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--others", type=Path, metavar="FOLDER", help="other readers, in environments in this folder")
+    parser.add_argument("--install", action="store_true", help="with --others: make the environments that are missing")
     parser.add_argument("--stream", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.stream:
@@ -70,9 +74,12 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     wanted = arguments.formats.split(",")
+    if arguments.others and arguments.install:
+        decoding_others.install(arguments.others)
     text = report(
-        [case for case in CASES if case.name in wanted], arguments.events, arguments.runs, arguments.megabytes
-    )
+        [case for case in CASES if case.name in wanted], arguments.events, arguments.runs, arguments.megabytes,
+        arguments.others,
+    )  # fmt: skip
     print(text)
     if arguments.out:
         arguments.out.write_text(text + other_sections(arguments.out))
@@ -85,7 +92,8 @@ def other_sections(path: Path) -> str:
     return before[at:] if at >= 0 else ""
 
 
-def report(cases: list[Case], n: int, runs: int, megabytes: int) -> str:
+def report(cases: list[Case], n: int, runs: int, megabytes: int, others: Path | None = None) -> str:
+    """others: a folder of other readers' environments."""
     from benchmarks.engine import machine  # would count in the memory of what is streamed
 
     faery = _faery()
@@ -109,6 +117,11 @@ def report(cases: list[Case], n: int, runs: int, megabytes: int) -> str:
                 f"| {case.name} | {path.stat().st_size / 1e6:.1f} | " + " | ".join(_row(path, module, n, runs)) + " |"
             )
             path.unlink()
+        if others is not None:
+            lines += [
+                "",
+                *beside_others([case for case in cases if case.name in READERS], Path(folder), others, n, runs),
+            ]
         if megabytes:
             lines += [
                 "",
@@ -157,6 +170,17 @@ def _faery() -> tuple[Any, str] | None:
     except ImportError:
         return None
     return faery, metadata.version("faery")
+
+
+def beside_others(cases: list[Case], folder: Path, others: Path, n: int, runs: int) -> list[str]:
+    """Rows for each reader of each of these formats."""
+    paths = {case.name: folder / f"beside{case.suffix}" for case in cases}
+    for case in cases:
+        case.write([events(n)], paths[case.name])
+    lines = decoding_others.section(others, paths, n, runs)
+    for path in paths.values():
+        path.unlink()
+    return lines
 
 
 def memory(cases: list[Case], folder: Path, megabytes: int) -> list[str]:

@@ -1,9 +1,10 @@
-"""Speed of the engines: `python -m benchmarks.engine [--out bench] [--quick]`, or `make bench`.
+"""Speed of the engines: `python -m benchmarks.engine [--out bench] [--quick | --against REV]`, or `make bench`.
 
 The contract's scenes, seeded. Times are medians over the runs with the spread (min to max); Norse, the
 dense reference of the field, runs in the same process for a stated number of ticks, and its time per
 tick is multiplied by the ticks. Results go to stdout as Markdown, to OUT/engine.json (described by
-engine.schema.json, against which it is checked) and to OUT/engine.png (what the cost follows).
+engine.schema.json, against which it is checked) and to OUT/engine.png (what the cost follows). With --against REV
+another commit is compared with this one instead (`benchmarks.against`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 
+from benchmarks import against
 from benchmarks.engine_plot import plot_curves
 from velocell import __version__
 from velocell.calibration.formulas import calibrate
@@ -66,7 +68,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=Effort.runs)
     parser.add_argument("--norse-ticks", type=int, default=Effort.norse_ticks)
     parser.add_argument("--quick", action="store_true", help="without the end-to-end run of 10 s")
+    against.arguments_of(parser)
     arguments = parser.parse_args()
+    if arguments.against is not None:
+        against.main(arguments.against, arguments.runs, arguments.out, arguments.page)
+        return
     effort = Effort(runs=arguments.runs, norse_ticks=arguments.norse_ticks)
     write(measure(replace(effort, detect_us=0) if arguments.quick else effort), arguments.out)
 

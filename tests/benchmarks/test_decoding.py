@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import decoding
+from benchmarks import decoding, decoding_others
 from velocell import formats
 
 CORE = [case for case in decoding.CASES if case.name in ("EVT2", "EVT3", "DAT 2", "NPZ")]
@@ -51,3 +51,20 @@ def test_other_sections_stay(tmp_path: Path) -> None:
     assert decoding.other_sections(path) == "\n## More\n\nkept\n"
     path.write_text("# Title\n")
     assert decoding.other_sections(path) == ""
+
+
+def test_other_readers_stand_beside_ours_or_are_named_with_the_reason(tmp_path: Path) -> None:
+    both = [case for case in decoding.CASES if case.name in ("EVT3", "AEDAT4")]
+    lines = decoding.beside_others(both, tmp_path, tmp_path / "nowhere", 2_000, 1)
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")][1:]
+    assert [row[:2] for row in rows if row[1] == "velocell"] == [["EVT3", "velocell"], ["AEDAT4", "velocell"]]
+    assert all((row[2] == "-") == (row[1] != "velocell") for row in rows)
+    assert "EVT3: evt3 is left out, no environment evt3 in the folder; --install makes it." in lines
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_of_another_number_of_events_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "cam.raw"
+    formats.write_evt3([decoding.events(2_000)], path)
+    (reader,) = decoding_others._walked(tmp_path, ["velocell"], path, "stream", 2_001, 1)
+    assert reader.reason == "it gives 2000 events of 2001"

@@ -4,7 +4,9 @@ and with any instruction set, from states that were copied or saved, and after l
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -295,7 +297,7 @@ def test_a_stream_may_be_cut_anywhere(case, data):
     assert Spikes.concatenate(parts).same_as(whole)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("threads", [1, 2, 5, 8 * (os.cpu_count() or 1)])  # the last more than there are cores
 @pytest.mark.parametrize("cuts_us", [[], [1, 70_500, 70_501, 250_000]])
 def test_threads_and_cuts_change_nothing(busy, threads, cuts_us):
     network = calibrate(BANDS, 5.0)
@@ -470,6 +472,46 @@ def test_impossible_options_are_refused(options):
     network, _ = one_pixel([])
     with pytest.raises(EngineError, match=f"{next(iter(options))} must be at least 1"):
         native.init(network, (4, 4), **options)
+
+
+LITTLE_MEMORY = """
+import resource, sys
+import numpy as np
+from velocell.data.recording import Recording
+from velocell.engines import native
+from velocell.errors import EngineError
+from velocell.network import Layer, Network
+from velocell.network.neurons import LIFBox
+network = Network(1_000, (Layer.from_arrays(np.ones((1, 1, 1, 1)), LIFBox([20.0] * 16, 1.5)),))
+state = native.init(network, (4096, 4096), threads=1)
+edge = np.arange(0, 4096, 128)
+x, y = (grid.ravel() for grid in np.meshgrid(edge, edge))
+every = Recording.from_arrays(np.zeros(x.size, np.int64), x, y, width=4096, height=4096)
+now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (now + (200 << 20), now + (200 << 20)))
+try:
+    native.step(network, state, every, 10_000)
+except EngineError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit is Linux's")
+def test_without_enough_memory_it_is_said_how_much_is_needed():
+    done = subprocess.run([sys.executable, "-c", LITTLE_MEMORY], capture_output=True, text=True, check=True)
+    said = re.fullmatch(
+        r"there is not enough memory for this step: 1024 events on 4096x4096 px need about (\d+) MB; feed "
+        r"shorter chunks, or take a smaller region\n",
+        done.stdout,
+    )
+    assert said is not None, done.stdout + done.stderr
+    assert 1_000 < float(said[1]) < 1_500  # 16 channels of 4096x4096 px, 4 bytes each, are 1074 MB
+
+
+def test_what_is_needed_is_what_the_core_holds(busy):
+    network = calibrate(BANDS, 5.0)
+    state, _ = native.step(network, native.init(network, busy.size), busy)
+    assert 1 < native.needed_bytes(network, busy.size) / state.engine.membrane_bytes < 1.2
 
 
 def test_kernels_larger_than_the_sensor_are_refused():

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from velocell.calibration.formulas import calibrate
-from velocell.calibration.recipe import bank_radii, bank_recipe
+from velocell.calibration.recipe import Recipe, bank_radii, bank_recipe
+from velocell.calibration.search import Search
+from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
 from velocell.errors import CalibrationError, NetworkError
 from velocell.pipeline import detect
@@ -77,3 +79,21 @@ def test_networks_that_do_not_go_together_are_refused():
     recording, _ = simulate(random_scene(1, width=64, height=64, radius=4, speeds=(100, 200), seed=1))
     with pytest.raises(NetworkError, match="for which radius"):
         Detector(networks, (64, 64)).step(recording, spikes, 1000)
+
+
+@pytest.mark.parametrize("radius", [(3.0, 70.0), (3.0, 35.0), 60.0])
+def test_radii_that_do_not_fit_the_sensor_are_refused_before_any_work(radius, monkeypatch):
+    recording = Recording.from_arrays([0, 1], [5, 6], [5, 6], [0, 1], width=128, height=100)
+    monkeypatch.setattr("velocell.pipeline.networks_in", lambda *_: pytest.fail("work was begun"))
+    with pytest.raises(CalibrationError, match=r"needs kernels of \d+x\d+ px, larger than the 128x100 sensor"):
+        detect(recording, (16, 62, 177, 500), radius)
+
+
+@pytest.mark.parametrize(("radius", "recipe"), [(20.0, Recipe()), (7.3, Recipe()), ((3.0, 15.0), bank_recipe(15.0))])
+def test_the_kernel_that_is_asked_room_for_is_the_one_that_is_made(radius, recipe):
+    largest = radius[1] if isinstance(radius, tuple) else radius
+    side = calibrate((16, 62, 177, 500), largest, recipe=recipe).layers[0].kernel.shape[-1]
+    search = Search.of((16, 62, 177, 500), radius)
+    search.check_size(side, side)
+    with pytest.raises(CalibrationError, match=f"kernels of {side}x{side} px"):
+        search.check_size(side - 1, side)

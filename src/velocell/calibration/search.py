@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from velocell.calibration.recipe import Recipe, bank_radii
+from velocell.calibration.recipe import Recipe, bank_radii, bank_recipe
 from velocell.data.bands import Bands
 from velocell.data.optional import Text, number_text, optional
 from velocell.data.recording import Polarity, Recording
 from velocell.data.units import format_time
-from velocell.errors import OptionError
+from velocell.errors import CalibrationError, OptionError
 from velocell.network import Network
 from velocell.network.template import Template
 from velocell.tracking.detector import as_networks
@@ -87,6 +88,21 @@ class Search:
         """The stated radius, from which the measured one may differ; 0 where none is measured: for a template or a
         range."""
         return 0.0 if self.templates or isinstance(self.radius, tuple) else self.radius
+
+    def check_size(self, width: int, height: int) -> None:
+        """Raise CalibrationError where the largest disks' kernel does not fit the sensor; before any work, which for
+        networks of that size takes long."""
+        if self.networks or self.templates:
+            return  # these have kernels of their own
+        radii = self.radius if isinstance(self.radius, tuple) else (self.radius,)
+        recipe = bank_recipe(max(radii)) if len(radii) > 1 else self.recipe
+        reach = max(radii) + recipe.ring_width_px * (1.5 if recipe.outside else 0.5)
+        side = 2 * math.ceil(reach - 0.5) + 1
+        if side > min(width, height):
+            raise CalibrationError(
+                f"a radius of {max(radii):g} px needs kernels of {side}x{side} px, larger than the {width}x{height} "
+                "sensor; choose a smaller radius, or the largest of a range smaller"
+            )
 
     def each(self) -> Iterator[Search]:
         """A search for each of the templates; just this one for disks."""

@@ -47,7 +47,7 @@ def init(network: Network, size: tuple[int, int], *, threads: int | None = None,
     """
     network.check_size(*size)
     description = _description(network, size)
-    with _memory():
+    with _memory(network, size):
         engine = _core().Engine(description, threads=_threads(threads), max_spikes=_whole(max_spikes, "max_spikes"))
     return State(network, size, engine)
 
@@ -70,7 +70,7 @@ def step(
     # A block without events, as a quiet stream gives it, says nothing of polarity.
     signs = np.zeros(0, np.bool_) if events.p is None and not len(events) else events.p
     p = None if signs is None else column(signs, np.bool_).view(np.uint8)
-    with _memory():
+    with _memory(network, state.size, len(events)):
         t_us, x, y, channel, layer = state.engine.step(
             column(events.t_us, np.int64),
             column(events.x, np.uint16),
@@ -83,7 +83,7 @@ def step(
 
 
 def copy(state: State) -> State:
-    with _memory():
+    with _memory(state.network, state.size):
         return State(state.network, state.size, state.engine.copy())
 
 
@@ -95,7 +95,7 @@ def save(state: State) -> bytes:
 
 def load(data: bytes, *, threads: int | None = None, max_spikes: int = MAX_SPIKES) -> State:
     """The state that `save` wrote. Raises EngineError where `data` is something else or damaged."""
-    with _memory():
+    with _memory(None, None):
         engine = _core().Engine.load(data, threads=_threads(threads), max_spikes=_whole(max_spikes, "max_spikes"))
     return State(None, engine.size, engine)
 
@@ -144,15 +144,39 @@ def _whole(value: int, name: str) -> int:
     return value
 
 
+_TILE_PX, _NEURON_BYTES = 128, 4.7
+"""A sensor is held in tiles of this side; bytes of a neuron, with the room beside it (`native/engine/layer.hpp`)."""
+_PIXEL_BYTES, _EVENT_BYTES, _SPIKE_BYTES = 8, 40, 60
+"""Of a pixel's last event; of an event and a spike while a step runs: staged, listed by tile, sorted, reported."""
+
+
+def needed_bytes(network: Network, size: tuple[int, int], events: int = 0) -> int:
+    """About how much a step needs: all membranes, the trail filter, and `events` events with as many spikes."""
+    width, height = (-(-side // _TILE_PX) * _TILE_PX for side in size)
+    neurons = width * height * sum(layer.channels for layer in network.layers)
+    pixels = size[0] * size[1] if network.trail_filter is not None else 0
+    return int(neurons * _NEURON_BYTES) + pixels * _PIXEL_BYTES + events * (_EVENT_BYTES + _SPIKE_BYTES)
+
+
 class _memory:
-    """Turns the core's MemoryError into an EngineError with a remedy."""
+    """Turns the core's MemoryError into an EngineError that says how much was needed, and with a remedy."""
+
+    def __init__(self, network: Network | None, size: tuple[int, int] | None, events: int = 0) -> None:
+        self._network, self._size, self._events = network, size, events
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, MemoryError):
-            raise EngineError("there is not enough memory for this step; feed shorter chunks") from None
+        if kind is None or not issubclass(kind, MemoryError):
+            return
+        about, remedy = "", "feed shorter chunks"
+        if self._network is not None and self._size is not None:
+            n_bytes = needed_bytes(self._network, self._size, self._events)
+            width, height = self._size
+            about = f": {self._events} events on {width}x{height} px need about {max(n_bytes / 1e6, 1):.0f} MB"
+            remedy += ", or take a smaller region"
+        raise EngineError(f"there is not enough memory for this step{about}; {remedy}") from None
 
 
 def _core() -> Any:
