@@ -80,7 +80,7 @@ instructions: .venv/tested  ## Instructions counted on a small scene, against th
 	$(BIN)/python -m benchmarks.instructions
 
 rivals: .venv/tested  ## Other people's methods beside ours, on the same scenes; docs/rivals.md is made anew.
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.rivals --out bench/rivals --page docs/rivals.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.rivals --own --out bench/rivals --page docs/rivals.md
 
 .venv/documented: .venv/installed
 	$(BIN)/pip install --quiet --editable '.[docs]'

@@ -154,7 +154,8 @@ def check_command(words: list[str], place: str) -> None:
         if not set(arguments) <= set(targets):
             raise Wrong(f"{place}: no such target: make {' '.join(arguments)}")
     elif program == "python" and arguments[:1] == ["-m"] and arguments[1].startswith("benchmarks."):
-        if not (ROOT / (arguments[1].replace(".", "/") + ".py")).is_file():
+        module = ROOT / arguments[1].replace(".", "/")
+        if not (module.with_suffix(".py").is_file() or (module / "__main__.py").is_file()):
             raise Wrong(f"{place}: no such module: {arguments[1]}")
     elif program == "python" and arguments and arguments[0].endswith(".py"):
         if not (ROOT / arguments[0]).is_file():

@@ -2,7 +2,7 @@
 
 Every rival that can run here is run with its tuned values on every task; the figures are the scorer's. The result is
 `rivals.json` in the folder of --out, as `rivals.schema.json` says; --page writes the page, and its figure to `images/`
-beside it. --quick: one scene a task, no own scenes. --seeds: the name of a draw of test scenes, such as 2027-01.
+beside it. --quick: one scene a task. --seeds: the name of a draw of test scenes, such as 2027-01.
 --tasks and --rivals take names and run those only. --from FILE makes the page of a result that is there.
 """
 
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rivals", type=_names)
     parser.add_argument("--out", type=Path, default=Path("bench/rivals"))
     parser.add_argument("--page", type=Path)
+    parser.add_argument("--own", action="store_true", help="tune on some scenes themselves, too: an upper bound")
     parser.add_argument("--resume", action="store_true", help="keep the runs of a benchmark that was stopped")
     parser.add_argument("--from", dest="source", type=Path)
     arguments = parser.parse_args(argv)
@@ -94,7 +95,7 @@ def measure(arguments: argparse.Namespace, command: str) -> dict[str, Any]:
         if entry["missing"] is None:
             entry.update(results.costs(runs, entry["name"]))
             entry["peak_mb"] = round(peak_mb(entry["name"], values[entry["name"]][families[0]]), 1)
-    own = own_scenes(able, [] if arguments.quick else tasks, arguments.seeds)
+    own = own_scenes(able, tasks if arguments.own else [], arguments.seeds)
     return {
         "made": {
             "command": f"python -m benchmarks.rivals {command}".strip(), "velocell": __version__,

@@ -81,6 +81,26 @@ def test_of_two_rows_on_one_object_one_is_false():
     assert figures["localisation_px"] == 0
 
 
+def test_without_radii_nothing_is_said_of_boxes_and_a_stated_one_serves_all():
+    truth = {name: values for name, values in disks().items() if name != "radius_px"}
+    columns = {name: values for name, values in rows().items() if name != "radius_px"}
+    assert scored(columns, truth)["idf1"] is None
+    assert scored(columns, truth)["recall"] == 1
+    assert scored(columns, truth, radius_px=6.0)["idf1"] == pytest.approx(1, abs=0.01)
+
+
+def test_what_is_spared_need_not_be_found_and_rows_there_are_neither():
+    truth = disks()
+    hidden = (truth["id"] == 0) & (truth["t_us"] >= 300_000)
+    columns = rows()
+    before = {name: values[~((columns["id"] == 0) & (columns["t_us"] >= 300_000))] for name, values in columns.items()}
+    for found in (columns, before):
+        figures = scored(found, {**truth, "spared": hidden.astype(int)})
+        assert figures["recall"] == figures["precision"] == 1
+        assert figures["idf1"] == pytest.approx(1, abs=0.02)
+    assert scored(before)["recall"] < 0.8
+
+
 def test_no_rows_and_no_objects_have_no_figures():
     empty = {name: np.empty(0) for name in NAMES}
     assert scored(empty)["recall"] == scored(empty)["quality"] == 0

@@ -13,10 +13,10 @@ ALPHAS = np.arange(0.05, 0.99, 0.05)
 _EPS = float(np.finfo(np.float64).eps)
 
 
-def idf1_and_hota(rows: Table, radius: Floats, objects: list[TrueObject], frames: NDArray[np.int64]) -> tuple[
-    float, float
-]:  # fmt: skip
-    """radius: (rows,), of the boxes of the rows. frames: the instants that count. NaN without true objects."""
+def idf1_and_hota(rows: Table, objects: list[TrueObject], frames: NDArray[np.int64]) -> tuple[float, float]:
+    """frames: the instants that count. NaN without true objects, and without radii."""
+    if np.isnan(rows.radius_px).any() or any(np.isnan(item.at("radius_px", item.t_us)).any() for item in objects):
+        return np.nan, np.nan
     names, number = np.unique(rows.id, return_inverse=True)
     shape = (len(objects), names.size)
     common, shares = np.zeros(shape), np.zeros(shape)
@@ -31,7 +31,7 @@ def idf1_and_hota(rows: Table, radius: Floats, objects: list[TrueObject], frames
         told_rows[told] += 1
         if not (true.size and told.size):
             continue
-        overlap = _overlap(places[true, :, k], np.stack((rows.x_px, rows.y_px, radius), axis=1)[mine])
+        overlap = _overlap(places[true, :, k], np.stack((rows.x_px, rows.y_px, rows.radius_px), axis=1)[mine])
         at = np.ix_(true, told)
         common[at] += overlap >= 0.5
         union = overlap.sum(axis=0) + overlap.sum(axis=1)[:, None] - overlap

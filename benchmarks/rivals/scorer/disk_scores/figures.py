@@ -43,8 +43,8 @@ def score(
     rows: Table, truth: Table, edges: Sequence[float], *, span_us: tuple[int, int], every_us: int = 5_000,
     radius_px: float = math.nan,
 ) -> dict[str, Any]:  # fmt: skip
-    """span_us: of the recording. every_us: the reporting interval. radius_px: of rows that state none, for their boxes
-    (else that of the truth's first row). Raises ScoreError."""
+    """span_us: of the recording. every_us: the reporting interval. radius_px: of rows and objects that state none (else
+    that of the truth's first row). Raises ScoreError."""
     bounds = np.asarray(edges, np.float64)
     if bounds.size < 2 or not (np.diff(bounds) > 0).all():
         raise ScoreError("the bands need at least two rising edges in px/s, such as 40,160,640")
@@ -52,6 +52,10 @@ def score(
         raise ScoreError(
             f"rows lie outside the recording, {span_us[0]} to {span_us[1]} us; give those of this recording"
         )
+    fallback = radius_px if math.isfinite(radius_px) else float(truth.radius_px[0]) if len(truth) else 1.0
+    if math.isfinite(fallback):
+        truth = truth.filled("radius_px", fallback)
+        rows = rows.filled("radius_px", fallback)
     objects = true_objects(truth)
     match, distance = matched(rows, objects)
     counts = np.array([k < 0 or bool(objects[k].due(t)) for k, t in zip(match, rows.t_us, strict=True)], np.bool_)
@@ -69,9 +73,8 @@ def score(
     off = np.abs(rows.speed_px_s[hit] - true_speed)
     turned = np.abs((rows.heading_deg[hit] - _heading(objects, rows, match, hit) + 180) % 360 - 180)
     stated = np.isfinite(rows.speed_err_px_s[hit]) & moving
-    fallback = radius_px if math.isfinite(radius_px) else float(truth.radius_px[0]) if len(truth) else 1.0
     frames = np.arange(span_us[0] // every_us + 1, span_us[1] // every_us + 1) * every_us
-    idf1, hota = idf1_and_hota(rows, np.where(np.isnan(rows.radius_px), fallback, rows.radius_px), objects, frames)
+    idf1, hota = idf1_and_hota(rows, objects, frames)
     first = _first_rows(objects, rows, match, hit[asked & right | ~asked], span_us[1])
     found = {
         "quality": quality(recall, precision, float(accuracy)),

@@ -67,6 +67,11 @@ class Table:
     def __len__(self) -> int:
         return int(self.t_us.size)
 
+    def filled(self, name: str, value: float) -> Table:
+        """With this value where the column has none."""
+        columns = {each: getattr(self, each) for each in (*NEEDED, *KNOWN)}
+        return Table(**{**columns, name: np.where(np.isnan(columns[name]), value, columns[name])})
+
     def where(self, keep: NDArray[np.bool_]) -> Table:
         """The rows where `keep` (n,) is true."""
         return Table(**{name: getattr(self, name)[keep] for name in (*NEEDED, *KNOWN)})
