@@ -65,7 +65,8 @@ def _flows(last: Floats, x: NDArray[np.intp], y: NDArray[np.intp], half: int, me
         explained = 1 - (left**2).sum(axis=1) / (ct**2).sum(axis=1)
         speed = 1 / steep
         good: NDArray[np.bool_] = (n >= 6) & (det > 1) & (explained > 0.5) & (speed < 2 * bands.edges[-1])
-    return np.asarray(np.column_stack((own, x, y, a / steep, b / steep, speed))[good])
+        flows = np.column_stack((own, x, y, a / steep, b / steep, speed))
+    return flows[good]
 
 
 def _object(group: Floats, t_us: float) -> tuple[float, float, float, float]:
