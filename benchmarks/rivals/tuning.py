@@ -95,7 +95,10 @@ def tuned(rival: Rival, family: str) -> dict[str, Any]:
     if not path.exists():
         raise RivalError(f"{rival.title} has not been tuned; run python -m benchmarks.rivals.tuning {rival.name}")
     try:
-        entry = json.loads(path.read_text())["families"][family]
+        families = json.loads(path.read_text())["families"]
+        if family not in families:
+            raise RivalError(f"{rival.title} has not been tuned for '{family}'; run the tuner with --family {family}")
+        entry = families[family]
         values, log = entry["values"], entry["log"]
         best = max((one for one in log if one["quality"] is not None), key=lambda one: one["quality"])
         whole = entry["digest"] == digest(values) and values == best["values"] and entry["quality"] == best["quality"]
