@@ -66,7 +66,8 @@ def _behind(result: dict[str, Any], titles: dict[str, str]) -> str:
     others = sorted({WORDS[one["figure"]] for one in result["ahead"] if one not in main})
     text = "No rival is ahead of Velocell in recall, precision, band accuracy or IDF1 beyond the spread."
     if parts:
-        text = f"**Where a rival is ahead of Velocell** by more than the spread over the scenes: {'; '.join(parts)}."
+        by = "by more than the spread over the scenes" if result["made"]["scenes"] > 1 else "on one scene a task"
+        text = f"**Where a rival is ahead of Velocell** {by}: {'; '.join(parts)}."
     if others:
         text += f" On some tasks a rival is also ahead in {', '.join(others)}: the table further down has all of them."
     return text
@@ -90,7 +91,7 @@ def _introduction(result: dict[str, Any]) -> str:
 
 def _scenes(result: dict[str, Any]) -> str:
     count = result["made"]["scenes"]
-    return f"{count} scenes each" if count > 1 else "one scene each, so that the table has no spread"
+    return f"{count} scenes each" if count > 1 else "one scene each, so that no spread is known"
 
 
 FIXED = """## Run it yourself
