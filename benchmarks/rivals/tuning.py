@@ -93,11 +93,11 @@ def tuned(rival: Rival, family: str) -> dict[str, Any]:
     if not rival.parameters:
         return {}
     if not path.exists():
-        raise RivalError(f"{rival.title} has not been tuned; run python -m benchmarks.rivals.tuning {rival.name}")
+        raise RivalError(f"it has not been tuned; run python -m benchmarks.rivals.tuning {rival.name}")
     try:
         families = json.loads(path.read_text())["families"]
         if family not in families:
-            raise RivalError(f"{rival.title} has not been tuned for '{family}'; run the tuner with --family {family}")
+            raise RivalError(f"it has not been tuned for '{family}'; run the tuner with --family {family}")
         entry = families[family]
         values, log = entry["values"], entry["log"]
         best = max((one for one in log if one["quality"] is not None), key=lambda one: one["quality"])
