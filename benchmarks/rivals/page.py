@@ -156,7 +156,7 @@ def _ranking(result: dict[str, Any]) -> list[str]:
             one["title"], f"{rank['mean']:.1f} ({rank['low']:.1f}-{rank['high']:.1f})", str(one["user_set"]),
             str(one["parameters"]), "-" if rate is None else f"{rate / 1e6:.2f}",
             _number(one.get("latency_median_ms"), ".0f"), _number(one.get("latency_p99_ms"), ".0f"),
-            _number(one.get("peak_mb"), ".0f"),
+            _number(one.get("peak_mb"), ".1f"),
         ])  # fmt: skip
     head = [
         "method", "mean rank (95 %)", "to be set by a user", "parameters", "Mev per CPU s", "latency, median (ms)",
