@@ -27,7 +27,8 @@ LIMITS = """
 
 - Speeds within 10 % of a band's edge go to either band.
 - Contrast and radius are measured on the first second that has objects; where nothing is followed, a warning says so
-  and guesses stand in. The stated radius may be up to 15 % wrong, not more.
+  and guesses stand in. The stated radius may be from half to 1.6 times the true one; a warning
+  says where it differs by a fifth or more.
 - Pixels stuck at kHz rates have to be masked, as `velocell detect` does: with noise of 3 Hz/px, 20 of them at 2 kHz
   halve the precision of such a scene (`python -m benchmarks.filters`).
 - `--contrast N` builds a network without trail filter; it is right for disks of that contrast only.
@@ -100,6 +101,8 @@ def _stress_rows() -> list[Case]:
         ("nothing", lambda seed: _wide(seed), WIDE, 6.0, _same),
         ("stated radius 15 % too small", lambda seed: _wide(seed), WIDE, 5.1, _same),
         ("stated radius 15 % too large", lambda seed: _wide(seed), WIDE, 6.9, _same),
+        ("stated radius half of the true one", lambda seed: _wide(seed), WIDE, 3.0, _same),
+        ("stated radius 1.6 times the true one", lambda seed: _wide(seed), WIDE, 9.6, _same),
         ("half of the events lost", lambda seed: replace(_wide(seed), event_loss=0.5), WIDE, 6.0, _same),
         ("noise 3 Hz/px", lambda seed: _wide(seed, noise_hz=3.0), WIDE, 6.0, _same),
         ("time jitter 1 ms", lambda seed: replace(_wide(seed), jitter_us=1000), WIDE, 6.0, _same),

@@ -129,6 +129,13 @@ void expect_noise(Kept& kept, double hz, double flips) {
     kept.value.expect({hz, flips});
 }
 
+void expect_radii(Kept& kept, std::vector<double> radii) {
+    const Use use(kept);
+    if (radii.size() != kept.value.sizes() || !(*std::min_element(radii.begin(), radii.end()) > 0))
+        throw std::invalid_argument("radii must be as many as before, and above 0");
+    kept.value.expect_radii(std::move(radii));
+}
+
 std::array<std::int64_t, 2> crowding(const Kept& kept) {
     const Use use(kept);
     return {kept.value.crowding().births, kept.value.crowding().crowded};
@@ -166,6 +173,7 @@ void bind_tracker(nb::module_& m) {
              nb::arg("spike_x"), nb::arg("spike_y"), nb::arg("spike_channel"),
              nb::arg("spike_size"), nb::arg("until_us"))
         .def("expect_noise", &expect_noise, nb::kw_only(), nb::arg("hz"), nb::arg("flips"))
+        .def("expect_radii", &expect_radii, nb::arg("radii"))
         .def("copy", &copy, nb::rv_policy::take_ownership)
         .def_prop_ro("crowding", &crowding)
         .def("passages", &passages);

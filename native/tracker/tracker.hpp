@@ -81,6 +81,8 @@ class Tracker {
 
     // From now on.
     void expect(const Noise& noise) { model_.noise = noise; }
+    // As many: what spikes stand for from now on.
+    void expect_radii(std::vector<double> radii) { model_.radii = std::move(radii); }
 
     std::size_t sizes() const { return model_.radii.size(); }
 

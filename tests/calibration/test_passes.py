@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from velocell.calibration import calibrate, passes
 from velocell.calibration.measure import measured_on, networks_for
-from velocell.calibration.passes import MOST_US, VAIN_US, Passes, Seen, Told
+from velocell.calibration.passes import MOST_US, VAIN_US, Passes, Told
 from velocell.calibration.search import Search
 from velocell.pipeline import detect
 from velocell.simulate import Scene, SceneObject, random_scene, simulate
@@ -69,7 +68,7 @@ def test_a_pass_over_clutter_ends_early(monkeypatch):
 
 
 def test_passes_are_counted_and_limited():
-    """Those that see nothing end early, and there are fewer of them: room for the three radii that are tried."""
+    """Those that see nothing end early, and there are fewer of them: room for two looks at two stretches."""
     quiet, some = simulate(Scene(64, 64, 1_000_000, noise_hz=1.0))[0], disks()
     for recording, most_us, each_us in ((quiet, VAIN_US, 700_000), (some, MOST_US, 700_000)):
         counted = Passes(SEARCH)
@@ -77,27 +76,19 @@ def test_passes_are_counted_and_limited():
             counted.see(calibrate(BANDS, 5.0), recording)
         assert most_us <= counted.made_us < most_us + 1_000_000
         assert counted.made_us == each_us * counted.made
-    assert VAIN_US > 2 * 1_000_000 + 200_000
+    assert VAIN_US > 3 * 700_000
 
 
-def test_other_radii_are_not_tried_in_clutter(monkeypatch):
-    """What keeps the stated radius from being seen does not spare another one."""
+def test_passes_that_see_nothing_are_limited_by_their_work(monkeypatch):
+    """A texture has many events, of which a stretch is short."""
+    monkeypatch.setattr(passes, "VAIN_WORK", 2_000)
     quiet = simulate(Scene(64, 64, 1_000_000, noise_hz=1.0))[0]
     counted = Passes(SEARCH)
     assert measured_on(quiet, SEARCH, counted) is None
-    assert (counted.made, counted.blind) == (3, False)
-    see = Passes.see
-
-    def blind(self: Passes, *given: Any, **more: Any) -> Seen:
-        seen = see(self, *given, **more)
-        self.blind = True
-        return seen
-
-    monkeypatch.setattr(Passes, "see", blind)
-    counted = Passes(SEARCH)
-    assert measured_on(quiet, SEARCH, counted) is None
-    assert counted.made == 1
-    assert counted.made_us == 3 * 700_000, "it counts as if they had been"
+    assert counted.made == 1, "other sizes are not looked for any more"
+    assert not counted.left
+    counted.see(calibrate(BANDS, 5.0), disks())
+    assert counted.left, "it has seen something"
 
 
 @pytest.mark.parametrize("noise_hz", [0.1, 7.0])

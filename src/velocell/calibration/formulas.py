@@ -36,6 +36,7 @@ from velocell.network.template import Template
 
 MAX_DT_US = 1_000
 _MANY = 20  # stamps in a tick: one more or less is nothing
+SMALLEST_PX = 1.5  # of a disk's radius; a smaller one is not told from noise
 LEAST_CONTRAST = 1e-3  # events per pixel and crossing; below, nothing can be told from noise
 _SEPARABLE = 2.5 / 0.85  # standard deviations, in terms of speed: such bands were still answered in simulated passages
 _BEYOND = 1.5  # edges: up to here the topmost channel is made for
@@ -187,8 +188,10 @@ def _check(
 ) -> None:
     if not (math.isfinite(radius) and radius > 0):
         raise CalibrationError(f"the radius must be above 0 px, got {radius:g}")
-    if radius < 1.5:
-        raise CalibrationError(f"a disk of radius {radius:g} px is too small to be told from noise; use 1.5 px or more")
+    if radius < SMALLEST_PX:
+        raise CalibrationError(
+            f"a disk of radius {radius:g} px is too small to be told from noise; use {SMALLEST_PX:g} px or more"
+        )
     if contrast is not None and not (math.isfinite(contrast) and contrast >= LEAST_CONTRAST):
         raise CalibrationError(
             f"the contrast must be {LEAST_CONTRAST:g} events per pixel and edge crossing or more, got {contrast:g}"

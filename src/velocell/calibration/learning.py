@@ -32,6 +32,7 @@ AFTER_US = 1_000_000
 MOST_WAIT_US = 160_000_000  # where nothing could be measured again and again
 PER_LOOK = 4  # so long it waits, per time that calibration looked at
 _CHANGED = 0.12  # of the share of edge crossings; what is measured of one scene differs by a third of it
+_RESIZED = 0.2  # of the radius: disks further off are not followed (rules min_radius, max_radius)
 
 
 class Adopts(Protocol):
@@ -41,12 +42,14 @@ class Adopts(Protocol):
 
 
 def has_changed(mine: Network, fresh: Network) -> bool:
-    """Whether what was measured afresh asks for another network: the share of edge crossings, or the noise that the
-    thresholds lie above."""
+    """Whether what was measured afresh asks for another network: the share of edge crossings, the radius, or the noise
+    that the thresholds lie above."""
     now, before = fresh.origin.crossings, mine.origin.crossings
     if now is None or before is None or mine.origin.basis == "too_sparse":
         return True
     if abs(math.log(now / before)) > _CHANGED:
+        return True
+    if abs(math.log((fresh.radius_px or 1.0) / (mine.radius_px or 1.0))) > _RESIZED:
         return True
     share = [floor(network) / network.layers[0].neurons.v_th for network in (mine, fresh)]
     return bool(np.abs(share[1] - share[0]).max() > _CHANGED)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from velocell.calibration.formulas import CROSSING_SHARE, calibrate, choose_dt_us
+from velocell.calibration.formulas import CROSSING_SHARE, SMALLEST_PX, calibrate, choose_dt_us
 from velocell.calibration.noise import NO_NOISE, Noise, measured_noise
 from velocell.calibration.passes import Passes, Seen, Told
 from velocell.calibration.recipe import Recipe, bank_radii, bank_recipe
@@ -33,7 +33,10 @@ _MOST_SHARE = 2.0
 _LEAST_SHARE, _MOST_USED = 0.2, 1.15
 _SAME_RADIUS = 0.03
 _RADIUS_LIMIT = 1.25
-_RADIUS_FACTORS = (1.0, 0.87, 1.15)
+# Sizes of disks, in stated radii, that are looked for where that finds nothing: half to twice of what is stated. A disk
+# between two of them is near enough to the ring of one. Where a radius is wrong, events may be missing as well.
+_SIZES, _FEW_CROSSINGS = (0.6, 0.7, 0.82, 1.12, 1.31, 1.54, 1.8), 0.6
+_SURE_CROSSINGS = 400.0  # of all that was followed: 20 px of the way of one disk of R = 5, which shows all of them
 
 
 def network_for(
@@ -51,7 +54,7 @@ def network_for(
 
 def networks_for(recording: Recording, search: Search) -> tuple[Network, ...]:
     """Calibrate; without a contrast, measure on the first stretch of a second that has objects which share of the edge
-    crossings arrives, and the radius, which may be stated up to a fifth wrong.
+    crossings arrives, and the radius, which may be stated half or twice as large as it is.
 
     One network for a radius or a template; those for all sizes in a range, calibrated together. Thresholds are
     proportional to that share and depend on the radius, and both can be read from any object that is
@@ -89,22 +92,33 @@ def networks_on(found: Iterable[Recording], first: Recording, search: Search) ->
 def measured_on(stretch: Recording, search: Search, passes: Passes) -> tuple[Network, ...] | None:
     """The networks that follow from what is seen in this stretch; None where nothing deserves to be measured.
 
-    The radius is measured where one is stated; other radii are tried where the stated one finds nothing, unless clutter
-    hides what there is.
+    The radius is measured where one is stated; disks of other sizes are looked for where the stated one finds nothing.
     """
     making = _Calibrated(search, stretch.p is not None, time_step(stretch), measured_noise(stretch))
-    for factor in _RADIUS_FACTORS if search.start_px else (0.0,):
-        settled = _settled(making, stretch, passes, search.start_px * factor)
-        if settled is None and passes.blind:
-            passes.give_up()
-            break
-        if settled is None:
-            continue
-        networks = settled[0]
-        if search.start_px:
-            networks = (_with(_best(making, settled, stretch, passes), stated_radius_px=search.start_px),)
-        return tuple(_with(network, looked_us=passes.made_us) for network in networks)
-    return None
+    settled = _settled(making, stretch, passes, search.start_px)
+    if settled is None and search.start_px:
+        other = _other(making, stretch, passes)
+        settled = None if other is None else _settled(making, stretch, passes, other[1], share=other[0])
+    if settled is None:
+        return None
+    networks = settled[0]
+    if search.start_px:
+        networks = (_with(_best(making, settled, stretch, passes), stated_radius_px=search.start_px),)
+    return tuple(_with(network, looked_us=passes.made_us) for network in networks)
+
+
+def _other(making: _Calibrated, stretch: Recording, passes: Passes) -> tuple[float, float] | None:
+    """Share of edge crossings and radius of the disks that are there instead of those stated: of another size, or of
+    which most events are missing. None where there are none for sure. One pass for all sizes at once."""
+    if not passes.left or making.search.recipe != Recipe():
+        return None
+    sizes = (max(making.search.start_px * size, SMALLEST_PX) for size in _SIZES)
+    looked = (making.networks(_FEW_CROSSINGS, size, bank_recipe(size))[0] for size in sorted(set(sizes)))
+    networks = [network for network in looked if network.fits(*stretch.size)]
+    told = passes.see(networks, stretch, soon=True).told
+    if float(told.weight.sum()) < _SURE_CROSSINGS:
+        return None
+    return min(max(told.median("share"), _LEAST_SHARE), _MOST_USED), told.median("radius")
 
 
 @dataclass(frozen=True)
@@ -179,14 +193,14 @@ def networks_from(
 
 
 def _settled(
-    making: _Calibrated, stretch: Recording, passes: Passes, radius: float
+    making: _Calibrated, stretch: Recording, passes: Passes, radius: float, *, share: float = CROSSING_SHARE
 ) -> tuple[tuple[Network, ...], Seen] | None:
     """The networks that agree with what they measure themselves in the stretch, and what they saw; None where they
     follow nothing that deserves it.
 
-    radius: where to start, 0 where it is not measured.
+    radius, share: where to start; the radius is 0 where it is not measured.
     """
-    share, smallest, largest = CROSSING_SHARE, radius / _RADIUS_LIMIT, radius * _RADIUS_LIMIT
+    smallest, largest = radius / _RADIUS_LIMIT, radius * _RADIUS_LIMIT
     best, least_off = None, math.inf
     for number in range(_PROBES):
         if not passes.left or (best is not None and passes.made_us >= _SETTLING_US):

@@ -36,14 +36,13 @@ from velocell.tracking.rules import Rules
 MOST_US = 3_500_000  # that all passes last together, of the recording's time
 VAIN_US = 2_400_000  # the same while they have seen nothing that deserves to be measured
 MOST_WORK = 1_500_000  # events of one pass, about
+VAIN_WORK = 3 * MOST_WORK  # of all passes while they have seen nothing
 _SPIKE_WORK = 14  # events
 ENOUGH_OBJECTS = 50  # for a median
 ENOUGH_CROSSINGS = 2_500.0  # the share is then known to 2 %, of at least three objects
 _SOON_CROSSINGS = 2_100.0  # of at least three objects, too
 _MOST_CROSSINGS = 1_000.0  # that an object counts by: a few fast ones are not to speak for all
 _SOON_US, _JUDGED_US = 200_000, 700_000  # before a pass may end that has seen enough (or nothing), to measure and judge
-_CROWDED = 0.5  # of the births; so many come where clutter leaves no room
-_OTHERS = 2  # passes for other radii, which clutter would leave as blind
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,22 +115,20 @@ class Seen:
 
 class Passes:
     """Passes over stretches of a recording, as the search sees it. made: how many so far, and how long the stretches
-    were together, made_us. blind: the last one saw nothing that deserves to be measured for clutter."""
+    were together, made_us."""
 
     def __init__(self, search: Search) -> None:
         self._search = replace(search, every_us=EVERY_US)
         self.made, self.made_us = 0, 0
-        self.blind = self._seen = False
-        self._last_us = 0
+        self._seen = False
+        self._work = 0
 
     @property
     def left(self) -> bool:
         """Whether there may be another one."""
-        return self.made_us < (MOST_US if self._seen else VAIN_US)
-
-    def give_up(self) -> None:
-        """Other radii are not tried where this one was blind; it counts as if they were."""
-        self.made_us += _OTHERS * self._last_us
+        if self._seen:
+            return self.made_us < MOST_US
+        return self.made_us < VAIN_US and self._work < VAIN_WORK
 
     def see(
         self,
@@ -153,17 +150,16 @@ class Passes:
         for block, spikes, at_end in one_ahead(respond(online, stretch.between(stop_us=until_us).blocks())):
             rows.append(online.locate(block, spikes, block.stop_us, at_end=at_end))
             stop_us = block.stop_us
-            work += len(block) + _SPIKE_WORK * len(spikes.final())
+            work += len(online.networks) * len(block) + _SPIKE_WORK * len(spikes.final())
             told = Told.of(online.detector.passages(), self._search, noise)
             short = soon and told.enough(_SOON_CROSSINGS) and stop_us - stretch.start_us >= _SOON_US and not at_end
             vain = not any(len(part["t_us"]) for part in rows)
             judged = (told.enough() or vain) and stop_us - stretch.start_us >= _JUDGED_US
             if short or judged or work >= MOST_WORK:
                 break
-        self._last_us = stop_us - stretch.start_us
-        self.made_us += self._last_us
+        self.made_us += stop_us - stretch.start_us
+        self._work += work
         self._seen |= len(told) > 0
-        self.blind = not len(told) and online.crowding.crowded > _CROWDED * online.crowding.births
         del online  # a membrane for each pixel and channel
         trim_heap()
         names = ("t_us", "speed_px_s", "speed_err_px_s", "band")

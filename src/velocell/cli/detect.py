@@ -37,7 +37,7 @@ from velocell.data.units import format_time
 from velocell.errors import OptionError, printable
 from velocell.filters.chain import Cleaning
 from velocell.filters.reading import FilePart
-from velocell.network.origin import of_detection, told_by_stamps, too_sparse_text
+from velocell.network.origin import of_detection, told_by_radius, told_by_stamps, too_sparse_text
 from velocell.results.counting import Crossing, Gate, Line
 from velocell.results.object_table import write_objects
 from velocell.results.objects import BandVotes
@@ -314,6 +314,8 @@ def _warn(file: Path, part: FilePart, found: pipeline.Findings) -> None:
         say(f"warning: {file}: {part.motion.reason}")
     if (stamps := told_by_stamps(found.networks[0])) is not None:
         say(f"note: {file}: {stamps}")
+    if (size := told_by_radius(found.networks[0])) is not None:
+        say(f"warning: {file}: {size}")
     if found.crowding.told is not None:
         say(f"note: {file}: {found.crowding.told}")
     if found.too_sparse:

@@ -37,7 +37,7 @@ from velocell.live.supervised import Watch
 from velocell.live.tcp import Tcp
 from velocell.live.udp import Udp
 from velocell.network import Network
-from velocell.network.origin import of_networks, told_by_stamps, too_sparse_text
+from velocell.network.origin import of_networks, told_by_radius, told_by_stamps, too_sparse_text
 from velocell.results.counting import Gate, Line, totals
 from velocell.results.plane import Plane, with_real_units
 from velocell.tracking.detector import NO_CROWDING, Crowding
@@ -360,6 +360,8 @@ class _Loop:
         self._first_id = self.summary.objects
         if (stamps := told_by_stamps(self._online.networks[0])) is not None:
             self._say(f"note: {stamps}")
+        if (size := told_by_radius(self._online.networks[0])) is not None:
+            self._say(f"warning: {size}")
 
     def _watch(self, motion: CameraMotion) -> None:
         """What the first second shows of the camera."""

@@ -82,13 +82,16 @@ class Network:
 
     def check_size(self, width: int, height: int) -> None:
         """Raise NetworkError where a kernel is larger than the sensor or tick numbers overflow."""
-        for number, layer in enumerate(self.layers[:1]):
-            h, w = layer.kernel.shape[2:]
-            if w > width or h > height:
-                raise NetworkError(
-                    f"the kernel of layer {number} is {w}x{h} px, larger than the {width}x{height} sensor; "
-                    "choose a smaller radius"
-                )
+        if not self.fits(width, height):
+            h, w = self.layers[0].kernel.shape[2:]
+            raise NetworkError(
+                f"the kernel of layer 0 is {w}x{h} px, larger than the {width}x{height} sensor; choose a smaller radius"
+            )
+
+    def fits(self, width: int, height: int) -> bool:
+        """Whether the first layer's kernel has room on a sensor."""
+        h, w = self.layers[0].kernel.shape[2:]
+        return w <= width and h <= height
 
     def _repr_html_(self) -> str:
         return shown(self)

@@ -29,6 +29,7 @@ _CROSSINGS = {
 _WORDS = ("bands", "dt_us", "stamps", "noise", "tau_mem_inv", "v_th", "n", "contrast", "trails", "measured", "radius",
           "stated_radius_px", "edge_factors", "labels", "on_labels")  # fmt: skip
 _MOST_SMEAR_PX, _MOST_SMEAR = 4.0, 0.75  # px, of the radius: travel in a step; measured by benchmarks/stamps.py
+_OTHER_SIZE = 1.2  # times: beyond, a measured radius is another one than was stated
 
 
 @dataclass(frozen=True)
@@ -220,6 +221,19 @@ def told_by_stamps(network: Network) -> str | None:
     if fastest <= most:
         return f"{text}; disks of {radius:.3g} px can be followed at up to {most:g} px/s"
     return f"{text}; disks of {radius:.3g} px are missed above about {most:g} px/s: use finer stamps or slower bands"
+
+
+def told_by_radius(network: Network) -> str | None:
+    """In words, that disks of another size are followed than what was stated; None where that is about right."""
+    stated, radius = network.origin.stated_radius_px, network.radius_px
+    if stated is None or radius is None or network.origin.radius_from_labels:
+        return None
+    if max(radius / stated, stated / radius) < _OTHER_SIZE:
+        return None
+    return (
+        f"no disks of R = {stated:.3g} px were seen, but disks of about {radius:.2g} px, which are followed instead; "
+        f"give --radius {radius:.2g} if they are meant (half of the width)"
+    )
 
 
 def too_sparse_text(networks: Sequence[Network]) -> str:

@@ -25,7 +25,7 @@ from velocell.data.meta import version
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
 from velocell.filters import camera_motion
-from velocell.network.origin import told_by_stamps, too_sparse_text
+from velocell.network.origin import told_by_radius, told_by_stamps, too_sparse_text
 from velocell.pictures.colors import band_color, hex_color
 from velocell.pictures.figures.scores import plot_speeds
 from velocell.pictures.figures.tracks import plot_overview, plot_xt
@@ -99,6 +99,8 @@ def _warnings(recording: Recording, found: Detection) -> list[str]:
         warnings.append(motion.reason)
     if (stamps := told_by_stamps(found.network)) is not None:
         warnings.append(stamps)
+    if (size := told_by_radius(found.network)) is not None:
+        warnings.append(size)
     if found.crowding.told is not None:
         warnings.append(found.crowding.told)
     if found.too_sparse:

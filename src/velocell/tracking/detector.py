@@ -102,11 +102,15 @@ class Detector:
             crossings=1.0 if template is None else template.crossings_px / (4 * template.radius_px),
             offset=centre_offset(first.layers[0].kernel.shape[-1]),
         )
-        self.expect(first)
+        self.expect(networks)
 
-    def expect(self, network: Network) -> None:
-        """From now on, the noise that was measured for this network."""
-        hz, flips = network.origin.noise or (0.0, 0.0)
+    def expect(self, network: Network | Sequence[Network]) -> None:
+        """From now on, the radii of these networks, as many as before, and the noise that was measured for them."""
+        networks = sorted(as_networks(network), key=lambda item: item.radius_px or 0.0)
+        radii = [item.radius_px for item in networks if item.radius_px is not None]
+        self._tracker.expect_radii(radii)
+        self._radii = np.array(radii)
+        hz, flips = networks[0].origin.noise or (0.0, 0.0)
         self._tracker.expect_noise(hz=hz, flips=flips)
 
     def step(self, events: Recording, spikes: Spikes, until_us: int) -> dict[str, NDArray[Any]]:

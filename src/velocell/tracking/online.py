@@ -119,7 +119,7 @@ class Online:
             self._expected += 1
             rows.append(self.detector.step(events.between(stop_us=at_us), spikes.between(stop_us=at_us), at_us))
             events, spikes = events.between(at_us), spikes.between(at_us)
-            self.detector.expect(networks[0])
+            self.detector.expect(networks)
         rows.append(self.detector.step(events, spikes, stop_us - at_end))
         return rows[0] if len(rows) == 1 else {name: np.concatenate([part[name] for part in rows]) for name in rows[0]}
 

@@ -1,0 +1,74 @@
+"""A radius that is stated wrong: what is there is found, and it is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from velocell.calibration import calibrate, measure
+from velocell.calibration.learning import has_changed
+from velocell.data.recording import Recording
+from velocell.data.tracks import Tracks
+from velocell.network.origin import Spread, told_by_radius
+from velocell.pipeline import detect
+from velocell.results.evaluate import evaluate
+from velocell.simulate import Scene, SceneObject, random_scene, simulate
+from velocell.tracking.detection import detection
+from velocell.tracking.online import Online
+
+BANDS = (40.0, 160.0, 640.0, 1800.0)
+
+
+@pytest.fixture(scope="module")
+def scene() -> tuple[Recording, Tracks]:
+    return simulate(
+        random_scene(4, width=200, height=150, radius=6, speeds=(100, 1200), seed=120_600, duration_us=500_000)
+    )
+
+
+@pytest.mark.parametrize("stated", [3.0, 9.0])
+def test_half_and_half_as_much_again_are_mended(scene, stated, monkeypatch):
+    recording, truth = scene
+    found = detect(recording, BANDS, stated)
+    assert found.network.radius_px == pytest.approx(6.0, rel=0.05)
+    scores = evaluate(found.tracks, truth, BANDS)
+    assert min(scores.recall, scores.precision, scores.band_accuracy) > 0.97
+    assert told_by_radius(found.network) == (
+        f"no disks of R = {stated:g} px were seen, but disks of about 6 px, which are followed instead; "
+        "give --radius 6 if they are meant (half of the width)"
+    )
+    monkeypatch.setattr(measure, "_other", lambda *_: None)
+    blind = detect(recording, BANDS, stated)
+    assert blind.too_sparse, "it is the look for other sizes that finds them"
+    assert not len(blind.tracks)
+
+
+def test_what_is_about_right_is_not_worth_a_word(scene):
+    assert told_by_radius(detect(scene[0], BANDS, 5.3).network) is None
+    assert told_by_radius(calibrate(BANDS, 5.0)) is None
+
+
+def test_disks_of_three_times_the_size_are_no_objects():
+    large = SceneObject(x_px=60, y_px=75, radius_px=15, speed_px_s=200, bounce=True)
+    recording = simulate(Scene(200, 150, 600_000, noise_hz=0.2, seed=5, objects=(large,)))[0]
+    found = detect(recording, BANDS, 5.0)
+    assert found.too_sparse
+    assert not len(found.tracks)
+
+
+def test_another_radius_is_a_change():
+    spread = Spread(1.05, 1.0, 1.1, 4)
+    mine, same, other = (calibrate(BANDS, r, crossing_share=1.05) for r in (6.0, 6.4, 10.0))
+    measured = [replace(one, origin=replace(one.origin, basis="measured", share=spread)) for one in (mine, same, other)]
+    assert not has_changed(measured[0], measured[1])
+    assert has_changed(measured[0], measured[2])
+
+
+def test_the_detector_takes_the_radius_of_networks_that_are_exchanged(scene):
+    recording, truth = scene
+    online = Online(calibrate(BANDS, 3.0, crossing_share=1.05), recording.size)
+    online.adopt(calibrate(BANDS, 6.0, crossing_share=1.05), 100_000)
+    tracks = detection(online, recording).tracks
+    late = truth.where(truth.t_us >= 150_000)
+    assert evaluate(tracks.where(tracks.t_us >= 150_000), late, BANDS).recall > 0.95
