@@ -36,6 +36,7 @@ _RADIUS_LIMIT = 1.25
 # Sizes of disks, in stated radii, that are looked for where that finds nothing: half to twice of what is stated. A disk
 # between two of them is near enough to the ring of one. Where a radius is wrong, events may be missing as well.
 _SIZES, _FEW_CROSSINGS = (0.6, 0.7, 0.82, 1.12, 1.31, 1.54, 1.8), 0.6
+_RADIUS_FACTORS = (1.0, 0.87, 1.15)  # tried before: a few crossings of an object of about that size will do
 _SURE_CROSSINGS = 400.0  # of all that was followed: 20 px of the way of one disk of R = 5, which shows all of them
 
 
@@ -92,10 +93,14 @@ def networks_on(found: Iterable[Recording], first: Recording, search: Search) ->
 def measured_on(stretch: Recording, search: Search, passes: Passes) -> tuple[Network, ...] | None:
     """The networks that follow from what is seen in this stretch; None where nothing deserves to be measured.
 
-    The radius is measured where one is stated; disks of other sizes are looked for where the stated one finds nothing.
+    The radius is measured where one is stated. Where that finds nothing, radii a little off are tried, unless clutter
+    hides what there is, and then disks of all other sizes are looked for.
     """
     making = _Calibrated(search, stretch.p is not None, time_step(stretch), measured_noise(stretch))
-    settled = _settled(making, stretch, passes, search.start_px)
+    for factor in _RADIUS_FACTORS if search.start_px else (0.0,):
+        settled = _settled(making, stretch, passes, search.start_px * factor)
+        if settled is not None or passes.blind:
+            break
     if settled is None and search.start_px:
         other = _other(making, stretch, passes)
         settled = None if other is None else _settled(making, stretch, passes, other[1], share=other[0])

@@ -45,6 +45,9 @@ _MOST_CROSSINGS = 1_000.0  # that an object counts by: a few fast ones are not t
 _SOON_US, _JUDGED_US = 200_000, 700_000  # before a pass may end that has seen enough (or nothing), to measure and judge
 
 
+_CROWDED = 0.5  # of the births; so many come where clutter leaves no room
+
+
 @dataclass(frozen=True, eq=False)
 class Told:
     """What the objects tell that are clearly what is looked for, arrays (n,): the share of their edge crossings that
@@ -115,12 +118,12 @@ class Seen:
 
 class Passes:
     """Passes over stretches of a recording, as the search sees it. made: how many so far, and how long the stretches
-    were together, made_us."""
+    were together, made_us. blind: the last one saw nothing that deserves to be measured for clutter."""
 
     def __init__(self, search: Search) -> None:
         self._search = replace(search, every_us=EVERY_US)
         self.made, self.made_us = 0, 0
-        self._seen = False
+        self.blind = self._seen = False
         self._work = 0
 
     @property
@@ -160,6 +163,7 @@ class Passes:
         self.made_us += stop_us - stretch.start_us
         self._work += work
         self._seen |= len(told) > 0
+        self.blind = not len(told) and online.crowding.crowded > _CROWDED * online.crowding.births
         del online  # a membrane for each pixel and channel
         trim_heap()
         names = ("t_us", "speed_px_s", "speed_err_px_s", "band")
