@@ -58,7 +58,9 @@ def test_a_pass_gives_the_rows_and_passages_of_a_run(soon):
     np.testing.assert_allclose(seen.speed, tracks.speed_px_s)
     np.testing.assert_array_equal(seen.band, tracks.band)
     np.testing.assert_array_equal(seen.t_us, tracks.t_us)
-    np.testing.assert_allclose(seen.told.share, 1.1, atol=0.05)
+    # A short pass shows little of each.
+    np.testing.assert_allclose(seen.told.share, 1.1, atol=0.08 if soon else 0.05)
+    np.testing.assert_allclose(np.median(seen.told.share), 1.1, atol=0.02)
 
 
 def test_a_pass_over_clutter_ends_early(monkeypatch):
