@@ -320,7 +320,7 @@ def few(side: int = 60) -> Recording:
         ({"bands": (62, 16)}, NetworkError, "increasing speeds"),
         ({"radius": 0}, CalibrationError, "radius must be above 0 px"),
         ({"radius": -1}, CalibrationError, "radius must be above 0 px"),
-        ({"radius": 30}, NetworkError, "larger than the 60x60 sensor; choose a smaller radius"),
+        ({"radius": 30}, CalibrationError, "larger than the 60x60 sensor; choose a smaller radius"),
         ({"contrast": 0}, CalibrationError, "contrast must be 0.001"),
         ({"dt_us": 100_000}, CalibrationError, "more than the ring's 2 px"),
         ({"engine": "fast"}, EngineError, "engine 'fast' is unknown"),

@@ -146,12 +146,12 @@ def test_boundary_parts_with_least_wrong_and_stays_where_it_can(above, preferred
 # --- what it repairs ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stated", [3.2, 9.0])
+@pytest.mark.parametrize("stated", [2.0, 15.0])  # calibration by itself mends less
 def test_a_wrong_radius_is_put_right(stated):
     recording, truth = made()
     found = fit(recording, truth, EDGES, stated)
     assert found.network.radius_px == pytest.approx(6, abs=0.1)
-    assert figure(found.before) < figure(found.after)
+    assert figure(found.before) < 0.6
     assert figure(found.after) > 0.98
     again = detect(recording, network=found.network)
     assert evaluate(again.tracks, truth, EDGES).band_accuracy > 0.98
@@ -216,7 +216,7 @@ def test_on_its_own_labels_a_fit_is_never_worse(seed):
 @needs(CIRCLES)
 def test_the_notebooks_recording_with_a_radius_stated_far_too_large():
     truth = Tracks.read(CIRCLES.with_suffix(".truth.csv"))
-    found = fit(read(CIRCLES), truth, (16, 62, 177, 500), 8.0)
+    found = fit(read(CIRCLES), truth, (16, 62, 177, 500), 15.0)  # more than calibration mends by itself
     assert figure(found.before) < 0.1
     assert figure(found.after) > 0.99
     assert found.network.radius_px == pytest.approx(5, abs=0.15)
@@ -269,7 +269,7 @@ def test_command_shows_before_and_after_and_writes_the_network(tmp_path):
     write_npz(recording, tmp_path / "rec.npz")
     truth.write(tmp_path / "labels.csv")
     out = str(tmp_path / "net.toml")
-    bands = ["calibrate", "--bands", "16,62,177,500", "--radius", "9", "-o", out]
+    bands = ["calibrate", "--bands", "16,62,177,500", "--radius", "15", "-o", out]
     given = ["--recording", str(tmp_path / "rec.npz"), "--labels", str(tmp_path / "labels.csv")]
     done = CliRunner().invoke(app, [*bands, *given])
     assert done.exit_code == 0, done.stderr
@@ -280,7 +280,7 @@ def test_command_shows_before_and_after_and_writes_the_network(tmp_path):
         before, after = (0.0 if word == "-" else float(word) for word in lines[name][len(name.split()) :][:2])
         assert after > 0.95
         told[name] = before
-    assert told["recall"] < 0.7  # a radius of 9 px finds little of disks of 5
+    assert told["recall"] < 0.7  # a radius of 15 px finds little of disks of 5
     network = Network.from_toml(out)
     assert network.radius_px == pytest.approx(5, abs=0.1)
     assert network.origin["settings"]["labels"] == given[-1]

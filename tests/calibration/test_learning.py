@@ -188,7 +188,7 @@ def test_noise_that_comes_or_goes_is_a_change():
 
 
 @pytest.mark.parametrize(
-    ("mine_right", "fresh_right", "used"), [(0.6, 1.0, True), (1.0, 0.6, False), (0.97, 1.0, False)]
+    ("mine_right", "fresh_right", "used"), [(0.6, 1.0, True), (1.0, 0.6, False), (0.97, 0.99, False), (0.97, 1.0, True)]
 )
 @pytest.mark.parametrize("other", ["ring", "edges"])
 def test_another_ring_or_edge_is_used_where_the_one_in_use_does_worse(
