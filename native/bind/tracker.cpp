@@ -129,6 +129,12 @@ void expect_noise(Kept& kept, double hz, double flips) {
     kept.value.expect({hz, flips});
 }
 
+void expect_share(Kept& kept, double share) {
+    const Use use(kept);
+    if (!(share > 0)) throw std::invalid_argument("a share of crossings must be above 0");
+    kept.value.expect_share(share);
+}
+
 void expect_radii(Kept& kept, std::vector<double> radii) {
     const Use use(kept);
     if (radii.size() != kept.value.sizes() || !(*std::min_element(radii.begin(), radii.end()) > 0))
@@ -173,6 +179,7 @@ void bind_tracker(nb::module_& m) {
              nb::arg("spike_x"), nb::arg("spike_y"), nb::arg("spike_channel"),
              nb::arg("spike_size"), nb::arg("until_us"))
         .def("expect_noise", &expect_noise, nb::kw_only(), nb::arg("hz"), nb::arg("flips"))
+        .def("expect_share", &expect_share, nb::arg("share"))
         .def("expect_radii", &expect_radii, nb::arg("radii"))
         .def("copy", &copy, nb::rv_policy::take_ownership)
         .def_prop_ro("crowding", &crowding)

@@ -60,7 +60,8 @@ double Evidence::log_odds(double x, double y, double radius, double gate, const 
     const double hidden = model.noise.hz * lasted * gate_px2 * (begins - model.noise.flips) / 2;
     const double elsewhere = std::max(around * area_share(radius, gate, rules) / inside - hidden, 0.0);
     // Edge pixels that a disk crosses; where all events have one polarity, those of one side.
-    const double due = 4 * radius * model.crossings * (model.one_polarity ? 0.5 : 1) * std::max(way, 1.0) * begins;
+    const double all = 4 * radius * model.crossings * (model.one_polarity ? 0.5 : 1) * std::max(way, 1.0) * begins;
+    const double due = model.share * all;
     const double excess = std::clamp((near - elsewhere) / due, kLeastExcess, kMostExcess);
     const double prior = rules.evidence_prior_events;
     const double isolation =

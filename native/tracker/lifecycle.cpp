@@ -20,7 +20,8 @@ bool confirmed_now(const Track& track, double quiet_px, const Model& model) {
     if (track.spike_weight > 0 && length(track.spike_dx, track.spike_dy) >
                                       rules.confirm_offset_radii * track.nominal * track.spike_weight)
         return false;
-    if (track.seen < rules.min_event_density * track.expected || track.seen > rules.max_event_density * track.expected)
+    if (track.seen < rules.min_event_density * model.share * track.expected ||
+        track.seen > rules.max_event_density * track.expected)
         return false;
     if (track.slow.speed() < rules.confirm_sigmas * track.speed_sigma()) return false;
     return track.log_odds(model) > rules.confirm_odds + (track.jammed ? rules.jammed_odds : 0);

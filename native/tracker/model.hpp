@@ -35,6 +35,7 @@ struct Model {
     double crossings = 1;
     bool polarity = true, one_polarity = false;  // whether events have one, and all the same
     Noise noise{};
+    double share = 1;  // of its crossings that an object shows where events get lost, over the usual
 
     Edge edge_towards(double dx, double dy) const { return outline.empty() ? Edge{} : outline_towards(dx, dy); }
 

@@ -84,6 +84,7 @@ namespace velocell {
     RULE(around_px)                  \
     RULE(evidence_prior_events)      \
     RULE(least_share)                \
+    RULE(usual_share)                \
     RULE(unknown_faces)              \
     RULE(one_face)                   \
     RULE(one_polarity_share)         \

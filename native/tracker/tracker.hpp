@@ -8,6 +8,7 @@
 // stream is cut, the rows are the same.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -81,6 +82,8 @@ class Tracker {
 
     // From now on.
     void expect(const Noise& noise) { model_.noise = noise; }
+    // Of its crossings that an object shows, as it was measured.
+    void expect_share(double share) { model_.share = std::min(1.0, share / model_.rules.usual_share); }
     // As many: what spikes stand for from now on.
     void expect_radii(std::vector<double> radii) { model_.radii = std::move(radii); }
 

@@ -105,13 +105,16 @@ class Detector:
         self.expect(networks)
 
     def expect(self, network: Network | Sequence[Network]) -> None:
-        """From now on, the radii of these networks, as many as before, and the noise that was measured for them."""
+        """From now on, the radii of these networks, as many as before, and the noise and the share of edge crossings that
+        were measured for them."""
         networks = sorted(as_networks(network), key=lambda item: item.radius_px or 0.0)
         radii = [item.radius_px for item in networks if item.radius_px is not None]
         self._tracker.expect_radii(radii)
         self._radii = np.array(radii)
         hz, flips = networks[0].origin.noise or (0.0, 0.0)
         self._tracker.expect_noise(hz=hz, flips=flips)
+        if (share := networks[0].origin.crossings) is not None:
+            self._tracker.expect_share(share)
 
     def step(self, events: Recording, spikes: Spikes, until_us: int) -> dict[str, NDArray[Any]]:
         """Rows (columns of Tracks by name) of all reporting instants up to `until_us`."""

@@ -304,6 +304,14 @@ class Rules:
     least_share: float = _evidence(
         0.8, "", 0.01, 1, "Share of its crossings that an object is taken to show at least, where sides are compared."
     )
+    usual_share: float = _evidence(
+        0.85,
+        "",
+        0.01,
+        1,
+        "Share of its crossings that an object usually shows; where calibration measured fewer, least_share is as much "
+        "less.",
+    )
     unknown_faces: float = _evidence(0.5, "", -1, 1, "What is assumed of the two sides where events have no polarity.")
     one_face: float = _evidence(0.33, "", -1, 1, "What is assumed of the two sides where all events have one polarity.")
     one_polarity_share: float = _evidence(
