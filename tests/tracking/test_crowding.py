@@ -26,7 +26,7 @@ NAMES = ("t_us", "x", "y", "channel", "layer")
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    return calibrate(EDGES, 5.0, crossing_share=0.6)
+    return calibrate(EDGES, 5.0, crossing_share=0.85)
 
 
 def disk(**changed: float) -> SceneObject:

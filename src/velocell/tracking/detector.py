@@ -105,8 +105,8 @@ class Detector:
         self.expect(networks)
 
     def expect(self, network: Network | Sequence[Network]) -> None:
-        """From now on, the radii of these networks, as many as before, and the noise and the share of edge crossings that
-        were measured for them."""
+        """From now on, the radii of these networks, as many as before, and the noise and the share of edge crossings
+        that were measured for them."""
         networks = sorted(as_networks(network), key=lambda item: item.radius_px or 0.0)
         radii = [item.radius_px for item in networks if item.radius_px is not None]
         self._tracker.expect_radii(radii)
