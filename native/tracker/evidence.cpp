@@ -59,9 +59,8 @@ double Evidence::log_odds(double x, double y, double radius, double gate, const 
     const double gate_px2 = 4 * kPi * radius * std::min(gate, radius) * inside;
     const double hidden = model.noise.hz * lasted * gate_px2 * (begins - model.noise.flips) / 2;
     const double elsewhere = std::max(around * area_share(radius, gate, rules) / inside - hidden, 0.0);
-    // Edge pixels that a disk crosses; where all events have one polarity, those of one side.
-    const double all = 4 * radius * model.crossings * (model.one_polarity ? 0.5 : 1) * std::max(way, 1.0) * begins;
-    const double due = model.share * all;
+    // Edge pixels that a disk crosses and shows; where all events have one polarity, at most those of one side.
+    const double due = 4 * radius * model.crossings * std::min(model.part(), model.share) * std::max(way, 1.0) * begins;
     const double excess = std::clamp((near - elsewhere) / due, kLeastExcess, kMostExcess);
     const double prior = rules.evidence_prior_events;
     const double isolation =

@@ -20,7 +20,8 @@ bool confirmed_now(const Track& track, double quiet_px, const Model& model) {
     if (track.spike_weight > 0 && length(track.spike_dx, track.spike_dy) >
                                       rules.confirm_offset_radii * track.nominal * track.spike_weight)
         return false;
-    if (track.seen < rules.min_event_density * model.share * track.expected ||
+    const double arrive = std::min(1.0, model.share / model.part());
+    if (track.seen < rules.min_event_density * arrive * track.expected ||
         track.seen > rules.max_event_density * track.expected)
         return false;
     if (track.slow.speed() < rules.confirm_sigmas * track.speed_sigma()) return false;

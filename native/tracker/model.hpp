@@ -37,6 +37,9 @@ struct Model {
     Noise noise{};
     double share = 1;  // of its crossings that an object shows where events get lost, over the usual
 
+    // Of its crossings that an object shows where no event gets lost.
+    double part() const { return one_polarity ? 0.5 : 1; }
+
     Edge edge_towards(double dx, double dy) const { return outline.empty() ? Edge{} : outline_towards(dx, dy); }
 
     // Lower edge of a band, px/s; of the slowest one where the band is not known.

@@ -76,7 +76,7 @@ def test_a_file_gives_the_rows_of_the_recording_in_memory(scene, tmp_path):
 
 def test_nothing_of_a_step_outlives_the_next_ones(scene, network, tmp_path, monkeypatch):
     """Counted, since the arrays of the core are no memory that Python could trace."""
-    write_evt3((later(scene, k * 500_000) for k in range(30)), tmp_path / "a.raw")
+    write_evt3((later(scene, k * 500_000) for k in range(60)), tmp_path / "a.raw")
     monkeypatch.setattr("velocell.formats.source.SMALLEST_BLOCK", 1 << 13)
     part = FilePart(open_recording(tmp_path / "a.raw", size=scene.size), NOTHING)
     seen: dict[str, list[weakref.ref]] = {"blocks": [], "events": [], "spikes": [], "rows": []}
