@@ -61,8 +61,8 @@ def main() -> None:
     print(table(entry, last))
     slower = beyond(entry, last)
     for name in slower:
-        print(f"instructions: {name} takes more than {100 * (MOST - 1):.0f} % more than at {last['commit']}",
-              file=sys.stderr)  # fmt: skip
+        at = last["commit"] if last else ""
+        print(f"instructions: {name} takes more than {100 * (MOST - 1):.0f} % more than at {at}", file=sys.stderr)
     if not slower or arguments.accept:
         append(entry, last, arguments.history)
     sys.exit(1 if slower and not arguments.accept else 0)

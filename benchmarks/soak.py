@@ -319,7 +319,7 @@ def accounted(status: dict[str, Any]) -> int:
     """Events that were taken, or stood in packets that are counted as lost."""
     lost = status["losses"]
     names = ("packets lost by the system", "packets dropped", "packets astray", "packets damaged")
-    return int(status["events"]) + PACKET * sum(lost.get(name, 0) for name in names)
+    return int(status["events"]) + PACKET * sum(int(lost.get(name, 0)) for name in names)
 
 
 def longest_behind(sent: list[tuple[float, int]], looks: list[tuple[float, int]]) -> float:

@@ -38,17 +38,18 @@ class Bag:
             store.register(typesys.get_types_from_msg(text, name))
         self.store, self.types = store, store.types
         if self.one:
-            from rosbags.rosbag1 import Writer
+            from rosbags import rosbag1
 
             self.path = folder / "a.bag"
-            self.writer: Any = Writer(self.path)
+            self.writer: Any = rosbag1.Writer(self.path)
             if kind != "none":
-                self.writer.set_compression(Writer.CompressionFormat[kind.upper()])
+                self.writer.set_compression(rosbag1.Writer.CompressionFormat[kind.upper()])
         else:
-            from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+            from rosbags import rosbag2
+            from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 
             plugin = StoragePlugin.MCAP if kind.startswith("mcap") else StoragePlugin.SQLITE3
-            self.writer = Writer(folder / "a", version=9, storage_plugin=plugin)
+            self.writer = rosbag2.Writer(folder / "a", version=9, storage_plugin=plugin)
             modes = {"sqlite-message": CompressionMode.MESSAGE, "mcap-zstd": CompressionMode.STORAGE}
             if kind in modes:
                 self.writer.set_compression(modes[kind], CompressionFormat.ZSTD)
@@ -78,6 +79,7 @@ class Bag:
 
     def array(self, part: Recording, topic: str = "/events", height: int = 240, width: int = 320) -> None:
         event, time = self.types["dvs_msgs/msg/Event"], self.types["builtin_interfaces/msg/Time"]
+        assert part.p is not None
         rows = zip(*(column.tolist() for column in (part.t_us, part.x, part.y, part.p)), strict=True)
         events = [event(x, y, time(t // 10**6, t % 10**6 * 1_000 + 999), p) for t, x, y, p in rows]
         name = "dvs_msgs/msg/EventArray"

@@ -120,8 +120,8 @@ def _lines(rows: Columns) -> str | None:
     from velocell._native import table_lines
 
     decimals = [_DIGITS.get(name, 6) if kind is np.float64 else -1 for name, kind in zip(rows, kinds, strict=True)]
-    lines: str | None = table_lines(list(map(column, rows.values(), kinds)), decimals)
-    return lines
+    lines = table_lines(list(map(column, rows.values(), kinds)), decimals)
+    return lines if isinstance(lines, str) else None
 
 
 def write_jsonl(handle: TextIO, parts: Iterable[Columns], meta: dict[str, Any] | None) -> None:

@@ -6,12 +6,14 @@ ours: the same convolution, neuron and order of calls. `pytorchyolo`, which thei
 is not run here, is an empty module.
 """
 
+from __future__ import annotations
+
 import sys
 import types
 
 sys.path.insert(0, sys.argv.pop(1))
 yolo = types.ModuleType("pytorchyolo")
-yolo.detect = yolo.models = None
+vars(yolo).update(detect=None, models=None)
 sys.modules["pytorchyolo"] = yolo
 
 import numpy as np  # noqa: E402
@@ -32,7 +34,7 @@ neuron = snntorch.Leaky(beta=values["beta"], reset_mechanism="subtract")
 membrane = neuron.init_leaky()
 width, height = job.size
 frame_us = values["frame_us"]
-tracks = {}  # id: [x, y, t]
+tracks: dict[int, tuple[float, float, int]] = {}  # id: (x, y, t)
 born = 0
 start, boxes = 0, None
 due = 0

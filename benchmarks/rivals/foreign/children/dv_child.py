@@ -1,20 +1,24 @@
 """dv-processing's MeanShiftTracker, seeded by its own blob detector."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import dv_processing as dv
 import numpy as np
 from common import Job
 
 
-def smoother(pixels):
+def smoother(pixels: int) -> Callable[[Any], Any]:
     """A box blur of the detector's picture, the hook that the package has for it."""
 
-    def blurred(picture):
+    def blurred(picture: Any) -> Any:
         if pixels <= 0:
             return picture
         size = 2 * pixels + 1
-        image = np.asarray(picture, np.float32)
+        image: Any = np.asarray(picture, np.float32)
         for axis in (0, 1):
             pad = [(pixels + 1, pixels) if k == axis else (0, 0) for k in (0, 1)]
             total = np.cumsum(np.pad(image, pad, mode="edge"), axis=axis)
@@ -27,7 +31,7 @@ def smoother(pixels):
     return blurred
 
 
-def store(part):
+def store(part: Any) -> Any:
     events = dv.EventStore()
     for t, x, y, p in part.tolist():
         events.push_back(zero + t, x, y, bool(p))
@@ -72,7 +76,8 @@ for t in job.instants:
         if found is None:
             continue
         recent = job.events[job.until(t - window) : stop]
-        kept, lost = [], []
+        kept: list[tuple[float, float]] = []
+        lost: list[int] = []
         # The tracker itself never drops a track: one without events around it, and one on an older one, are told to it.
         for point in sorted(found.keypoints, key=lambda point: point.class_id):
             x, y = ((place + 0.5) * coarse - 0.5 for place in point.pt)
