@@ -25,6 +25,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 HEADING = "## Two commits in one run"
 SCENE = {"disks": 100, "size": (1280, 720), "duration_us": 400_000, "rows": 20_000}
+# User CPU time of a turn at least: the system tells user from system time by samples, some milliseconds apart.
+LEAST_S = 0.3
 Row = dict[str, Any]
 
 
@@ -127,12 +129,14 @@ def _row(name: str, threads: int, ours: Worker, theirs: Worker, runs: int) -> Ro
 
 
 def section(result: Row) -> str:
+    machine = result["machine"]
     lines = [
         HEADING,
         "",
         f"Made by `python -m benchmarks.engine --against {result['against']}`: that commit and {result['commit']} in "
         f"turns, {result['runs']} each, on {result['events'] / 1e6:.2f} million events; user CPU seconds, and how many "
-        "times as long the older one takes: median, least and most of the turns.",
+        f"times as long the older one takes: median, least and most of the turns. {machine['processor']}, "
+        f"{machine['cores']} cores.",
         "",
         "| work | threads | s | s before | ratio | least | most |",
         "|---|---|---|---|---|---|---|",
@@ -153,16 +157,20 @@ def with_section(page: str, text: str) -> str:
 
 
 def work(folder: Path, threads: int) -> None:
-    """In a worker: each line names a work to be done once; the answer is its user CPU time in seconds."""
+    """In a worker: each line names a work; the answer is its user CPU time in seconds, the mean of some repetitions."""
     from benchmarks import works
 
     known = works.works(folder, threads)
     print(json.dumps(list(known)), flush=True)
     for line in sys.stdin:
-        run = known[line.rstrip("\n")]()
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-        run()
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_utime - before, flush=True)
+        spent, times = 0.0, 0
+        while spent < LEAST_S:
+            run = known[line.rstrip("\n")]()
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+            run()
+            spent += resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
+            times += 1
+        print(spent / times, flush=True)
 
 
 def arguments_of(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,7 @@ def test_the_same_state_twice_in_turns(tmp_path: Path) -> None:
         assert row["least"] <= row["ratio"] <= row["most"]
     text = against.section(result)
     assert text.count("\n| ") == 1 + len(result["rows"])
+    assert f"{result['machine']['processor']}, {result['machine']['cores']} cores." in text
 
 
 def test_a_commit_that_is_none_is_refused(tmp_path: Path) -> None:
