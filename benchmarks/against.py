@@ -62,7 +62,7 @@ def built(rev: str, folder: Path) -> tuple[str, Path]:
     return commit, package
 
 
-def compared(commit: str, package: Path, folder: Path, runs: int, scene: Row) -> Row:
+def compared(commit: str, package: Path | None, folder: Path, runs: int, scene: Row, least_s: float = LEAST_S) -> Row:
     from benchmarks import works
     from benchmarks.engine import machine
     from benchmarks.instructions import commit as here
@@ -70,7 +70,7 @@ def compared(commit: str, package: Path, folder: Path, runs: int, scene: Row) ->
     events = works.make(folder, **scene)
     rows = []
     for threads in (1, 2):
-        with worker(folder, threads, package) as theirs, worker(folder, threads, None) as ours:
+        with worker(folder, threads, package, least_s) as theirs, worker(folder, threads, None, least_s) as ours:
             for name in ours.names:
                 # What does not depend on threads once only; what the older state does not have not at all.
                 if name in theirs.names and (threads == 1 or name.startswith("engine")):
@@ -96,7 +96,7 @@ class Worker:
 
 
 @contextmanager
-def worker(folder: Path, threads: int, package: Path | None) -> Iterator[Worker]:
+def worker(folder: Path, threads: int, package: Path | None, least_s: float) -> Iterator[Worker]:
     """Of the state in `package`, or of the installed one."""
     environment = dict(os.environ)
     python = [sys.executable]
@@ -105,7 +105,7 @@ def worker(folder: Path, threads: int, package: Path | None) -> Iterator[Worker]
         python.append("-S")
         paths = [str(package), str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))]
         environment["PYTHONPATH"] = os.pathsep.join(paths)
-    program = [*python, "-m", "benchmarks.against", str(folder), str(threads)]
+    program = [*python, "-m", "benchmarks.against", str(folder), str(threads), str(least_s)]
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(program, cwd=ROOT, env=environment, **pipes) as process:
         try:
@@ -133,7 +133,7 @@ def section(result: Row) -> str:
     lines = [
         HEADING,
         "",
-        f"Made by `python -m benchmarks.engine --against {result['against']}`: that commit and {result['commit']} in "
+        f"Made by `python -m benchmarks.engine --against {result['against']} --runs {result['runs']}`: that commit and {result['commit']} in "
         f"turns, {result['runs']} each, on {result['events'] / 1e6:.2f} million events; user CPU seconds, and how many "
         f"times as long the older one takes: median, least and most of the turns. {machine['processor']}, "
         f"{machine['cores']} cores.",
@@ -156,7 +156,7 @@ def with_section(page: str, text: str) -> str:
     return page.rstrip("\n") + "\n\n" + text
 
 
-def work(folder: Path, threads: int) -> None:
+def work(folder: Path, threads: int, least_s: float) -> None:
     """In a worker: each line names a work; the answer is its user CPU time in seconds, the mean of some repetitions."""
     from benchmarks import works
 
@@ -164,7 +164,7 @@ def work(folder: Path, threads: int) -> None:
     print(json.dumps(list(known)), flush=True)
     for line in sys.stdin:
         spent, times = 0.0, 0
-        while spent < LEAST_S:
+        while times == 0 or spent < least_s:
             run = known[line.rstrip("\n")]()
             before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
             run()
@@ -180,4 +180,4 @@ def arguments_of(parser: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    work(Path(sys.argv[1]), int(sys.argv[2]))
+    work(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))

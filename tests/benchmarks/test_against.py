@@ -22,7 +22,7 @@ def test_every_work_is_done(tmp_path: Path) -> None:
 
 
 def test_the_same_state_twice_in_turns(tmp_path: Path) -> None:
-    result = against.compared("the same", None, tmp_path, 1, LITTLE)
+    result = against.compared("the same", None, tmp_path, 1, LITTLE, least_s=0.01)
     assert [row["threads"] for row in result["rows"]] == [1, 1, 1, 1, 1, 2, 2]
     for row in result["rows"]:
         assert row["least"] <= row["ratio"] <= row["most"]
