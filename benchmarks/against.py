@@ -133,10 +133,10 @@ def section(result: Row) -> str:
     lines = [
         HEADING,
         "",
-        f"Made by `python -m benchmarks.engine --against {result['against']} --runs {result['runs']}`: that commit and {result['commit']} in "
-        f"turns, {result['runs']} each, on {result['events'] / 1e6:.2f} million events; user CPU seconds, and how many "
-        f"times as long the older one takes: median, least and most of the turns. {machine['processor']}, "
-        f"{machine['cores']} cores.",
+        f"Made by `python -m benchmarks.engine --against {result['against']} --runs {result['runs']}`: that commit and "
+        f"{result['commit']} in turns, {result['runs']} each, on {result['events'] / 1e6:.2f} million events; user CPU "
+        "seconds, and how many times as long the older one takes: median, least and most of the turns. "
+        f"{machine['processor']}, {machine['cores']} cores.",
         "",
         "| work | threads | s | s before | ratio | least | most |",
         "|---|---|---|---|---|---|---|",
