@@ -91,7 +91,7 @@ class Network:
     def fits(self, width: int, height: int) -> bool:
         """Whether the first layer's kernel has room on a sensor."""
         h, w = self.layers[0].kernel.shape[2:]
-        return w <= width and h <= height
+        return bool(w <= width and h <= height)
 
     def _repr_html_(self) -> str:
         return shown(self)
