@@ -48,7 +48,7 @@ def suited(found: Settled, wider: Callable[[float], Network], stretch: Recording
     """`found`, for disks, or with a wider ring where that suits the recording better.
 
     wider: the network with a ring of that width in px, all else being equal. stretch: what it was measured on. Where
-    nearly all bands agree with their speeds, no other width is tried; nor is a still wider one where one is no better.
+    nearly all bands agree with their speeds, no other width is tried.
     """
     best = found
     for width in WIDTHS_PX:
@@ -59,8 +59,6 @@ def suited(found: Settled, wider: Callable[[float], Network], stretch: Recording
         wide = Settled(network, passes.see(network, stretch, until_us=best.seen.stop_us))
         if suits_better(wide, best):
             best = wide
-        elif not _gains(wide, best):
-            break
     return best
 
 
@@ -73,13 +71,6 @@ def suits_better(other: Settled, found: Settled) -> bool:
     # Or no fewer agree, and hardly any differ any more, for which others are tried at all.
     clean = wrong <= _HARDLY_ANY * (right + wrong) < differ and right >= agree
     return right >= _FEWEST_ROWS and (clean or (sound and right - wrong > _BETTER * max(agree - differ, 0)))
-
-
-def _gains(wide: Settled, found: Settled) -> bool:
-    """Whether a wider ring is better at all, so that a still wider one may be clearly so."""
-    agree, differ = judged(found, wide.seen.stop_us)
-    right, wrong = judged(wide)
-    return right - wrong > agree - differ
 
 
 def settled_edges(found: Settled, stretch: Recording, passes: Passes) -> Settled:
