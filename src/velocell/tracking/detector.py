@@ -88,7 +88,6 @@ class Detector:
         if not 1 <= every_us <= LONGEST_US:
             raise OptionError(f"every_us must be at least 1 us and at most 2^52, got {every_us}")
         self._final_layer = len(first.layers) - 1
-        self._radii = np.array(radii)
         self._size = size
         self._tracker = Tracker(
             rules=NativeRules(rules.to_dict()),

@@ -309,8 +309,8 @@ class Rules:
         "",
         0.01,
         1,
-        "Share of its crossings that an object usually shows; where calibration measured fewer, least_share is as much "
-        "less.",
+        "Share of its crossings that an object usually shows; where calibration measured fewer, as much less is asked "
+        "of an object (least_share, min_event_density, the excess).",
     )
     unknown_faces: float = _evidence(0.5, "", -1, 1, "What is assumed of the two sides where events have no polarity.")
     one_face: float = _evidence(0.33, "", -1, 1, "What is assumed of the two sides where all events have one polarity.")
