@@ -76,7 +76,9 @@ def pendulum(seed: int, sensor: str) -> Scene:
     """On an arc, .5 to 2 Hz."""
     rng = np.random.default_rng(seed)
     swing = Motion(swing_px=float(rng.uniform(60, 100)), swing_hz=float(rng.uniform(0.5, 2.0)))
-    return _scene(seed, sensor, 2.0, x_px=173, y_px=130, speed_px_s=0, heading_deg=0, orbit_radius_px=-180, motion=swing)
+    return _scene(
+        seed, sensor, 2.0, x_px=173, y_px=130, speed_px_s=0, heading_deg=0, orbit_radius_px=-180, motion=swing
+    )
 
 
 def stop_and_go(seed: int, sensor: str) -> Scene:
