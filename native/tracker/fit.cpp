@@ -164,9 +164,11 @@ void Curve::advance(std::int64_t t, double memory_px, double swing_px, double ga
     vy += (ay + more_y / 2) * s;
     ax += more_x;
     ay += more_y;
-    const double before = ax, cosine = std::cos(turn), sine = std::sin(turn);
-    ax = cosine * ax - sine * ay;
-    ay = cosine * ay + sine * before;
+    if (turn != 0) {
+        const double before = ax, cosine = std::cos(turn), sine = std::sin(turn);
+        ax = cosine * ax - sine * ay;
+        ay = cosine * ay + sine * before;
+    }
     for (int k = 0; k < 2; ++k) {
         pull[4 + k] = keep * (pull[4 + k] - s * (pull[2 + k] - s * pull[k] / 2));
         pull[2 + k] = keep * (pull[2 + k] - s * pull[k]);

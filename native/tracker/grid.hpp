@@ -12,6 +12,10 @@ namespace velocell {
 struct Place {
     double x = 0, y = 0;
     int left = 0, right = -1, top = 0, bottom = -1;
+
+    bool has_cells_of(const Place& other) const {
+        return left == other.left && right == other.right && top == other.top && bottom == other.bottom;
+    }
 };
 
 class Grid {
@@ -33,20 +37,19 @@ class Grid {
         return cells_[static_cast<std::size_t>(row) * columns_ + column];
     }
 
-    // Enter a track in all cells within `reach` px; it must have left those where it was before.
-    Place enter(int track, double x, double y, double reach) {
-        const Place place{x, y, cell(x - reach, columns_), cell(x + reach, columns_), cell(y - reach, rows_),
-                          cell(y + reach, rows_)};
+    // All cells within `reach` px.
+    Place around(double x, double y, double reach) const {
+        return {x, y, cell(x - reach, columns_), cell(x + reach, columns_), cell(y - reach, rows_),
+                cell(y + reach, rows_)};
+    }
+
+    // Enter a track in these cells; it must have left those where it was before.
+    void enter(int track, const Place& place) {
         each(place, [track](std::vector<int>& tracks) { tracks.push_back(track); });
-        return place;
     }
 
     void leave(int track, const Place& place) {
         each(place, [track](std::vector<int>& tracks) { std::erase(tracks, track); });
-    }
-
-    void clear() {
-        for (auto& tracks : cells_) tracks.clear();
     }
 
   private:

@@ -50,10 +50,11 @@ double strangeness(const Track& track, const Lost& lost, const Rules& rules) {
 }
 
 // The track with an id, given up in this look at all or seen no more, that a new one is most like; null: none is.
-Track* left_behind(const Track& track, std::int64_t t, const Model& model, std::vector<Track>& tracks) {
+Track* left_behind(const Track& track, std::int64_t t, const Model& model, Tracks& tracks) {
     Track* found = nullptr;
     double least = 1;
-    for (Track& other : tracks) {
+    for (const int number : tracks.numbers()) {
+        Track& other = tracks[number];
         if (!is_kept(other, model) || (!other.dead && other.support(model.rules) > model.rules.lost_support)) continue;
         const double strange = strangeness(track, lost_of(other, t, model), model.rules);
         if (strange > least) continue;
@@ -76,13 +77,14 @@ bool recall(Track& track, const Rules& rules, std::vector<Lost>& lost) {
 }
 
 // A new track that grew where an older one was just lost is the same object.
-void confirm(Track& track, std::int64_t t, const Model& model, std::vector<Track>& tracks, std::vector<Lost>& kept,
+void confirm(Track& track, std::int64_t t, const Model& model, Tracks& tracks, std::vector<Lost>& kept,
              std::int32_t& next_id) {
     const Rules& rules = model.rules;
     track.course = track.slow;
     Track* lost = nullptr;
     double nearest = rules.inherit_radii * track.nominal;
-    for (Track& other : tracks) {
+    for (const int number : tracks.numbers()) {
+        Track& other = tracks[number];
         if (other.id < 0 || other.dead || other.support(rules) > rules.lost_support) continue;
         const double d = length(other.fast.x - track.fast.x, other.fast.y - track.fast.y);
         if (d < nearest) {
@@ -111,14 +113,14 @@ void confirm(Track& track, std::int64_t t, const Model& model, std::vector<Track
 void know(Track& track, const Model& model) {
     const double px = track.travel - track.looked_px, keep = std::exp(-px / model.rules.usual_memory_px);
     track.looked_px = track.travel;
-    track.known = keep * track.known + px * confidence(track, track.band(model.rules), track.support(model.rules), model);
+    track.known = keep * track.known + px * confidence(track, track.band(), track.support(model.rules), model);
     track.known_speed = keep * track.known_speed + px * track.slow.speed();
     track.known_px = keep * track.known_px + px;
 }
 
 }  // namespace
 
-void look_at(Track& track, std::int64_t t, const Model& model, std::vector<Track>& tracks, std::vector<Lost>& lost,
+void look_at(Track& track, std::int64_t t, const Model& model, Tracks& tracks, std::vector<Lost>& lost,
              std::int32_t& next_id) {
     const Rules& rules = model.rules;
     const double silent_px = seconds(track.last_event_us, t) * track.pace(model);
@@ -190,7 +192,7 @@ Lost lost_of(const Track& track, std::int64_t t, const Model& model) {
             from.vy,
             track.radius,
             track.evidence.signature(),
-            brakes ? track.known / track.known_px : confidence(track, track.band(rules), 1, model),
+            brakes ? track.known / track.known_px : confidence(track, track.band(), 1, model),
             rests,
             track.left()};
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "track.hpp"
+#include "tracks.hpp"
 
 namespace velocell {
 
@@ -24,7 +25,7 @@ Lost lost_of(const Track& track, std::int64_t t, const Model& model);
 
 // Give a new track that has earned it an id, mark it as dead where it has gone. It must stand at t.
 // tracks: all of them; lost: those that may come back; next_id: counts up with every new object.
-void look_at(Track& track, std::int64_t t, const Model& model, std::vector<Track>& tracks, std::vector<Lost>& lost,
+void look_at(Track& track, std::int64_t t, const Model& model, Tracks& tracks, std::vector<Lost>& lost,
              std::int32_t& next_id);
 
 // Two tracks on one disk, of which the first stays.

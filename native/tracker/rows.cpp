@@ -68,7 +68,7 @@ std::int32_t flags(const Track& track, int band, double speed_err, std::int64_t 
 
 Row row_of(const Track& track, std::int64_t t, const Model& model) {
     const Rules& rules = model.rules;
-    const int band = track.band(rules);
+    const int band = track.band();
     const double error = speed_error(track, rules);
     return {t,
             track.id,
@@ -109,14 +109,15 @@ Row row_at_rest(const Lost& lost, std::int64_t t, const Rules& rules) {
 
 }  // namespace
 
-void report(const std::vector<Track>& tracks, const std::vector<Lost>& lost, std::int64_t t, const Model& model,
+void report(const Tracks& tracks, const std::vector<Lost>& lost, std::int64_t t, const Model& model,
             std::vector<Row>& rows) {
     const auto first = static_cast<std::ptrdiff_t>(rows.size());
     const auto rest = [&](const Lost& one) {
         if (one.rests && one.confidence > model.rules.rest_confidence && seconds(one.t_us, t) <= model.rules.keep_s)
             rows.push_back(row_at_rest(one, t, model.rules));
     };
-    for (const Track& track : tracks) {
+    for (const int number : tracks.numbers()) {
+        const Track& track = tracks[number];
         if (track.id >= 0 && track.support(model.rules) > model.rules.row_support && track.keeps_pace(model) &&
             track.log_odds(model) > model.rules.row_odds) {
             // Right after a sharp turn it has no speed yet.

@@ -25,7 +25,7 @@ enum Flag : std::int32_t {
 };
 
 // Append the rows of all confirmed tracks that have support, and of those that rest or are lost because they do, by id.
-void report(const std::vector<Track>& tracks, const std::vector<Lost>& lost, std::int64_t t, const Model& model,
+void report(const Tracks& tracks, const std::vector<Lost>& lost, std::int64_t t, const Model& model,
             std::vector<Row>& rows);
 
 // How probable it is that the object is there and in its band: by the evidence for a disk, and by the support, the

@@ -43,10 +43,14 @@ bool Scatter::pulled(double px, double variance, const Rules& rules) {
     return true;
 }
 
-void Scatter::compare(std::int64_t t, double px, double v, double sigma, double acceleration, const Rules& rules) {
+bool Scatter::is_far(double px, const Rules& rules) {
     way_px_ += px;
-    if (way_px_ < rules.long_memory_px) return;
+    if (way_px_ < rules.long_memory_px) return false;
     way_px_ = 0;
+    return true;
+}
+
+void Scatter::compare(std::int64_t t, double v, double sigma, double acceleration, const Rules& rules) {
     if (last_us_ > 0 && sigma < std::abs(v)) {
         const double off = v - last_speed_ - (acceleration + last_acceleration_) / 2 * seconds(last_us_, t);
         const double keep = std::exp(-rules.long_memory_px / rules.clustering_memory_px);

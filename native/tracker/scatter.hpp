@@ -21,8 +21,10 @@ class Scatter {
     bool pulled(double px, double variance, const Rules& rules);
     bool coasts(const Rules& rules) const { return px_ >= rules.cluster_px && info_ <= 0; }
 
-    // The speed v +- sigma (of independent events), to and fro, which the acceleration has changed meanwhile.
-    void compare(std::int64_t t, double px, double v, double sigma, double acceleration, const Rules& rules);
+    // Whether a memory's way has been gone, and the speed is to be compared with the one before it:
+    bool is_far(double px, const Rules& rules);
+    // the speed v +- sigma (of independent events), to and fro, which the acceleration has changed meanwhile.
+    void compare(std::int64_t t, double v, double sigma, double acceleration, const Rules& rules);
     void restart();  // what comes is not to be compared with what was
 
     double short_way() const { return pulls_ / pulled_; }      // variance over that of independent events, by pulls

@@ -34,6 +34,7 @@ Track::Track(const Spike& first, const Model& model)
     be_about(first.radius, model.rules);
     memory_px = model.rules.long_memory_px;
     votes[first.channel] = 1;
+    count_votes(model.rules);
     voted = first.channel;
     fast.reset(first.t_us, first.x, first.y, model.rules.birth_sigma_px, model.edges[first.channel + 1]);
     const double edge = model.edges[first.channel + 1];
@@ -41,21 +42,21 @@ Track::Track(const Spike& first, const Model& model)
     course = slow;
 }
 
-int Track::band(const Rules& rules) const {
+void Track::count_votes(const Rules& rules) {
     const auto best = std::max_element(votes.begin(), votes.end());
-    return *best > rules.min_votes ? static_cast<int>(best - votes.begin()) : -1;
+    most_voted = *best > rules.min_votes ? static_cast<int>(best - votes.begin()) : -1;
 }
 
 // A fit that lost its disk may stand still; the neurons' answer tells how fast the disk must be going at least.
 double Track::pace(const Model& model) const {
-    return std::max({slow.speed(), pace_floor, model.rules.min_pace_edges * model.lower_edge(band(model.rules))});
+    return std::max({slow.speed(), pace_floor, model.rules.min_pace_edges * model.lower_edge(band())});
 }
 
 // Whatever the neurons take for a moving disk must move, or have moved a memory ago; what flickers in its place does not.
 bool Track::keeps_pace(const Model& model) const {
     if (pace_floor > 0) return true;  // after a turn the speed must be seen anew
     const double v = slow.speed(), gained = 2 * length(slow.ax, slow.ay) * model.rules.long_memory_px;
-    return std::sqrt(v * v + gained) > model.rules.min_speed_edges * model.lower_edge(band(model.rules));
+    return std::sqrt(v * v + gained) > model.rules.min_speed_edges * model.lower_edge(band());
 }
 
 double Track::log_odds(const Model& model) const {
@@ -143,7 +144,8 @@ void Track::answer(const Spike& spike, double dx, double dy, const Model& model)
     ++spikes;
     // A neuron for another size takes an object for faster or slower than it is.
     const double misfit = model.radii.size() > 1 ? (spike.radius / radius - 1) / model.rules.size_vote_radii : 0;
-    votes[spike.channel] += std::exp(-misfit * misfit);
+    votes[spike.channel] += misfit == 0 ? 1 : std::exp(-misfit * misfit);
+    count_votes(model.rules);
     last_spike_us = spike.t_us;
     spike_weight += 1;
     spike_dx += dx;
@@ -246,7 +248,8 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
         std::clamp(rules.vote_memory_growth * travel, rules.min_vote_memory_px, rules.vote_memory_px);
     const double keep_vote = std::exp(-px / vote_memory);
     for (double& vote : votes) vote *= keep_vote;
-    voted = band(rules);
+    count_votes(rules);
+    voted = band();
     const double keep_spikes = std::exp(-px / rules.spike_memory_px);
     spike_weight *= keep_spikes;
     spike_dx *= keep_spikes;
@@ -266,7 +269,8 @@ Expected Track::foreseen() const {
 // How good the speed is, and whether the path is bent or the speed changes.
 void Track::judge_curve(std::int64_t t, double px, const Model& model) {
     const Rules& rules = model.rules;
-    spread.compare(t, px, slow.vx * axis_x + slow.vy * axis_y, speed_sigma(), slow.ax * axis_x + slow.ay * axis_y, rules);
+    if (spread.is_far(px, rules))
+        spread.compare(t, slow.vx * axis_x + slow.vy * axis_y, speed_sigma(), slow.ax * axis_x + slow.ay * axis_y, rules);
     // What has just appeared is followed as moving steadily: a few events make any acceleration.
     if (!spread.pulled(px, variance(), rules) || id < 0) return;
     const double unit = variance() * spread.short_way();

@@ -80,7 +80,7 @@ struct Track {
     Extent extent;
     double heading_x = 0, heading_y = 0;  // unit vector, as of the last step; none where it is not known
     std::vector<double> votes;
-    int voted = -1;  // band(), as of the last step
+    int most_voted = -1, voted = -1;  // band(); as of the last step
     double birth_x, birth_y;
     std::int64_t birth_us, last_spike_us, last_event_us;
     std::int64_t crowded_until_us = 0;  // its ring crosses that of another object: hold on to the path
@@ -123,7 +123,7 @@ struct Track {
     Track(const Spike& first, const Model& model);
 
     // --- what is known of it ---
-    int band(const Rules& rules) const;     // most voted, -1 without votes
+    int band() const { return most_voted; }  // -1 without votes
     double pace(const Model& model) const;  // px/s by which memory fades and support is judged
     bool keeps_pace(const Model& model) const;
     double support(const Rules& rules) const;  // ring events lately, against its usual number per px of travel
@@ -171,6 +171,7 @@ struct Track {
         gate = rules.wide_gate(px);
         narrow_gate = rules.narrow_gate(px);
     }
+    void count_votes(const Rules& rules);
     void judge_curve(std::int64_t t, double px, const Model& model);
     bool turned(std::int64_t t, const Model& model);
     void fit_memory(const Rules& rules);

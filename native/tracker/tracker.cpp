@@ -90,10 +90,9 @@ Tracker::Claim Tracker::claim(const std::vector<int>& candidates, std::int64_t t
                               const Before& before) {
     Claim found;
     for (const int index : candidates) {
+        const auto [dx, dy, d2] = near_[index].to(t, x, y);
+        if (d2 > near_[index].most2 || d2 < near_[index].least2) continue;
         const Surroundings& near = surroundings_[index];
-        const double s = seconds(near.t_us, t);
-        const double dx = x - (near.x + near.vx * s), dy = y - (near.y + near.vy * s), d2 = dx * dx + dy * dy;
-        if (d2 > near.most2 || d2 < near.least2) continue;
         if (d2 > near.around2 && d2 < near.far2) {
             if (before.begins(near.edge_speed, near.extent.radius, model_.rules)) around_.push_back(&tracks_[index]);
             continue;
@@ -115,7 +114,7 @@ Tracker::Claim Tracker::claim(const std::vector<int>& candidates, std::int64_t t
             found.best = off;
             found.owner = &tracks_[index];
             found.offset = at;
-        } else if (off < found.second && tracks_[index].id >= 0) {
+        } else if (off < found.second && near_[index].id >= 0) {
             found.second = off;
             found.rival = &tracks_[index];
         }
@@ -130,11 +129,10 @@ void Tracker::on_spike(const Spike& spike) {
     double best = 1, nearest_lost = rules.recapture_radii, ox = 0, oy = 0;  // in reaches, in radii
     bool covered = false;
     for (const int index : grid_.nearest(spike.x, spike.y)) {
+        const auto [dx, dy, d2] = near_[index].to(spike.t_us, spike.x, spike.y);
+        if (near_[index].id < 0 && d2 > near_[index].answers2) continue;
         Track& track = tracks_[index];
-        const double s = seconds(track.fast.t_us, spike.t_us);
-        const double dx = spike.x - (track.fast.x + track.fast.vx * s);
-        const double dy = spike.y - (track.fast.y + track.fast.vy * s);
-        const double d = length(dx, dy);
+        const double d = std::sqrt(d2);
         // A small ring answers to the edge of a large disk; that says nothing new.
         if (track.id >= 0 && spike.radius < rules.smaller_ring_radii * track.radius) {
             covered |= d < track.radius + spike.radius;
@@ -166,23 +164,23 @@ void Tracker::on_spike(const Spike& spike) {
 void Tracker::start(const Spike& spike) {
     ++crowding_.births;
     const auto& around = grid_.nearest(spike.x, spike.y);
-    const auto tentative =
-        std::count_if(around.begin(), around.end(), [&](int index) { return tracks_[index].id < 0; });
+    const auto tentative = std::count_if(around.begin(), around.end(), [&](int index) { return near_[index].id < 0; });
     if (static_cast<double>(tentative) >= model_.rules.max_tentative_tracks) {
         ++crowding_.crowded;
-        for (const int index : around) tracks_[index].jammed |= tracks_[index].id < 0;
+        for (const int index : around)
+            if (near_[index].id < 0) tracks_[index].jammed = true;
         Track* gone = weakest(around, spike.t_us);
         if (gone == nullptr) return;
-        grid_.leave(static_cast<int>(gone - tracks_.data()), gone->place);
+        grid_.leave(tracks_.number_of(*gone), gone->place);
         *gone = Track(spike, model_);
         enter(*gone);
         surround(*gone);
         return;
     }
     if (static_cast<double>(tracks_.size()) >= model_.rules.max_tracks) return;
-    tracks_.emplace_back(spike, model_);
-    surroundings_.push_back(surroundings_of(tracks_.back()));
-    enter(tracks_.back());
+    Track& track = tracks_[tracks_.add(Track(spike, model_))];
+    enter(track);
+    surround(track);
 }
 
 // Of the tentative tracks that have had time to show what they are, the one that is least like a disk, if it is no more
@@ -192,8 +190,9 @@ Track* Tracker::weakest(const std::vector<int>& around, std::int64_t t) {
     Track* found = nullptr;
     double least = Evidence{}.log_odds(model_.width / 2.0, model_.height / 2.0, 1, 1, model_);
     for (const int index : around) {
+        if (near_[index].id >= 0) continue;
         Track& track = tracks_[index];
-        if (track.id >= 0 || seconds(track.birth_us, t) * track.pace(model_) < rules.give_way_px) continue;
+        if (seconds(track.birth_us, t) * track.pace(model_) < rules.give_way_px) continue;
         const double odds = track.log_odds(model_);
         if (odds <= least) {
             least = odds;
@@ -214,14 +213,20 @@ void Tracker::advance(Track& track, std::int64_t t) {
     surround(track);
 }
 
-Surroundings Tracker::surroundings_of(const Track& track) const {
+void Tracker::surround(const Track& track) {
     constexpr double kRounding = 1e-6;
     const double across = track.extent.at(0), along = track.extent.at(1);
     const double nearest = std::min(across, along) * nearest_edge_, farthest = std::max(across, along) * farthest_edge_;
     const double least = nearest - track.gate - kRounding, around = farthest + track.gate + kRounding;
     const double far = nearest + track.gate + model_.rules.around_px - kRounding;
     const double most = farthest + track.gate + model_.rules.around_px + kRounding;
-    return {
+    const double reach = model_.rules.reach(track.nominal);
+    const auto number = static_cast<std::size_t>(tracks_.number_of(track));
+    const auto put = [number](auto& all, const auto& one) {
+        if (number < all.size()) all[number] = one;
+        else all.push_back(one);
+    };
+    put(near_, Near{
         .t_us = track.fast.t_us,
         .x = track.fast.x,
         .y = track.fast.y,
@@ -229,6 +234,10 @@ Surroundings Tracker::surroundings_of(const Track& track) const {
         .vy = track.fast.vy,
         .least2 = least > 0 ? least * least : 0,
         .most2 = most * most,
+        .id = track.id,
+        .answers2 = std::nextafter(static_cast<float>(reach * reach), std::numeric_limits<float>::infinity()),
+    });
+    put(surroundings_, Surroundings{
         .around2 = around * around,
         .far2 = far > 0 ? far * far : 0,
         .gate = track.gate,
@@ -236,36 +245,46 @@ Surroundings Tracker::surroundings_of(const Track& track) const {
         .heading_x = track.heading_x,
         .heading_y = track.heading_y,
         .extent = track.extent,
-    };
+    });
 }
 
 // In the cells in which its events may lie before it is entered anew.
-void Tracker::enter(Track& track) {
+Place Tracker::place_of(const Track& track) const {
     const Rules& rules = model_.rules;
-    const double reach = rules.max_radius * track.nominal + track.gate + rules.grid_margin_px +
-                         rules.grid_spare_px;
-    track.place = grid_.enter(static_cast<int>(&track - tracks_.data()), track.fast.x, track.fast.y, reach);
+    const double reach = rules.max_radius * track.nominal + track.gate + rules.grid_margin_px + rules.grid_spare_px;
+    return grid_.around(track.fast.x, track.fast.y, reach);
+}
+
+void Tracker::enter(Track& track) {
+    track.place = place_of(track);
+    grid_.enter(tracks_.number_of(track), track.place);
 }
 
 void Tracker::enter_anew(Track& track) {
-    grid_.leave(static_cast<int>(&track - tracks_.data()), track.place);
-    enter(track);
+    const Place place = place_of(track);
+    if (!place.has_cells_of(track.place)) {
+        grid_.leave(tracks_.number_of(track), track.place);
+        grid_.enter(tracks_.number_of(track), place);
+    }
+    track.place = place;
 }
 
 void Tracker::upkeep(std::int64_t t) {
     const auto [off, on, none] = polarities_;
     model_.polarity = none == 0;
     model_.one_polarity = none == 0 && std::min(on, off) < model_.rules.one_polarity_share * std::max(on, off);
-    for (Track& track : tracks_) {
-        advance(track, t);
-        if (!track.dead) look_at(track, t, model_, tracks_, lost_, next_id_);
+    for (const int number : tracks_.numbers()) {
+        advance(tracks_[number], t);
+        if (!tracks_[number].dead) look_at(tracks_[number], t, model_, tracks_, lost_, next_id_);
+        near_[number].id = tracks_[number].id;
     }
     drop_doubles();
     drop_dead(t);
 }
 
 void Tracker::drop_doubles() {
-    for (Track& first : tracks_) {
+    for (const int number : tracks_.numbers()) {
+        const Track& first = tracks_[number];
         if (first.dead) continue;
         for (const int index : grid_.nearest(first.fast.x, first.fast.y)) {
             Track& second = tracks_[index];
@@ -279,20 +298,17 @@ void Tracker::drop_dead(std::int64_t t) {
     std::erase_if(lost_, [&](const Lost& lost) { return seconds(lost.t_us, t) > model_.rules.keep_s; });
     const std::size_t before = tracks_.size();
     const auto most = static_cast<std::size_t>(model_.rules.max_tracks);
-    for (const Track& track : tracks_) {
+    for (const int number : tracks_.numbers()) {
+        const Track& track = tracks_[number];
         if (!track.dead) continue;
+        grid_.leave(number, track.place);
         if (is_measured(track, model_.rules)) finished_.push_back(passage_of(track));
         if (is_kept(track, model_) && lost_.size() < most) lost_.push_back(lost_of(track, t, model_));
     }
     resting_ = std::any_of(lost_.begin(), lost_.end(), [](const Lost& lost) { return lost.rests; });
-    std::erase_if(tracks_, [](const Track& track) { return track.dead; });
+    tracks_.drop();
     if (tracks_.size() == before) return;
-    surroundings_.clear();
-    grid_.clear();
-    for (Track& track : tracks_) {
-        enter(track);
-        surroundings_.push_back(surroundings_of(track));
-    }
+    for (const int number : tracks_.numbers()) enter_anew(tracks_[number]);
 }
 
 Passage Tracker::passage_of(const Track& track) const {
@@ -303,8 +319,9 @@ Passage Tracker::passage_of(const Track& track) const {
 
 std::vector<Passage> Tracker::passages() const {
     std::vector<Passage> all = finished_;
-    for (const Track& track : tracks_)
-        if (track.id >= 0 && is_measured(track, model_.rules)) all.push_back(passage_of(track));
+    for (const int number : tracks_.numbers())
+        if (const Track& track = tracks_[number]; track.id >= 0 && is_measured(track, model_.rules))
+            all.push_back(passage_of(track));
     return all;
 }
 

@@ -23,6 +23,7 @@
 #include "past.hpp"
 #include "rows.hpp"
 #include "track.hpp"
+#include "tracks.hpp"
 
 namespace velocell {
 
@@ -50,12 +51,26 @@ struct SpikeSpan {  // final layer only, sorted by time
     std::int64_t n;
 };
 
-// What every event must know of each track around it, in little memory; a track itself is large. What decides mostly
-// comes first.
-struct Surroundings {
+// What every event and spike must know of each track around it: one line of a processor's memory, as a track is large.
+struct alignas(64) Near {
     std::int64_t t_us;
-    double x, y, vx, vy;    // px, px/s
-    double least2, most2;   // px^2, of the distance from the centre: elsewhere an event means nothing to it
+    double x, y, vx, vy;   // px, px/s
+    double least2, most2;  // px^2, of the distance from the centre: elsewhere an event means nothing to it
+    std::int32_t id;
+    float answers2;  // px^2, no less: a spike beyond it is no answer to a tentative one
+
+    struct Way {
+        double dx, dy, d2;
+    };
+    // From where its centre is by now.
+    Way to(std::int64_t t, double px, double py) const {
+        const double s = seconds(t_us, t), dx = px - (x + vx * s), dy = py - (y + vy * s);
+        return {dx, dy, dx * dx + dy * dy};
+    }
+};
+
+// What an event must know that is not far from one.
+struct Surroundings {
     double around2, far2;   // px^2: between these it lies around it for sure, whatever the outline is there
     double gate, edge_speed;
     double heading_x, heading_y;
@@ -113,12 +128,12 @@ class Tracker {
     void on_spike(const Spike& spike);
     void start(const Spike& spike);
     Track* weakest(const std::vector<int>& around, std::int64_t t);
-    Surroundings surroundings_of(const Track& track) const;
     // To be called whenever the track has changed.
-    void surround(const Track& track) { surroundings_[&track - tracks_.data()] = surroundings_of(track); }
+    void surround(const Track& track);
     void advance(Track& track, std::int64_t t);
     void enter(Track& track);
     void enter_anew(Track& track);
+    Place place_of(const Track& track) const;
     void upkeep(std::int64_t t);
     Passage passage_of(const Track& track) const;
     void drop_doubles();
@@ -126,8 +141,9 @@ class Tracker {
 
     TrackerConfig config_;
     Model model_;
-    std::vector<Track> tracks_;
-    std::vector<Surroundings> surroundings_;         // of each track
+    Tracks tracks_;
+    std::vector<Near> near_;                         // of each track, by its number
+    std::vector<Surroundings> surroundings_;
     double nearest_edge_ = 1, farthest_edge_ = 1;    // of the outline, over its mean
     std::vector<Lost> lost_;
     bool resting_ = false;  // any of them
