@@ -127,7 +127,7 @@ def findings(
 def calibrated(footage: Footage, search: Search) -> tuple[Network, ...]:
     """The networks with which a search begins. Raises VelocellError."""
     search.check_size(*footage.size)
-    if not any(len(search.seen(block)) for block in footage.blocks()):
+    if not any(len(search.seen(block)) for block in footage.peek()):
         name = footage.outline()[0].source or "the recording"
         raise RecordingError(f"{name} has no events; there is nothing to detect in it")
     networks = search.networks or networks_in(footage, search)

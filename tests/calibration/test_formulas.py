@@ -112,6 +112,19 @@ def test_all_of_a_passage_counts_each_pixel_twice(radius):
     assert density.sum() * (x[1] - x[0]) == pytest.approx(np.mean(totals), abs=0.03 * np.abs(weights).sum())
 
 
+def test_a_kernel_that_is_alike_on_all_sides_needs_fewer_headings():
+    kernel = circular_kernel(4.0, 2.0, outside=-0.3)
+    _, density = passage_density(kernel, 4.0)
+    uneven = kernel.copy()
+    uneven[..., 0, 0] = 1e-12  # nothing, but all headings are taken
+    _, whole = passage_density(uneven, 4.0)
+    np.testing.assert_allclose(density, whole, atol=1e-9)
+    bar = np.zeros((1, 1, 9, 9))
+    bar[..., 4, :] = 1.0  # alike in a mirror, but not on its side
+    lies, stands = (passage_density(one, 4.0)[1] for one in (bar, bar.swapaxes(-1, -2)))
+    np.testing.assert_allclose(lies, stands, atol=0.1 * stands.max())
+
+
 def test_only_the_last_axes_of_a_kernel_count():
     kernel = circular_kernel(3.0)
     for form in (kernel, kernel[0, 0], np.repeat(kernel, 3, axis=0)):

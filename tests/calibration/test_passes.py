@@ -81,6 +81,26 @@ def test_passes_are_counted_and_limited():
     assert VAIN_US > 3 * 700_000
 
 
+def test_several_networks_at_once_are_as_many_looks():
+    quiet = simulate(Scene(64, 64, 1_000_000, noise_hz=1.0))[0]
+    counted = Passes(SEARCH)
+    counted.see([calibrate(BANDS, radius) for radius in (4.0, 5.0, 6.0, 7.0)], quiet)
+    assert counted.made_us == 700_000
+    assert not counted.left
+
+
+@pytest.mark.parametrize(("radius", "times"), [(5.0, 1.0), (30.0, 3.0)])
+def test_a_pass_ends_by_the_weights_that_its_events_add(monkeypatch, radius, times):
+    """Where noise leads to no spike, by events: those of a large kernel cost more."""
+    quiet = simulate(Scene(128, 128, 1_000_000, noise_hz=10.0))[0]
+    monkeypatch.setattr(passes, "MOST_WORK", len(quiet) // 4)
+    monkeypatch.setattr(passes, "_JUDGED_US", 10_000_000)
+    network = calibrate(BANDS, radius, crossing_share=30.0)
+    assert network.layers[0].kernel.size == pytest.approx(times * passes._WEIGHTS, rel=0.1 if times > 1 else 0.9)
+    seen = Passes(SEARCH).see(network, quiet)
+    assert seen.stop_us == pytest.approx(250_000 / times, abs=100_000)
+
+
 def test_passes_that_see_nothing_are_limited_by_their_work(monkeypatch):
     """A texture has many events, of which a stretch is short."""
     monkeypatch.setattr(passes, "VAIN_WORK", 2_000)

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from velocell.data.blocks import joined
 from velocell.data.recording import Recording
 from velocell.errors import RecordingError
 from velocell.filters import camera_motion
@@ -99,7 +100,11 @@ def test_the_camera_is_watched_once(file, monkeypatch):
     monkeypatch.setattr(module.MotionWatch, "add", lambda self, block: watched.append(len(block)) or add(self, block))
     part = FilePart(open_recording(file), Cleaning())
     next(part.blocks())
+    peeked = joined(list(part.peek()))
     assert not watched
+    assert len(peeked) == len(part.whole())
+    watched.clear()
+    part = FilePart(open_recording(file), Cleaning())
     whole = len(part.whole())
     first = part.motion
     assert sum(watched) == whole

@@ -55,6 +55,20 @@ def test_ring_has_the_area_of_a_ring(radius, width, even):
     assert weights.max() <= 1
 
 
+@settings(max_examples=30, deadline=None)
+@given(radius=RADII, width=st.floats(0.8, 4), outside=st.floats(-2, 0), even=st.booleans())
+def test_a_ring_is_the_mean_of_points_in_each_pixel(radius, width, outside, even):
+    kernel = plane(circular_kernel(radius, width, outside=outside, even=even))
+    side = kernel.shape[0]
+    at = (np.arange(8 * side) + 0.5) / 8 - side / 2
+    distance = np.hypot(at, at[:, None])
+    inner, outer = max(radius - width / 2, 0.0), radius + width / 2
+    field = np.select([distance <= inner, distance <= outer, distance <= outer + width], [-0.5, 1.0, outside], 0.0)
+    np.testing.assert_allclose(kernel, field.reshape(side, 8, side, 8).mean(axis=(1, 3)), atol=1e-6)
+    for turned in (kernel[::-1], kernel[:, ::-1], kernel.T):
+        np.testing.assert_array_equal(kernel, turned)
+
+
 @settings(max_examples=50, deadline=None)
 @given(radius=RADII, inside=st.floats(-2, 0), outside=st.floats(-2, 0), even=st.booleans())
 def test_weights_inside_and_outside_a_ring(radius, inside, outside, even):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,7 @@ def calibrate(
     # Not longer for a wider ring: networks that take each other's place have one tick.
     dt = choose_dt_us(edges[-1], min(recipe.ring_width_px, RING_WIDTH_PX), step_us) if dt_us is None else dt_us
     widths = _ring_widths(edges, radius, recipe, step_us)
-    kernels = [_kernel(template or radius, width, recipe) for width in widths.tolist()]
+    kernels = [_kernel(template or radius, width, recipe.inside, recipe.outside) for width in widths.tolist()]
     corner_px = math.pi * recipe.ring_width_px / 2
     count = crossing_share if contrast is None else contrast
 
@@ -99,7 +100,11 @@ def calibrate(
     together_us = max(dt, step_us)
     tick_px = edges * together_us * 1e-6
     margin = _margin(contrast, radius, tick_px / widths, recipe)
-    peaks = _peaks(kernels, template or radius, edges * tau_s, tick_px, is_coarse(step_us, wanted.edges[-1]), recipe)
+    # Where stamps are coarse, long travel within a tick is that of the neuron which suits it best; shorter travel is
+    # what the margins were fitted with.
+    best = (tick_px > recipe.ring_width_px / 2) & is_coarse(step_us, wanted.edges[-1])
+    channels = zip(widths.tolist(), (edges * tau_s).tolist(), tick_px.tolist(), best.tolist(), strict=True)
+    peaks = np.array([_psi(template or radius, recipe.inside, recipe.outside, *channel) for channel in channels])
     silence_us = _silence_us(edges, radius, polarity, recipe, step_us)
     passing, base = np.ones(edges.size), np.zeros(edges.size)
     if contrast is None:
@@ -137,25 +142,20 @@ def _ring_widths(edges: Floats, radius: float, recipe: Recipe, step_us: int) -> 
     return np.clip(smear, recipe.ring_width_px, max(radius, recipe.ring_width_px))
 
 
-def _peaks(
-    kernels: list[NDArray[np.float32]],
-    shape: Template | float,
-    memory_px: Floats,
-    tick_px: Floats,
-    coarse: bool,
-    recipe: Recipe,
-) -> Floats:
-    """Psi per channel. Where stamps are coarse, long travel within a tick is that of the neuron which suits it best;
-    shorter travel is what the margins were fitted with."""
-    far = (tick_px > recipe.ring_width_px / 2) & coarse
-    channels = zip(kernels, memory_px, tick_px, far.tolist(), strict=True)
-    return np.array([psi(kernel, shape, memory, tick, best_phase=best) for kernel, memory, tick, best in channels])
+# Channels are alike, and detection and calibration take turns with the same radii: what depends on these alone is kept
+# for as many as calibration looks for at once.
+@lru_cache(maxsize=64)
+def _psi(
+    shape: Template | float, inside: float, outside: float, width: float, memory_px: float, tick_px: float, best: bool
+) -> float:
+    return float(psi(_kernel(shape, width, inside, outside), shape, memory_px, tick_px, best_phase=best))
 
 
-def _kernel(shape: Template | float, width: float, recipe: Recipe) -> NDArray[np.float32]:
+@lru_cache(maxsize=8)
+def _kernel(shape: Template | float, width: float, inside: float, outside: float) -> NDArray[np.float32]:
     if isinstance(shape, Template):
-        return shape.kernel(width, recipe.inside)
-    return circular_kernel(shape, width, inside=recipe.inside, outside=recipe.outside)
+        return shape.kernel(width, inside)
+    return circular_kernel(shape, width, inside=inside, outside=outside)
 
 
 def _stacked(kernels: list[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -239,9 +239,19 @@ def _selective_layer(edges: Floats, dt_us: int, radius: float, recipe: Recipe) -
     The inhibition must last (a fast disk crosses the slower thresholds first) and reach beyond
     the step between two vetoes.
     """
-    own = centre_surround_kernel(recipe.centre_px, max(radius, recipe.centre_px + 1), weight=recipe.surround)
-    veto = recipe.veto * disk_kernel(recipe.veto_reach * radius)
+    own = _centre(recipe.centre_px, max(radius, recipe.centre_px + 1), recipe.surround)
+    veto = recipe.veto * _disk(recipe.veto_reach * radius)
     corner_px = math.pi * recipe.ring_width_px / 2
     a = -np.expm1(-dt_us * 1e-6 / (recipe.hold * corner_px / edges[1:]))
     # A threshold of a: more than one lone spike in the centre.
     return selective_layer(own, veto, LIFBox(a / (dt_us * 1e-6), a, v_reset=recipe.refractory * a), channels=edges.size)
+
+
+@lru_cache(maxsize=8)
+def _centre(radius: float, surround: float, weight: float) -> NDArray[np.float32]:
+    return centre_surround_kernel(radius, surround, weight=weight)
+
+
+@lru_cache(maxsize=8)
+def _disk(radius: float) -> NDArray[np.float32]:
+    return disk_kernel(radius)

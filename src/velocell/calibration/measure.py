@@ -67,26 +67,28 @@ def networks_for(recording: Recording, search: Search) -> tuple[Network, ...]:
 
 def networks_in(footage: Footage, search: Search) -> tuple[Network, ...]:
     """`networks_for` what is read in blocks, of which the search sees its part."""
-    found = stretches(map(search.seen, footage.blocks()))
+    found = stretches(map(search.seen, footage.peek()))
     return networks_on(found, search.seen(footage.head(PROBE_US)), search)
 
 
 def networks_on(found: Iterable[Recording], first: Recording, search: Search) -> tuple[Network, ...]:
     """`networks_for` stretches that were found already; first: the first second, of which size, polarity and the step
     of the time stamps count where nothing can be measured."""
-    safe = _Calibrated(search, first.p is not None, time_step(first), measured_noise(first))
+    safe = _Calibrated.on(first, search, NO_NOISE)
     stated = safe.networks(CROSSING_SHARE, search.start_px)
     stated[-1].check_size(*first.size)
-    del first  # it may be a large part of the memory
     if search.contrast is not None:
         return stated
     passes = Passes(search)
     for stretch in found:
+        del first  # it may be a large part of the memory
+        first = stretch
         networks = measured_on(stretch, search, passes)
         if networks is not None:
             return networks
         if not passes.left:
             break
+    stated = replace(safe, noise=measured_noise(first)).networks(CROSSING_SHARE, search.start_px)
     return tuple(_with(network, basis="too_sparse", looked_us=passes.made_us) for network in stated)
 
 
@@ -96,7 +98,7 @@ def measured_on(stretch: Recording, search: Search, passes: Passes) -> tuple[Net
     The radius is measured where one is stated. Where that finds nothing, radii a little off are tried, unless clutter
     hides what there is, and then disks of all other sizes are looked for.
     """
-    making = _Calibrated(search, stretch.p is not None, time_step(stretch), measured_noise(stretch))
+    making = _Calibrated.on(stretch, search, measured_noise(stretch))
     for factor in _RADIUS_FACTORS if search.start_px else (0.0,):
         settled = _settled(making, stretch, passes, search.start_px * factor)
         if settled is not None or passes.blind:
@@ -135,6 +137,10 @@ class _Calibrated:
     polarity: bool
     step: Step
     noise: Noise
+
+    @staticmethod
+    def on(stretch: Recording, search: Search, noise: Noise) -> _Calibrated:
+        return _Calibrated(search, stretch.p is not None, time_step(stretch), noise)
 
     def networks(self, share: float, radius_px: float, recipe: Recipe | None = None) -> tuple[Network, ...]:
         wanted = self.search if recipe is None else replace(self.search, recipe=recipe)

@@ -8,9 +8,10 @@ seen, fewer where noise is as frequent, up to a number, and by how probable it i
 or noise that was followed for a while has log odds of a disk below 1, a disk in noise of 10 Hz/px has 3 and more.
 Rejected: to take the noise around off the crossings; at 10 Hz/px that leaves a tenth too few.
 
-What a pass costs is the events, of which the network takes about 7 million a second, and the spikes of the final
-layer, each of which is worth 14 of them to the detector. It ends after `MOST_WORK` of these. Rejected: events alone;
-of a lamp's many events hardly any leads to a spike, and in rain a third do.
+What a pass costs is the events, of which a network takes about 7 million a second or, of a large radius, 35 thousand
+million weights, and the spikes of the final layer, each of which is worth 14 events to the detector. It ends after
+`MOST_WORK` of these. Rejected: events alone; of a lamp's many events hardly any leads to a spike, and in rain a
+third do, and to look for R = 30 costs three times as much as for R = 5.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ from velocell.tracking.online import EVERY_US, one_ahead, respond
 from velocell.tracking.rules import Rules
 
 MOST_US = 3_500_000  # that all passes last together, of the recording's time
-VAIN_US = 2_400_000  # the same while they have seen nothing that deserves to be measured
+VAIN_US = 2_400_000  # the same while they have seen nothing that deserves to be measured, of one network
 MOST_WORK = 1_500_000  # events of one pass, about
 VAIN_WORK = 3 * MOST_WORK  # of all passes while they have seen nothing
-_SPIKE_WORK = 14  # events
+_SPIKE_WORK, _WEIGHTS = 14, 5_000  # events; weights that cost one
 ENOUGH_OBJECTS = 50  # for a median
 ENOUGH_CROSSINGS = 2_500.0  # the share is then known to 2 %, of at least three objects
 _SOON_CROSSINGS = 2_100.0  # of at least three objects, too
@@ -124,14 +125,14 @@ class Passes:
         self._search = replace(search, every_us=EVERY_US)
         self.made, self.made_us = 0, 0
         self.blind = self._seen = False
-        self._work = 0
+        self._work = self._vain_us = 0
 
     @property
     def left(self) -> bool:
         """Whether there may be another one."""
         if self._seen:
             return self.made_us < MOST_US
-        return self.made_us < VAIN_US and self._work < VAIN_WORK
+        return self._vain_us < VAIN_US and self._work < VAIN_WORK
 
     def see(
         self,
@@ -147,13 +148,14 @@ class Passes:
         first = as_networks(networks)[0].origin.noise
         noise = NO_NOISE if first is None else Noise(*first)
         online = self._search.online(networks, stretch.size, final_only=True)
+        event_work = sum(max(network.layers[0].kernel.size / _WEIGHTS, 1.0) for network in online.networks)
         rows: list[dict[str, NDArray[Any]]] = []
-        work, stop_us, short = 0, stretch.start_us, False
+        work, stop_us, short = 0.0, stretch.start_us, False
         told = Told.of(online.detector.passages(), self._search, noise)
         for block, spikes, at_end in one_ahead(respond(online, stretch.between(stop_us=until_us).blocks())):
             rows.append(online.locate(block, spikes, block.stop_us, at_end=at_end))
             stop_us = block.stop_us
-            work += len(online.networks) * len(block) + _SPIKE_WORK * len(spikes.final())
+            work += event_work * len(block) + _SPIKE_WORK * len(spikes.final())
             told = Told.of(online.detector.passages(), self._search, noise)
             short = soon and told.enough(_SOON_CROSSINGS) and stop_us - stretch.start_us >= _SOON_US and not at_end
             vain = not any(len(part["t_us"]) for part in rows)
@@ -161,7 +163,8 @@ class Passes:
             if short or judged or work >= MOST_WORK:
                 break
         self.made_us += stop_us - stretch.start_us
-        self._work += work
+        self._vain_us += len(online.networks) * (stop_us - stretch.start_us)
+        self._work += round(work)
         self._seen |= len(told) > 0
         self.blind = not len(told) and online.crowding.crowded > _CROWDED * online.crowding.births
         del online  # a membrane for each pixel and channel

@@ -28,6 +28,10 @@ class Footage(Protocol):
         """Consecutive blocks, at least one; the first starts where the whole does, the last stops where it stops."""
         ...
 
+    def peek(self) -> Iterator[Recording]:
+        """The same, to look at some of what comes first: nothing is found out about the whole."""
+        ...
+
     def outline(self) -> tuple[Recording, int]:
         """Span, sensor, source and notes, without events, and how many events there were; complete once all blocks
         were read."""

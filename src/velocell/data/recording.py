@@ -146,6 +146,8 @@ class Recording:
         """All of it, as what is read from a file gives it in blocks (`data.blocks.Footage`)."""
         yield self
 
+    peek = blocks
+
     def outline(self) -> tuple[Recording, int]:
         """The recording without its events, and how many they are."""
         return replace(self.slice(0, 0), start_us=self.start_us, stop_us=self.stop_us), len(self)

@@ -156,13 +156,20 @@ class FilePart:
 
     def blocks(self) -> Iterator[Recording]:
         """Consecutive blocks, at least one, over the span of the part. Raises VelocellError."""
-        watch, events = MotionWatch(self._outline) if self._motion is None else None, 0
-        for block in self._read():
-            events += len(block)
+        watch = MotionWatch(self._outline) if self._motion is None else None
+        for block in self.peek():
             yield block
             if watch is not None:  # who asks for no more blocks does not pay for it
                 watch.add(block)
-        self._events, self._motion = events, self._motion if watch is None else watch.motion()
+        self._motion = self._motion if watch is None else watch.motion()
+
+    def peek(self) -> Iterator[Recording]:
+        """The same blocks, without watching how the camera moves."""
+        events = 0
+        for block in self._read():
+            events += len(block)
+            yield block
+        self._events = events
         if not events:
             raise RecordingError((_no_events if self._filtered else _filtered_out)(self.source))
 

@@ -46,17 +46,19 @@ def circular_kernel(
     )
     inner, outer = max(radius - width / 2, 0.0), radius + width / 2
     reach = outer + (width if outside else 0.0)
-    distance = _distances(_side(reach, even))
+    side = _side(reach, even)
+    distance = _distances(side)
     field = np.where(
         distance <= inner, inside, np.where(distance <= outer, 1.0, np.where(distance <= reach, outside, 0.0))
     )
-    return _average(field)
+    return _average(field, side)
 
 
 def disk_kernel(radius: float, *, even: bool = False) -> NDArray[np.float32]:
     """+1 within `radius` px of the centre. Shape (1, 1, h, w)."""
     _check(radius > 0, f"a disk needs a radius above 0 px, got {radius}")
-    return _average((_distances(_side(radius, even)) <= radius).astype(float))
+    side = _side(radius, even)
+    return _average((_distances(side) <= radius).astype(float), side)
 
 
 def centre_surround_kernel(
@@ -66,8 +68,9 @@ def centre_surround_kernel(
     activity in its middle only. Shape (1, 1, h, w)."""
     _check(0 < centre < surround, f"a centre-surround kernel needs 0 < centre < surround, got {centre} and {surround}")
     _check(weight <= 0, f"the surround's weight must not be positive, got {weight}")
-    distance = _distances(_side(surround, even))
-    return _average(np.where(distance <= centre, 1.0, np.where(distance <= surround, weight, 0.0)))
+    side = _side(surround, even)
+    distance = _distances(side)
+    return _average(np.where(distance <= centre, 1.0, np.where(distance <= surround, weight, 0.0)), side)
 
 
 def template_kernel(image: ArrayLike, *, balance: bool = False) -> NDArray[np.float32]:
@@ -98,14 +101,17 @@ def _side(reach: float, even: bool) -> int:
 
 
 def _distances(side: int) -> NDArray[np.float64]:
-    """Distance from the centre of `side` x `side` pixels, at `_SUBSAMPLES`^2 points in each."""
-    n = side * _SUBSAMPLES
+    """Distance from the centre of `side` x `side` pixels, at `_SUBSAMPLES`^2 points in each, of the upper left quarter
+    with the pixels in the middle."""
+    n = (side + 1) // 2 * _SUBSAMPLES
     coordinate = (np.arange(n) + 0.5) / _SUBSAMPLES - side / 2
     return np.hypot(coordinate[:, None], coordinate[None, :])
 
 
-def _average(field: NDArray[np.float64]) -> NDArray[np.float32]:
-    side = field.shape[0] // _SUBSAMPLES
-    pixels = field.reshape(side, _SUBSAMPLES, side, _SUBSAMPLES).mean(axis=(1, 3))
-    averaged: NDArray[np.float32] = pixels.astype(np.float32)
+def _average(field: NDArray[np.float64], side: int) -> NDArray[np.float32]:
+    """Of the pixels of such a quarter, and all that mirror it."""
+    n = (side + 1) // 2
+    pixels = field.reshape(n, _SUBSAMPLES, n, _SUBSAMPLES).mean(axis=(1, 3))
+    place = np.minimum(np.arange(side), np.arange(side)[::-1])
+    averaged: NDArray[np.float32] = pixels.astype(np.float32)[np.ix_(place, place)]
     return averaged[None, None]
