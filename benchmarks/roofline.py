@@ -1,9 +1,9 @@
 """What an event costs at least: `python -m benchmarks.roofline`, on HD-300 with the network of `detect`.
 
 Counted, not timed: which channels events pass, and how many floats the engine adds and updates. Layer 1 adds a patch of
-13x13 weights an event, in rows of 16 floats; then every block of 16 px in two rows that a patch of the tick has touched
-is updated in each channel that saw an event there (`native/engine/patch_body.hpp`). From that follow bytes and
-operations, and what they take at least on a processor and on a GPU of stated rates.
+13x13 weights an event, to 4 times 4 blocks of 4x4 px; then every block that weights of the tick have reached is updated
+in each channel that saw an event there (`native/engine/patch_body.hpp`). From that follow bytes and operations, and
+what they take at least on a processor and on a GPU of stated rates.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from velocell.network import TrailFilter
 from velocell.simulate import simulate
 
 Counts = NDArray[np.int64]
-RADIUS, ROW, BLOCK = 6, 16, 16  # px of a 13x13 patch to each side; floats of a row of weights; px of a block
+SIDE = 4  # px, of a block
 SPAN_US = 200_000
 
 # One core with AVX2 at 3 GHz: two vectors of 8 floats added, two read and one written in a cycle, from the first cache.
@@ -46,18 +46,22 @@ def ranks(recording: Recording, trail: TrailFilter) -> Counts:
     return found
 
 
-def blocks(recording: Recording, which: NDArray[np.bool_], dt_us: int) -> int:
-    """Blocks of 16 px in two rows that the patches of these events touch, tick by tick."""
-    columns, rows = -(-recording.width // BLOCK), -(-recording.height // 2)
+def blocks(recording: Recording, which: NDArray[np.bool_], dt_us: int, kernel: NDArray[np.float32]) -> int:
+    """Blocks of 4x4 px that weights of these events' patches reach, tick by tick. kernel: (h, w), odd sides."""
+    reached = kernel[::-1, ::-1] != 0
+    columns, rows = -(-recording.width // SIDE), -(-recording.height // SIDE)
     tick = recording.t_us[which] // dt_us
-    x, y = recording.x[which].astype(np.int64), recording.y[which].astype(np.int64)
+    left = recording.x[which].astype(np.int64) - reached.shape[1] // 2
+    top = recording.y[which].astype(np.int64) - reached.shape[0] // 2
+    dy, dx = np.nonzero(reached)
     keys = []
-    for dy in range(-RADIUS, RADIUS + 2, 2):
-        row = np.minimum(y + dy, y + RADIUS) // 2
-        for dx in (-RADIUS, ROW - 1 - RADIUS):
-            column = (x + dx) // BLOCK
-            inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-            keys.append(((tick * rows + row) * columns + column)[inside])
+    for begin in range(SIDE * SIDE):  # where in a block a patch begins
+        above, before = divmod(begin, SIDE)
+        here = (top % SIDE == above) & (left % SIDE == before)
+        for line, column in np.unique(np.stack([(above + dy) // SIDE, (before + dx) // SIDE], axis=1), axis=0):
+            row, at = top[here] // SIDE + line, left[here] // SIDE + column
+            inside = (row >= 0) & (row < rows) & (at >= 0) & (at < columns)
+            keys.append(((tick[here] * rows + row) * columns + at)[inside])
     return int(np.unique(np.concatenate(keys)).size)
 
 
@@ -70,8 +74,10 @@ def figures(recording: Recording) -> dict[str, Any]:
     share = np.bincount(rank, minlength=channels + 1) / len(recording)
     n = len(recording)
     # The channels by rising silence: the k-th sees what passes more than k.
-    updated = sum(blocks(recording, rank > k, network.dt_us) for k in range(channels)) * 2 * BLOCK / n
-    patch = (2 * RADIUS + 1) * ROW * float((rank > 0).mean())
+    kernel = network.layers[0].kernel[0, 0]
+    updated = sum(blocks(recording, rank > k, network.dt_us, kernel) for k in range(channels)) * SIDE * SIDE / n
+    lines, across = (-(-(side + SIDE - 1) // SIDE) for side in kernel.shape)
+    patch = lines * across * SIDE * SIDE * float((rank > 0).mean())
     size = recording.width * recording.height * channels
     return {"events": n, "channels": channels, "share": share, "added": patch, "updated": updated,
             "neurons": size, "ticks": recording.duration_us // network.dt_us}  # fmt: skip

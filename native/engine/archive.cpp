@@ -112,13 +112,20 @@ NetworkSpec read_spec(Reader& from) {
     return spec;
 }
 
-// The membranes of the tile's own pixels.
+// The membranes of the tile's own pixels, row by row.
 template <typename Tile, typename Each>
-void visit_rows(const Tile& tile, Each&& each) {
+void visit_rows(Tile& tile, Each&& each) {
+    const auto width = static_cast<std::size_t>(tile.extent.width);
+    std::vector<float> row(width);
     for (std::size_t c = 0; c < tile.periods.size(); ++c)
-        for (std::int32_t y = 0; y < tile.extent.height; ++y)
-            each(&tile.membranes[c * kChannelPlane + kBlock + static_cast<std::size_t>(y) * kStride],
-                 static_cast<std::size_t>(tile.extent.width));
+        for (std::int32_t y = 0; y < tile.extent.height; ++y) {
+            const auto at = [&](std::size_t x) -> auto& {
+                return tile.membranes[c * kChannelPlane + static_cast<std::size_t>(place_of(static_cast<std::int32_t>(x), y))];
+            };
+            for (std::size_t x = 0; x < width; ++x) row[x] = at(x);
+            each(row.data(), width);
+            for (std::size_t x = 0; x < width; ++x) at(x) = row[x];
+        }
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 // How a step runs. Events are staged in blocks of ticks (`stage`): copied, clamped to the sensor and
-// passed through the trail filter. A layer lists a block's events for every tile of 128 x 128 px that
+// passed through the trail filter. A layer lists a block's events for every tile of 256 x 128 px that
 // their patches reach and runs one tile after the other (`Layer::run_tiles`), so that its membranes
 // stay in cache. In a tick a tile adds one kernel patch per event to a plane of currents; then every
-// touched cache line of the membranes takes its currents, times the channel's weight, and is compared
-// with the threshold. The decay is in that weight (decay.hpp), so nothing sweeps over pixels. The
+// touched cache line of the membranes, 4 x 4 px, takes its currents, times the channel's weight, and is
+// compared with the threshold. The decay is in that weight (decay.hpp), so nothing sweeps over pixels. The
 // sorted spikes of a block are the next layer's events; neighbours in a row make one of them (kSpan).
 // One thread stages the next block meanwhile. Tiles share nothing: the same bits for any number of threads.
 //

@@ -72,12 +72,6 @@ inline std::uint32_t above(Floats v, Floats threshold) {
 // 0 where |v| < limit.
 inline Floats without_small(Floats v, Floats limit) { return ((v < limit) & (-v < limit)) ? Floats{} : v; }
 
-// Words of several columns at once.
-constexpr int kWords = kLanes / 2;
-typedef std::uint64_t Words __attribute__((vector_size(8 * kWords), may_alias));
-inline Words& words_at(std::uint64_t* at) { return *reinterpret_cast<Words*>(at); }
-inline const Words& words_at(const std::uint64_t* at) { return *reinterpret_cast<const Words*>(at); }
-
 inline int ones(std::uint64_t bits) { return __builtin_popcountll(bits); }
 inline int lowest(std::uint64_t bits) { return __builtin_ctzll(bits); }  // of bits that are not all 0
 
@@ -128,10 +122,6 @@ inline Floats without_small(Floats v, const Floats& limit) {
     for (int i = 0; i < kLanes; ++i) v.at[i] = v.at[i] < limit.at[i] && -v.at[i] < limit.at[i] ? 0.0F : v.at[i];
     return v;
 }
-
-constexpr int kWords = 1;
-inline std::uint64_t& words_at(std::uint64_t* at) { return *at; }
-inline const std::uint64_t& words_at(const std::uint64_t* at) { return *at; }
 
 inline int ones(std::uint64_t bits) {
     bits -= bits >> 1 & 0x5555555555555555;

@@ -129,9 +129,10 @@ void Layer::prepare(Team& team, const std::vector<std::int64_t>& ticks) {
         worker.spikes.clear();
         if (worker.currents) continue;
         worker.events.resize(tiles_.size());
-        worker.currents = floats(buffers * kChannelPlane);
+        constexpr std::size_t kWhole = kChannelPlane + 2 * kBeyond;
+        worker.currents = floats(buffers * kWhole);
         for (std::size_t i = 0; i < buffers; ++i)
-            worker.buffers.push_back({{}, &worker.currents[i * kChannelPlane + kBlock], false});
+            worker.buffers.push_back({{}, &worker.currents[i * kWhole + kBeyond], plan_->last[i], false});
     }
 }
 
@@ -244,8 +245,8 @@ void Layer::run_tick(Tile& tile, const Event* events, std::size_t count, std::si
         const Now& numbers = now_[now + c];
         worker.numbers.push_back(static_cast<std::uint32_t>(c));
         worker.channels.push_back({numbers.weight, numbers.threshold, numbers.reset, plan_->memoryless(c),
-                                   &tile.membranes[c * kChannelPlane + kBlock], nullptr, nullptr,
-                                   worker.of_channel.size() - first});
+                                   &tile.membranes[c * kChannelPlane], nullptr, nullptr,
+                                   worker.of_channel.size() - first, static_cast<std::uint32_t>(c)});
     }
     const Buffer* const* lists = worker.of_channel.data();
     for (Channel& channel : worker.channels) channel.buffers = std::exchange(lists, lists + channel.buffer_count);

@@ -79,7 +79,7 @@ private:
     struct Tile {
         Extent extent;
         std::vector<std::int64_t> periods;  // per channel
-        Floats membranes;                   // (channels, kHeight, kStride); none before the first event
+        Floats membranes;                   // a plane per channel; none before the first event
         std::size_t worker = 0, first_run = 0, last_run = 0;  // of the block
     };
     // Spikes of one tile, tick and channel.

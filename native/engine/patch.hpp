@@ -11,18 +11,30 @@
 
 namespace velocell {
 
-constexpr std::int32_t kWidth = 128, kHeight = 128;  // px, of a tile
-constexpr std::int32_t kBlock = 16;    // floats, one cache line: what an update works on
-constexpr std::int32_t kUnit = 8;      // floats; rows of patches are padded with zeros to a multiple
-constexpr std::int32_t kColumns = kWidth / kBlock;
+constexpr std::int32_t kWidth = 256, kHeight = 128;  // px, of a tile
+// Planes of membranes and currents are made of blocks of 4 x 4 px, one cache line each: what a round kernel reaches
+// takes half as many of them as of lines along a row.
+constexpr std::int32_t kSide = 4, kSideBits = 2;  // px, of a block
+constexpr std::int32_t kBlock = kSide * kSide;   // floats
+constexpr std::int32_t kColumns = kWidth / kSide, kLines = kHeight / kSide;  // of blocks, in a tile
+using Line = std::uint64_t;  // a bit per block of one
+// What patches of up to kMargin + 1 blocks add beyond a tile goes to a margin, which is never read: cheaper than to cut
+// them. The margin to the right of a line is that to the left of the next one. Lines lie an odd number of cache lines
+// apart: with a power of two, those that a patch reaches would share their addresses modulo 4096, and the processor
+// takes a load for one of a store that is still on the way.
+constexpr std::int32_t kMargin = 7;                  // blocks
+constexpr std::int32_t kPitch = kColumns + kMargin;  // blocks
+constexpr std::int32_t kPlane = kLines * kPitch * kBlock;  // floats, of membranes, which have no lines beyond the tile
+constexpr std::int32_t kBeyond = (kMargin * kPitch + kMargin) * kBlock;  // floats, of currents before and behind those
 constexpr std::int32_t kSpan = 4;      // px: spikes in a row that are this close together make one event
 constexpr std::int32_t kPatterns = 8;  // of such spikes, the first is always there
-// Before each row of currents lies a block that takes what patches add beyond the tile, to the left of
-// this row and to the right of the one before; it is never read. Rows lie an odd number of cache lines
-// apart: with a power of two the rows of a patch would share their addresses modulo 4096, and the
-// processor takes a load for one of a store that is still on the way.
-constexpr std::int32_t kStride = kWidth + kBlock;
-constexpr std::int32_t kPlane = kHeight * kStride + kBlock;  // floats, the first block of them before row 0
+// px from an event to the last spike of its pattern.
+constexpr std::int32_t kReach[kPatterns] = {0, 1, 2, 2, 3, 3, 3, 3};
+
+// Where a tile's pixel lies in a plane.
+constexpr std::int32_t place_of(std::int32_t x, std::int32_t y) {
+    return (y / kSide * kPitch + x / kSide) * kBlock + y % kSide * kSide + x % kSide;
+}
 
 // One event, or up to kSpan spikes of one row and channel: bit i of `pattern` stands for x + i + 1.
 struct Event {
@@ -33,35 +45,49 @@ struct Event {
 };
 static_assert(sizeof(Event) == 8);
 
-// A kernel, mirrored and cropped to its weights; its first weight goes to (x + left, y + top).
-// Rows have `units` * kUnit floats. For every pattern there is the sum of the patches, `size` floats apart.
+// A kernel, mirrored and cropped to its weights; its first weight goes to (x + left, y + top). It is kept as columns,
+// kSide floats wide, with zeros above and below, so that the floats for a block lie in one piece wherever the patch
+// begins in it, and once for each column of a block where it may begin: of a column (4 lines + 3, kSide) floats, `column`
+// of them; of a beginning `shift`; of a pattern (then the sum of the patches) `size`.
 struct Patch {
     std::int32_t buffer;
-    std::int32_t left, top, rows, units, size;
-    const float* weights;  // aligned to 32 bytes
+    std::int32_t left, top, width, rows;  // px; without pattern
+    std::int32_t lines;             // blocks that are added to
+    std::int32_t columns[kPatterns];
+    std::ptrdiff_t column, shift, size;
+    const float* weights;
+    bool small;  // never reaches beyond the margin
+    // A bit for each block with weights: (pattern, row where it begins, column where it begins, line). None for patches
+    // wider than a tile.
+    const Line* marks;
 };
 
-// Blocks of a tile: for each column of blocks a bit per pair of rows.
+// Blocks of a tile, a bit each, by line; there are kMargin lines more before and behind the tile's, which are never read.
 struct alignas(64) Marks {
-    std::uint64_t rows[kColumns];
+    Line of[kLines + 2 * kMargin];
+
+    const Line* lines() const { return of + kMargin; }
+    Line* lines() { return of + kMargin; }
 };
 
 // Currents of one tick, summed before any membrane is touched. A buffer serves all channels that
 // see the same sum.
 struct Buffer {
     Marks touched;
-    float* currents;  // (kHeight, kStride)
-    bool active;      // any touched
+    float* currents;  // a plane, with kBeyond before and behind it
+    std::uint32_t last;  // the highest channel that it serves, behind which it is cleared
+    bool active;         // any touched
 };
 
 // A channel in one tick. Membrane S = (v - v_leak), scaled: S += weight * I; spike where S > threshold.
 struct Channel {
     float weight, threshold, reset;
     bool memoryless;              // S is 0 before every tick
-    float* membranes;             // (kHeight, kStride) of this tile
+    float* membranes;             // a plane
     std::uint32_t* spikes_end;    // set by `update`: its spikes lie before, those of the channel before end where they begin
     const Buffer* const* buffers; // whose sum is the current
     std::size_t buffer_count;     // at least 1
+    std::uint32_t number;
 };
 
 struct Extent {

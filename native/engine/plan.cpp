@@ -44,6 +44,24 @@ void check(const LayerSpec& layer, std::size_t number) {
     }
 }
 
+// Which blocks have weights; see Patch.
+std::vector<Line> marks_of(const Patch& patch, std::int32_t patterns) {
+    std::vector<Line> marks;
+    for (std::int32_t pattern = 0; pattern < patterns; ++pattern)
+        for (std::int32_t above = 0; above < kSide; ++above)
+            for (std::int32_t beginning = 0; beginning < kSide; ++beginning)
+                for (std::int32_t line = 0; line < patch.lines; ++line) {
+                    Line bits = 0;
+                    for (std::int32_t column = 0; column < patch.columns[pattern]; ++column) {
+                        const float* block = patch.weights + pattern * patch.size + beginning * patch.shift +
+                                             column * patch.column + (kSide - 1 - above) * kSide + line * kBlock;
+                        if (std::any_of(block, block + kBlock, [](float weight) { return weight != 0; })) bits |= Line{1} << column;
+                    }
+                    marks.push_back(bits);
+                }
+    return marks;
+}
+
 }  // namespace
 
 void check(const NetworkSpec& spec) {
@@ -68,7 +86,7 @@ void check(const NetworkSpec& spec) {
     }
 }
 
-Plan::Plan(const LayerSpec& spec, const std::vector<std::int32_t>& rank_order, bool patterns) {
+Plan::Plan(const LayerSpec& spec, const std::vector<std::int32_t>& rank_order, bool patterns) : patterns_(patterns) {
     scale_neurons(spec);
     buffers.resize(spec.out);
     const std::int32_t per_in = spec.in / spec.groups, per_out = spec.out / spec.groups;
@@ -81,11 +99,11 @@ Plan::Plan(const LayerSpec& spec, const std::vector<std::int32_t>& rank_order, b
         for (const std::int32_t in : inputs)
             for (std::int32_t i = 0; i < per_out; ++i) {
                 const std::int32_t out = in / per_in * per_out + i;
-                const Patch patch = patch_of(spec, out, in, patterns);
-                if (patch.rows == 0) continue;
+                const Patch patch = patch_of(spec, out, in);
+                if (patch.lines == 0) continue;
                 const auto same = std::find_if(links.begin(), links.end(), [&](const Link& link) {
                     return link.patch.weights == patch.weights && link.patch.left == patch.left &&
-                           link.patch.top == patch.top && link.patch.rows == patch.rows;
+                           link.patch.top == patch.top;
                 });
                 if (same == links.end())
                     links.push_back({patch, {out}});
@@ -95,7 +113,9 @@ Plan::Plan(const LayerSpec& spec, const std::vector<std::int32_t>& rank_order, b
         add_code(links);
     }
     first.push_back(static_cast<std::uint32_t>(patches.size()));
+    for (Patch& patch : patches) patch.small = fits_margin(patch);
     buffer_count = outs_.size();
+    for (const auto& outs : outs_) last.push_back(static_cast<std::uint32_t>(*std::max_element(outs.begin(), outs.end())));
     for (std::size_t i = 0; i < outs_.size(); ++i)
         for (const std::int32_t out : outs_[i]) buffers[out].push_back(static_cast<std::uint32_t>(i));
 }
@@ -119,7 +139,7 @@ void Plan::scale_neurons(const LayerSpec& spec) {
 
 // A kernel's patch is its mirror image: K[i, j] adds to the pixel at (x - j + anchor, y - i + anchor).
 // No rows where nothing connects.
-Patch Plan::patch_of(const LayerSpec& spec, std::int32_t out, std::int32_t in, bool patterns) {
+Patch Plan::patch_of(const LayerSpec& spec, std::int32_t out, std::int32_t in) {
     const std::int32_t per_in = spec.in / spec.groups;
     const float* kernel = spec.kernel.data() + (static_cast<std::size_t>(out) * per_in + in % per_in) * spec.h * spec.w;
     std::int32_t top = spec.h, bottom = -1, left = spec.w, right = -1;
@@ -130,26 +150,59 @@ Patch Plan::patch_of(const LayerSpec& spec, std::int32_t out, std::int32_t in, b
                 left = std::min(left, j), right = std::max(right, j);
             }
     if (bottom < 0) return {};
-    const std::int32_t rows = bottom - top + 1, units = (right - left + (patterns ? kSpan - 1 : 0)) / kUnit + 1;
-    const std::int32_t pitch = units * kUnit, size = rows * pitch, count = patterns ? kPatterns : 1;
-    std::vector<float> weights(static_cast<std::size_t>(size) * count);
-    for (std::int32_t pattern = 0; pattern < count; ++pattern)
-        for (std::int32_t shift = 0; shift < kSpan; ++shift) {
-            if (shift > 0 && (pattern >> (shift - 1) & 1) == 0) continue;
-            float* const first = weights.data() + static_cast<std::ptrdiff_t>(pattern) * size + shift;
-            for (std::int32_t i = top; i <= bottom; ++i)
-                for (std::int32_t j = left; j <= right; ++j)
-                    first[(bottom - i) * pitch + right - j] += kernel[static_cast<std::ptrdiff_t>(i) * spec.w + j];
-        }
-    // Channels often share a kernel; one copy stays in the cache.
+    Patch patch{};
+    patch.left = (spec.w - 1) / 2 - right;
+    patch.top = (spec.h - 1) / 2 - bottom;
+    patch.width = right - left + 1;
+    patch.rows = bottom - top + 1;
+    std::vector<float> mirrored;
+    for (std::int32_t i = bottom; i >= top; --i)
+        for (std::int32_t j = right; j >= left; --j) mirrored.push_back(kernel[static_cast<std::ptrdiff_t>(i) * spec.w + j]);
+    keep_weights(patch, mirrored);
+    return patch;
+}
+
+// The weights as `Patch` says. Channels often share a kernel; one copy stays in the cache.
+void Plan::keep_weights(Patch& patch, const std::vector<float>& mirrored) {
+    const std::int32_t patterns = patterns_ ? kPatterns : 1, most = patch.width + kSide - 1 + (patterns_ ? kSpan - 1 : 0);
+    patch.lines = (patch.rows + 2 * kSide - 2) / kSide;
+    for (std::int32_t i = 0; i < kPatterns; ++i) patch.columns[i] = (patch.width + kReach[i] + 2 * kSide - 2) / kSide;
+    patch.column = std::ptrdiff_t{patch.lines * kSide + kSide - 1} * kSide;
+    patch.shift = (most + kSide - 1) / kSide * patch.column;
+    patch.size = kSide * patch.shift;
+    std::vector<float> weights(static_cast<std::size_t>(patch.size) * patterns);
+    for (std::int32_t pattern = 0; pattern < patterns; ++pattern)
+        for (std::int32_t beginning = 0; beginning < kSide; ++beginning)
+            for (std::int32_t spike = 0; spike < kSpan; ++spike) {
+                if (spike > 0 && (pattern >> (spike - 1) & 1) == 0) continue;
+                float* const begin = weights.data() + pattern * patch.size + beginning * patch.shift;
+                for (std::int32_t i = 0; i < patch.rows; ++i)
+                    for (std::int32_t j = 0; j < patch.width; ++j) {
+                        const std::int32_t x = beginning + spike + j;
+                        begin[x / kSide * patch.column + (kSide - 1 + i) * kSide + x % kSide] +=
+                            mirrored[static_cast<std::size_t>(i) * patch.width + j];
+                    }
+            }
     auto known = std::find_if(weights_.begin(), weights_.end(), [&](const Weights& other) {
-        return other.size == weights.size() && std::equal(weights.begin(), weights.end(), other.values.get());
+        return other.width == patch.width && other.rows == patch.rows && std::equal(weights.begin(), weights.end(), other.values.get());
     });
     if (known == weights_.end()) {
-        known = weights_.insert(weights_.end(), {floats(weights.size()), weights.size()});
+        known = weights_.insert(weights_.end(), {floats(weights.size()), weights.size(), patch.width, patch.rows, {}});
         std::copy(weights.begin(), weights.end(), known->values.get());
+        patch.weights = known->values.get();
+        if (patch.columns[patterns - 1] <= kColumns) known->marks = marks_of(patch, patterns);
     }
-    return {0, (spec.w - 1) / 2 - right, (spec.h - 1) / 2 - bottom, rows, units, size, known->values.get()};
+    patch.weights = known->values.get();
+    patch.marks = known->marks.empty() ? nullptr : known->marks.data();
+}
+
+// Whether a patch stays within the margin, of all events that any patch of the layer brings to a tile.
+bool Plan::fits_margin(const Patch& patch) const {
+    const auto fits = [](std::int32_t begin, std::int32_t low, std::int32_t high, std::int32_t blocks, std::int32_t side) {
+        return begin - high >= -kMargin * kSide && (side - 1 - low + begin) / kSide + blocks <= side / kSide + kMargin;
+    };
+    return fits(patch.left, left, right, patch.columns[patterns_ ? kPatterns - 1 : 0], kWidth) &&
+           fits(patch.top, top, bottom, patch.lines, kHeight);
 }
 
 void Plan::add_code(const std::vector<Link>& links) {
@@ -159,10 +212,10 @@ void Plan::add_code(const std::vector<Link>& links) {
         const bool any = !patches.empty();
         left = any ? std::min(left, patch.left) : patch.left;
         top = any ? std::min(top, patch.top) : patch.top;
-        right = std::max(any ? right : patch.left, patch.left + patch.units * kUnit - 1);
+        right = std::max(any ? right : patch.left, patch.left + patch.width - 1 + (patterns_ ? kSpan - 1 : 0));
         bottom = std::max(any ? bottom : patch.top, patch.top + patch.rows - 1);
         patches.push_back(patch);
-        added += static_cast<std::size_t>(patch.size);
+        added += static_cast<std::size_t>(patch.lines) * static_cast<std::size_t>(patch.columns[0]) * kBlock;
     };
     for (const Link& link : links) {
         if (buffer_of(link.outs) >= 0) {

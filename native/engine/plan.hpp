@@ -62,6 +62,7 @@ public:
     std::vector<std::uint32_t> first;                 // of each code; one more at the end
     std::vector<std::vector<std::uint32_t>> buffers;  // of each channel: whose sum is its current
     std::size_t buffer_count = 0;
+    std::vector<std::uint32_t> last;                  // of each buffer, the highest of its channels
     std::size_t cost = 0;  // floats added for an event, at most
     // All patches of an event at (x, y) lie within [x + left, x + right], [y + top, y + bottom].
     std::int32_t left = 0, right = 0, top = 0, bottom = 0;
@@ -74,6 +75,8 @@ private:
     struct Weights {
         Floats values;
         std::size_t size;
+        std::int32_t width, rows;
+        std::vector<Line> marks;
     };
     // One kernel between an input channel and the output channels that share it.
     struct Link {
@@ -82,10 +85,13 @@ private:
     };
 
     void scale_neurons(const LayerSpec& spec);
-    Patch patch_of(const LayerSpec& spec, std::int32_t out, std::int32_t in, bool patterns);
+    Patch patch_of(const LayerSpec& spec, std::int32_t out, std::int32_t in);
+    void keep_weights(Patch& patch, const std::vector<float>& mirrored);
+    bool fits_margin(const Patch& patch) const;
     void add_code(const std::vector<Link>& links);
     std::int32_t buffer_of(const std::vector<std::int32_t>& outs);
 
+    bool patterns_;
     std::vector<Neuron> neurons_;
     std::vector<Weights> weights_;
     std::vector<std::vector<std::int32_t>> outs_;  // of each buffer

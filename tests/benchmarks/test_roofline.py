@@ -37,12 +37,15 @@ def test_ranks(recording: Recording, flips: bool) -> None:
 
 def test_blocks(recording: Recording) -> None:
     which = np.arange(len(recording)) % 3 > 0
+    kernel = np.zeros((5, 7), np.float32)
+    kernel[0, 3:] = kernel[1:4, 0] = kernel[4, 2] = 1
     touched = {
-        (int(t) // 1_000, row // 2, column // 16)
+        (int(t) // 1_000, row // 4, column // 4)
         for t, x, y in zip(
             recording.t_us[which], recording.x[which].astype(int), recording.y[which].astype(int), strict=True
         )
-        for row in range(max(y - 6, 0), min(y + 7, recording.height + recording.height % 2))
-        for column in range(max(x - 6, 0), min(x + 10, 48))
+        for i, j in np.argwhere(kernel != 0)
+        for row, column in [(int(y - i + 2), int(x - j + 3))]
+        if 0 <= row < 24 and 0 <= column < 40  # the last line of blocks ends beyond the sensor
     }
-    assert roofline.blocks(recording, which, 1_000) == len(touched)
+    assert roofline.blocks(recording, which, 1_000, kernel) == len(touched)

@@ -175,25 +175,54 @@ def test_kernels_of_any_size_reach_over_tiles(side):
         Layer.from_arrays(kernel, LIFBox(500.0, [1.0, side / 5])),
         Layer.from_arrays(second, LIFBox(500.0, 0.4)),
     )
-    n = 60
-    recording = Recording.from_arrays(
-        np.sort(rng.integers(0, 8_000, n)), rng.integers(115, 145, n), rng.integers(0, 50, n), width=190, height=50
-    )
-    spikes = assert_same(Network(1_000, layers), recording, "native")
+    spikes = assert_same(Network(1_000, layers), around_a_corner(rng, 60), "native")
     assert len(spikes.of_layer(0)) > 50
     assert len(spikes.of_layer(1)) > 20
-    assert spikes.x.min() < 128 < spikes.x.max()
+    assert spikes.x.min() < TILE_X < spikes.x.max()
+    assert spikes.y.min() < TILE_Y < spikes.y.max()
+
+
+@pytest.mark.parametrize("large", [19, 24, 25, 29, 33, 60])
+def test_small_kernels_beside_large_ones_reach_over_tiles(variant, large):
+    # An event comes to every tile that its largest patch reaches, also where a small one is far from it.
+    rng = np.random.default_rng(large)
+    kernel = np.zeros((3, 1, large, large))
+    kernel[0, 0, 0, 0] = kernel[1, 0, -1, -1] = 2
+    kernel[2, 0] = rng.integers(-2, 4, (large, large))
+    beside = np.zeros((2, 3, large, large))
+    beside[0, :, -2:, :2] = 1
+    beside[1, 2] = rng.integers(-2, 3, (large, large))
+    layers = (
+        Layer.from_arrays(kernel, LIFBox(500.0, [0.9, 0.9, large / 8])),
+        Layer.from_arrays(beside, LIFBox(500.0, [0.4, large / 9])),
+    )
+    spikes = assert_same(Network(1_000, layers), around_a_corner(rng, 80), "native")
+    assert min(np.bincount(spikes.of_layer(0).channel, minlength=3)) > 15
+    assert min(np.bincount(spikes.of_layer(1).channel, minlength=2)) > 20
+
+
+TILE_X, TILE_Y = 256, 128
+"""Where the engine's first tile ends, in px."""
+
+
+def around_a_corner(rng: np.random.Generator, n: int) -> Recording:
+    """Events around the point where four tiles meet, and at the sensor's edges."""
+    x = np.where(np.arange(n) % 4 > 0, rng.integers(TILE_X - 15, TILE_X + 15, n), rng.integers(0, 300, n))
+    y = np.where(np.arange(n) % 4 > 0, rng.integers(TILE_Y - 15, TILE_Y + 15, n), rng.integers(0, 170, n))
+    return Recording.from_arrays(np.sort(rng.integers(0, 8_000, n)), x, y, width=300, height=170)
 
 
 @pytest.mark.parametrize("side", [1, 5, 17, 23])
 def test_nothing_spikes_beyond_the_sensor_s_edge(variant, side):
-    # Patches are padded to whole vectors: wherever the edge lies within one, the padding must stay silent.
+    # Patches are padded to whole blocks: wherever the edge lies within one, the padding must stay silent.
     network = Network(1_000, (Layer.from_arrays(np.ones((1, 1, side, side)), LIFBox(500.0, 0.1)),))
     for width in range(124, 147):
         x = np.arange(width - 12, width)
         recording = Recording.from_arrays(np.arange(12) * 1_000, x, x % 30, width=width, height=30)
         spikes = assert_same(network, recording, "native")
         assert spikes.x.max() == width - 1
+        turned = Recording.from_arrays(recording.t_us, recording.y, recording.x, width=30, height=width)
+        assert assert_same(network, turned, "native").y.max() == width - 1
 
 
 def test_a_kernel_larger_than_its_weights_acts_where_they_are():

@@ -84,7 +84,7 @@ def _several(draw: st.DrawFn, values: st.SearchStrategy[T], count: int) -> list[
 @st.composite
 def wide_cases(draw: st.DrawFn) -> tuple[Network, Recording]:
     """Exact networks with large kernels on sensors of several tiles of the native engine; events in bunches."""
-    width, height = draw(st.integers(20, 300)), draw(st.integers(20, 150))
+    width, height = draw(st.integers(20, 340)), draw(st.integers(20, 170))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     outputs, h, w = draw(st.integers(1, 3)), draw(st.integers(1, 19)), draw(st.integers(1, 19))
     first = rng.integers(-2, 4, (outputs, 1, h, w))

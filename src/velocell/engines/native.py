@@ -144,15 +144,15 @@ def _whole(value: int, name: str) -> int:
     return value
 
 
-_TILE_PX, _NEURON_BYTES = 128, 4.7
-"""A sensor is held in tiles of this side; bytes of a neuron, with the room beside it (`native/engine/layer.hpp`)."""
+_TILE_PX, _NEURON_BYTES = (256, 128), 4.5
+"""A sensor is held in tiles of this size; bytes of a neuron, with the room beside it (`native/engine/patch.hpp`)."""
 _PIXEL_BYTES, _EVENT_BYTES, _SPIKE_BYTES = 8, 40, 60
 """Of a pixel's last event; of an event and a spike while a step runs: staged, listed by tile, sorted, reported."""
 
 
 def needed_bytes(network: Network, size: tuple[int, int], events: int = 0) -> int:
     """About how much a step needs: all membranes, the trail filter, and `events` events with as many spikes."""
-    width, height = (-(-side // _TILE_PX) * _TILE_PX for side in size)
+    width, height = (-(-side // tile) * tile for side, tile in zip(size, _TILE_PX, strict=True))
     neurons = width * height * sum(layer.channels for layer in network.layers)
     pixels = size[0] * size[1] if network.trail_filter is not None else 0
     return int(neurons * _NEURON_BYTES) + pixels * _PIXEL_BYTES + events * (_EVENT_BYTES + _SPIKE_BYTES)
