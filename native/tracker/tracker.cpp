@@ -10,6 +10,15 @@
 
 namespace velocell {
 
+namespace {
+
+// Whether a ring of one size answers to disks of another one where these are.
+bool is_about(double ring, double radius, const Rules& rules) {
+    return std::min(ring, radius) >= rules.smaller_ring_radii * std::max(ring, radius);
+}
+
+}  // namespace
+
 Tracker::Tracker(const TrackerConfig& config, Model model)
     : config_(config), model_(std::move(model)), grid_(config.width, config.height),
       past_(static_cast<std::size_t>(config.width) * config.height) {
@@ -106,17 +115,21 @@ Tracker::Claim Tracker::claim(const std::vector<int>& candidates, std::int64_t t
             continue;
         }
         const double off = std::abs(away) / near.gate;
-        if (off < found.best) {
+        Track& track = tracks_[index];
+        // A candidate of another size takes nothing from what is known.
+        const bool unlike = found.owner != nullptr && (found.owner->id >= 0) != (near_[index].id >= 0) &&
+                            !is_about(found.owner->nominal, track.nominal, model_.rules);
+        if (unlike ? near_[index].id >= 0 : off < found.best) {
             if (found.owner != nullptr && found.owner->id >= 0) {
                 found.second = found.best;
                 found.rival = found.owner;
             }
             found.best = off;
-            found.owner = &tracks_[index];
+            found.owner = &track;
             found.offset = at;
-        } else if (off < found.second && near_[index].id >= 0) {
+        } else if (!unlike && off < found.second && near_[index].id >= 0) {
             found.second = off;
-            found.rival = &tracks_[index];
+            found.rival = &track;
         }
     }
     return found;
@@ -133,12 +146,14 @@ void Tracker::on_spike(const Spike& spike) {
         if (near_[index].id < 0 && d2 > near_[index].answers2) continue;
         Track& track = tracks_[index];
         const double d = std::sqrt(d2);
-        // A small ring answers to the edge of a large disk; that says nothing new.
-        if (track.id >= 0 && spike.radius < rules.smaller_ring_radii * track.radius) {
-            covered |= d < track.radius + spike.radius;
+        // A small ring answers to the edge of a large disk, which says nothing new once that is followed; one that is
+        // much larger or smaller is not about this object.
+        if (!is_about(spike.radius, track.radius, rules)) {
+            covered |= track.id >= 0 && spike.radius < track.radius && d < track.radius + spike.radius;
             continue;
         }
-        const double reach = rules.reach(track.nominal);
+        // A ring of another size answers that far from where the object is.
+        const double reach = rules.reach(track.nominal) + std::abs(spike.radius - track.nominal);
         if (d < best * reach) {
             best = d / reach;
             owner = &track;
@@ -220,7 +235,8 @@ void Tracker::surround(const Track& track) {
     const double least = nearest - track.gate - kRounding, around = farthest + track.gate + kRounding;
     const double far = nearest + track.gate + model_.rules.around_px - kRounding;
     const double most = farthest + track.gate + model_.rules.around_px + kRounding;
-    const double reach = model_.rules.reach(track.nominal);
+    const double ratio = model_.rules.smaller_ring_radii, other = std::max(track.radius / ratio - track.nominal, 0.0);
+    const double reach = model_.rules.reach(track.nominal) + (sizes() > 1 ? other : 0);  // see on_spike
     const auto number = static_cast<std::size_t>(tracks_.number_of(track));
     const auto put = [number](auto& all, const auto& one) {
         if (number < all.size()) all[number] = one;

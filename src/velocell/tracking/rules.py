@@ -229,7 +229,14 @@ class Rules:
         3.0, "px", 0, 100, "Travel after an unclear event for which a path is held and no turn is seen."
     )
     shared_event: float = _gate(0.5, "", 0, 1, "What an unclear event counts for the support of either object.")
-    reach_px: float = _gate(2.5, "px", 0.1, 50, "Distance from the centre within which a spike is the object's.")
+    reach_px: float = _gate(
+        4.0,
+        "px",
+        0.1,
+        50,
+        "Distance from the centre within which a spike is the object's: how far it has gone aside when the neurons answer "
+        "after a turn.",
+    )
     reach_radii: float = _gate(0.8, "radii", 0, 2, "reach_px in radii of the object; the larger of the two holds.")
     smaller_ring_radii: float = _gate(
         0.75, "radii", 0, 1, "Spikes for a smaller radius than this see parts of an object only and are left out."
