@@ -154,15 +154,8 @@ void Field::add(double acceleration, double variance, double late_px, double mem
     const double alike = 2 * memory_px / rules.cluster_px, scatter = std::max(1.0, left / (count_ - 2)) * alike;
     belief_ = believed(slope * both / scatter, rules.acceleration_sigmas);
     gain_ = slope * belief_;
-    mean_error2_ = scatter / w_;
-    slope_error2_ = scatter / spread;
-    sigma_ = std::sqrt(mixed(belief_, slope, slope_error2_));
-}
-
-double Field::variance() const {
-    if (belief_ <= 0) return 0;
-    const double away = place_ - at_;
-    return mixed(belief_, mean_ + gain_ / belief_ * away, mean_error2_ + slope_error2_ * away * away);
+    // Of a mixture: within, and between.
+    sigma_ = std::sqrt(belief_ * (scatter / spread + (1 - belief_) * slope * slope));
 }
 
 void Field::restart() { *this = Field{}; }

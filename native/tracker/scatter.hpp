@@ -73,11 +73,6 @@ class Changes {
     Frame error2_{};
 };
 
-// What is either zero or a value with a variance, by how likely it is that it is the value: within, and between.
-inline double mixed(double belief, double value, double variance) {
-    return belief * (variance + (1 - belief) * value * value);
-}
-
 // How likely it is that a figure is not zero that is so many (squared) of its standard errors away; at `even` of them as
 // likely as not.
 double believed(double squares, double even);
@@ -98,13 +93,11 @@ class Field {
     double belief() const { return belief_; }                  // that there is one
     double sigma() const { return sigma_; }                    // of the gain, 1/s^2
     double here() const { return belief_ * mean_ + gain_ * (place_ - at_); }  // the acceleration by that, px/s^2
-    double variance() const;  // of that, px^2/s^4
 
   private:
     double place_ = 0;  // px
     double w_ = 0, s_ = 0, a_ = 0, ss_ = 0, sa_ = 0, aa_ = 0, count_ = 0;
     double gain_ = 0, belief_ = 0, sigma_ = 0, at_ = 0, mean_ = 0;  // the line goes through there
-    double mean_error2_ = 0, slope_error2_ = 0;  // variances of the line, if there is one
 };
 
 }  // namespace velocell

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <tuple>
 #include <utility>
 
 namespace velocell {
@@ -214,14 +213,13 @@ void Track::go_on(const Habit& before) {
     field = before.field;
     field.go((fast.x - before.x) * axis_x + (fast.y - before.y) * axis_y);
     steady = {field.here(), 0};
-    steady_error2 = {field.variance(), 0};
 }
 
 // What braked and is silent stands still: its acceleration would take it back.
 void Track::stop() {
     for (Curve* fit : {&slow, &course}) fit->vx = fit->vy = fit->ax = fit->ay = 0;
     fast.vx = fast.vy = 0;
-    steady = steady_error2 = {};
+    steady = {};
     field.restart();
 }
 
@@ -261,9 +259,7 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
 
 // What the longer memory says of the acceleration, and how far that has been from what the shorter one says.
 Expected Track::foreseen() const {
-    const double unit = variance() * spread.short_way();
-    return {axis_x, axis_y, steady,
-            {sureness(1, free.along + steady_error2.along / unit), sureness(1, free.across + steady_error2.across / unit)}};
+    return {axis_x, axis_y, steady, {sureness(1, free.along), sureness(1, free.across)}};
 }
 
 // How good the speed is, and whether the path is bent or the speed changes.
@@ -276,12 +272,11 @@ void Track::judge_curve(std::int64_t t, double px, const Model& model) {
     const double unit = variance() * spread.short_way();
     const Surprise lately = course.surprise({axis_x, axis_y, {}, {}});
     const Frame &found = lately.off, &error = lately.variance;
-    const auto sure = [&](double value, double squared, double assumed, double assumed_error2) {
-        const double off = value - assumed, belief = believed(off * off / (unit * squared), rules.acceleration_sigmas);
-        return std::pair{assumed + off * belief, mixed(belief, off, unit * squared)};
+    const auto sure = [&](double value, double squared, double assumed) {
+        const double off = value - assumed;
+        return assumed + off * believed(off * off / (unit * squared), rules.acceleration_sigmas);
     };
-    std::tie(steady.along, steady_error2.along) = sure(found.along, error.along, field.here(), field.variance());
-    std::tie(steady.across, steady_error2.across) = sure(found.across, error.across, 0, 0);
+    steady = {sure(found.along, error.along, field.here()), sure(found.across, error.across, 0)};
     steady_error = std::sqrt(unit * error.along);
     const auto [off, alone, late_px, late_px_s] = slow.surprise({axis_x, axis_y, {slow.ax * axis_x + slow.ay * axis_y, 0}, {}});
     doubt = std::sqrt(std::max(0.0, square(off.along) - square(rules.doubt_sigmas) * unit * alone.along));
@@ -385,7 +380,6 @@ void Track::relocate(std::int64_t t, const Model& model) {
 // The longer fits begin where the short one is.
 void Track::follow_anew(double sigma_a) {
     steady = {field.here(), 0};
-    steady_error2 = {field.variance(), 0};
     slow.reset(fast, sigma_a);
     slow.ax = steady.along * axis_x;
     slow.ay = steady.along * axis_y;

@@ -107,7 +107,6 @@ struct Track {
     double steady_error = std::numeric_limits<double>::infinity();  // of that along, one sigma
     double late = 0;             // by how much its speed is off, over what the field's gain is off by, px s
     double doubt = 0;            // by how much more than by scatter its events show another acceleration, px/s^2
-    Frame steady_error2;         // variance of it, px^2/s^4
     Frame free;                  // its variance about what is expected, for events with a variance of 1
     double memory_px;            // of the long fit
     double solved_px = 0, anew_px = 0;  // travel when they were solved, and when they began anew
