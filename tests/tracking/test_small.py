@@ -14,7 +14,8 @@ BANDS = (40.0, 160.0, 640.0, 1800.0)
 
 def figures(radius: float | tuple[float, float], seed: int, rules: Rules | None = None) -> dict[str, float]:
     scene = random_scene(
-        6, width=400, height=240, radius=3, speeds=(400, 1500), contrast=3, noise_hz=0.2, seed=seed, duration_us=700_000,
+        6, width=400, height=240, radius=3, speeds=(400, 1500), contrast=3, noise_hz=0.2, seed=seed,
+        duration_us=700_000,
     )  # fmt: skip
     recording, truth = simulate(scene)
     tracks = detect(recording, BANDS, radius, keep_spikes=False, rules=rules or Rules()).tracks

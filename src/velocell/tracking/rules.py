@@ -234,8 +234,8 @@ class Rules:
         "px",
         0.1,
         50,
-        "Distance from the centre within which a spike is the object's: how far it has gone aside when the neurons answer "
-        "after a turn.",
+        "Distance from the centre within which a spike is the object's: how far it has gone aside when the neurons "
+        "answer after a turn.",
     )
     reach_radii: float = _gate(0.8, "radii", 0, 2, "reach_px in radii of the object; the larger of the two holds.")
     smaller_ring_radii: float = _gate(
