@@ -52,6 +52,10 @@ class Grid {
         each(place, [track](std::vector<int>& tracks) { std::erase(tracks, track); });
     }
 
+    void clear() {
+        for (auto& tracks : cells_) tracks.clear();
+    }
+
   private:
     static constexpr int kCell = 16;  // px; a power of two, since every event is divided by it
 

@@ -317,14 +317,15 @@ void Tracker::drop_dead(std::int64_t t) {
     for (const int number : tracks_.numbers()) {
         const Track& track = tracks_[number];
         if (!track.dead) continue;
-        grid_.leave(number, track.place);
         if (is_measured(track, model_.rules)) finished_.push_back(passage_of(track));
         if (is_kept(track, model_) && lost_.size() < most) lost_.push_back(lost_of(track, t, model_));
     }
     resting_ = std::any_of(lost_.begin(), lost_.end(), [](const Lost& lost) { return lost.rests; });
     tracks_.drop();
     if (tracks_.size() == before) return;
-    for (const int number : tracks_.numbers()) enter_anew(tracks_[number]);
+    // In the order of their births: of two that are as little like a disk, the younger one gives way.
+    grid_.clear();
+    for (const int number : tracks_.numbers()) enter(tracks_[number]);
 }
 
 Passage Tracker::passage_of(const Track& track) const {

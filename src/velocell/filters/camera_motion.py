@@ -25,7 +25,6 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from velocell.data.arrays import Floats
 from velocell.data.blocks import joined
@@ -139,9 +138,13 @@ class _Look:
 def _every(part: Recording, first: int, stride: int) -> Recording:
     if stride == 1:
         return part
-    keep = np.zeros(len(part), np.bool_)
-    keep[first::stride] = True
-    return part.mask(keep)
+    t_us, x, y, p = (
+        None if column is None else column[first::stride].copy() for column in (part.t_us, part.x, part.y, part.p)
+    )
+    assert t_us is not None
+    assert x is not None
+    assert y is not None
+    return replace(part, t_us=t_us, x=x, y=y, p=p)
 
 
 class MotionWatch:
@@ -231,7 +234,7 @@ def _slice(recording: Recording, at_us: int) -> Floats:
     width, height = (-(-side // k) for side in recording.size)
     begin, end = np.searchsorted(recording.t_us, [at_us, at_us + _SLICE_US])
     part = recording.slice(int(begin), int(end))
-    place = (part.y.astype(np.int64) // k) * width + part.x // k
+    place = (part.y // k).astype(np.int32) * np.int32(width) + part.x // k
     signs = None if part.p is None else np.where(part.p, 1.0, -1.0)
     picture = np.bincount(place, signs, width * height).reshape(height, width).clip(-_MOST_COUNT, _MOST_COUNT)
     return picture - picture.mean() if signs is None else picture
@@ -290,7 +293,7 @@ def _trembles(part: Recording) -> bool:
     if intervals < _SHORTEST_SPAN or len(part) < _FEWEST_EVENTS:
         return False
     if len(part) > _MOST_EVENTS:  # every so many of them keep the rhythm
-        part = part.mask(np.arange(len(part)) % -(-len(part) // _MOST_EVENTS) == 0)
+        part = _every(part, 0, -(-len(part) // _MOST_EVENTS))
     counts, _ = _counts(part, _RHYTHM_US)
     rates = np.sqrt(counts + 0.375)  # of about equal noise (Anscombe 1948)
     rates -= _slowly(rates, _SLOW_US // _RHYTHM_US)  # what comes and goes slowly does not tremble
@@ -343,16 +346,18 @@ def _busy_looks(outline: Recording) -> Iterator[_Look]:
     width, height = outline.size
     columns, rows = np.arange(0, width, _BUSY_BLOCK_PX), np.arange(0, height, _BUSY_BLOCK_PX)
     needed = _BUSY_PIXELS * np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
-    busy = partial(_busy, needed=needed, columns=columns, rows=rows)
+    busy = partial(_busy, needed=needed)
     for number in np.unique(np.linspace(first, stop - 1, min(stop - first, _MOST_BUSY)).astype(np.int64)).tolist():
         yield _Look("busy", number * _BUSY_US, (number + 1) * _BUSY_US, busy)
 
 
-def _busy(part: Recording, needed: Floats, columns: NDArray[np.int64], rows: NDArray[np.int64]) -> bool:
+def _busy(part: Recording, needed: Floats) -> bool:
     # So many events a window needs at the very least; the quiet ones, most of all, are not looked at.
     if len(part) < np.sort(needed, axis=None)[: needed.size // 2 + 1].sum():
         return False
-    active: NDArray[np.int32] = np.zeros((part.height, part.width), np.int32)
-    active[part.y, part.x] = 1
-    pixels = np.add.reduceat(np.add.reduceat(active, rows, axis=0), columns, axis=1)
-    return bool(np.mean(pixels >= needed) > _BUSY_BLOCKS)
+    active = np.zeros(part.height * part.width, np.bool_)
+    active[part.y.astype(np.int32) * np.int32(part.width) + part.x] = True
+    row, column = np.divmod(np.flatnonzero(active).astype(np.int32), np.int32(part.width))
+    block = row // _BUSY_BLOCK_PX * np.int32(needed.shape[1]) + column // _BUSY_BLOCK_PX
+    pixels = np.bincount(block, minlength=needed.size)
+    return bool(np.mean(pixels >= needed.ravel()) > _BUSY_BLOCKS)
