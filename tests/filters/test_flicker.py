@@ -66,6 +66,28 @@ def test_a_lamp_is_found_with_its_frequency_and_its_cells(hz):
     assert inside <= lamp.cells <= {(column, row) for column in range(3, 7) for row in range(1, 6)}
 
 
+@pytest.mark.parametrize("polarity", [True, False])
+@pytest.mark.parametrize("events_each", [100, 5_000, 1 << 20])
+def test_busy_pixels_are_counted_part_by_part(events_each, polarity):
+    whole = events(lit())
+    whole = whole if polarity else replace(whole, p=None)
+    busy = flicker._busy([whole.slice(k, k + events_each) for k in range(0, len(whole), events_each)])
+    assert busy is not None
+    sign = np.zeros(len(whole), np.int64) if whole.p is None else whole.p.astype(np.int64)
+    place = whole.y.astype(np.int64) * whole.width + whole.x
+    counts = np.zeros((2, whole.width * whole.height), np.int64)
+    for s, pixel in zip(sign.tolist(), place.tolist(), strict=True):
+        counts[s, pixel] += 1
+    seconds = (int(whole.t_us[-1]) + 1 - int(whole.t_us[0])) * 1e-6
+    often = (counts >= max(3.0, flicker._BUSY_HZ * seconds)).any(axis=0)
+    assert 0 < often.sum() < often.size / 4
+    every = -(-int(often[place].sum()) // flicker._ENOUGH)
+    assert busy.share == 1 / every < 1
+    kept = often[place] & ((whole.x.astype(np.int64) + 7 * whole.y) % every == 0)
+    np.testing.assert_array_equal(busy.events.t_us, whole.t_us[kept])
+    np.testing.assert_array_equal(busy.events.x, whole.x[kept])
+
+
 def test_two_lamps_are_two():
     scene = replace(lit(100.0), flicker=(window(100.0, x_px=40), window(72.0, x_px=120)))
     found = {round(lamp.hz) for lamp in find_lamps([events(scene)])}

@@ -46,6 +46,7 @@ PERIODS = 8
 _LEAST_PERIODS = 4  # of the seven before it, in which an event must have been to be the lamp's
 _MOST_LAMPS, _MOST_TRIED = 4, 8
 _ENOUGH = 1 << 17  # of busy pixels; beyond, those of every second, third... pixel are looked at
+_COUNTED = 16  # pixels per event: of more, those with events are counted one by one
 _LONGEST_REST = 8  # seconds, between two looks where nothing is found
 _SHORTEST_US = 200_000
 _BIN_US = 250  # of the rate
@@ -319,18 +320,24 @@ def _busy(parts: Sequence[Recording]) -> _Busy | None:
         return None
     width, height = seen[0].size
     least = max(3.0, _BUSY_HZ * (stop - start) * 1e-6)
-    numbers = [part.y.astype(np.int32) * np.int32(width) + part.x for part in seen]
-    signs = [np.zeros(len(part), np.bool_) if part.p is None else part.p for part in seen]
-    busy = np.zeros(width * height, np.bool_)
-    for on in (False, True):
-        count = sum(np.bincount(number[p == on], minlength=busy.size) for number, p in zip(numbers, signs, strict=True))
-        busy |= count >= least
-    kept = [busy[number] for number in numbers]
-    every = max(-(-sum(int(keep.sum()) for keep in kept) // _ENOUGH), 1)
-    if every > 1:
-        lattice = [(part.x + np.int32(_SLANT) * part.y) % every == 0 for part in seen]
-        kept = [keep & one for keep, one in zip(kept, lattice, strict=True)]
-    found = [part.mask(keep) for part, keep in zip(seen, kept, strict=True)]
+    # Part by part: the numbers of all would take as much memory as the events.
+    counts = np.zeros((2, width * height), np.int32)
+    for part in seen:
+        number = _numbers(part)
+        for count, its in zip(counts, (number,) if part.p is None else (number[~part.p], number[part.p]), strict=False):
+            if _COUNTED * its.size > count.size:
+                np.add(count, np.bincount(its, minlength=count.size), out=count, casting="unsafe")
+            else:
+                np.add.at(count, its, 1)
+    busy = (counts >= least).any(axis=0)
+    every = max(-(-int(counts[:, busy].sum()) // _ENOUGH), 1)
+    del counts
+    found = []
+    for part in seen:
+        keep = busy[_numbers(part)]
+        if every > 1:
+            keep &= (part.x + np.int32(_SLANT) * part.y) % every == 0
+        found.append(part.mask(keep))
     if not any(map(len, found)):
         return None
     t, x, y = (np.concatenate([getattr(part, name) for part in found]) for name in ("t_us", "x", "y"))
@@ -340,6 +347,11 @@ def _busy(parts: Sequence[Recording]) -> _Busy | None:
     cell = (y // _CELL_PX).astype(np.int64) * columns + x // _CELL_PX
     sign = np.zeros(t.size, np.int64) if p is None else p.astype(np.int64)
     return _Busy(events, (t - start) * 1e-6, cell, sign, (stop - start) * 1e-6, 1 / every)
+
+
+def _numbers(part: Recording) -> NDArray[np.int32]:
+    """Of the pixels of its events."""
+    return part.y.astype(np.int32) * np.int32(part.width) + part.x
 
 
 def _candidates(busy: _Busy) -> list[float]:
