@@ -84,7 +84,8 @@ CASES = [
     Case("20 disks, R = 5, apart", apart, BANDS, "5"),
     Case("20 disks, R = 5, appearing", appearing, BANDS, "5", 1_000, appears=True),
     *(
-        Case(f"{sensor}, R = 7", partial(preset, sensor=sensor, radius=7), "20,80,320,1280", "7")
+        Case(f"{sensor}, R = {r}", partial(preset, sensor=sensor, radius=r), "20,80,320,1280", f"{r}")
+        for r in (3, 4, 7)
         for sensor in ("dvs128", "davis346", "gen4")
     ),
     Case("orbit, R = 15, 13 000 px/s", orbit, "3000,6000,20000", "15", 1_000),

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.mot import pair
+from benchmarks.real import preset
 from velocell.calibration import calibrate, measure
 from velocell.calibration.learning import has_changed
 from velocell.data.recording import Recording
@@ -72,3 +74,11 @@ def test_the_detector_takes_the_radius_of_networks_that_are_exchanged(scene):
     tracks = detection(online, recording).tracks
     late = truth.where(truth.t_us >= 150_000)
     assert evaluate(tracks.where(tracks.t_us >= 150_000), late, BANDS).recall > 0.95
+
+
+def test_small_dark_disks_are_followed_beside_bright_ones_which_look_larger():
+    """A ring for the bright ones alone, followed first, never shows the others."""
+    recording, truth = simulate(preset(11, sensor="davis346", radius=3.0))
+    found = detect(recording, (20.0, 80.0, 320.0, 1280.0), 3.0, keep_spikes=False)
+    assert found.network.radius_px < 3.5
+    assert pair(found.tracks, truth, 5_000).figures["recall"] > 0.8  # with a ring of 3.7 px .65

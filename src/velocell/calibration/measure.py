@@ -33,6 +33,9 @@ _MOST_SHARE = 2.0
 _LEAST_SHARE, _MOST_USED = 0.2, 1.15
 _SAME_RADIUS = 0.03
 _RADIUS_LIMIT = 1.25
+# Bright disks look larger than dark ones, and may be followed alone at first: a ring for them would never show the others.
+# So half of the way to a larger radius is left out, but no more than a ring of 2 px holds.
+_LEFT_PX = 0.4
 # Sizes of disks, in stated radii, that are looked for where that finds nothing: half to twice of what is stated. A disk
 # between two of them is near enough to the ring of one. Where a radius is wrong, events may be missing as well.
 _SIZES, _FEW_CROSSINGS = (0.6, 0.7, 0.82, 1.12, 1.31, 1.54, 1.8), 0.6
@@ -211,7 +214,7 @@ def _settled(
 
     radius, share: where to start; the radius is 0 where it is not measured.
     """
-    smallest, largest = radius / _RADIUS_LIMIT, radius * _RADIUS_LIMIT
+    stated, smallest, largest = radius, radius / _RADIUS_LIMIT, radius * _RADIUS_LIMIT
     best, least_off = None, math.inf
     for number in range(_PROBES):
         if not passes.left or (best is not None and passes.made_us >= _SETTLING_US):
@@ -225,7 +228,9 @@ def _settled(
         radii = seen.told.spread("radius")
         # Bright disks look larger than dark ones: a radius between them suits both.
         apart = bool(radius) and not radii.low <= radius <= radii.high
-        off_radius = abs(seen_radius / radius - 1) / _SAME_RADIUS if apart else 0.0
+        larger = max(seen_radius - stated, 0.0)
+        target = min(max(seen_radius - min(larger / 2, _LEFT_PX), smallest), largest)
+        off_radius = abs(target / radius - 1) / _SAME_RADIUS if apart else 0.0
         off = max(off_share, off_radius)
         # Far more events than edges that cross: flicker, which says nothing of any disk.
         if seen_share < _MOST_SHARE and off < least_off:
@@ -235,7 +240,7 @@ def _settled(
         before = share, radius
         share = min(max(seen_share, _LEAST_SHARE), _MOST_USED)
         if off_radius >= 1:
-            radius = min(max(seen_radius, smallest), largest)
+            radius = target
         if (share, radius) == before and not seen.short:
             break
     return best
