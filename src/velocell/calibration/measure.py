@@ -33,8 +33,8 @@ _MOST_SHARE = 2.0
 _LEAST_SHARE, _MOST_USED = 0.2, 1.15
 _SAME_RADIUS = 0.03
 _RADIUS_LIMIT = 1.25
-# Bright disks look larger than dark ones, and may be followed alone at first: a ring for them would never show the others.
-# So half of the way to a larger radius is left out, but no more than a ring of 2 px holds.
+# Bright disks look larger than dark ones, and may be followed alone at first: a ring for them would never show the
+# others. So half of the way to a larger radius is left out, but no more than a ring of 2 px holds.
 _LEFT_PX = 0.4
 # Sizes of disks, in stated radii, that are looked for where that finds nothing: half to twice of what is stated. A disk
 # between two of them is near enough to the ring of one. Where a radius is wrong, events may be missing as well.
