@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from velocell.calibration import calibrate, passes
-from velocell.calibration.measure import measured_on, networks_for
+from velocell.calibration.measure import measured_on, networks_for, networks_from
 from velocell.calibration.passes import MOST_US, VAIN_US, Passes, Told
 from velocell.calibration.search import Search
 from velocell.pipeline import detect
@@ -87,6 +87,17 @@ def test_several_networks_at_once_are_as_many_looks():
     counted.see([calibrate(BANDS, radius) for radius in (4.0, 5.0, 6.0, 7.0)], quiet)
     assert counted.made_us == 700_000
     assert not counted.left
+
+
+def test_the_networks_of_a_range_are_one_look():
+    quiet = simulate(Scene(64, 64, 1_000_000, noise_hz=1.0))[0]
+    search = Search.of(BANDS, (4.0, 7.0))
+    counted = Passes(search)
+    networks = networks_from(search, 0.0, polarity=True)
+    assert len(networks) > 3
+    while counted.left:
+        counted.see(networks, quiet)
+    assert counted.made_us == 4 * 700_000
 
 
 @pytest.mark.parametrize(("radius", "times"), [(5.0, 1.0), (30.0, 3.0)])

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.calibration.noise import NO_NOISE, Noise
+from velocell.calibration.recipe import bank_radii
 from velocell.calibration.search import Search
 from velocell.data.arrays import Floats, weighted_quantile
 from velocell.data.heap import trim_heap
@@ -35,7 +36,7 @@ from velocell.tracking.online import EVERY_US, one_ahead, respond
 from velocell.tracking.rules import Rules
 
 MOST_US = 3_500_000  # that all passes last together, of the recording's time
-VAIN_US = 2_400_000  # the same while they have seen nothing that deserves to be measured, of one network
+VAIN_US = 2_400_000  # the same while they have seen nothing that deserves to be measured; with more networks, less
 MOST_WORK = 1_500_000  # events of one pass, about
 VAIN_WORK = 3 * MOST_WORK  # of all passes while they have seen nothing
 _SPIKE_WORK, _WEIGHTS = 14, 5_000  # events; weights that cost one
@@ -126,6 +127,8 @@ class Passes:
         self.made, self.made_us = 0, 0
         self.blind = self._seen = False
         self._work = self._vain_us = 0
+        radius = search.radius
+        self._usual = len(bank_radii(*radius)) if isinstance(radius, tuple) and not search.templates else 1  # networks
 
     @property
     def left(self) -> bool:
@@ -163,7 +166,7 @@ class Passes:
             if short or judged or work >= MOST_WORK:
                 break
         self.made_us += stop_us - stretch.start_us
-        self._vain_us += len(online.networks) * (stop_us - stretch.start_us)
+        self._vain_us += len(online.networks) * (stop_us - stretch.start_us) // self._usual
         self._work += round(work)
         self._seen |= len(told) > 0
         self.blind = not len(told) and online.crowding.crowded > _CROWDED * online.crowding.births
