@@ -29,7 +29,7 @@ from benchmarks.rivals.tasks import FAMILIES, SceneOf, training
 FOLDER = Path(__file__).parent / "tuned"
 HEAD_US, GIVE_UP = 300_000, 0.8
 # Of each family, the same for every rival.
-TRIALS = {"plain": 12, "fast": 6, "hard": 6, "sensors": 6}
+TRIALS = {"plain": 30, "fast": 30, "hard": 30, "sensors": 30}
 OPTIMISER = "random search"
 
 
