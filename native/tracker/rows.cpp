@@ -59,17 +59,30 @@ double acceleration(const Track& track, const Rules& rules) {
     return shown ? along : std::numeric_limits<double>::quiet_NaN();
 }
 
-std::int32_t flags(const Track& track, int band, double speed_err, std::int64_t t, const Model& model) {
-    const double v = track.slow.speed(), allowed = model.rules.off_band_sigmas * speed_err;
-    const bool off = band >= 0 && (v + allowed < (1 - model.rules.band_tolerance) * model.edges[band] ||
-                                   v - allowed > (1 + model.rules.band_tolerance) * model.edges[band + 1]);
-    return (off ? kOffBand : 0) | (track.crowded_until_us > t ? kCrowded : 0);
+// Its speed lies outside a band, and that is no accident.
+bool contradicts(double v, int band, double allowed, const Model& model) {
+    const double tolerance = model.rules.band_tolerance;
+    return band >= 0 && (v + allowed < (1 - tolerance) * model.edges[band] ||
+                         v - allowed > (1 + tolerance) * model.edges[band + 1]);
+}
+
+// The neurons' votes are those of its last px. Where its speed is seen to change they are out of date, and the band is
+// that of the speed.
+int band_now(const Track& track, double speed_err, double acceleration, const Model& model) {
+    const double v = track.slow.speed();
+    const int voted = track.band();
+    const double allowed = model.rules.changed_band_sigmas * speed_err;
+    if (std::isnan(acceleration) || !contradicts(v, voted, allowed, model)) return voted;
+    const auto above = std::upper_bound(model.edges.begin(), model.edges.end(), v) - model.edges.begin();
+    const bool inside = above > 0 && above < static_cast<std::ptrdiff_t>(model.edges.size());
+    return inside ? static_cast<int>(above) - 1 : voted;
 }
 
 Row row_of(const Track& track, std::int64_t t, const Model& model) {
     const Rules& rules = model.rules;
-    const int band = track.band();
-    const double error = speed_error(track, rules);
+    const double error = speed_error(track, rules), accel = acceleration(track, rules);
+    const int band = band_now(track, error, accel, model);
+    const bool off = contradicts(track.slow.speed(), band, rules.off_band_sigmas * error, model);
     return {t,
             track.id,
             band,
@@ -79,9 +92,9 @@ Row row_of(const Track& track, std::int64_t t, const Model& model) {
             error,
             degrees(track.slow.vx, track.slow.vy),
             track.radius,
-            confidence(track, band, track.support(rules), model),
-            acceleration(track, rules),
-            flags(track, band, error, t, model)};
+            confidence(track, track.band(), track.support(rules), model),
+            accel,
+            (off ? kOffBand : 0) | (track.crowded_until_us > t ? kCrowded : 0)};
 }
 
 // Moving, it would have made an event by now. What has braked still makes some, as it turns round, or of noise.

@@ -9,6 +9,7 @@ import pytest
 from benchmarks import changing
 from velocell.calibration import calibrate
 from velocell.pipeline import detect
+from velocell.results.evaluate import evaluate
 from velocell.simulate import simulate
 from velocell.tracking.rules import DEFAULTS, Rules
 
@@ -49,3 +50,16 @@ def test_what_goes_round_by_itself_stays_one_object_with_rows():
     found = figures("spring", 8)
     assert found["ids"] == 1
     assert found["recall"] > 0.98
+
+
+def test_the_band_of_what_brakes_is_that_of_its_speed_now():
+    """The neurons' votes are some px old, in which it has left their band."""
+    scene = changing.KINDS["braking"](3, "ideal")
+    recording, truth = simulate(scene)
+    network = calibrate(BANDS, 5.0, crossing_share=1.0)
+
+    def accuracy(rules: Rules) -> float:
+        return evaluate(detect(recording, network=network, rules=rules).tracks, truth, BANDS).band_accuracy
+
+    assert accuracy(DEFAULTS) > 0.97
+    assert accuracy(Rules(changed_band_sigmas=100)) < accuracy(DEFAULTS) - 0.03

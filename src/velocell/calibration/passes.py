@@ -33,7 +33,7 @@ from velocell.network import Network
 from velocell.network.origin import Spread
 from velocell.tracking.detector import as_networks
 from velocell.tracking.online import EVERY_US, one_ahead, respond
-from velocell.tracking.rules import Rules
+from velocell.tracking.rules import NEVER_SIGMAS, Rules
 
 MOST_US = 3_500_000  # that all passes last together, of the recording's time
 VAIN_US = 2_400_000  # the same while they have seen nothing that deserves to be measured; with more networks, less
@@ -123,7 +123,9 @@ class Passes:
     were together, made_us. blind: the last one saw nothing that deserves to be measured for clutter."""
 
     def __init__(self, search: Search) -> None:
-        self._search = replace(search, every_us=EVERY_US)
+        # What the neurons vote for is what is calibrated, also where a speed changes.
+        rules = replace(search.rules, changed_band_sigmas=NEVER_SIGMAS)
+        self._search = replace(search, every_us=EVERY_US, rules=rules)
         self.made, self.made_us = 0, 0
         self.blind = self._seen = False
         self._work = self._vain_us = 0

@@ -37,6 +37,9 @@ ANSWER_SPIKES = 2
 """Spikes of a channel over `vote_memory_px` of travel that count as an answer, where answers are counted: a lone one
 is none. The tracker has no such limit, it weighs all votes."""
 
+NEVER_SIGMAS = 100
+"""The most of a rule in standard errors: so many never come."""
+
 
 def _rule(default: float, unit: str, least: float, most: float, doc: str, *, group: str) -> Any:
     """A field of `Rules`. unit: of `UNITS`. least, most: limits, both allowed. doc: one sentence."""
@@ -500,6 +503,14 @@ class Rules:
     off_band_confidence: float = _row(0.5, "", 0, 1, "Factor of the agreement where speed and band do not agree.")
     off_band_sigmas: float = _row(
         2.0, "sigmas", 0, 100, "Errors by which a speed must lie outside its band to be marked as contradicting it."
+    )
+    changed_band_sigmas: float = _row(
+        0.0,
+        "sigmas",
+        0,
+        NEVER_SIGMAS,
+        "Errors by which a speed that changes must lie outside the band that the neurons voted for, a few px ago, so "
+        "that the row has the band of the speed.",
     )
     confidence_odds_slope: float = _row(2.4, "", 0.01, 100, "Slope of the confidence's log odds over those of a disk.")
     even_odds: float = _row(1.0, "", -100, 100, "Log odds of a disk at which the confidence is half of what it can be.")
