@@ -7,10 +7,10 @@
 // sorted spikes of a block are the next layer's events; neighbours in a row make one of them (kSpan).
 // One thread stages the next block meanwhile. Tiles share nothing: the same bits for any number of threads.
 //
-// Tried and rejected (2.6 million events of HD-300, seconds of CPU on one core with AVX-512, medians of
-// alternating runs; "detect" is the two-layer network with the trail filter):
-//   tiles of 64 x 64 px      detect 0.70 instead of 0.64, layer 1 alone 0.34 instead of 0.30
-//   blocks of 2^16 events    detect 0.71 instead of 0.64 with 2^18; layer 1 alone the same
+// Tried and rejected (2.6 million events of HD-300, CPU time on one core with AVX-512 in alternating runs, times what
+// is here; "detect" is the two-layer network with the trail filter; more of it in docs/benchmarks.md):
+//   tiles of 128 x 128 px    detect 1.04 and more; of 128 x 256 px 1.1, of 256 x 256 px 1.06
+//   blocks of 2^16 events    detect 1.11; layer 1 alone the same
 //   one array for a worker's spikes: as fast, but growing it held up Ctrl-C for 0.1 s and more
 //   std::vector for the tiles' lists of events: slower than the plain list in layer.hpp
 #include "engine.hpp"

@@ -60,7 +60,10 @@ void add_whole(const Extent& tile, const Event* events, const Event* end, const 
         const std::int32_t pattern = events->pattern;
         const Place place = place_patch(events->x - tile_x, events->y - tile_y, patch, kLinesAtOnce, pattern);
         const Line* const marks = patch.marks + place.marks;
-        for (int i = 0; i < kLinesAtOnce; ++i) lines[place.line + i] |= shifted(marks[i], place.column);
+        if (place.column >= 0) [[likely]]
+            for (int i = 0; i < kLinesAtOnce; ++i) lines[place.line + i] |= marks[i] << place.column;
+        else
+            for (int i = 0; i < kLinesAtOnce; ++i) lines[place.line + i] |= marks[i] >> -place.column;
         add_lines<kLinesAtOnce>(currents + (place.line * kPitch + place.column) * kBlock, place.weights, patch.columns[pattern],
                                 patch.column);
     }
