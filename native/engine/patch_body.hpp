@@ -60,9 +60,9 @@ void add_whole(const Extent& tile, const Event* events, const Event* end, const 
         const std::int32_t pattern = events->pattern;
         const Place place = place_patch(events->x - tile_x, events->y - tile_y, patch, kLinesAtOnce, pattern);
         const Line* const marks = patch.marks + place.marks;
-        if (place.column >= 0) [[likely]]
+        if (static_cast<std::uint32_t>(place.column) < std::uint32_t{kColumns}) [[likely]]
             for (int i = 0; i < kLinesAtOnce; ++i) lines[place.line + i] |= marks[i] << place.column;
-        else
+        else if (place.column < 0)
             for (int i = 0; i < kLinesAtOnce; ++i) lines[place.line + i] |= marks[i] >> -place.column;
         add_lines<kLinesAtOnce>(currents + (place.line * kPitch + place.column) * kBlock, place.weights, patch.columns[pattern],
                                 patch.column);
@@ -118,15 +118,17 @@ void add(const Extent& tile, const Event* events, std::size_t count, const Patch
     }
 }
 
+inline std::int32_t within_block(std::int32_t left) { return left < 0 ? 0 : left < kSide ? left : kSide; }
+
 // Resets the pixels of a block that are above the threshold and writes those on the sensor. May
 // write up to kBlock values beyond them.
 inline std::uint32_t* fire(const Extent& tile, std::uint32_t block, std::uint32_t fired, const Channel& channel,
                            std::uint32_t* spikes) {
     float* const s = channel.membranes + block * kBlock;
     const auto x = static_cast<std::int32_t>(block % kPitch) * kSide, y = static_cast<std::int32_t>(block / kPitch) * kSide;
-    std::uint32_t owned = tile.width <= x || tile.height <= y ? 0 : 0xffff;
-    if (tile.width - x < kSide) owned &= 0x1111u * ((1u << (tile.width - x)) - 1);
-    if (tile.height - y < kSide) owned &= (1u << kSide * (tile.height - y)) - 1;
+    // Those within the sensor: of each row as many lanes as columns are left, of the block as many rows.
+    const std::int32_t across = within_block(tile.width - x), down = within_block(tile.height - y);
+    const std::uint32_t owned = 0x1111u * ((1u << across) - 1) & ((1u << kSide * down) - 1);
     const std::uint32_t first = static_cast<std::uint32_t>(tile.y + y) << 16 | static_cast<std::uint32_t>(tile.x + x);
 #if defined(__AVX512F__) && defined(VELOCELL_GNU)
     _mm512_mask_storeu_ps(s, static_cast<__mmask16>(fired), _mm512_set1_ps(channel.reset));
