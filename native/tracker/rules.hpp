@@ -37,6 +37,7 @@ namespace velocell {
     RULE(scatter_prior_events)       \
     RULE(curve_solve_px)             \
     RULE(acceleration_sigmas)        \
+    RULE(start_error_px)             \
     RULE(steady_prior)               \
     RULE(change_px)                  \
     RULE(forecast_px)                \

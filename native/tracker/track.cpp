@@ -272,9 +272,10 @@ void Track::judge_curve(std::int64_t t, double px, const Model& model) {
     const double unit = variance() * spread.short_way();
     const Surprise lately = course.surprise({axis_x, axis_y, {}, {}});
     const Frame &found = lately.off, &error = lately.variance;
+    const double start2 = start_error2(rules.curve_memory_px, rules);
     const auto sure = [&](double value, double squared, double assumed) {
         const double off = value - assumed;
-        return assumed + off * believed(off * off / (unit * squared), rules.acceleration_sigmas);
+        return assumed + off * believed(off * off / (unit * squared + start2), rules.acceleration_sigmas);
     };
     steady = {sure(found.along, error.along, field.here()), sure(found.across, error.across, 0)};
     steady_error = std::sqrt(unit * error.along);
@@ -282,7 +283,8 @@ void Track::judge_curve(std::int64_t t, double px, const Model& model) {
     doubt = std::sqrt(std::max(0.0, square(off.along) - square(rules.doubt_sigmas) * unit * alone.along));
     // Over less than a memory, where it began weighs more than how it goes on.
     if (travel - anew_px < rules.change_px) return;
-    field.add(off.along + slow.ax * axis_x + slow.ay * axis_y, unit * alone.along, late_px, memory_px, rules);
+    const double error2 = unit * alone.along + start_error2(memory_px, rules);
+    field.add(off.along + slow.ax * axis_x + slow.ay * axis_y, error2, late_px, memory_px, rules);
     late = late_px_s;
     if (changes.is_due(travel, rules)) {
         changes.compare(t, fast.x, fast.y, field.gain(), rules);
@@ -296,6 +298,13 @@ void Track::judge_curve(std::int64_t t, double px, const Model& model) {
     const Frame excess = changes.excess(rules);
     free = {excess.along * alone.along, excess.across * alone.across};
     fit_memory(rules);
+}
+
+// Variance of an acceleration, px^2/s^4, by how what real pixels show shifts where a way begins: until the edge behind
+// meets pixels that the one ahead has crossed, and then for as long as that is remembered.
+double Track::start_error2(double memory, const Rules& rules) const {
+    const double after_px = std::max(0.0, travel - anew_px - 2 * radius), v = slow.speed();
+    return square(rules.start_error_px * square(v / memory) * std::exp(-after_px / memory));
 }
 
 // How long the memory of the long fit should be. Where the acceleration changes by j a second, a memory of T puts the

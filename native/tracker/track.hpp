@@ -173,6 +173,7 @@ struct Track {
     void count_votes(const Rules& rules);
     void judge_curve(std::int64_t t, double px, const Model& model);
     bool turned(std::int64_t t, const Model& model);
+    double start_error2(double memory, const Rules& rules) const;
     void fit_memory(const Rules& rules);
     void follow_anew(double sigma_a);
     void stop();

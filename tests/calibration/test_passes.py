@@ -169,3 +169,17 @@ def test_a_radius_between_those_of_the_objects_stays(radii, stated, found):
     )
     recording = simulate(Scene(320, 240, 1_000_000, seed=5, noise_hz=0.1, objects=objects))[0]
     assert networks_for(recording, Search.of(BANDS, stated))[0].radius_px == pytest.approx(found, abs=0.1)
+
+
+def test_a_ring_suits_all_sizes_that_are_seen():
+    def told(*sized):
+        """Of objects with these radii and weights."""
+        radius, weight = (np.array(column, float) for column in zip(*sized, strict=True))
+        return Told(np.ones_like(radius), *(radius, *3 * (np.ones_like(radius),)), weight)
+
+    fast_and_bright = told((7.55, 1000), (7.6, 1000), (7.6, 1000), (6.75, 260), (6.8, 250))
+    assert fast_and_bright.suiting(7.0) == 7.0  # both kinds within a tenth of it
+    assert fast_and_bright.suiting(6.0) == pytest.approx((6.75 + 7.6) / 2)
+    assert fast_and_bright.median("radius") == 7.6
+    assert told((7.6, 1000)).suiting(7.0) == 7.0  # the dark ones may not be followed yet
+    assert told((7.9, 1000)).suiting(7.0) == 7.9

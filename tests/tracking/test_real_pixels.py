@@ -150,3 +150,28 @@ def test_noise_alone_has_none():
     assert isinstance(recording, Recording)
     assert len(detect(recording, BANDS, 5.0).tracks) == 0
     assert len(detect(replace(recording, p=None), BANDS, 5.0).tracks) == 0
+
+
+SPEEDS = (60.0, 70.0, 80.0, 90.0, 100.0)
+
+
+def off_at_first(seed, start_error_px):
+    """Of disks of a DAVIS346 that go steadily along lanes of their own: share of the rows from 12 to 45 px of way
+    whose speed is more than 5 % off."""
+    objects = tuple(
+        SceneObject(id=i, x_px=40, y_px=30 + 40 * i, radius_px=6, speed_px_s=v, brightness=0.35 if i % 2 else 2.5)
+        for i, v in enumerate(SPEEDS)
+    )
+    scene = Scene(346, 240, 600_000, seed=seed, objects=objects, sensor="davis346", light_lux=1000, lens_blur_px=0.7)
+    rules = Rules(start_error_px=start_error_px)
+    tracks = detect(simulate(scene)[0], (20.0, 180.0, 700.0), 6.0, rules=rules, keep_spikes=False).tracks
+    speed = np.array(SPEEDS)[np.round((tracks.y_px - 30) / 40).astype(int)]
+    way = tracks.t_us * 1e-6 * speed
+    off = np.abs(tracks.speed_px_s / speed - 1)[(way > 12) & (way < 45)]
+    assert off.size > 100
+    return float((off > 0.05).mean())
+
+
+def test_what_real_pixels_show_at_first_is_no_acceleration():
+    assert np.mean([off_at_first(seed, Rules().start_error_px) for seed in (1, 3)]) < 0.22
+    assert np.mean([off_at_first(seed, 0.0) for seed in (1, 3)]) > 0.33

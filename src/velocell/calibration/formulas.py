@@ -72,6 +72,7 @@ def calibrate(
     step_us: int = 1,
     scanned: bool = False,
     noise: Noise = NO_NOISE,
+    lowest_share: float = 1.0,
 ) -> Network:
     """The network whose final channel k answers to disks of `radius` px in band k, or to a `template`.
 
@@ -80,7 +81,7 @@ def calibrate(
     `crossing_share` is the share of crossings that arrive. dt_us: left out, from the fastest edge. step_us: of the
     recording's stamps, scanned: line by line (`stamps.time_step`); where objects move visibly in it, each channel's
     ring is as wide as its band smears it. noise: what comes where nothing moves; behind a trail filter thresholds lie
-    so much higher.
+    so much higher. lowest_share: of the lowest edge, where its channel begins to fire.
     Raises CalibrationError (or NetworkError) for values from which no network follows.
     """
     wanted = bands if isinstance(bands, Bands) else Bands(tuple(bands))
@@ -98,12 +99,13 @@ def calibrate(
     a = -np.expm1(-dt * 1e-6 / tau_s)
     # Events of one stamp come together, be they of one tick or of the first of several.
     together_us = max(dt, step_us)
-    tick_px = edges * together_us * 1e-6
+    begins = edges * np.append(lowest_share, np.ones(edges.size - 1))
+    tick_px = begins * together_us * 1e-6
     margin = _margin(contrast, radius, tick_px / widths, recipe)
     # Where stamps are coarse, long travel within a tick is that of the neuron which suits it best; shorter travel is
     # what the margins were fitted with.
     best = (tick_px > recipe.ring_width_px / 2) & is_coarse(step_us, wanted.edges[-1])
-    channels = zip(widths.tolist(), (edges * tau_s).tolist(), tick_px.tolist(), best.tolist(), strict=True)
+    channels = zip(widths.tolist(), (begins * tau_s).tolist(), tick_px.tolist(), best.tolist(), strict=True)
     peaks = np.array([_psi(template or radius, recipe.inside, recipe.outside, *channel) for channel in channels])
     silence_us = _silence_us(edges, radius, polarity, recipe, step_us)
     passing, base = np.ones(edges.size), np.zeros(edges.size)

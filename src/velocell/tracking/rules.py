@@ -162,6 +162,15 @@ class Rules:
     acceleration_sigmas: float = _fit(
         4.0, "sigmas", 0, 100, "Standard errors below which a measured acceleration is taken for none."
     )
+    start_error_px: float = _fit(
+        2.0,
+        "px",
+        0,
+        100,
+        """Standard error of an acceleration that the first diameter of travel shows, beside that by scatter, for a
+        memory of 1 px at 1 px/s: until the edge behind meets pixels that the one ahead has crossed, what real pixels
+        show shifts along the path, by .2 to .5 px.""",
+    )
     steady_prior: float = _fit(
         1.0,
         "",
