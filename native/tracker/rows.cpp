@@ -66,13 +66,13 @@ bool contradicts(double v, int band, double allowed, const Model& model) {
                          v - allowed > (1 + tolerance) * model.edges[band + 1]);
 }
 
-// The neurons' votes are those of its last px. Where its speed is seen to change they are out of date, and the band is
-// that of the speed.
+// The neurons' votes are those of its last px: where its speed is seen to change they are out of date. And what trembles,
+// or gives another number of events than most, makes them answer for another speed. Then the band is that of the speed.
 int band_now(const Track& track, double speed_err, double acceleration, const Model& model) {
     const double v = track.slow.speed();
     const int voted = track.band();
-    const double allowed = model.rules.changed_band_sigmas * speed_err;
-    if (std::isnan(acceleration) || !contradicts(v, voted, allowed, model)) return voted;
+    const double sigmas = std::isnan(acceleration) ? model.rules.off_band_sigmas : model.rules.changed_band_sigmas;
+    if (!contradicts(v, voted, sigmas * speed_err, model)) return voted;
     const auto above = std::upper_bound(model.edges.begin(), model.edges.end(), v) - model.edges.begin();
     const bool inside = above > 0 && above < static_cast<std::ptrdiff_t>(model.edges.size());
     return inside ? static_cast<int>(above) - 1 : voted;
@@ -82,7 +82,7 @@ Row row_of(const Track& track, std::int64_t t, const Model& model) {
     const Rules& rules = model.rules;
     const double error = speed_error(track, rules), accel = acceleration(track, rules);
     const int band = band_now(track, error, accel, model);
-    const bool off = contradicts(track.slow.speed(), band, rules.off_band_sigmas * error, model);
+    const bool off = contradicts(track.slow.speed(), track.band(), rules.off_band_sigmas * error, model);
     return {t,
             track.id,
             band,

@@ -206,7 +206,7 @@ def test_bands_against_the_speed_are_told(tmp_path, found, recording):
         recording,
     )
     text = Page(tmp_path / "r.html").text
-    assert "The speed of 1 of 3 objects contradicts their band by more than its error allows" in text
+    assert "The neurons of 1 of 3 objects answer for another band than that of the speed" in text
 
 
 def test_several_radii_are_named(tmp_path, found, recording):

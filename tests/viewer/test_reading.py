@@ -112,7 +112,7 @@ def test_bands_against_speed_are_told(window: Any) -> None:
         assert not find(window, "#warnings").is_displayed()
         js(window, "window.velocell.store.results.objects[0].off_band = true")
         click(window, "#tracks")  # the page shows what it has anew
-        until(lambda: "The speed of 1 of 3 objects contradicts their band" in find(window, "#warnings").text, "it")
+        until(lambda: "The neurons of 1 of 3 objects answer for another band" in find(window, "#warnings").text, "it")
     noise, _ = simulate(Scene(60, 50, 300_000, seed=3, noise_hz=2.0))
     with page(window, InMemory(noise, title="noise.npz")):
         until(lambda: "Nothing that is clearly a disk" in find(window, "#warnings").text, "the warning")

@@ -40,8 +40,8 @@ COLUMNS: dict[str, tuple[type[np.generic], float]] = {
 GROUP_ROWS = 1 << 17
 """Rows that are handed on at once, and make a row group in Parquet."""
 _ROWS_AT_ONCE = 20_000
-# What the column `flags` of a detection says, one bit each: the speed contradicts the band by more than its error
-# allows; the object is at rest; its outline crosses that of another object.
+# What the column `flags` of a detection says, one bit each: the neurons answer for another band than that of the
+# speed, beyond its error; the object is at rest; its outline crosses that of another object.
 FLAGS = {"off_band": 1, "at_rest": 2, "crowded": 4}
 DETECTED = (*COLUMNS, "accel_px_s2", "flags")  # the columns of a detection
 REQUIRED = ("t_us", "id", "x_px", "y_px")

@@ -108,8 +108,8 @@ def _warnings(recording: Recording, found: Detection) -> list[str]:
     each = objects(found.tracks)
     if doubtful := sum(item.off_band for item in each):
         warnings.append(
-            f"the speed of {doubtful} of {len(each)} objects contradicts their band by more than its error allows: an "
-            "edge may lie among their speeds, or the radius be wrong"
+            f"the neurons of {doubtful} of {len(each)} objects answer for another band than that of the speed, which "
+            "is stated: an edge may lie among their speeds, or the radius be wrong"
         )
     return [f"{warning[0].upper()}{warning[1:]}." for warning in warnings]
 
@@ -167,7 +167,9 @@ def _object_table(tracks: Tracks, bands: Bands) -> str:
     body = "\n".join(_object_row(item, bands) for item in found[:MOST_OBJECTS])
     more = len(found) - MOST_OBJECTS
     note = f'<p class="note">And {more:,} more, in the table of the detection.</p>' if more > 0 else ""
-    doubtful = " A band with a question mark contradicts the speed." if any(item.off_band for item in found) else ""
+    doubtful = ""
+    if any(item.off_band for item in found):
+        doubtful = " Where a band has a question mark the neurons answer for another one."
     words = (
         "Medians over the rows in which the object moves; the error is one sigma of a single row. The table of "
         f"<code>--objects</code> has the mean speed over its whole way instead.{doubtful}"

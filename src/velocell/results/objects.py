@@ -20,7 +20,7 @@ EVEN = 0.5  # confidence: as likely as not that it is an object
 @dataclass(frozen=True)
 class ObjectSummary:
     """One object of a table: its commonest band, the medians of its figures, its mean heading (degrees), times
-    in microseconds; off_band: whether in most rows the speed contradicts the band. NaN where no row has the
+    in microseconds; off_band: whether in most rows the neurons answer for another band. NaN where no row has the
     figure, and for the heading of an object that turned. Rows at rest (speed 0) count for the times and for `rows`
     alone, unless the object has no other.
     """

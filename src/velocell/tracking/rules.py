@@ -37,8 +37,9 @@ ANSWER_SPIKES = 2
 """Spikes of a channel over `vote_memory_px` of travel that count as an answer, where answers are counted: a lone one
 is none. The tracker has no such limit, it weighs all votes."""
 
-NEVER_SIGMAS = 100
-"""The most of a rule in standard errors: so many never come."""
+NEVER_SIGMAS = 1e6
+"""Standard errors that never come: with `off_band_sigmas` and `changed_band_sigmas` so large, bands are the neurons'
+own."""
 
 
 def _rule(default: float, unit: str, least: float, most: float, doc: str, *, group: str) -> Any:
@@ -511,7 +512,12 @@ class Rules:
     )
     off_band_confidence: float = _row(0.5, "", 0, 1, "Factor of the agreement where speed and band do not agree.")
     off_band_sigmas: float = _row(
-        2.0, "sigmas", 0, 100, "Errors by which a speed must lie outside its band to be marked as contradicting it."
+        2.0,
+        "sigmas",
+        0,
+        NEVER_SIGMAS,
+        "Errors by which a speed must lie outside the band that the neurons voted for, so that the row has the band of "
+        "the speed, and is marked.",
     )
     changed_band_sigmas: float = _row(
         0.0,
@@ -641,3 +647,5 @@ def _pairs(texts: Iterable[str]) -> Iterable[tuple[str, float]]:
 
 
 DEFAULTS = Rules()
+NEURONS_BANDS = {"off_band_sigmas": NEVER_SIGMAS, "changed_band_sigmas": NEVER_SIGMAS}
+"""Values of rules with which a row has the band that the neurons voted for, whatever its speed: to compare networks."""

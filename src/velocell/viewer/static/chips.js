@@ -63,8 +63,8 @@ export function showWarnings(state, results) {
       + " --radius.",
     measured?.camera && sentence(measured.camera),
     measured?.too_sparse && settings.contrast === null && analysed && ASSUMED,
-    doubtful > 0 && `The speed of ${doubtful} of ${objects.length} objects contradicts their band by more than its `
-      + "error allows: an edge may lie among their speeds, or the radius be wrong.",
+    doubtful > 0 && `The neurons of ${doubtful} of ${objects.length} objects answer for another band than that of the `
+      + "speed, which is stated: an edge may lie among their speeds, or the radius be wrong.",
     state.stamps && sentence(state.stamps),
     state.crowded && sentence(state.crowded),
   ].filter((text) => typeof text === "string");

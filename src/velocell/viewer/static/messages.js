@@ -183,8 +183,8 @@
  */
 
 /**
- * An object of the table; band -1 is outside all of them, `off_band` where the speed contradicts it. `speed_mm`: in
- * mm/s, where the scale is known.
+ * An object of the table; band -1 is outside all of them, `off_band` where the neurons answer for another one.
+ * `speed_mm`: in mm/s, where the scale is known.
  * @typedef {object} ObjectRow
  * @property {number} id
  * @property {number} band

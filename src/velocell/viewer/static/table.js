@@ -165,7 +165,7 @@ function columnOf(head) {
  */
 function bandCell({ off_band: off }, name, color) {
   const cell = make("td", {}, make("i", { color }), off ? `${name} ?` : name);
-  if (off) cell.title = "The speed contradicts this band by more than its error allows.";
+  if (off) cell.title = "The neurons answer for another band than that of the speed.";
   return cell;
 }
 
