@@ -71,7 +71,7 @@ bool contradicts(double v, int band, double allowed, const Model& model) {
 int band_now(const Track& track, double speed_err, double acceleration, const Model& model) {
     const double v = track.slow.speed();
     const int voted = track.band();
-    const double sigmas = std::isnan(acceleration) ? model.rules.off_band_sigmas : model.rules.changed_band_sigmas;
+    const double sigmas = std::isnan(acceleration) ? model.rules.own_band_sigmas : model.rules.changed_band_sigmas;
     if (!contradicts(v, voted, sigmas * speed_err, model)) return voted;
     const auto above = std::upper_bound(model.edges.begin(), model.edges.end(), v) - model.edges.begin();
     const bool inside = above > 0 && above < static_cast<std::ptrdiff_t>(model.edges.size());

@@ -142,6 +142,7 @@ namespace velocell {
     RULE(band_tolerance)             \
     RULE(off_band_confidence)        \
     RULE(off_band_sigmas)            \
+    RULE(own_band_sigmas)            \
     RULE(changed_band_sigmas)        \
     RULE(confidence_odds_slope)      \
     RULE(even_odds)                  \

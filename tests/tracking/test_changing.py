@@ -57,6 +57,7 @@ def test_the_band_of_what_brakes_is_that_of_its_speed_now():
     scene = changing.KINDS["braking"](3, "ideal")
     recording, truth = simulate(scene)
     network = calibrate(BANDS, 5.0, crossing_share=1.0)
+    network = replace(network, origin=replace(network.origin, basis="measured"))
 
     def accuracy(rules: Rules) -> float:
         return evaluate(detect(recording, network=network, rules=rules).tracks, truth, BANDS).band_accuracy

@@ -12,7 +12,7 @@ import pytest
 from velocell.calibration.formulas import calibrate
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
-from velocell.data.tables import COLUMNS, DETECTED, FLAGS
+from velocell.data.tables import COLUMNS, DETECTED
 from velocell.data.tracks import Tracks
 from velocell.engines import native
 from velocell.errors import NetworkError, RecordingError
@@ -20,7 +20,7 @@ from velocell.network import Network
 from velocell.results.evaluate import evaluate
 from velocell.simulate import Scene, SceneObject, random_scene, simulate
 from velocell.tracking.detector import Detector
-from velocell.tracking.rules import DEFAULTS, NEURONS_BANDS, Rules
+from velocell.tracking.rules import DEFAULTS, Rules
 
 EDGES = (20.0, 80.0, 320.0, 1280.0)
 RADIUS = 5.0
@@ -178,19 +178,15 @@ def test_the_stated_error_of_the_speed_is_on_the_safe_side(network):
     assert 0.1 < np.sqrt(np.mean(np.square(pulls))) < 1.5, pulls
 
 
-def test_the_band_is_the_neurons_answer_unless_the_speed_contradicts_it(network, scene):
+def test_the_band_is_the_neurons_answer(network, scene):
     recording, _ = scene
     state = native.init(network, recording.size)
     _, spikes = native.step(network, state, recording, recording.stop_us)
-    # All spikes moved to channel 0: the votes must follow them, whatever the trajectory says.
+    # All spikes moved to channel 0: the table must follow them, whatever the trajectory says.
     claimed = replace(spikes, channel=np.where(spikes.layer == 1, 0, spikes.channel).astype(np.int32)).sorted()
-    voted = Detector(network, recording.size, rules=Rules(**NEURONS_BANDS))
-    columns = voted.step(recording, claimed, recording.stop_us)
+    columns = Detector(network, recording.size).step(recording, claimed, recording.stop_us)
     assert len(columns["band"])
     assert set(columns["band"]) == {0}
-    stated = Detector(network, recording.size).step(recording, claimed, recording.stop_us)
-    assert set(stated["band"]) - {0}
-    assert (stated["flags"][stated["band"] > 0] & FLAGS["off_band"]).all()
     assert set(follow(network, recording).band) - {0}
     assert columns["confidence"][columns["speed_px_s"] > 120].max() <= 0.5, "band and trajectory disagree"
 

@@ -40,6 +40,8 @@ class Stream:
 
     @staticmethod
     def of(recording: Recording, *networks: Network) -> Stream:
+        # As if calibrated on it: else the neurons have the last word on bands.
+        networks = tuple(replace(one, origin=replace(one.origin, basis="measured")) for one in networks)
         online = Online(networks, recording.size)
         answers = [part for _, part, _ in respond(online, recording.blocks())]
         return Stream(networks, recording, Spikes.concatenate(answers))

@@ -8,7 +8,7 @@ the C++ core (`native/tracker/`), by the rules of `tracking/rules.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,10 @@ from velocell.errors import NetworkError, OptionError, RecordingError
 from velocell.network import Network
 from velocell.network.kernels import centre_offset
 from velocell.network.template import Template
-from velocell.tracking.rules import DEFAULTS, Rules
+from velocell.tracking.rules import DEFAULTS, NEURONS_BANDS, Rules
 
 LONGEST_US = 1 << 52
+CALIBRATED_HERE = ("measured", "too_sparse")  # bases of networks whose edges are meant to be those asked for
 """Between two reports: the core adds times."""
 
 
@@ -87,6 +88,9 @@ class Detector:
             raise NetworkError("networks that look together must have the same bands and the same dt")
         if not 1 <= every_us <= LONGEST_US:
             raise OptionError(f"every_us must be at least 1 us and at most 2^52, got {every_us}")
+        if first.origin.basis not in CALIBRATED_HERE:
+            # Made by hand, by labels or for a stated contrast: what its neurons answer is what is wanted.
+            rules = replace(rules, **NEURONS_BANDS)
         self._final_layer = len(first.layers) - 1
         self._size = size
         self._tracker = Tracker(

@@ -38,7 +38,7 @@ ANSWER_SPIKES = 2
 is none. The tracker has no such limit, it weighs all votes."""
 
 NEVER_SIGMAS = 1e6
-"""Standard errors that never come: with `off_band_sigmas` and `changed_band_sigmas` so large, bands are the neurons'
+"""Standard errors that never come: with `own_band_sigmas` and `changed_band_sigmas` so large, bands are the neurons'
 own."""
 
 
@@ -515,17 +515,22 @@ class Rules:
         2.0,
         "sigmas",
         0,
+        100,
+        "Errors by which a speed must lie outside the band that the neurons voted for to be marked as against it.",
+    )
+    own_band_sigmas: float = _row(
+        2.0,
+        "sigmas",
+        0,
         NEVER_SIGMAS,
-        "Errors by which a speed must lie outside the band that the neurons voted for, so that the row has the band of "
-        "the speed, and is marked.",
+        "The same, so that the row has the band of the speed, where the network was calibrated on the recording.",
     )
     changed_band_sigmas: float = _row(
         0.0,
         "sigmas",
         0,
         NEVER_SIGMAS,
-        "Errors by which a speed that changes must lie outside the band that the neurons voted for, a few px ago, so "
-        "that the row has the band of the speed.",
+        "own_band_sigmas of a speed that changes: the neurons' votes are a few px old.",
     )
     confidence_odds_slope: float = _row(2.4, "", 0.01, 100, "Slope of the confidence's log odds over those of a disk.")
     even_odds: float = _row(1.0, "", -100, 100, "Log odds of a disk at which the confidence is half of what it can be.")
@@ -647,5 +652,5 @@ def _pairs(texts: Iterable[str]) -> Iterable[tuple[str, float]]:
 
 
 DEFAULTS = Rules()
-NEURONS_BANDS = {"off_band_sigmas": NEVER_SIGMAS, "changed_band_sigmas": NEVER_SIGMAS}
+NEURONS_BANDS = {"own_band_sigmas": NEVER_SIGMAS, "changed_band_sigmas": NEVER_SIGMAS}
 """Values of rules with which a row has the band that the neurons voted for, whatever its speed: to compare networks."""
