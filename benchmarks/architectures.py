@@ -38,7 +38,7 @@ from velocell.results.scores import Scores
 from velocell.simulate import random_scene, simulate
 from velocell.studies.passages import LEAD_PX, TRAVEL_PX, Lanes
 from velocell.studies.tuning import realised_edges
-from velocell.tracking.rules import NEURONS_BANDS, Rules
+from velocell.tracking.rules import Rules
 
 Floats = NDArray[np.float64]
 
@@ -252,7 +252,7 @@ def _crowd(edges: tuple[float, ...], contrast: float, seed: int) -> Crowd:
 
 def _detected(wanted: Connectivity, crowd: Crowd) -> Scores:
     network = wanted.build(crowd.edges, crowd.radius, crowd.share)
-    found = detect(crowd.recording, network=network, rules=Rules(**NEURONS_BANDS), keep_spikes=False)
+    found = detect(crowd.recording, network=network, rules=Rules().by_neurons(), keep_spikes=False)
     return evaluate(found.tracks, crowd.truth, crowd.edges)
 
 

@@ -18,7 +18,7 @@ from velocell.data.tracks import Tracks
 from velocell.pipeline import detect
 from velocell.results.evaluate import evaluate
 from velocell.simulate import random_scene, simulate
-from velocell.tracking.rules import NEURONS_BANDS, Rules
+from velocell.tracking.rules import Rules
 
 WIDE = (40.0, 160.0, 640.0, 2200.0)
 
@@ -45,7 +45,7 @@ def test_blurred_disks_get_a_wider_ring_and_the_right_band(edge_px, contrast):
         return
     # A search with a recipe of its own keeps its ring: what the usual one does here.
     narrow = Search.of(WIDE, 6.0, recipe=replace(Search.of(WIDE).recipe, hold=0.4001))
-    answers = detect(recording, network=networks_for(recording, narrow), rules=Rules(**NEURONS_BANDS)).tracks
+    answers = detect(recording, network=networks_for(recording, narrow), rules=Rules().by_neurons()).tracks
     assert evaluate(answers, truth, WIDE).band_accuracy < 0.8
 
 

@@ -11,7 +11,7 @@ from velocell.calibration import calibrate
 from velocell.pipeline import detect
 from velocell.results.evaluate import evaluate
 from velocell.simulate import simulate
-from velocell.tracking.rules import DEFAULTS, NEURONS_BANDS, Rules
+from velocell.tracking.rules import DEFAULTS, Rules
 
 BANDS = (40.0, 160.0, 640.0, 1800.0)
 STEADY = Rules(steady_prior=1000, acceleration_sigmas=100)  # every acceleration is taken for none
@@ -63,4 +63,4 @@ def test_the_band_of_what_brakes_is_that_of_its_speed_now():
         return evaluate(detect(recording, network=network, rules=rules).tracks, truth, BANDS).band_accuracy
 
     assert accuracy(DEFAULTS) > 0.97
-    assert accuracy(Rules(**NEURONS_BANDS)) < accuracy(DEFAULTS) - 0.03
+    assert accuracy(Rules().by_neurons()) < accuracy(DEFAULTS) - 0.03

@@ -16,7 +16,7 @@ from velocell.results.objects import objects
 from velocell.simulate import Scene, SceneObject, simulate
 from velocell.tracking.detector import Detector
 from velocell.tracking.online import Online, respond
-from velocell.tracking.rules import DEFAULTS, NEURONS_BANDS, Rules
+from velocell.tracking.rules import DEFAULTS, Rules
 
 BANDS = (40.0, 160.0, 640.0, 1800.0)
 
@@ -75,7 +75,7 @@ def test_where_the_neurons_contradict_the_speed_its_band_is_stated_and_marked():
     assert wrong.flagged("off_band")[10:].all()
     assert (wrong.band[10:] == 1).all()
     # Of a network that was not calibrated on a recording the neurons have the last word.
-    for voted in (follow_with_channels(network, 1, Rules(**NEURONS_BANDS)), follow_with_channels(given, 1)):
+    for voted in (follow_with_channels(network, 1, Rules().by_neurons()), follow_with_channels(given, 1)):
         assert (voted.band == 2).sum() > 50
         assert voted.flagged("off_band")[voted.band == 2][10:].all()
     assert not objects(right)[0].off_band

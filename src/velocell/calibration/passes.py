@@ -33,7 +33,7 @@ from velocell.network import Network
 from velocell.network.origin import Spread
 from velocell.tracking.detector import as_networks
 from velocell.tracking.online import EVERY_US, one_ahead, respond
-from velocell.tracking.rules import NEURONS_BANDS, Rules
+from velocell.tracking.rules import Rules
 
 MOST_US = 3_500_000  # that all passes last together, of the recording's time
 VAIN_US = 2_400_000  # the same while they have seen nothing that deserves to be measured; with more networks, less
@@ -139,7 +139,7 @@ class Passes:
 
     def __init__(self, search: Search) -> None:
         # What the neurons vote for is what is calibrated, also where a speed changes.
-        rules = replace(search.rules, **NEURONS_BANDS)
+        rules = search.rules.by_neurons()
         self._search = replace(search, every_us=EVERY_US, rules=rules)
         self.made, self.made_us = 0, 0
         self.blind = self._seen = False

@@ -33,7 +33,6 @@ from velocell.network import Network
 from velocell.results.evaluate import evaluate
 from velocell.tracking.detection import detection
 from velocell.tracking.online import Online
-from velocell.tracking.rules import NEURONS_BANDS
 
 
 @dataclass(frozen=True)
@@ -292,7 +291,7 @@ class _Trial:
 
     def figures(self, case: _Case, network: Network) -> Figures:
         seen, truth = case.example.recording, case.example.truth
-        rules = replace(self.search.rules, **NEURONS_BANDS)  # what is trained is the neurons
+        rules = self.search.rules.by_neurons()  # what is trained is the neurons
         found = detection(Online(network, seen.size, engine=self.search.engine, rules=rules), seen)
         if truth is None:
             return Figures(0, 0, 0, 0, len(set(found.tracks.id.tolist())), negative=True)

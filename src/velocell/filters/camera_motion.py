@@ -138,13 +138,9 @@ class _Look:
 def _every(part: Recording, first: int, stride: int) -> Recording:
     if stride == 1:
         return part
-    t_us, x, y, p = (
-        None if column is None else column[first::stride].copy() for column in (part.t_us, part.x, part.y, part.p)
-    )
-    assert t_us is not None
-    assert x is not None
-    assert y is not None
-    return replace(part, t_us=t_us, x=x, y=y, p=p)
+    some = slice(first, None, stride)
+    p = None if part.p is None else part.p[some].copy()
+    return replace(part, t_us=part.t_us[some].copy(), x=part.x[some].copy(), y=part.y[some].copy(), p=p)
 
 
 class MotionWatch:

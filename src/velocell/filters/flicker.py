@@ -325,7 +325,7 @@ def _busy(parts: Sequence[Recording]) -> _Busy | None:
         number = _numbers(part)
         for count, its in zip(counts, (number,) if part.p is None else (number[~part.p], number[part.p]), strict=False):
             np.add.at(count, its, np.int32(1))  # of another type it takes 15 times as long
-    busy = (counts >= least).any(axis=0)
+    busy: NDArray[np.bool_] = np.any(counts >= least, axis=0)
     every = max(-(-int(counts[:, busy].sum()) // _ENOUGH), 1)
     del counts
     found = []

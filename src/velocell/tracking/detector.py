@@ -8,7 +8,7 @@ the C++ core (`native/tracker/`), by the rules of `tracking/rules.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from velocell.errors import NetworkError, OptionError, RecordingError
 from velocell.network import Network
 from velocell.network.kernels import centre_offset
 from velocell.network.template import Template
-from velocell.tracking.rules import DEFAULTS, NEURONS_BANDS, Rules
+from velocell.tracking.rules import DEFAULTS, Rules
 
 LONGEST_US = 1 << 52
 CALIBRATED_HERE = ("measured", "too_sparse")  # bases of networks whose edges are meant to be those asked for
@@ -90,7 +90,7 @@ class Detector:
             raise OptionError(f"every_us must be at least 1 us and at most 2^52, got {every_us}")
         if first.origin.basis not in CALIBRATED_HERE:
             # Made by hand, by labels or for a stated contrast: what its neurons answer is what is wanted.
-            rules = replace(rules, **NEURONS_BANDS)
+            rules = rules.by_neurons()
         self._final_layer = len(first.layers) - 1
         self._size = size
         self._tracker = Tracker(

@@ -597,6 +597,10 @@ class Rules:
             found[name] = value
         return cls.from_dict(found)
 
+    def by_neurons(self) -> Rules:
+        """The same, but a row has the band that the neurons voted for, whatever its speed: to compare networks."""
+        return replace(self, own_band_sigmas=NEVER_SIGMAS, changed_band_sigmas=NEVER_SIGMAS)
+
     def wide_gate(self, radius_px: float) -> float:
         """px from the ring of an object of this radius within which an event is the object's."""
         return float(_native(self).wide_gate(radius_px))
@@ -652,5 +656,3 @@ def _pairs(texts: Iterable[str]) -> Iterable[tuple[str, float]]:
 
 
 DEFAULTS = Rules()
-NEURONS_BANDS = {"own_band_sigmas": NEVER_SIGMAS, "changed_band_sigmas": NEVER_SIGMAS}
-"""Values of rules with which a row has the band that the neurons voted for, whatever its speed: to compare networks."""
