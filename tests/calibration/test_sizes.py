@@ -131,13 +131,13 @@ def test_dark_slow_disks_are_found_where_bright_fast_ones_are_seen_first(two_kin
         assert found_of(SLOW, two_kinds) < 0.3
 
 
-def test_the_lowest_edge_lies_below_what_is_asked_by_a_tenth():
+def test_the_lowest_edge_lies_a_little_below_what_is_asked():
     """So that an object just above it, whose peak is lower than predicted, is found at all; stated contrasts say where
     thresholds lie."""
     bands = (20.0, 80.0, 320.0)
     plain = calibrate(bands, 8.0).layers[0].neurons.v_th
     low = networks_from(Search.of(bands, 8.0), 8.0, polarity=True)[0].layers[0].neurons.v_th
     given = networks_from(Search.of(bands, 8.0, contrast=2.0), 8.0, polarity=True)[0].layers[0].neurons.v_th
-    assert 0.85 < low[0] / plain[0] < 0.97
+    assert 0.94 < low[0] / plain[0] < 0.99
     assert low[1:] == pytest.approx(plain[1:])
     assert given == pytest.approx(calibrate(bands, 8.0, contrast=2.0).layers[0].neurons.v_th)

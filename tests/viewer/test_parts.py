@@ -15,6 +15,7 @@ from viewer_tools import demo_recording, looking, opened, ready, unpacked
 
 from velocell import engines
 from velocell.calibration.formulas import calibrate
+from velocell.calibration.measure import LOWEST_SHARE
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording, time_surface
 from velocell.data.tracks import Tracks
@@ -366,7 +367,10 @@ def test_paths_are_thinned_and_keep_their_ends():
 
 def test_untouched_settings_make_the_network_that_calibrate_makes():
     settings = looking(BANDS, radius=6)
-    built, direct = settings.networks(polarity=True, share=0.9)[0], calibrate(BANDS, 6, crossing_share=0.9)
+    built, direct = (
+        settings.networks(polarity=True, share=0.9)[0],
+        calibrate(BANDS, 6, crossing_share=0.9, lowest_share=LOWEST_SHARE),
+    )
     assert settings.is_plain()
     for one, other in zip(built.layers, direct.layers, strict=True):
         assert np.array_equal(one.kernel, other.kernel)
