@@ -162,6 +162,10 @@ class Recording:
             yield self.between(start, stop)
             start = stop
 
+    def pixels(self) -> NDArray[np.int32]:
+        """The number of each event's pixel, y * width + x. Shape (n,)."""
+        return self.y.astype(np.int32) * np.int32(self.width) + self.x
+
     def mask(self, keep: NDArray[np.bool_]) -> Recording:
         """The events where `keep` (n,) is true; the span stays."""
         p = None if self.p is None else self.p[keep]

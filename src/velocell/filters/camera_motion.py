@@ -352,7 +352,7 @@ def _busy(part: Recording, needed: Floats) -> bool:
     if len(part) < np.sort(needed, axis=None)[: needed.size // 2 + 1].sum():
         return False
     active = np.zeros(part.height * part.width, np.bool_)
-    active[part.y.astype(np.int32) * np.int32(part.width) + part.x] = True
+    active[part.pixels()] = True
     row, column = np.divmod(np.flatnonzero(active).astype(np.int32), np.int32(part.width))
     block = row // _BUSY_BLOCK_PX * np.int32(needed.shape[1]) + column // _BUSY_BLOCK_PX
     pixels = np.bincount(block, minlength=needed.size)

@@ -322,7 +322,7 @@ def _busy(parts: Sequence[Recording]) -> _Busy | None:
     # Part by part: the numbers of all would take as much memory as the events.
     counts = np.zeros((2, width * height), np.int32)
     for part in seen:
-        number = _numbers(part)
+        number = part.pixels()
         for count, its in zip(counts, (number,) if part.p is None else (number[~part.p], number[part.p]), strict=False):
             np.add.at(count, its, np.int32(1))  # of another type it takes 15 times as long
     busy: NDArray[np.bool_] = np.any(counts >= least, axis=0)
@@ -330,7 +330,7 @@ def _busy(parts: Sequence[Recording]) -> _Busy | None:
     del counts
     found = []
     for part in seen:
-        keep = busy[_numbers(part)]
+        keep = busy[part.pixels()]
         if every > 1:
             keep &= (part.x + np.int32(_SLANT) * part.y) % every == 0
         found.append(part.mask(keep))
@@ -343,11 +343,6 @@ def _busy(parts: Sequence[Recording]) -> _Busy | None:
     cell = (y // _CELL_PX).astype(np.int64) * columns + x // _CELL_PX
     sign = np.zeros(t.size, np.int64) if p is None else p.astype(np.int64)
     return _Busy(events, (t - start) * 1e-6, cell, sign, (stop - start) * 1e-6, 1 / every)
-
-
-def _numbers(part: Recording) -> NDArray[np.int32]:
-    """Of the pixels of its events."""
-    return part.y.astype(np.int32) * np.int32(part.width) + part.x
 
 
 def _candidates(busy: _Busy) -> list[float]:

@@ -66,7 +66,7 @@ class PixelCounts:
 
     def add(self, block: Recording) -> None:
         if self._dense is not None:
-            np.add.at(self._dense, block.y.astype(np.int32) * np.int32(block.width) + block.x, 1)
+            np.add.at(self._dense, block.pixels(), 1)
             return
         pixel, count = pixel_counts(block)
         self._pixel, place = np.unique(np.concatenate([self._pixel, pixel]), return_inverse=True)

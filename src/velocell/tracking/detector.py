@@ -24,8 +24,9 @@ from velocell.network.template import Template
 from velocell.tracking.rules import DEFAULTS, Rules
 
 LONGEST_US = 1 << 52
-CALIBRATED_HERE = ("measured", "too_sparse")  # bases of networks whose edges are meant to be those asked for
 """Between two reports: the core adds times."""
+
+_CALIBRATED = ("measured", "too_sparse")  # bases of networks whose edges are meant to be those asked for
 
 
 def as_networks(network: Network | Sequence[Network]) -> tuple[Network, ...]:
@@ -88,7 +89,7 @@ class Detector:
             raise NetworkError("networks that look together must have the same bands and the same dt")
         if not 1 <= every_us <= LONGEST_US:
             raise OptionError(f"every_us must be at least 1 us and at most 2^52, got {every_us}")
-        if first.origin.basis not in CALIBRATED_HERE:
+        if first.origin.basis not in _CALIBRATED:
             # Made by hand, by labels or for a stated contrast: what its neurons answer is what is wanted.
             rules = rules.by_neurons()
         self._final_layer = len(first.layers) - 1

@@ -252,7 +252,11 @@ class Rules:
     )
     reach_radii: float = _gate(0.8, "radii", 0, 2, "reach_px in radii of the object; the larger of the two holds.")
     smaller_ring_radii: float = _gate(
-        0.75, "radii", 0, 1, "Spikes for a smaller radius than this see parts of an object only and are left out."
+        0.75,
+        "radii",
+        0,
+        1,
+        "Spikes for a smaller radius than this see parts of an object only; the other way round, too.",
     )
     size_vote_radii: float = _gate(
         0.1, "radii", 0.001, 100, "Spikes for a radius that is off by so many radii vote with a weight of 1/e."
