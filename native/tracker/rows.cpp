@@ -59,20 +59,22 @@ double acceleration(const Track& track, const Rules& rules) {
     return shown ? along : std::numeric_limits<double>::quiet_NaN();
 }
 
-// Its speed lies outside a band, and that is no accident.
-bool contradicts(double v, int band, double allowed, const Model& model) {
-    const double tolerance = model.rules.band_tolerance;
+// Its speed lies outside a band by more than a share of the edge, and that is no accident.
+bool contradicts(double v, int band, double tolerance, double allowed, const Model& model) {
     return band >= 0 && (v + allowed < (1 - tolerance) * model.edges[band] ||
                          v - allowed > (1 + tolerance) * model.edges[band + 1]);
 }
 
-// The neurons' votes are those of its last px: where its speed is seen to change they are out of date. And what trembles,
-// or gives another number of events than most, makes them answer for another speed. Then the band is that of the speed.
+// The neurons' votes are those of its last px: where its speed is seen to change they are out of date. What trembles, or
+// gives another number of events than most, makes them answer for another speed, and near an edge, which they know to a
+// tolerance, a fit of many events knows better. Then the band is that of the speed.
 int band_now(const Track& track, double speed_err, double acceleration, const Model& model) {
+    const Rules& rules = model.rules;
     const double v = track.slow.speed();
     const int voted = track.band();
-    const double sigmas = std::isnan(acceleration) ? model.rules.own_band_sigmas : model.rules.changed_band_sigmas;
-    if (!contradicts(v, voted, sigmas * speed_err, model)) return voted;
+    const double sigmas = std::isnan(acceleration) ? rules.own_band_sigmas : rules.changed_band_sigmas;
+    const double better = std::min(1.0, speed_err / (rules.band_tolerance * v + 1e-9));
+    if (!contradicts(v, voted, 0, sigmas * better * speed_err, model)) return voted;
     const auto above = std::upper_bound(model.edges.begin(), model.edges.end(), v) - model.edges.begin();
     const bool inside = above > 0 && above < static_cast<std::ptrdiff_t>(model.edges.size());
     return inside ? static_cast<int>(above) - 1 : voted;
@@ -82,7 +84,8 @@ Row row_of(const Track& track, std::int64_t t, const Model& model) {
     const Rules& rules = model.rules;
     const double error = speed_error(track, rules), accel = acceleration(track, rules);
     const int band = band_now(track, error, accel, model);
-    const bool off = contradicts(track.slow.speed(), track.band(), rules.off_band_sigmas * error, model);
+    const bool off = contradicts(track.slow.speed(), track.band(), rules.band_tolerance, rules.off_band_sigmas * error,
+                                 model);
     return {t,
             track.id,
             band,
@@ -94,7 +97,7 @@ Row row_of(const Track& track, std::int64_t t, const Model& model) {
             track.radius,
             confidence(track, track.band(), track.support(rules), model),
             accel,
-            (off ? kOffBand : 0) | (track.crowded_until_us > t ? kCrowded : 0)};
+            (off || band != track.band() ? kOffBand : 0) | (track.crowded_until_us > t ? kCrowded : 0)};
 }
 
 // Moving, it would have made an event by now. What has braked still makes some, as it turns round, or of noise.

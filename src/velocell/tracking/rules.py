@@ -527,7 +527,9 @@ class Rules:
         "sigmas",
         0,
         NEVER_SIGMAS,
-        "The same, so that the row has the band of the speed, where the network was calibrated on the recording.",
+        """The same, without `band_tolerance`, so that the row has the band of the speed, where the network was
+        calibrated on the recording. Fewer where the speed is known better than to `band_tolerance`, which is how well
+        the neurons know an edge.""",
     )
     changed_band_sigmas: float = _row(
         0.0,
