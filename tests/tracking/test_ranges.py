@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from velocell.calibration.formulas import calibrate
+from velocell.calibration.measure import measured_on
+from velocell.calibration.passes import Passes
 from velocell.calibration.recipe import Recipe, bank_radii, bank_recipe
 from velocell.calibration.search import Search
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
 from velocell.errors import CalibrationError, NetworkError
+from velocell.network import Network
 from velocell.pipeline import detect
 from velocell.results.evaluate import evaluate
 from velocell.simulate import Scene, SceneObject, random_scene, simulate
@@ -77,6 +80,32 @@ def test_bands_begin_where_they_are_meant_to_between_two_radii_of_the_bank(radiu
     assert accuracy(DEFAULTS) > 0.97
     # The neurons alone, whose edges hold for the radii of their rings.
     assert accuracy(Rules().by_neurons()) < 0.9
+
+
+def test_a_range_is_measured_by_every_other_ring_and_by_all_where_these_see_nothing():
+    radii = bank_radii(3.0, 15.0)
+    search = Search.of(BANDS, (3.0, 15.0))
+
+    def passes_of(radius: float, contrast: float) -> tuple[list[int], tuple[Network, ...]]:
+        scene = random_scene(
+            4, width=160, height=120, radius=radius, speeds=(100, 600), contrast=contrast, noise_hz=0.2, seed=8,
+            duration_us=600_000,
+        )  # fmt: skip
+        passes, counts = Passes(search), []
+        see = passes.see
+        passes.see = lambda networks, *given, **named: counts.append(len(networks)) or see(networks, *given, **named)
+        networks = measured_on(simulate(scene)[0], search, passes)
+        return counts, networks or ()
+
+    few = len(radii[::2])
+    counts, networks = passes_of(6.5, 3)
+    assert set(counts) == {few}
+    assert [network.radius_px for network in networks] == pytest.approx(radii)
+    assert {network.origin.basis for network in networks} == {"measured"}
+    assert len({network.origin.crossings for network in networks}) == 1
+    counts, networks = passes_of(6.5, 0.2)  # nothing to be seen
+    assert set(counts) == {few, len(radii)}
+    assert networks == ()
 
 
 def test_spikes_keep_their_radius(tmp_path):

@@ -106,6 +106,8 @@ def measured_on(stretch: Recording, search: Search, passes: Passes) -> tuple[Net
     hides what there is, and then disks of all other sizes are looked for.
     """
     making = _Calibrated.on(stretch, search, measured_noise(stretch))
+    if isinstance(search.radius, tuple) and not search.templates:
+        return _for_range(making, stretch, passes)
     for factor in _RADIUS_FACTORS if search.start_px else (0.0,):
         settled = _settled(making, stretch, passes, search.start_px * factor)
         if settled is not None or passes.blind:
@@ -119,6 +121,19 @@ def measured_on(stretch: Recording, search: Search, passes: Passes) -> tuple[Net
     if search.start_px:
         networks = (_with(_best(making, settled, stretch, passes), stated_radius_px=search.start_px),)
     return tuple(_with(network, looked_us=passes.made_us) for network in networks)
+
+
+def _for_range(making: _Calibrated, stretch: Recording, passes: Passes) -> tuple[Network, ...] | None:
+    """The networks for all sizes. Every other ring follows enough objects to measure their edges by, at half the cost;
+    all of them look where these find none."""
+    for rings in (replace(making, ring_step=2), making):
+        settled = _settled(rings, stretch, passes, 0.0)
+        if settled is not None:
+            (network, *_), seen = settled
+            assert network.origin.crossings is not None  # it is calibrated
+            networks = (_measured(one, seen, stretch) for one in making.networks(network.origin.crossings, 0.0))
+            return tuple(_with(one, looked_us=passes.made_us) for one in networks)
+    return None
 
 
 def _other(making: _Calibrated, stretch: Recording, passes: Passes) -> tuple[float, float] | None:
@@ -138,12 +153,13 @@ def _other(making: _Calibrated, stretch: Recording, passes: Passes) -> tuple[flo
 @dataclass(frozen=True)
 class _Calibrated:
     """Makes networks from a share of edge crossings and a radius, all else being known. step: of the time stamps;
-    noise: of the recording."""
+    noise: of the recording; ring_step: of all rings of a range, only every so many."""
 
     search: Search
     polarity: bool
     step: Step
     noise: Noise
+    ring_step: int = 1
 
     @staticmethod
     def on(stretch: Recording, search: Search, noise: Noise) -> _Calibrated:
@@ -151,7 +167,8 @@ class _Calibrated:
 
     def networks(self, share: float, radius_px: float, recipe: Recipe | None = None) -> tuple[Network, ...]:
         wanted = self.search if recipe is None else replace(self.search, recipe=recipe)
-        return networks_from(wanted, radius_px, polarity=self.polarity, share=share, step=self.step, noise=self.noise)
+        made = networks_from(wanted, radius_px, polarity=self.polarity, share=share, step=self.step, noise=self.noise)
+        return made[:: self.ring_step]
 
 
 def _best(
