@@ -10,8 +10,15 @@
 
 namespace velocell {
 
-// Asks the memory for what will soon be written; of no effect but speed.
-inline void prefetch([[maybe_unused]] const void* at) {
+// Inlined, or the calls are dropped: to GCC, who only asks the memory has no effect.
+#if defined(VELOCELL_GNU)
+#define VELOCELL_INLINE [[gnu::always_inline]] inline
+#else
+#define VELOCELL_INLINE inline
+#endif
+
+// Asks the memory for what will soon be written; of no effect but speed. Only to be called by what is inlined too.
+VELOCELL_INLINE void prefetch([[maybe_unused]] const void* at) {
 #if defined(VELOCELL_GNU)
     __builtin_prefetch(at, 1);
 #endif

@@ -12,6 +12,7 @@
 #include <new>
 #include <utility>
 
+#include "engine/pages.hpp"
 #include "model.hpp"
 #include "track.hpp"
 
@@ -65,6 +66,7 @@ class Pasts {
     static Memory allocated(std::size_t pixels) {
         Memory memory(static_cast<PixelPast*>(std::calloc(pixels, sizeof(PixelPast))));
         if (!memory) throw std::bad_alloc();
+        prefer_large_pages(memory.get(), pixels * sizeof(PixelPast));
         return memory;
     }
 

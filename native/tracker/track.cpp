@@ -72,9 +72,8 @@ Passage Track::passage(const Model& model) const {
             odds_sum / std::max(odds_count, 1.0), std::sqrt(variance())};
 }
 
-bool Track::take(std::int64_t t, const Offset& offset, const Crossing& crossing, const Model& model) {
+bool Track::take(std::int64_t t, const Offset& offset, const Crossing& crossing, double v, const Model& model) {
     const Rules& rules = model.rules;
-    const double v = edge_speed(model);
     // What trails behind an edge says that something is there, not where.
     if (crossing.since_s * v <= rules.crossing_px) {
         if (offset.d >= rules.centre_px) add(t, offset, crossing, model);
@@ -89,36 +88,40 @@ bool Track::take(std::int64_t t, const Offset& offset, const Crossing& crossing,
         }
         crossed_px += std::exchange(coasted_px, 0.0);
     }
-    return fast.fresh.count >= rules.refit_events || seconds(fast.t_us, t) * v > rules.refit_px;
+    return fresh_count >= rules.refit_events || seconds(fast.t_us, t) * v > rules.refit_px;
 }
 
 void Track::add(std::int64_t t, const Offset& offset, const Crossing& crossing, const Model& model) {
     const auto [dx, dy, d] = offset;
-    double ux = dx / d, uy = dy / d, norm = 1;
+    double ux = dx / d, uy = dy / d, norm = 1, distance = d;
     Edge edge;
-    if (!model.outline.empty()) {
+    const bool disk = model.outline.empty();
+    if (!disk) {
         // The outline's normal: that of a disk points from its centre.
         edge = model.edge_towards(dx, dy);
         const double tilt = edge.slope * radius / d, x = ux, y = uy;
         norm = std::sqrt(1 + tilt * tilt);
         ux = (x + tilt * y) / norm;
         uy = (y - tilt * x) / norm;
+        distance = d / edge.distance;
     }
     const double s = seconds(fast.t_us, t), cosine = ux * heading_x + uy * heading_y;
     const double bend = (slow.ax * ux + slow.ay * uy) * s * s / 2;
-    const double residual = (d - extent.at(cosine) * edge.distance) / norm - bend;  // how far outside
+    const double outside = d - extent.at(cosine) * edge.distance;
+    const double residual = (disk ? outside : outside / norm) - bend;
     // The paths of the two fits are so near to each other that the direction is the same.
     const double apart_x = slow.x - fast.x + (slow.vx - fast.vx) * s;
     const double apart_y = slow.y - fast.y + (slow.vy - fast.vy) * s;
-    const double slow_residual = residual - (apart_x * ux + apart_y * uy) / norm;
-    if (std::abs(slow_residual) < narrow_gate)
-        slow.fresh.add(s, ux, uy, slow_residual, biweight(slow_residual / narrow_gate));
-    if (std::abs(residual) >= gate) return;
-    const double weight = biweight(residual / gate);
-    fast.fresh.add(s, ux, uy, residual, weight);
-    shift.add(0, ux, uy, residual, 1);
+    const double apart = apart_x * ux + apart_y * uy, slow_residual = residual - (disk ? apart : apart / norm);
+    const Two residuals = two(slow_residual, residual), off = residuals / two(narrow_gate, gate);
+    const bool near = std::abs(slow_residual) < narrow_gate, at_all = std::abs(residual) < gate;
+    const double weight = at_all ? biweight(off[1]) : 0;
+    if (near || at_all) fresh.add(s, ux, uy, residuals, two(near ? biweight(off[0]) : 0, weight));
+    if (!at_all) return;
+    ++fresh_count;
+    shift.add(ux, uy, residual);
     shift_px2 += square(residual);
-    extent.add(d / edge.distance, cosine, weight);
+    extent.add(distance, cosine, weight);
     scatter += weight * residual * residual;
     scatter_weight += weight;
     measured += weight;
@@ -151,34 +154,50 @@ void Track::answer(const Spike& spike, double dx, double dy, const Model& model)
     spike_dy += dy;
 }
 
-double Track::move(std::int64_t t, const Model& model) {
+template <typename T>
+void Track::move_fits(Paths<T>& paths, std::int64_t t, const Model& model) {
+    constexpr bool kHasCourse = Paths<T>::kPaths > 1;
     const Rules& rules = model.rules;
     const double s = seconds(fast.t_us, t), max_speed = model.max_speed();
-    const Sums& events = slow.fresh;
+    const Sums events = fresh.of(kSlow);
     spread.pull(events.p[0] * heading_x + events.p[1] * heading_y,
                 events.pp[0] * heading_x * heading_x + 2 * events.pp[1] * heading_x * heading_y +
                     events.pp[2] * heading_y * heading_y);
-    // Nothing asks what a tentative track's acceleration is expected to be.
-    if (id >= 0) course.take(slow);
-    slow.take(slow);
+    paths.take(events);
     // What begins is as far off as the short fit is.
     const bool begins = !settled || travel - anew_px < rules.change_px;
     if (begins || travel - solved_px >= rules.curve_solve_px) {
-        if (id >= 0) course.solve({}, max_speed);
-        slow.solve(foreseen(), max_speed);
+        if constexpr (kHasCourse) paths.solve({{}, foreseen()}, max_speed);
+        else paths.solve({foreseen()}, max_speed);
         solved_px = travel;
     }
-    const auto moved = fast.advance(t, rules.short_memory_px, max_speed, slow.ax, slow.ay);
+    std::array<double, 2> moved{};
+    if (fresh_count > 0) moved = fast.solve(fresh.of(kFast), max_speed);
+    forget_fresh();
+    fast.advance(t, rules.short_memory_px, paths.ax(), paths.ay());
     const double less_x = shift.pp[0] * moved[0] + shift.pp[1] * moved[1];
     const double less_y = shift.pp[1] * moved[0] + shift.pp[2] * moved[1];
     shift_px2 += moved[0] * (less_x - 2 * shift.p[0]) + moved[1] * (less_y - 2 * shift.p[1]);
     shift.p[0] -= less_x;
     shift.p[1] -= less_y;
-    const double along = (slow.vx * axis_x + slow.vy * axis_y) * s;
+    const double along = (paths.vx() * axis_x + paths.vy() * axis_y) * s;
     field.go(along);
     steady.along += field.gain() * along;
-    if (id >= 0) course.advance(t, rules.curve_memory_px, rules.swing_px, field.gain());
-    slow.advance(t, memory_px, rules.swing_px, field.gain());
+    if constexpr (kHasCourse) paths.advance(t, {rules.curve_memory_px, memory_px}, rules.swing_px, field.gain());
+    else paths.advance(t, {memory_px}, rules.swing_px, field.gain());
+}
+
+double Track::move(std::int64_t t, const Model& model) {
+    const Rules& rules = model.rules;
+    const double s = seconds(fast.t_us, t);
+    // Nothing asks what a tentative track's acceleration is expected to be.
+    if (id >= 0) {
+        Paths<Two> both({&course, &slow});
+        move_fits(both, t, model);
+    } else {
+        Paths<double> one({&slow});
+        move_fits(one, t, model);
+    }
     const bool silent = seconds(last_event_us, t) * pace(model) > rules.rest_error_px;
     if (silent && field.gain() >= 0 && slow.vx * last.vx + slow.vy * last.vy < 0) stop();
     const double v = slow.speed();
@@ -404,6 +423,7 @@ void Track::restart(std::int64_t t, double x, double y, double vx, double vy, co
     const double sigma_v = std::max(pace_floor, model.edges.front());
     const double unit = std::sqrt(variance());  // of the fits, px
     fast.reset(t, x, y, rules.restart_sigma_px / unit, sigma_v / unit, vx, vy);
+    forget_fresh();
     memory_px = rules.long_memory_px;
     follow_anew(sigma_v * sigma_v / rules.long_memory_px / unit);
     spread.restart();

@@ -46,9 +46,12 @@ struct Before {
     bool rests(double edge_speed, const Rules& rules) const {
         return static_cast<double>(silent_us) * 1e-6 * edge_speed >= rules.silence_px;
     }
+    bool flips(double edge_speed, double radius, const Rules& rules) const {
+        return flipped && static_cast<double>(since_us) * 1e-6 * edge_speed >= rules.flip_radii * radius;
+    }
+    // Whether the event is the first of an edge crossing: of other polarity than the one before it, or after a silence.
     bool begins(double edge_speed, double radius, const Rules& rules) const {
-        return rests(edge_speed, rules) ||
-               (flipped && static_cast<double>(since_us) * 1e-6 * edge_speed >= rules.flip_radii * radius);
+        return rests(edge_speed, rules) || flips(edge_speed, radius, rules);
     }
 };
 
@@ -75,6 +78,8 @@ struct Track {
     std::int32_t id = -1;  // -1 until confirmed
     Fit fast;              // short memory: where it is
     Curve slow, course;    // long memory: its speed and heading; longer: what its acceleration is expected to be
+    TwoSums fresh;         // of the events since they were moved, about the slow fit and the fast one,
+    int fresh_count = 0;   // and how many the latter has
     double nominal = 0, gate = 0, narrow_gate = 0;  // px: radius that is stated (or settled on), its gates
     double radius;                                  // px, measured
     Extent extent;
@@ -96,7 +101,7 @@ struct Track {
     double odds_sum = 0, odds_count = 0;  // log odds whenever it was looked at and measured
     // Over its way, faded: confidence, speed (px/s), px. Travel at the last look.
     double known = 0, known_speed = 0, known_px = 0, looked_px = 0;
-    Sums shift;            // of the newest events against the fast fit, over a fraction of a px: turns
+    Shift shift;           // of the newest events against the fast fit, over a fraction of a px: turns
     double shift_px2 = 0;  // its squares
     Evidence evidence;
     Scatter spread;  // of the fits
@@ -126,6 +131,7 @@ struct Track {
     double pace(const Model& model) const;  // px/s by which memory fades and support is judged
     bool keeps_pace(const Model& model) const;
     double support(const Rules& rules) const;  // ring events lately, against its usual number per px of travel
+    bool is_supported(double least, const Rules& rules) const;  // more than so
     double log_odds(const Model& model) const;  // that it is what is looked for
     double lean() const;         // as in Sighting, now
     double variance() const { return scatter / scatter_weight; }  // px^2, of an event across the ring
@@ -135,12 +141,6 @@ struct Track {
     Passage passage(const Model& model) const;
 
     // --- events and spikes ---
-    // Whether an event is the first of an edge crossing: of other polarity than the one before it, or after a silence.
-    bool begins(const Before& before, const Model& model) const {
-        return before.begins(edge_speed(model), radius, model.rules);
-    }
-    // Whether the pixel had been silent for long enough.
-    bool rests(const Before& before, const Model& model) const { return before.rests(edge_speed(model), model.rules); }
     double edge_speed(const Model& model) const { return std::max(slow.speed(), model.lower_edge(voted)); }
     // The first event of a crossing in the band around it.
     void passes_by(const Model& model) {
@@ -148,9 +148,10 @@ struct Track {
         if (is_measuring(model)) around += 1;
     }
     // Else the disk has gone and noise would count.
-    bool is_measuring(const Model& model) const { return id >= 0 && support(model.rules) > model.rules.measure_support; }
+    bool is_measuring(const Model& model) const { return id >= 0 && is_supported(model.rules.measure_support, model.rules); }
     // An event on its ring alone. True where it is time to advance.
-    bool take(std::int64_t t, const Offset& offset, const Crossing& crossing, const Model& model);
+    // v: edge_speed, px/s.
+    bool take(std::int64_t t, const Offset& offset, const Crossing& crossing, double v, const Model& model);
     void share(std::int64_t t, const Model& model);  // an event on its ring and on another's
     void answer(const Spike& spike, double dx, double dy, const Model& model);  // (dx, dy): from the fit
 
@@ -164,12 +165,20 @@ struct Track {
     void go_on(const Habit& before);  // as another one that was this object
 
   private:
+    static constexpr int kSlow = 0, kFast = 1;  // of `fresh`
+
     void add(std::int64_t t, const Offset& offset, const Crossing& crossing, const Model& model);
+    void forget_fresh() {
+        fresh = {};
+        fresh_count = 0;
+    }
     void be_about(double px, const Rules& rules) {
         nominal = px;
         gate = rules.wide_gate(px);
         narrow_gate = rules.narrow_gate(px);
     }
+    template <typename T>
+    void move_fits(Paths<T>& paths, std::int64_t t, const Model& model);
     void count_votes(const Rules& rules);
     void judge_curve(std::int64_t t, double px, const Model& model);
     bool turned(std::int64_t t, const Model& model);
@@ -183,6 +192,17 @@ struct Track {
 inline double Track::support(const Rules& rules) const {
     if (expected < rules.support_min_events || seen_long <= 0) return 1.0;
     return seen / expected * expected_long / seen_long;
+}
+
+// Every event asks, and a division takes long: only where a product does not tell.
+inline bool Track::is_supported(double least, const Rules& rules) const {
+    constexpr double kRounding = 1e-9;
+    if (expected >= rules.support_min_events && seen_long > 0) {
+        const double much = seen * expected_long, needed = least * expected * seen_long;
+        if (much > (1 + kRounding) * needed) return true;
+        if (much < (1 - kRounding) * needed) return false;
+    }
+    return support(rules) > least;
 }
 
 inline double Track::lean() const {

@@ -60,79 +60,91 @@ void Tracker::step(const EventSpan& events, const SpikeSpan& spikes, std::int64_
                       model_.radii[spikes.size[s]]});
             ++s;
         } else {
-            if (e + kAhead < events.n) prefetch(events.x[e + kAhead], events.y[e + kAhead]);
-            on_event(te, events.x[e], events.y[e], events.p ? events.p[e] != 0 : 2);
-            ++e;
+            // As long as there is something to say, the next instant stays the same.
+            const bool waits = tracks_.empty() && !resting_;
+            e = feed(events, e, waits ? te + 1 : std::min(ts, instant <= until_us ? instant : never));
         }
     }
 }
 
+std::int64_t Tracker::feed(const EventSpan& events, std::int64_t first, std::int64_t until) {
+    std::int64_t e = first;
+    for (; e < events.n && events.t[e] < until; ++e) {
+        if (e + kAhead < events.n) ask_for_pixel(events.x[e + kAhead], events.y[e + kAhead]);
+        if (e + kSoon < events.n) ask_for_track(events.x[e + kSoon], events.y[e + kSoon]);
+        on_event(events.t[e], events.x[e], events.y[e], events.p ? events.p[e] != 0 : 2);
+    }
+    return e;
+}
+
 void Tracker::on_event(std::int64_t t, int x, int y, int p) {
     if (x >= config_.width || y >= config_.height) throw std::out_of_range("an event lies outside the sensor");
-    const auto& candidates = grid_.at(x, y);
+    const auto candidates = grid_.at(x, y);
     if (candidates.empty()) return;
     PixelPast& past = past_[static_cast<std::size_t>(y) * config_.width + x];
     const Before before = past.meet(t, p);
     ++polarities_[p];
 
     around_.clear();
-    const Claim claimed = claim(candidates, t, x, y, before);
-    for (Track* track : around_)
-        if (claimed.owner == nullptr || claimed.owner->id < 0) track->passes_by(model_);
-    if (claimed.owner == nullptr) {
+    Claim claimed;
+    claim(candidates, t, x, y, before, claimed);
+    if (claimed.owner == kNobody || near_[claimed.owner].id < 0)
+        for (const int number : around_) tracks_[number].passes_by(model_);
+    if (claimed.owner == kNobody) {
         if (before.flipped) past.begin(t);
         return;
     }
-    Track& track = *claimed.owner;
-    const double ahead_px = (claimed.second - claimed.best) * track.gate;
-    if (claimed.rival != nullptr && track.id >= 0 && ahead_px < model_.rules.unclear_px) {
+    const Near& near = near_[claimed.owner];
+    Track& track = tracks_[claimed.owner];
+    if (claimed.rival != kNobody && near.id >= 0 &&
+        (claimed.second - claimed.best) * near.gate < model_.rules.unclear_px) {
         track.share(t, model_);
-        claimed.rival->share(t, model_);
+        tracks_[claimed.rival].share(t, model_);
         return;
     }
-    const bool begins = track.begins(before, model_), passes = before.flipped || track.rests(before, model_);
+    const double v = near.edge_speed;
+    const bool rests = before.rests(v, model_.rules), begins = rests || before.flips(v, near.oval.radius, model_.rules);
     if (begins) past.begin(t);
-    if (track.take(t, claimed.offset, {begins, passes, seconds(past.began_us(), t), p}, model_)) advance(track, t);
+    const Crossing crossing{begins, before.flipped || rests, seconds(past.began_us(), t), p};
+    if (track.take(t, claimed.offset, crossing, v, model_)) advance(track, t);
 }
 
-Tracker::Claim Tracker::claim(const std::vector<int>& candidates, std::int64_t t, int x, int y,
-                              const Before& before) {
-    Claim found;
-    for (const int index : candidates) {
-        const auto [dx, dy, d2] = near_[index].to(t, x, y);
-        if (d2 > near_[index].most2 || d2 < near_[index].least2) continue;
-        const Surroundings& near = surroundings_[index];
+void Tracker::claim(std::span<const int> candidates, std::int64_t t, int x, int y, const Before& before, Claim& found) {
+    for (const int number : candidates) {
+        const Near& near = near_[number];
+        const auto [dx, dy, d2] = near.to(t, x, y);
+        if (d2 > near.most2 || d2 < near.least2) continue;
         if (d2 > near.around2 && d2 < near.far2) {
-            if (before.begins(near.edge_speed, near.extent.radius, model_.rules)) around_.push_back(&tracks_[index]);
+            if (before.begins(near.edge_speed, near.oval.radius, model_.rules)) around_.push_back(number);
             continue;
         }
         const Offset at{dx, dy, std::sqrt(d2)};
         const double away = at.d - near.outline(at, model_);
         if (std::abs(away) >= near.gate) {
             if (away > 0 && away < near.gate + model_.rules.around_px &&
-                before.begins(near.edge_speed, near.extent.radius, model_.rules))
-                around_.push_back(&tracks_[index]);
+                before.begins(near.edge_speed, near.oval.radius, model_.rules))
+                around_.push_back(number);
             continue;
         }
         const double off = std::abs(away) / near.gate;
-        Track& track = tracks_[index];
         // A candidate of another size takes nothing from what is known.
-        const bool unlike = found.owner != nullptr && (found.owner->id >= 0) != (near_[index].id >= 0) &&
-                            !is_about(found.owner->nominal, track.nominal, model_.rules);
-        if (unlike ? near_[index].id >= 0 : off < found.best) {
-            if (found.owner != nullptr && found.owner->id >= 0) {
+        const bool is_known = near.id >= 0;
+        const bool owned = found.owner != kNobody, is_known_owner = owned && near_[found.owner].id >= 0;
+        const bool unlike = owned && is_known_owner != is_known &&
+                            !is_about(tracks_[found.owner].nominal, tracks_[number].nominal, model_.rules);
+        if (unlike ? is_known : off < found.best) {
+            if (is_known_owner) {
                 found.second = found.best;
                 found.rival = found.owner;
             }
             found.best = off;
-            found.owner = &track;
+            found.owner = number;
             found.offset = at;
-        } else if (!unlike && off < found.second && near_[index].id >= 0) {
+        } else if (!unlike && off < found.second && is_known) {
             found.second = off;
-            found.rival = &track;
+            found.rival = number;
         }
     }
-    return found;
 }
 
 void Tracker::on_spike(const Spike& spike) {
@@ -178,7 +190,7 @@ void Tracker::on_spike(const Spike& spike) {
 // each. So a place has room for some; a spike that finds it full takes that of the one which is least like a disk.
 void Tracker::start(const Spike& spike) {
     ++crowding_.births;
-    const auto& around = grid_.nearest(spike.x, spike.y);
+    const auto around = grid_.nearest(spike.x, spike.y);
     const auto tentative = std::count_if(around.begin(), around.end(), [&](int index) { return near_[index].id < 0; });
     if (static_cast<double>(tentative) >= model_.rules.max_tentative_tracks) {
         ++crowding_.crowded;
@@ -200,7 +212,7 @@ void Tracker::start(const Spike& spike) {
 
 // Of the tentative tracks that have had time to show what they are, the one that is least like a disk, if it is no more
 // so than a track of which nothing is known.
-Track* Tracker::weakest(const std::vector<int>& around, std::int64_t t) {
+Track* Tracker::weakest(std::span<const int> around, std::int64_t t) {
     const Rules& rules = model_.rules;
     Track* found = nullptr;
     double least = Evidence{}.log_odds(model_.width / 2.0, model_.height / 2.0, 1, 1, model_);
@@ -229,20 +241,18 @@ void Tracker::advance(Track& track, std::int64_t t) {
 }
 
 void Tracker::surround(const Track& track) {
-    constexpr double kRounding = 1e-6;
+    constexpr double kRounding = 1e-6;  // also of a float, over its value
     const double across = track.extent.at(0), along = track.extent.at(1);
     const double nearest = std::min(across, along) * nearest_edge_, farthest = std::max(across, along) * farthest_edge_;
     const double least = nearest - track.gate - kRounding, around = farthest + track.gate + kRounding;
-    const double far = nearest + track.gate + model_.rules.around_px - kRounding;
+    const double far = std::max(nearest + track.gate + model_.rules.around_px - kRounding, 0.0);
     const double most = farthest + track.gate + model_.rules.around_px + kRounding;
-    const double ratio = model_.rules.smaller_ring_radii, other = std::max(track.radius / ratio - track.nominal, 0.0);
-    const double reach = model_.rules.reach(track.nominal) + (sizes() > 1 ? other : 0);  // see on_spike
+    double reach = model_.rules.reach(track.nominal);
+    if (sizes() > 1)  // see on_spike
+        reach += std::max(track.radius / model_.rules.smaller_ring_radii - track.nominal, 0.0);
     const auto number = static_cast<std::size_t>(tracks_.number_of(track));
-    const auto put = [number](auto& all, const auto& one) {
-        if (number < all.size()) all[number] = one;
-        else all.push_back(one);
-    };
-    put(near_, Near{
+    if (number >= near_.size()) near_.resize(number + 1);
+    near_[number] = {
         .t_us = track.fast.t_us,
         .x = track.fast.x,
         .y = track.fast.y,
@@ -251,17 +261,15 @@ void Tracker::surround(const Track& track) {
         .least2 = least > 0 ? least * least : 0,
         .most2 = most * most,
         .id = track.id,
-        .answers2 = std::nextafter(static_cast<float>(reach * reach), std::numeric_limits<float>::infinity()),
-    });
-    put(surroundings_, Surroundings{
-        .around2 = around * around,
-        .far2 = far > 0 ? far * far : 0,
+        .answers2 = static_cast<float>(reach * reach * (1 + kRounding)),
+        .around2 = static_cast<float>(around * around * (1 + kRounding)),
+        .far2 = static_cast<float>(far * far * (1 - kRounding)),
         .gate = track.gate,
         .edge_speed = track.edge_speed(model_),
         .heading_x = track.heading_x,
         .heading_y = track.heading_y,
-        .extent = track.extent,
-    });
+        .oval = track.extent.oval(),
+    };
 }
 
 // In the cells in which its events may lie before it is entered anew.
@@ -288,7 +296,8 @@ void Tracker::enter_anew(Track& track) {
 void Tracker::upkeep(std::int64_t t) {
     const auto [off, on, none] = polarities_;
     model_.polarity = none == 0;
-    model_.one_polarity = none == 0 && std::min(on, off) < model_.rules.one_polarity_share * std::max(on, off);
+    model_.one_polarity = none == 0 && static_cast<double>(std::min(on, off)) <
+                                           model_.rules.one_polarity_share * static_cast<double>(std::max(on, off));
     for (const int number : tracks_.numbers()) {
         advance(tracks_[number], t);
         if (!tracks_[number].dead) look_at(tracks_[number], t, model_, tracks_, lost_, next_id_);

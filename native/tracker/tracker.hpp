@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -51,13 +52,19 @@ struct SpikeSpan {  // final layer only, sorted by time
     std::int64_t n;
 };
 
-// What every event and spike must know of each track around it: one line of a processor's memory, as a track is large.
+// What every event and spike must know of each track around it, as a track is large: the first line of a processor's
+// memory. And what an event must know that is not far from one: the second.
 struct alignas(64) Near {
     std::int64_t t_us;
     double x, y, vx, vy;   // px, px/s
     double least2, most2;  // px^2, of the distance from the centre: elsewhere an event means nothing to it
     std::int32_t id;
     float answers2;  // px^2, no less: a spike beyond it is no answer to a tentative one
+
+    float around2, far2;  // px^2: between these an event lies around it for sure, whatever the outline is there
+    double gate, edge_speed;
+    double heading_x, heading_y;
+    Oval oval;
 
     struct Way {
         double dx, dy, d2;
@@ -67,19 +74,12 @@ struct alignas(64) Near {
         const double s = seconds(t_us, t), dx = px - (x + vx * s), dy = py - (y + vy * s);
         return {dx, dy, dx * dx + dy * dy};
     }
-};
-
-// What an event must know that is not far from one.
-struct Surroundings {
-    double around2, far2;   // px^2: between these it lies around it for sure, whatever the outline is there
-    double gate, edge_speed;
-    double heading_x, heading_y;
-    Extent extent;
 
     // How far from its centre the outline is, at this distance from it.
     double outline(const Offset& at, const Model& model) const {
-        if (at.d == 0) return extent.radius;
-        return extent.at((at.dx * heading_x + at.dy * heading_y) / at.d) * model.edge_towards(at.dx, at.dy).distance;
+        if (at.d == 0) return oval.radius;
+        const double mean = oval.at((at.dx * heading_x + at.dy * heading_y) / at.d);
+        return model.outline.empty() ? mean : mean * model.edge_towards(at.dx, at.dy).distance;
     }
 };
 
@@ -110,24 +110,39 @@ class Tracker {
     const Crowding& crowding() const { return crowding_; }
 
   private:
-    static constexpr std::int64_t kAhead = 12;  // events
+    static constexpr std::int64_t kAhead = 12, kSoon = 5;  // events
 
-    // Whose ring an event is nearest to, and the confirmed track that comes next; how far, in gates.
+    // Whose ring an event is nearest to, and the confirmed track that comes next, by number; how far, in gates.
     struct Claim {
-        Track *owner = nullptr, *rival = nullptr;
+        int owner = kNobody, rival = kNobody;
         double best = 1, second = 1;
         Offset offset{};  // from the owner
     };
-    Claim claim(const std::vector<int>& candidates, std::int64_t t, int x, int y, const Before& before);
+    static constexpr int kNobody = -1;
+
+    // In time order, up to the first at `until` or later; which that is.
+    std::int64_t feed(const EventSpan& events, std::int64_t first, std::int64_t until);
+    void claim(std::span<const int> candidates, std::int64_t t, int x, int y, const Before& before, Claim& found);
     void on_event(std::int64_t t, int x, int y, int p);
-    // Asks the memory for a pixel that will soon be needed.
-    void prefetch(int x, int y) const {
-        const std::size_t pixel = static_cast<std::size_t>(y) * config_.width + x;
-        if (pixel < past_.size()) velocell::prefetch(&past_[pixel]);
+    // Asks the memory for what an event will need: its pixel and its cell,
+    VELOCELL_INLINE void ask_for_pixel(int x, int y) const {
+        if (x >= config_.width || y >= config_.height) return;
+        prefetch(&past_[static_cast<std::size_t>(y) * config_.width + x]);
+        prefetch(grid_.place_of(x, y));
+    }
+    // and when that is there, the track that is first in it.
+    VELOCELL_INLINE void ask_for_track(int x, int y) const {
+        if (x >= config_.width || y >= config_.height) return;
+        const auto number = static_cast<std::size_t>(grid_.first_at(x, y));
+        if (number < near_.size()) {
+            const auto* lines = reinterpret_cast<const char*>(&near_[number]);
+            prefetch(lines);
+            prefetch(lines + 64);
+        }
     }
     void on_spike(const Spike& spike);
     void start(const Spike& spike);
-    Track* weakest(const std::vector<int>& around, std::int64_t t);
+    Track* weakest(std::span<const int> around, std::int64_t t);
     // To be called whenever the track has changed.
     void surround(const Track& track);
     void advance(Track& track, std::int64_t t);
@@ -143,14 +158,13 @@ class Tracker {
     Model model_;
     Tracks tracks_;
     std::vector<Near> near_;                         // of each track, by its number
-    std::vector<Surroundings> surroundings_;
     double nearest_edge_ = 1, farthest_edge_ = 1;    // of the outline, over its mean
     std::vector<Lost> lost_;
     bool resting_ = false;  // any of them
     Grid grid_;
-    std::vector<Track*> around_;          // tracks in whose surroundings the event lies
-    std::array<double, 3> polarities_{};  // events near tracks that are OFF, ON, without polarity
-    Pasts past_;                          // per pixel; written near tracks only
+    std::vector<int> around_;                   // tracks in whose surroundings the event lies
+    std::array<std::int64_t, 3> polarities_{};  // events near tracks that are OFF, ON, without polarity
+    Pasts past_;                                // per pixel; written near tracks only
     std::vector<Passage> finished_;
     std::int64_t next_report_us_ = 0, next_upkeep_us_ = 0, upkeep_us_ = 0;
     std::int32_t next_id_ = 0;

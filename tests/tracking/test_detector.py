@@ -64,6 +64,19 @@ def assert_same_rows(left: Tracks, right: Tracks) -> None:
         np.testing.assert_array_equal(getattr(left, name), getattr(right, name), err_msg=name)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_crowd_gives_the_same_rows_however_it_is_cut(network: Network, seed: int) -> None:
+    """Cells of many tracks, which begin and end within a step or between two."""
+    crowd, _ = simulate(
+        random_scene(40, width=110, height=90, duration_us=250_000, radius=RADIUS, speeds=(60, 900), seed=seed,
+                     noise_hz=20.0, separate=False)
+    )  # fmt: skip
+    whole = follow(network, crowd)
+    assert len(np.unique(whole.id)) > 10
+    cuts = np.sort(np.random.default_rng(seed).choice(250_000, 60, replace=False)).tolist()
+    assert_same_rows(follow(network, crowd, cuts), whole)
+
+
 def before(tracks: Tracks, t_us: int) -> Tracks:
     return tracks.where(tracks.t_us < t_us)
 
