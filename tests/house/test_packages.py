@@ -184,6 +184,7 @@ PARTICULAR = re.compile(
 GUARDED = {
     "engine/lanes.hpp", "engine/patch.cpp", "engine/patch_body.hpp", "engine/patch_baseline.cpp",
     "engine/patch_avx2.cpp", "engine/patch_avx512.cpp", "engine/pages.hpp", "engine/portable.hpp", "live/datagram.cpp",
+    "tracker/two.hpp",
 }  # fmt: skip
 
 
