@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from velocell.data import blocks
-from velocell.data.blocks import joined, steps
+from velocell.data.blocks import changes, joined, steps
 from velocell.data.recording import Recording
 
 SPAN_US = 100
@@ -56,6 +56,16 @@ def test_steps_are_the_recording_cut_anew(times, bounds, fewest, most, rest_us):
         at_window = part.stop_us % SPAN_US == 0 and len(part) >= fewest
         assert at_window or len(part) >= most
         assert len(np.unique(part.t_us[most:])) <= 1 or len(part) <= 2 * most  # a full one ends soon
+
+
+@given(
+    st.lists(st.integers(0, 10_000), min_size=1, max_size=200), st.none() | st.integers(-300, 0), st.integers(1, 4_000)
+)
+def test_changes_are_where_the_quotient_changes(times, before_us, span_us):
+    t_us = np.sort(np.array(times, np.int64))
+    quotients = [t // span_us for t in ([] if before_us is None else [before_us]) + t_us.tolist()]
+    wanted = [k for k, (a, b) in enumerate(pairwise(quotients), int(before_us is None)) if a != b]
+    assert changes(t_us, span_us, before_us).tolist() == wanted
 
 
 def test_a_silence_is_part_of_a_step_however_long_it_is():

@@ -14,7 +14,7 @@ from velocell.cli.app import app
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, RecordingError
-from velocell.filters.hot_pixels import hot_pixels, mask_pixels
+from velocell.filters.hot_pixels import hot_among, hot_pixels, mask_pixels
 from velocell.filters.noise import background_activity_filter, refractory_filter
 from velocell.formats import write_npz
 from velocell.simulate import Scene, SceneObject, simulate
@@ -106,6 +106,29 @@ def test_pairs_of_defects_are_hot_but_an_outline_is_not():
     y, x = np.repeat(y, 500), np.repeat(x, 500)
     recording = Recording.from_arrays(np.arange(x.size), x, y, width=9, height=9)
     assert hot_pixels(recording).tolist() == [[1, 1], [2, 1], [4, 5], [7, 7]]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from([0, 0, 0, 1, 19, 20, 30, 250]), min_size=30, max_size=30), st.integers(1, 5), st.booleans()
+)
+def test_hot_pixels_are_their_definition(values, step, shifted):
+    """step: of so many pixels only one is there at all, as on a sensor that is mostly empty."""
+    counts = np.zeros(30 * step**3 + 10, np.int64)
+    counts[int(shifted) : 30 * step**3 : step**3] = np.array(values)[
+        : len(counts[int(shifted) : 30 * step**3 : step**3])
+    ]
+    width = 5 * step
+    picture = np.pad(counts[: counts.size // width * width].reshape(-1, width), 1)
+    counts = picture[1:-1, 1:-1].ravel()
+    wanted = []
+    for number in np.flatnonzero(counts >= 20):
+        y, x = divmod(int(number), width)
+        around = np.delete(picture[y : y + 3, x : x + 3].ravel(), 4)
+        if counts[number] > 10 * max(np.sort(around)[-2], 1):
+            wanted.append(int(number))
+    pixel = np.flatnonzero(counts)
+    assert hot_among(pixel, counts[pixel], width).tolist() == wanted
 
 
 def test_what_cannot_be_is_refused():

@@ -13,6 +13,7 @@ from velocell.data.recording import Recording
 
 STEP_EVENTS = 1 << 16
 """A step of this many events ends at the next instant, or soon after."""
+_TIMES_PER_SEARCH = 32  # that are divided in the time of one
 
 
 class Footage(Protocol):
@@ -120,8 +121,7 @@ def steps(blocks: Iterable[Recording], span_us: int, fewest: int = 1) -> Iterato
             if last is not None and n >= STEP_EVENTS and t_us[0] > last:
                 yield _step(held, begin_us, int(t_us[0])), False
                 held, n, begin_us = [], 0, int(t_us[0])
-            window = t_us // span_us
-            cuts = np.flatnonzero(np.diff(window, prepend=window[0] if last is None else last // span_us))
+            cuts = changes(t_us, span_us, last)
             first = 0
             while (k := int(np.searchsorted(cuts, first + max(fewest - n, 0)))) < cuts.size:
                 at = int(cuts[k])
@@ -133,6 +133,17 @@ def steps(blocks: Iterable[Recording], span_us: int, fewest: int = 1) -> Iterato
             n, last = n + len(piece) - first, int(t_us[-1])
     if block is not None and begin_us is not None:
         yield _step(held or [block], begin_us, max(block.stop_us, begin_us)), True
+
+
+def changes(t_us: NDArray[np.int64], span_us: int, before_us: int | None = None) -> NDArray[np.intp]:
+    """The places at which times that do not fall, at least one, come to another multiple of `span_us` than the one
+    before. before_us: the time before the first one, if there is any."""
+    first, last = int(t_us[0] if before_us is None else before_us) // span_us, int(t_us[-1]) // span_us
+    if last - first > t_us.size // _TIMES_PER_SEARCH:  # a silence has many
+        window = t_us // span_us
+        return np.flatnonzero(np.diff(window, prepend=first))
+    at = np.searchsorted(t_us, np.arange(first + 1, last + 1, dtype=np.int64) * span_us)
+    return at[np.diff(at, prepend=-1) > 0]
 
 
 def pieces(block: Recording, events: int) -> Iterator[Recording]:

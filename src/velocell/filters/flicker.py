@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.arrays import Floats
+from velocell.data.blocks import changes
 from velocell.data.recording import Recording
 from velocell.data.stamps import time_step
 from velocell.errors import OptionError
@@ -136,8 +137,11 @@ class Flicker:
         """The block's events that stay; the block itself where all do. Blocks must follow each other in time."""
         if not (self._looks or self._combs or self._coming) or not len(block):
             return block
-        keep = [self._kept(part) for part in (self._looked(block) if self._looks else self._followed(block))]
-        stays = np.concatenate(keep)
+        parts = self._looked(block) if self._looks else self._followed(block)
+        keep = [(len(part), self._kept(part) if self._combs else None) for part in parts]
+        if all(kept is None for _, kept in keep):
+            return block
+        stays = np.concatenate([np.ones(n, np.bool_) if kept is None else kept for n, kept in keep])
         if stays.all():
             return block
         left = block.mask(stays)
@@ -171,9 +175,8 @@ class Flicker:
 
     def _looked(self, block: Recording) -> Iterator[Recording]:
         """Its parts, second by second; what no look comes to is not cut."""
-        seconds = block.t_us // LOOK_US
-        starts = np.flatnonzero(np.diff(seconds, prepend=seconds[0] - 1))
-        numbers, k = seconds[starts], 0
+        starts = np.append(0, changes(block.t_us, LOOK_US))
+        numbers, k = block.t_us[starts] // LOOK_US, 0
         while k < numbers.size:
             second, first = int(numbers[k]), int(starts[k])
             self._turn(second)

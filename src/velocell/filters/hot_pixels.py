@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -87,22 +89,37 @@ class PixelCounts:
 def hot_among(pixel: NDArray[np.int64], count: NDArray[np.int64], width: int) -> NDArray[np.int64]:
     """The rule of `hot_pixels` on `pixel_counts`: which of the numbers `pixel` are hot."""
     often = np.flatnonzero(count >= _HOT_EVENTS)
-    found = [_hot_of(often[first : first + _AT_ONCE], pixel, count, width) for first in range(0, often.size, _AT_ONCE)]
-    return np.concatenate([pixel[:0], *found])
+    dense = None
+    if often.size and pixel[-1] < _COUNTABLE * pixel.size:
+        dense = np.zeros(pixel[-1] + 1, np.int64)
+        dense[pixel] = count
+
+    def counted(wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+        if dense is not None:
+            inside = (wanted >= 0) & (wanted < dense.size)
+            return np.where(inside, dense[np.where(inside, wanted, 0)], 0)
+        at = np.minimum(np.searchsorted(pixel, wanted), pixel.size - 1)
+        return np.where(pixel[at] == wanted, count[at], 0)
+
+    parts = [often[first : first + _AT_ONCE] for first in range(0, often.size, _AT_ONCE)]
+    return np.concatenate([pixel[:0], *(_hot_of(pixel[part], count[part], counted, width) for part in parts)])
 
 
 def _hot_of(
-    often: NDArray[np.intp], pixel: NDArray[np.int64], count: NDArray[np.int64], width: int
+    pixel: NDArray[np.int64],
+    count: NDArray[np.int64],
+    counted: Callable[[NDArray[np.int64]], NDArray[np.int64]],
+    width: int,
 ) -> NDArray[np.int64]:
-    column = pixel[often] % width
-    around = np.zeros((8, often.size), np.int64)
-    for row, (dx, dy) in zip(around, AROUND, strict=True):
-        wanted = pixel[often] + dy * width + dx
-        at = np.minimum(np.searchsorted(pixel, wanted), pixel.size - 1)
-        beside = (column + dx >= 0) & (column + dx < width) & (pixel[at] == wanted)
-        row[beside] = count[at[beside]]
+    """Which of these are. counted: the events of pixels, by number."""
+    column = pixel % width
+    busiest, second = np.zeros_like(count), np.zeros_like(count)
+    for dx, dy in AROUND:
+        its = counted(pixel + (dy * width + dx))
+        if dx:
+            its[column == (0 if dx < 0 else width - 1)] = 0
+        second = np.maximum(second, np.minimum(busiest, its))
+        busiest = np.maximum(busiest, its)
     # The second busiest: defects that touch in pairs are still hot, while the outline of something that
     # trembles on the spot, where each pixel has two busy neighbours, is not.
-    second = np.sort(around, axis=0)[6]
-    hot: NDArray[np.int64] = pixel[often[count[often] > _HOT_TIMES * np.maximum(second, 1)]]
-    return hot
+    return pixel[count > _HOT_TIMES * np.maximum(second, 1)]
