@@ -1,9 +1,9 @@
 """What an event costs at least: `python -m benchmarks.roofline`, on HD-300 with the network of `detect`.
 
-Counted, not timed: which channels events pass, and how many floats the engine adds and updates. Layer 1 adds a patch of
-13x13 weights an event, to 4 times 4 blocks of 4x4 px; then every block that weights of the tick have reached is updated
-in each channel that saw an event there (`native/engine/patch_body.hpp`). From that follow bytes and operations, and
-what they take at least on a processor and on a GPU of stated rates.
+Counted, not timed: which channels events pass, and how many numbers the engine adds and updates. Layer 1 adds a patch
+of 13x13 weights an event, counted in 16 bits, to 4 times 4 blocks of 4x4 px; then every block that weights of the tick
+have reached is updated in each channel that saw an event there (`native/engine/patch_body.hpp`). From that follow bytes
+and operations, and what they take at least on a processor and on a GPU of stated rates.
 """
 
 from __future__ import annotations
@@ -89,10 +89,11 @@ def main() -> None:
     share, added, updated = found["share"], found["added"], found["updated"]
     print(f"{found['events']} events, {found['channels']} channels")
     print("share of the events by how many channels they pass: " + ", ".join(f"{s:.1%}" for s in share))
-    print(f"an event: {added:.0f} floats added, {updated:.0f} neurons updated (multiplied, added, compared)")
-    moved = 12 * added + 12 * updated  # current, weight, current; membrane, current, membrane
-    operations = added + 3 * updated
-    print(f"an event: {moved:.0f} bytes to and from the first cache, {operations:.0f} operations")
+    print(f"an event: {added:.0f} numbers added, {updated:.0f} neurons updated (multiplied, added, compared)")
+    # Count, weight, count; membrane, membrane, and the count once for all channels, which is then cleared.
+    moved = 6 * added + (8 + 4 / found["channels"]) * updated
+    operations = added / 2 + 3 * updated  # two of 16 bits in the place of one of 32
+    print(f"an event: {moved:.0f} bytes to and from the first cache, {operations:.0f} operations of 32 bits")
     core = max(operations / CORE_ADDS_PER_S, moved / CORE_BYTES_PER_S)
     print(f"one core, at least: {1e9 * core:.0f} ns an event, {1e-6 / core:.0f} Mev/s")
     # Every tick sweeps over all neurons: membranes read and written, currents read.

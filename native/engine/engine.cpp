@@ -1,9 +1,9 @@
 // How a step runs. Events are staged in blocks of ticks (`stage`): copied, clamped to the sensor and
 // passed through the trail filter. A layer lists a block's events for every tile of 256 x 128 px that
 // their patches reach and runs one tile after the other (`Layer::run_tiles`), so that its membranes
-// stay in cache. In a tick a tile adds one kernel patch per event to a plane of currents; then every
-// touched cache line of the membranes, 4 x 4 px, takes its currents, times the channel's weight, and is
-// compared with the threshold. The decay is in that weight (decay.hpp), so nothing sweeps over pixels. The
+// stay in cache. In a tick a tile adds one kernel patch per event to a plane of currents, counted in whole
+// units where the weights allow it; then every touched cache line of the membranes, 4 x 4 px, takes its
+// currents, times the channel's weight, and is compared with the threshold. The decay is in that weight (decay.hpp), so nothing sweeps over pixels. The
 // sorted spikes of a block are the next layer's events; neighbours in a row make one of them (kSpan).
 // One thread stages the next block meanwhile. Tiles share nothing: the same bits for any number of threads.
 //
@@ -161,28 +161,47 @@ void Engine::run(Team& team, Chunk chunk, Budget& budget, std::vector<Block>& bl
 // The copy is what all later work trusts: an array that another thread changes meanwhile can give
 // wrong spikes, but no access out of bounds.
 std::size_t Engine::stage(const Chunk& chunk, BlockEvents& block, std::vector<std::int64_t>& ticks) {
+    if (trail_) {
+        const auto right = static_cast<std::uint16_t>(spec_.width - 1), bottom = static_cast<std::uint16_t>(spec_.height - 1);
+        const TrailFilter::Look look = trail_->look();
+        return stage_with(chunk, block, ticks, [=](std::size_t i, std::uint16_t x, std::uint16_t y, bool on) {
+            const std::size_t ahead = std::min(i + kAhead, chunk.size - 1);
+            look.prefetch(std::min(chunk.x[ahead], right), std::min(chunk.y[ahead], bottom));
+            return look.rank(chunk.t[i], x, y, on);
+        });
+    }
+    return stage_with(chunk, block, ticks, [polarity = sees_polarity_](std::size_t, std::uint16_t, std::uint16_t, bool on) {
+        return static_cast<std::uint16_t>(polarity && on);
+    });
+}
+
+// code_of(i, x, y, on): the code of the i-th event.
+template <typename CodeOf>
+std::size_t Engine::stage_with(const Chunk& chunk, BlockEvents& block, std::vector<std::int64_t>& ticks,
+                               const CodeOf& code_of) const {
     const std::int64_t dt = spec_.dt_us;
     const auto right = static_cast<std::uint16_t>(spec_.width - 1), bottom = static_cast<std::uint16_t>(spec_.height - 1);
+    const Chunk from = chunk;
+    const bool filtered = trail_.has_value();
     block.clear();
     ticks.clear();
-    auto& events = block.events;
     std::size_t taken = 0, staged = 0;
-    while (taken < chunk.size && taken < kBlockEvents && ticks.size() < block_ticks_) {
-        const std::int64_t tick = chunk.t[taken] / dt, end = (tick + 1) * dt;
+    while (taken < from.size && taken < kBlockEvents && ticks.size() < block_ticks_) {
+        const std::int64_t tick = from.t[taken] / dt, end = (tick + 1) * dt;
+        const auto number = static_cast<std::uint16_t>(ticks.size() & 0x1fff);
         block.starts.push_back(staged);
-        do {
-            if (staged == events.size()) events.resize(std::max<std::size_t>(2 * staged, 1024));
-            const std::uint16_t x = std::min(chunk.x[taken], right), y = std::min(chunk.y[taken], bottom);
-            const bool on = chunk.p != nullptr && chunk.p[taken] != 0;
-            std::uint16_t code = sees_polarity_ && on;
-            if (trail_) {
-                const std::size_t ahead = std::min(taken + kAhead, chunk.size - 1);
-                trail_->prefetch(std::min(chunk.x[ahead], right), std::min(chunk.y[ahead], bottom));
-                code = trail_->rank(chunk.t[taken], x, y, on);
+        bool more = true;
+        while (more) {
+            if (staged == block.events.size()) block.events.resize(std::max<std::size_t>(2 * staged, 1024));
+            Event* const events = block.events.data();
+            for (const std::size_t room = block.events.size(); more && staged < room;) {
+                const std::uint16_t x = std::min(from.x[taken], right), y = std::min(from.y[taken], bottom);
+                const std::uint16_t code = code_of(taken, x, y, from.p != nullptr && from.p[taken] != 0);
+                events[staged] = {x, y, code, number, 0};
+                staged += !filtered || code != 0;  // rank 0: no channel sees it
+                more = ++taken < from.size && from.t[taken] < end;
             }
-            events[staged] = {x, y, code, static_cast<std::uint16_t>(ticks.size() & 0x1fff), 0};
-            staged += !trail_ || code != 0;  // rank 0: no channel sees it
-        } while (++taken < chunk.size && chunk.t[taken] < end);
+        }
         ticks.push_back(tick);
         block.ends.push_back(staged);
     }

@@ -87,6 +87,8 @@ private:
 
     void run(Team& team, Chunk chunk, Budget& budget, std::vector<Block>& blocks);
     std::size_t stage(const Chunk& chunk, BlockEvents& block, std::vector<std::int64_t>& ticks);
+    template <typename CodeOf>
+    std::size_t stage_with(const Chunk& chunk, BlockEvents& block, std::vector<std::int64_t>& ticks, const CodeOf& code_of) const;
     SpikeColumns columns_of(Team& team, Budget& budget, const std::vector<Block>& blocks, std::size_t from_layer) const;
 
     NetworkSpec spec_;

@@ -25,6 +25,38 @@ struct Vector {
 using Lanes = Vector<kLanes>;
 using Floats = Lanes::Floats;
 
+// Of int16, as many as a register of the instruction set holds, but no more than a block.
+struct Whole {
+    static constexpr int kLanes = sizeof(Floats) > 16 ? 16 : 8;
+    typedef std::int16_t Numbers __attribute__((vector_size(2 * kLanes)));
+    static Numbers load(const std::int16_t* from) {
+        Numbers value;
+        __builtin_memcpy(&value, from, sizeof value);
+        return value;
+    }
+    static void store(std::int16_t* to, Numbers value) { __builtin_memcpy(to, &value, sizeof value); }
+};
+
+// kLanes of int16 as floats.
+inline Floats widened(const std::int16_t* from) {
+    typedef std::int32_t Long __attribute__((vector_size(4 * kLanes)));
+#if defined(__AVX512F__)
+    const auto values = _mm512_maskz_cvtepi16_epi32(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+    return __builtin_convertvector(reinterpret_cast<Long>(values), Floats);
+#elif defined(__AVX2__)
+    const auto values = _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    return __builtin_convertvector(reinterpret_cast<Long>(values), Floats);
+#elif defined(__SSE2__)
+    const auto values = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+    return __builtin_convertvector(reinterpret_cast<Long>(_mm_srai_epi32(_mm_unpacklo_epi16(values, values), 16)), Floats);
+#else
+    typedef std::int16_t Short __attribute__((vector_size(2 * kLanes)));
+    Short value;
+    __builtin_memcpy(&value, from, sizeof value);
+    return __builtin_convertvector(__builtin_convertvector(value, Long), Floats);
+#endif
+}
+
 #if defined(VELOCELL_NEON)
 
 // Which lanes of a block were above the threshold. NEON has no instruction that gathers a bit of each lane, so the
@@ -69,6 +101,42 @@ inline std::uint32_t above(Floats v, Floats threshold) {
 
 #endif
 
+// Whether any lane was above its threshold.
+class Any {
+public:
+#if defined(__AVX512F__)
+    void compare(Floats v, Floats threshold) {
+        const auto vector = reinterpret_cast<__m512>(v);
+        above_ = _mm512_kor(above_, _mm512_cmp_ps_mask(vector, reinterpret_cast<__m512>(threshold), _CMP_GT_OQ));
+    }
+    void join(const Any& other) { above_ = _mm512_kor(above_, other.above_); }
+    bool found() const { return above_ != 0; }
+
+private:
+    __mmask16 above_ = 0;
+#else
+    void compare(Floats v, Floats threshold) { above_ |= v > threshold; }
+    void join(const Any& other) { above_ |= other.above_; }
+    bool found() const {
+#if defined(__AVX2__)
+        return _mm256_movemask_ps(reinterpret_cast<__m256>(above_)) != 0;
+#elif defined(__SSE2__)
+        return _mm_movemask_ps(reinterpret_cast<__m128>(above_)) != 0;
+#elif defined(VELOCELL_NEON)
+        return vmaxvq_u32(reinterpret_cast<uint32x4_t>(above_)) != 0;
+#else
+        bool any = false;
+        for (int i = 0; i < kLanes; ++i) any |= above_[i] != 0;
+        return any;
+#endif
+    }
+
+private:
+    typedef std::int32_t Lanes __attribute__((vector_size(4 * kLanes)));
+    Lanes above_ = {};
+#endif
+};
+
 // 0 where |v| < limit.
 inline Floats without_small(Floats v, Floats limit) { return ((v < limit) & (-v < limit)) ? Floats{} : v; }
 
@@ -112,11 +180,46 @@ struct Vector {
 using Lanes = Vector<kLanes>;
 using Floats = Lanes::Floats;
 
+struct Whole {
+    static constexpr int kLanes = 8;
+    struct Numbers {
+        std::int16_t at[kLanes];
+        friend Numbers operator+(Numbers a, const Numbers& b) {
+            for (int i = 0; i < kLanes; ++i) a.at[i] = static_cast<std::int16_t>(a.at[i] + b.at[i]);
+            return a;
+        }
+    };
+    static Numbers load(const std::int16_t* from) {
+        Numbers value;
+        for (int i = 0; i < kLanes; ++i) value.at[i] = from[i];
+        return value;
+    }
+    static void store(std::int16_t* to, const Numbers& value) {
+        for (int i = 0; i < kLanes; ++i) to[i] = value.at[i];
+    }
+};
+
+inline Floats widened(const std::int16_t* from) {
+    Floats value;
+    for (int i = 0; i < kLanes; ++i) value.at[i] = from[i];
+    return value;
+}
+
 inline std::uint32_t above(const Floats& v, const Floats& threshold) {
     std::uint32_t bits = 0;
     for (int i = 0; i < kLanes; ++i) bits |= static_cast<std::uint32_t>(v.at[i] > threshold.at[i]) << i;
     return bits;
 }
+
+class Any {
+public:
+    void compare(const Floats& v, const Floats& threshold) { bits_ |= above(v, threshold); }
+    void join(const Any& other) { bits_ |= other.bits_; }
+    bool found() const { return bits_ != 0; }
+
+private:
+    std::uint32_t bits_ = 0;
+};
 
 inline Floats without_small(Floats v, const Floats& limit) {
     for (int i = 0; i < kLanes; ++i) v.at[i] = v.at[i] < limit.at[i] && -v.at[i] < limit.at[i] ? 0.0F : v.at[i];

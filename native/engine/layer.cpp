@@ -19,12 +19,21 @@ std::atomic<const PatchOps*> selected{nullptr};
 constexpr std::size_t kListWork = 32, kSortWork = 64;  // of an event, of a spike, as floats added
 constexpr int kWidthBits = std::countr_zero(unsigned{kWidth}), kHeightBits = std::countr_zero(unsigned{kHeight});
 constexpr std::size_t kPiece = 1 << 20;        // spikes
+constexpr std::size_t kFound = kWidth * kHeight + kBlock;  // spikes of a channel in a tick, and what `update` may write beyond
 constexpr std::size_t kFewSpikes = 192;        // of a tick: sorted by comparison
 
 const PatchOps& selected_patch_ops() {
     const PatchOps* ops = selected;
     const PatchVariants& variants = patch_variants();
     return ops != nullptr ? *ops : *variants.ops[variants.count - 1];
+}
+
+// How many of these events are no more than so many spikes, at least one event.
+std::size_t portion(const Event* events, std::size_t count, std::size_t spikes) {
+    std::size_t taken = 0;
+    for (std::size_t sum = 0; taken < count; ++taken)
+        if ((sum += 1 + std::popcount(static_cast<unsigned>(events[taken].pattern))) > spikes && taken > 0) break;
+    return taken;
 }
 
 // Spikes of one channel and tick as events for the next layer: those of one row within kSpan px make one.
@@ -76,7 +85,9 @@ Layer::Layer(std::shared_ptr<const Plan> plan, std::int32_t width, std::int32_t 
       width_(width),
       height_(height),
       columns_((width + kWidth - 1) / kWidth),
-      rows_((height + kHeight - 1) / kHeight) {
+      rows_((height + kHeight - 1) / kHeight),
+      across_(reaches(width, plan_->left, plan_->right, kWidthBits)),
+      down_(reaches(height, plan_->top, plan_->bottom, kHeightBits)) {
     tiles_.resize(static_cast<std::size_t>(columns_) * rows_);
     for (std::size_t i = 0; i < tiles_.size(); ++i) {
         Extent& extent = tiles_[i].extent;
@@ -85,6 +96,16 @@ Layer::Layer(std::shared_ptr<const Plan> plan, std::int32_t width, std::int32_t 
         extent.width = std::min(kWidth, width - extent.x);
         extent.height = std::min(kHeight, height - extent.y);
     }
+}
+
+std::vector<Layer::Reach> Layer::reaches(std::int32_t size, std::int32_t low, std::int32_t high, int bits) {
+    std::vector<Reach> found(static_cast<std::size_t>(size), Reach{1, 0});
+    for (std::int32_t at = 0; at < size; ++at) {
+        const std::int32_t first = std::max(at + low, 0) >> bits, last = std::min(at + high, size - 1) >> bits;
+        if (at + low < size && at + high >= 0)
+            found[static_cast<std::size_t>(at)] = {static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last)};
+    }
+    return found;
 }
 
 Layer::Layer(const Layer& other) : Layer(other.plan_, other.width_, other.height_) {
@@ -119,7 +140,7 @@ BlockSpikes Layer::run(Team& team, const BlockEvents& events, const std::vector<
 
 void Layer::prepare(Team& team, const std::vector<std::int64_t>& ticks) {
     ops_ = &selected_patch_ops();
-    const std::size_t channels = plan_->channels(), buffers = plan_->buffer_count;
+    const std::size_t channels = plan_->channels();
     now_.resize(ticks.size() * channels);
     periods_.resize(ticks.size() * channels);
     for (std::size_t i = 0; i < ticks.size(); ++i) plan_->at(ticks[i], &now_[i * channels], &periods_[i * channels]);
@@ -127,13 +148,25 @@ void Layer::prepare(Team& team, const std::vector<std::int64_t>& ticks) {
     for (Worker& worker : workers_) {
         worker.runs.clear();
         worker.spikes.clear();
-        if (worker.currents) continue;
-        worker.events.resize(tiles_.size());
-        constexpr std::size_t kWhole = kChannelPlane + 2 * kBeyond;
-        worker.currents = floats(buffers * kWhole);
-        for (std::size_t i = 0; i < buffers; ++i)
-            worker.buffers.push_back({{}, &worker.currents[i * kWhole + kBeyond], plan_->last[i], false});
+        if (!worker.currents) equip(worker);
     }
+}
+
+void Layer::equip(Worker& worker) const {
+    const std::size_t buffers = plan_->buffer_count;
+    const auto counting = buffers - static_cast<std::size_t>(std::count(plan_->units.begin(), plan_->units.end(), 0.0F));
+    constexpr std::size_t kWhole = kChannelPlane + 2 * kBeyond;
+    worker.events.resize(tiles_.size());
+    worker.currents = floats(buffers * kWhole);
+    worker.counts = aligned<std::int16_t>(counting * kWhole);
+    std::int16_t* counts = worker.counts.get() + kBeyond;
+    for (std::size_t i = 0; i < buffers; ++i) {
+        const float unit = plan_->units[i];
+        float* const currents = &worker.currents[i * kWhole + kBeyond];
+        worker.buffers.push_back({{}, currents, unit != 0 ? counts : nullptr, unit, plan_->last[i], false, false});
+        if (unit != 0) counts += kWhole;
+    }
+    worker.found = std::make_unique_for_overwrite<std::uint32_t[]>(plan_->channels() * kFound);
 }
 
 std::uint32_t* Layer::SpikeStore::room(std::size_t count) {
@@ -167,24 +200,23 @@ void Layer::distribute(Team& team, const BlockEvents& events, Budget& budget) {
                                         events.starts.begin());
     };
     team.run(parts, [&](std::size_t worker, std::size_t part) {
-        auto& lists = workers_[part].events;
-        for (auto& list : lists) list.clear();
+        for (auto& list : workers_[part].events) list.clear();
+        TileEvents* const lists = workers_[part].events.data();
+        const Event* const from = events.events.data();
+        const Reach *const across = across_.data(), *const down = down_.data();
+        const auto columns = static_cast<std::size_t>(columns_);
         const std::size_t stop = part + 1 < parts ? first_tick(part + 1) : events.ticks();
         for (std::size_t tick = part > 0 ? first_tick(part) : 0; tick < stop; ++tick) {
             budget.spend(worker, 0, kListWork * (events.ends[tick] - events.starts[tick]));
             for (std::size_t i = events.starts[tick]; i < events.ends[tick]; ++i) {
-                const Event event = events.events[i];
-                const std::int32_t x = event.x, y = event.y;
-                const std::int32_t left = std::max(x + plan_->left, 0) >> kWidthBits;
-                const std::int32_t right = std::min(x + plan_->right, width_ - 1) >> kWidthBits;
-                const std::int32_t top = std::max(y + plan_->top, 0) >> kHeightBits;
-                const std::int32_t bottom = std::min(y + plan_->bottom, height_ - 1) >> kHeightBits;
-                if (left > right || top > bottom) continue;  // all of it beyond the sensor
-                lists[static_cast<std::size_t>(top) * columns_ + left].push(event);
-                if (left == right && top == bottom) continue;
-                for (std::int32_t row = top; row <= bottom; ++row)
-                    for (std::int32_t column = row == top ? left + 1 : left; column <= right; ++column)
-                        lists[static_cast<std::size_t>(row) * columns_ + column].push(event);
+                const Event event = from[i];
+                const Reach x = across[event.x], y = down[event.y];
+                if (x.first == x.last && y.first == y.last) [[likely]] {
+                    lists[y.first * columns + x.first].push(event);
+                    continue;
+                }
+                for (std::size_t row = y.first; row <= y.last; ++row)
+                    for (std::size_t column = x.first; column <= x.last; ++column) lists[row * columns + column].push(event);
             }
         }
     });
@@ -226,15 +258,21 @@ void Layer::run_tiles(Team& team, Budget& budget, const std::function<void()>& m
 
 void Layer::run_tick(Tile& tile, const Event* events, std::size_t count, std::size_t number, Budget& budget) {
     Worker& worker = workers_[number];
-    const std::size_t at_once = Budget::kWorkPerPoll / (plan_->cost + 1) + 1;
-    for (; count > at_once; events += at_once, count -= at_once) {
+    // Bounded by what counts can hold, too; most events are one spike.
+    const std::size_t at_most = Budget::kWorkPerPoll / (plan_->cost + 1) + 1;
+    while (count > std::min(at_most, plan_->most / kSpan)) {
+        const std::size_t at_once = portion(events, std::min(count, at_most), plan_->most);
+        if (at_once == count) break;
         ops_->add(tile.extent, events, at_once, plan_->patches.data(), plan_->first.data(), worker.buffers.data());
-        budget.spend(number, 0, Budget::kWorkPerPoll);
+        for (Buffer& buffer : worker.buffers)
+            if (buffer.active && buffer.counts != nullptr) ops_->spill(buffer);
+        budget.spend(number, 0, at_once * plan_->cost);
+        events += at_once;
+        count -= at_once;
     }
     ops_->add(tile.extent, events, count, plan_->patches.data(), plan_->first.data(), worker.buffers.data());
     const std::size_t now = events->tick * plan_->channels();
     worker.channels.clear();
-    worker.numbers.clear();
     worker.of_channel.clear();
     for (std::size_t c = 0; c < plan_->channels(); ++c) {
         const auto first = worker.of_channel.size();
@@ -243,9 +281,9 @@ void Layer::run_tick(Tile& tile, const Event* events, std::size_t count, std::si
         if (worker.of_channel.size() == first) continue;
         if (tile.periods[c] != periods_[now + c]) change_period(tile, c, periods_[now + c]);
         const Now& numbers = now_[now + c];
-        worker.numbers.push_back(static_cast<std::uint32_t>(c));
         worker.channels.push_back({numbers.weight, numbers.threshold, numbers.reset, plan_->memoryless(c),
-                                   &tile.membranes[c * kChannelPlane], nullptr, nullptr,
+                                   &tile.membranes[c * kChannelPlane],
+                                   &worker.found[worker.channels.size() * kFound], nullptr, nullptr,
                                    worker.of_channel.size() - first, static_cast<std::uint32_t>(c)});
     }
     const Buffer* const* lists = worker.of_channel.data();
@@ -253,18 +291,17 @@ void Layer::run_tick(Tile& tile, const Event* events, std::size_t count, std::si
     worker.active.clear();
     for (Buffer& buffer : worker.buffers)
         if (buffer.active) worker.active.push_back(&buffer);
-    // Room for every pixel of the tile in every channel, and what `update` may write beyond.
-    std::uint32_t* const spikes = worker.spikes.room(worker.channels.size() * kWidth * kHeight + kBlock);
-    ops_->update(tile.extent, worker.active.data(), worker.active.size(), worker.channels.data(),
-                 worker.channels.size(), spikes);
-    const std::uint32_t* begin = spikes;
-    for (std::size_t i = 0; i < worker.channels.size(); ++i) {
-        const std::uint32_t* const end = worker.channels[i].spikes_end;
-        if (begin != end) worker.runs.push_back({events->tick, worker.numbers[i], begin, end});
-        begin = end;
+    ops_->update(tile.extent, worker.active.data(), worker.active.size(), worker.channels.data(), worker.channels.size());
+    std::size_t spike_count = 0;
+    for (const Channel& channel : worker.channels) {
+        const auto size = static_cast<std::size_t>(channel.spikes_end - channel.spikes);
+        if (size == 0) continue;
+        std::uint32_t* const kept = worker.spikes.room(size);
+        std::copy_n(channel.spikes, size, kept);
+        worker.spikes.take(size);
+        worker.runs.push_back({events->tick, channel.number, kept, kept + size});
+        spike_count += size;
     }
-    const auto spike_count = static_cast<std::size_t>(begin - spikes);
-    worker.spikes.take(spike_count);
     budget.spend(number, spike_count, count * plan_->cost + 64);
 }
 

@@ -104,6 +104,10 @@ private:
         std::vector<Piece> pieces_;
         std::size_t piece_ = 0, used_ = 0;
     };
+    // The tiles that an event's patches reach, along a row or a column; none: first > last.
+    struct Reach {
+        std::uint16_t first, last;
+    };
     // A plain growing list: std::vector's push_back is measurably slower here.
     struct TileEvents {
         std::unique_ptr<Event[]> first;
@@ -120,9 +124,10 @@ private:
     struct Worker {
         std::vector<TileEvents> events;  // per tile, of the ticks this worker distributed
         Floats currents;
+        Counts counts;
+        std::unique_ptr<std::uint32_t[]> found;  // spikes of a tick, channel by channel
         std::vector<Buffer> buffers;
         std::vector<Channel> channels;
-        std::vector<std::uint32_t> numbers;    // of those channels
         std::vector<const Buffer*> of_channel;  // their lists of buffers
         std::vector<Buffer*> active;
         SpikeStore spikes;
@@ -130,10 +135,12 @@ private:
         std::vector<std::uint32_t> rows;  // for sorting
     };
 
+    static std::vector<Reach> reaches(std::int32_t size, std::int32_t low, std::int32_t high, int bits);
     void allocate(Tile& tile) const;
     void prepare(Team& team, const std::vector<std::int64_t>& ticks);
     void distribute(Team& team, const BlockEvents& events, Budget& budget);
     void run_tiles(Team& team, Budget& budget, const std::function<void()>& meanwhile);
+    void equip(Worker& worker) const;
     void run_tick(Tile& tile, const Event* events, std::size_t count, std::size_t number, Budget& budget);
     void change_period(Tile& tile, std::size_t channel, std::int64_t period) const;
     BlockSpikes collect(Team& team, std::size_t ticks, Budget& budget, BlockEvents* next);
@@ -141,6 +148,7 @@ private:
 
     std::shared_ptr<const Plan> plan_;
     std::int32_t width_, height_, columns_, rows_;
+    std::vector<Reach> across_, down_;  // of each x, of each y
     std::vector<Tile> tiles_;
     const PatchOps* ops_ = nullptr;
     // Of the block that is run:

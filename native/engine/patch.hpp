@@ -26,10 +26,11 @@ constexpr std::int32_t kMargin = 7;                  // blocks
 constexpr std::int32_t kPitch = kColumns + kMargin;  // blocks
 constexpr std::int32_t kPlane = kLines * kPitch * kBlock;  // floats, of membranes, which have no lines beyond the tile
 constexpr std::int32_t kBeyond = (kMargin * kPitch + kMargin) * kBlock;  // floats, of currents before and behind those
-constexpr std::int32_t kSpan = 4;      // px: spikes in a row that are this close together make one event
-constexpr std::int32_t kPatterns = 8;  // of such spikes, the first is always there
-// px from an event to the last spike of its pattern.
-constexpr std::int32_t kReach[kPatterns] = {0, 1, 2, 2, 3, 3, 3, 3};
+// Spikes in a row that are closer together than this make one event. (With 4 px there are eight patterns, whose weights
+// push each other out of the first cache, for a tenth fewer events.)
+constexpr std::int32_t kSpan = 2;
+constexpr std::int32_t kPatterns = 2;  // of such spikes, the first is always there
+constexpr std::int32_t kReach[kPatterns] = {0, 1};  // px from an event to the last spike of its pattern
 
 // Where a tile's pixel lies in a plane.
 constexpr std::int32_t place_of(std::int32_t x, std::int32_t y) {
@@ -45,6 +46,13 @@ struct Event {
 };
 static_assert(sizeof(Event) == 8);
 
+// Where in a block an event's patch begins.
+struct Beginning {
+    std::ptrdiff_t weights;  // the first of these
+    const Line* marks;       // a bit for each block with weights, line by line; none for patches wider than a tile
+    std::int32_t columns;    // blocks that are added to
+};
+
 // A kernel, mirrored and cropped to its weights; its first weight goes to (x + left, y + top). It is kept as columns,
 // kSide floats wide, with zeros above and below, so that the floats for a block lie in one piece wherever the patch
 // begins in it, and once for each column of a block where it may begin: of a column (4 lines + 3, kSide) floats, `column`
@@ -56,10 +64,9 @@ struct Patch {
     std::int32_t columns[kPatterns];
     std::ptrdiff_t column, shift, size;
     const float* weights;
-    bool small;  // never reaches beyond the margin
-    // A bit for each block with weights: (pattern, row where it begins, column where it begins, line). None for patches
-    // wider than a tile.
-    const Line* marks;
+    const std::int16_t* counts;     // the same in units; none where these are not counted
+    const Beginning* beginnings;    // (pattern, row where it begins, column where it begins)
+    bool small;                     // never reaches beyond the margin
 };
 
 // Blocks of a tile, a bit each, by line; there are kMargin lines more before and behind the tile's, which are never read.
@@ -71,22 +78,27 @@ struct alignas(64) Marks {
 };
 
 // Currents of one tick, summed before any membrane is touched. A buffer serves all channels that
-// see the same sum.
+// see the same sum. Where all weights are small multiples of a unit it counts these, which is exact and takes half
+// the memory of floats; `spill` must be called before a count may overflow (see Plan::most).
 struct Buffer {
     Marks touched;
-    float* currents;  // a plane, with kBeyond before and behind it
-    std::uint32_t last;  // the highest channel that it serves, behind which it is cleared
-    bool active;         // any touched
+    float* currents;       // a plane, with kBeyond before and behind it; of a buffer that counts: what was spilled
+    std::int16_t* counts;  // likewise a plane; none: floats are added
+    float unit;
+    std::uint32_t last;    // the highest channel that it serves, behind which it is cleared
+    bool active;           // any touched
+    bool spilled;
 };
 
 // A channel in one tick. Membrane S = (v - v_leak), scaled: S += weight * I; spike where S > threshold.
 struct Channel {
     float weight, threshold, reset;
-    bool memoryless;              // S is 0 before every tick
-    float* membranes;             // a plane
-    std::uint32_t* spikes_end;    // set by `update`: its spikes lie before, those of the channel before end where they begin
-    const Buffer* const* buffers; // whose sum is the current
-    std::size_t buffer_count;     // at least 1
+    bool memoryless;               // S is 0 before every tick
+    float* membranes;              // a plane
+    std::uint32_t* spikes;         // room for those of all pixels of the tile, and kBlock more
+    std::uint32_t* spikes_end;     // set by `update`
+    const Buffer* const* buffers;  // whose sum is the current
+    std::size_t buffer_count;      // at least 1
     std::uint32_t number;
 };
 
@@ -99,11 +111,12 @@ struct PatchOps {
     // Adds the patches of events of one tick to the currents.
     void (*add)(const Extent& tile, const Event* events, std::size_t count, const Patch* patches,
                 const std::uint32_t* first, Buffer* buffers);
+    // Moves what a buffer counted to its floats.
+    void (*spill)(Buffer& buffer);
     // Adds the currents of the active buffers to the membranes, resets what spikes and clears the
-    // buffers. Writes spikes as y << 16 | x, one channel after the other; there must be room for all
-    // pixels of the tile in all channels, and kBlock more.
+    // buffers. Writes spikes as y << 16 | x.
     void (*update)(const Extent& tile, Buffer* const* active, std::size_t active_count, Channel* channels,
-                   std::size_t channel_count, std::uint32_t* spikes);
+                   std::size_t channel_count);
     // Multiplies a plane of membranes; those below `least` become 0.
     void (*fade)(float* membranes, float factor, float least);
 };

@@ -3,7 +3,7 @@
 
 #include "lanes.hpp"
 
-static_assert(kLines * kPitch <= 1 << 16 && kColumns == 8 * sizeof(Line) && kSide == 4 && kSide == 1 << kSideBits);
+static_assert(kPlane <= 1 << 16 && kColumns == 8 * sizeof(Line) && kSide == 4 && kSide == 1 << kSideBits);
 
 // I += patch, in columns of `lines` blocks.
 template <int kLinesAtOnce>
@@ -15,8 +15,18 @@ inline void add_lines(float* currents, const float* weights, std::int32_t column
                 Lanes::store(to, Lanes::load(to) + Lanes::load(weights + line * kBlock + i));
             }
 }
+template <int kLinesAtOnce>
+inline void add_lines(std::int16_t* counts, const std::int16_t* weights, std::int32_t columns, std::ptrdiff_t pitch) {
+    for (std::int32_t column = 0; column < columns; ++column, counts += kBlock, weights += pitch)
+        for (int line = 0; line < kLinesAtOnce; ++line)
+            for (int i = 0; i < kBlock; i += Whole::kLanes) {
+                std::int16_t* const to = counts + line * kPitch * kBlock + i;
+                Whole::store(to, Whole::load(to) + Whole::load(weights + line * kBlock + i));
+            }
+}
 
-inline void add_blocks(float* currents, const float* weights, std::int32_t columns, std::int32_t lines, std::ptrdiff_t pitch) {
+template <typename Number>
+inline void add_blocks(Number* currents, const Number* weights, std::int32_t columns, std::int32_t lines, std::ptrdiff_t pitch) {
     constexpr int kMost = 8;
     for (; lines > kMost; lines -= kMost, currents += kMost * kPitch * kBlock, weights += kMost * kBlock)
         add_lines<kMost>(currents, weights, columns, pitch);
@@ -35,45 +45,50 @@ inline void add_blocks(float* currents, const float* weights, std::int32_t colum
 // Where a patch goes.
 struct Place {
     std::int32_t column, line;  // of its first block
-    const float* weights;
-    std::ptrdiff_t marks;  // the first of its own
+    const Beginning* beginning;
 };
 
-inline Place place_patch(std::int32_t x, std::int32_t y, const Patch& patch, std::int32_t lines, std::int32_t pattern) {
-    const std::int32_t left = x + patch.left, top = y + patch.top, beginning = left & (kSide - 1), above = top & (kSide - 1);
-    return {left >> kSideBits, top >> kSideBits,
-            patch.weights + (pattern * kSide + beginning) * patch.shift + (kSide - 1 - above) * kSide,
-            static_cast<std::ptrdiff_t>((pattern * kSide + above) * kSide + beginning) * lines};
+inline Place place_patch(std::int32_t x, std::int32_t y, const Patch& patch, std::uint32_t pattern) {
+    const std::int32_t left = x + patch.left, top = y + patch.top;
+    const std::uint32_t within = static_cast<std::uint32_t>((top & (kSide - 1)) * kSide + (left & (kSide - 1)));
+    return {left >> kSideBits, top >> kSideBits, patch.beginnings + (pattern * kBlock + within)};
 }
 
 // A line's marks where the first block is that column.
 inline Line shifted(Line marks, std::int32_t column) { return column < 0 ? marks >> -column : marks << column; }
 
-// Patches that fit the margin.
-template <int kLinesAtOnce>
-void add_whole(const Extent& tile, const Event* events, const Event* end, const Patch& given, Buffer& buffer) {
+// Patches that fit the margin. currents, weights: the buffer's and the patch's, floats or counts.
+template <int kLinesAtOnce, typename Number>
+void add_small(const Extent& tile, const Event* events, const Event* end, const Patch& given, Buffer& buffer,
+               Number* currents, const Number* weights) {
     const Patch patch = given;  // nothing that is written can be part of it
     Line* const lines = buffer.touched.lines();
-    float* const currents = buffer.currents;
     const std::int32_t tile_x = tile.x, tile_y = tile.y;
     for (; events < end; ++events) {
-        const std::int32_t pattern = events->pattern;
-        const Place place = place_patch(events->x - tile_x, events->y - tile_y, patch, kLinesAtOnce, pattern);
-        const Line* const marks = patch.marks + place.marks;
+        const Place place = place_patch(events->x - tile_x, events->y - tile_y, patch, events->pattern);
+        const Line* const marks = place.beginning->marks;
+        Line* const touched = lines + place.line;
         if (static_cast<std::uint32_t>(place.column) < std::uint32_t{kColumns}) [[likely]]
-            for (int i = 0; i < kLinesAtOnce; ++i) lines[place.line + i] |= marks[i] << place.column;
+            for (int i = 0; i < kLinesAtOnce; ++i) touched[i] |= marks[i] << place.column;
         else if (place.column < 0)
-            for (int i = 0; i < kLinesAtOnce; ++i) lines[place.line + i] |= marks[i] >> -place.column;
-        add_lines<kLinesAtOnce>(currents + (place.line * kPitch + place.column) * kBlock, place.weights, patch.columns[pattern],
-                                patch.column);
+            for (int i = 0; i < kLinesAtOnce; ++i) touched[i] |= marks[i] >> -place.column;
+        Number* const to = currents + (place.line * kPitch + place.column) * kBlock;
+        const Number* const from = weights + place.beginning->weights;
+        if (place.beginning->columns == kLinesAtOnce)
+            add_lines<kLinesAtOnce>(to, from, kLinesAtOnce, patch.column);
+        else
+            add_lines<kLinesAtOnce>(to, from, place.beginning->columns, patch.column);
     }
 }
 
 // Of larger ones, what reaches into the tile.
-void add_cut(const Extent& tile, const Event* events, const Event* end, const Patch& patch, Buffer& buffer) {
+template <typename Number>
+void add_cut(const Extent& tile, const Event* events, const Event* end, const Patch& patch, Buffer& buffer,
+             Number* currents, const Number* weights) {
     for (; events < end; ++events) {
-        const Place place = place_patch(events->x - tile.x, events->y - tile.y, patch, patch.lines, events->pattern);
-        const std::int32_t columns = patch.columns[events->pattern];
+        const Place place = place_patch(events->x - tile.x, events->y - tile.y, patch, events->pattern);
+        const Line* const marks = place.beginning->marks;
+        const std::int32_t columns = place.beginning->columns;
         const std::int32_t first = place.column < 0 ? -place.column : 0, begin = place.line < 0 ? -place.line : 0;
         const std::int32_t last = kColumns - place.column < columns ? kColumns - place.column : columns;
         const std::int32_t stop = kLines - place.line < patch.lines ? kLines - place.line : patch.lines;
@@ -82,26 +97,28 @@ void add_cut(const Extent& tile, const Event* events, const Event* end, const Pa
         const Line within = ~Line{0} >> (kColumns - (last - first)) << at;
         for (std::int32_t i = begin; i < stop; ++i) {
             buffer.touched.lines()[place.line + i] |=
-                patch.marks == nullptr ? within : shifted(patch.marks[place.marks + i], place.column) & within;
+                marks == nullptr ? within : shifted(marks[i], place.column) & within;
         }
-        add_blocks(buffer.currents + ((place.line + begin) * kPitch + at) * kBlock,
-                   place.weights + first * patch.column + begin * kBlock, last - first,
+        add_blocks(currents + ((place.line + begin) * kPitch + at) * kBlock,
+                   weights + place.beginning->weights + first * patch.column + begin * kBlock, last - first,
                    stop - begin, patch.column);
     }
 }
 
-inline void add_patch(const Extent& tile, const Event* events, const Event* end, const Patch& patch, Buffer& buffer) {
+template <typename Number>
+inline void add_patch(const Extent& tile, const Event* events, const Event* end, const Patch& patch, Buffer& buffer,
+                      Number* currents, const Number* weights) {
     buffer.active = true;
     switch (patch.small ? patch.lines : 0) {
-        case 1: return add_whole<1>(tile, events, end, patch, buffer);
-        case 2: return add_whole<2>(tile, events, end, patch, buffer);
-        case 3: return add_whole<3>(tile, events, end, patch, buffer);
-        case 4: return add_whole<4>(tile, events, end, patch, buffer);
-        case 5: return add_whole<5>(tile, events, end, patch, buffer);
-        case 6: return add_whole<6>(tile, events, end, patch, buffer);
-        case 7: return add_whole<7>(tile, events, end, patch, buffer);
-        case 8: return add_whole<8>(tile, events, end, patch, buffer);
-        default: return add_cut(tile, events, end, patch, buffer);
+        case 1: return add_small<1>(tile, events, end, patch, buffer, currents, weights);
+        case 2: return add_small<2>(tile, events, end, patch, buffer, currents, weights);
+        case 3: return add_small<3>(tile, events, end, patch, buffer, currents, weights);
+        case 4: return add_small<4>(tile, events, end, patch, buffer, currents, weights);
+        case 5: return add_small<5>(tile, events, end, patch, buffer, currents, weights);
+        case 6: return add_small<6>(tile, events, end, patch, buffer, currents, weights);
+        case 7: return add_small<7>(tile, events, end, patch, buffer, currents, weights);
+        case 8: return add_small<8>(tile, events, end, patch, buffer, currents, weights);
+        default: return add_cut(tile, events, end, patch, buffer, currents, weights);
     }
 }
 
@@ -112,8 +129,14 @@ void add(const Extent& tile, const Event* events, std::size_t count, const Patch
         const std::uint32_t code = events->code;
         const Event* end = events + 1;
         while (end < stop && end->code == code) ++end;
-        for (std::uint32_t j = first[code]; j < first[code + 1]; ++j)
-            add_patch(tile, events, end, patches[j], buffers[patches[j].buffer]);
+        for (std::uint32_t j = first[code]; j < first[code + 1]; ++j) {
+            const Patch& patch = patches[j];
+            Buffer& buffer = buffers[patch.buffer];
+            if (buffer.counts != nullptr)
+                add_patch(tile, events, end, patch, buffer, buffer.counts, patch.counts);
+            else
+                add_patch(tile, events, end, patch, buffer, buffer.currents, patch.weights);
+        }
         events = end;
     }
 }
@@ -122,13 +145,17 @@ inline std::int32_t within_block(std::int32_t left) { return left < 0 ? 0 : left
 
 // Resets the pixels of a block that are above the threshold and writes those on the sensor. May
 // write up to kBlock values beyond them.
-inline std::uint32_t* fire(const Extent& tile, std::uint32_t block, std::uint32_t fired, const Channel& channel,
+inline std::uint32_t* fire(const Extent& tile, std::uint32_t at, std::uint32_t fired, const Channel& channel,
                            std::uint32_t* spikes) {
-    float* const s = channel.membranes + block * kBlock;
+    float* const s = channel.membranes + at;
+    const std::uint32_t block = at / kBlock;
     const auto x = static_cast<std::int32_t>(block % kPitch) * kSide, y = static_cast<std::int32_t>(block / kPitch) * kSide;
-    // Those within the sensor: of each row as many lanes as columns are left, of the block as many rows.
-    const std::int32_t across = within_block(tile.width - x), down = within_block(tile.height - y);
-    const std::uint32_t owned = 0x1111u * ((1u << across) - 1) & ((1u << kSide * down) - 1);
+    std::uint32_t owned = 0xffff;
+    if (x + kSide > tile.width || y + kSide > tile.height) {
+        // Those within the sensor: of each row as many lanes as columns are left, of the block as many rows.
+        const std::int32_t across = within_block(tile.width - x), down = within_block(tile.height - y);
+        owned = 0x1111u * ((1u << across) - 1) & ((1u << kSide * down) - 1);
+    }
     const std::uint32_t first = static_cast<std::uint32_t>(tile.y + y) << 16 | static_cast<std::uint32_t>(tile.x + x);
 #if defined(__AVX512F__) && defined(VELOCELL_GNU)
     _mm512_mask_storeu_ps(s, static_cast<__mmask16>(fired), _mm512_set1_ps(channel.reset));
@@ -149,69 +176,143 @@ inline std::uint32_t* fire(const Extent& tile, std::uint32_t block, std::uint32_
 #endif
 }
 
-// S += weight * I in the listed blocks, I the sum of kBuffers buffers (0: of any number); spikes and resets. kCleared:
-// a bit for each buffer that no other channel needs, which becomes zero.
-template <int kBuffers, unsigned kCleared, bool kMemoryless>
-inline std::uint32_t* update_blocks(const Extent& tile, const std::uint16_t* blocks, std::size_t count,
-                                    const Channel& channel, std::uint32_t* spikes) {
-    const auto weight = Lanes::all(channel.weight), threshold = Lanes::all(channel.threshold);
-    float* currents[kBuffers + 1];
-    for (int b = 0; b < kBuffers; ++b) currents[b] = channel.buffers[b]->currents;
-    const int buffers = kBuffers > 0 ? kBuffers : static_cast<int>(channel.buffer_count);
-    const auto current_of = [&](int b) { return kBuffers > 0 ? currents[b] : channel.buffers[b]->currents; };
-    float* const membranes = channel.membranes;
-    for (std::size_t k = 0; k < count; ++k) {
-        const std::uint32_t at = blocks[k] * kBlock;
-        Fired found;
-        for (int i = 0; i < kBlock; i += kLanes) {
-            Floats current = Lanes::load(current_of(0) + at + i);
-            for (int b = 1; b < buffers; ++b) current += Lanes::load(current_of(b) + at + i);
-            for (int b = 0; b < kBuffers; ++b)
-                if (kCleared >> b & 1) Lanes::store(currents[b] + at + i, Floats{});
-            Floats sum = weight * current;
-            if constexpr (!kMemoryless) sum = Lanes::load(membranes + at + i) + sum;
-            found.compare(i, sum, threshold);
-            Lanes::store(membranes + at + i, sum);
+// What a channel's buffers hold: first those that count, whose sum is exact, then what was spilled, which is, too.
+template <int kCounts, int kFloats, bool kCleared>
+struct Sources {
+    std::int16_t* counts[kCounts + 1];
+    float* floats[kFloats + 1];
+    Floats units[kCounts + 1];
+
+    Sources(const Buffer* const* buffers, std::size_t, std::uint32_t) {
+        for (int b = 0; b < kCounts; ++b) counts[b] = buffers[b]->counts, units[b] = Lanes::all(buffers[b]->unit);
+        for (int b = 0; b < kFloats; ++b) floats[b] = buffers[kCounts + b]->currents;
+    }
+
+    Floats current(std::uint32_t at) const {
+        Floats sum = kCounts > 0 ? units[0] * widened(counts[0] + at) : Lanes::load(floats[0] + at);
+        for (int b = 1; b < kCounts; ++b) sum += units[b] * widened(counts[b] + at);
+        for (int b = kCounts > 0 ? 0 : 1; b < kFloats; ++b) sum += Lanes::load(floats[b] + at);
+        return sum;
+    }
+
+    void clear(std::uint32_t at) const {
+        if (!kCleared) return;
+        for (int b = 0; b < kCounts; ++b)
+            for (int i = 0; i < kBlock; i += Whole::kLanes) Whole::store(counts[b] + at + i, Whole::Numbers{});
+        for (int b = 0; b < kFloats; ++b)
+            for (int i = 0; i < kBlock; i += kLanes) Lanes::store(floats[b] + at + i, Floats{});
+    }
+};
+
+// The same for any number of them.
+struct AnySources {
+    const Buffer* const* buffers;
+    std::size_t count;
+    std::uint32_t last;
+
+    // last_channel: behind it, buffers may be needed no more.
+    AnySources(const Buffer* const* of, std::size_t how_many, std::uint32_t last_channel)
+        : buffers(of), count(how_many), last(last_channel) {}
+
+    static bool counts(const Buffer& buffer) { return buffer.counts != nullptr && !buffer.spilled; }
+
+    Floats current(std::uint32_t at) const {
+        Floats sum{};
+        for (std::size_t b = 0; b < count; ++b)
+            if (counts(*buffers[b])) sum += Lanes::all(buffers[b]->unit) * widened(buffers[b]->counts + at);
+        for (std::size_t b = 0; b < count; ++b)
+            if (!counts(*buffers[b])) sum += Lanes::load(buffers[b]->currents + at);
+        return sum;
+    }
+
+    void clear(std::uint32_t at) const {
+        for (std::size_t b = 0; b < count; ++b) {
+            if (buffers[b]->last > last) continue;
+            if (counts(*buffers[b]))
+                for (int i = 0; i < kBlock; i += Whole::kLanes) Whole::store(buffers[b]->counts + at + i, Whole::Numbers{});
+            else
+                for (int i = 0; i < kBlock; i += kLanes) Lanes::store(buffers[b]->currents + at + i, Floats{});
         }
-        if (const std::uint32_t fired = found.bits(); fired != 0) [[unlikely]]
-            spikes = fire(tile, blocks[k], fired, channel, spikes);
     }
-    if (kBuffers == 0)
-        for (int b = 0; b < buffers; ++b)
-            if (channel.buffers[b]->last == channel.number)
-                for (std::size_t k = 0; k < count; ++k)
-                    for (int i = 0; i < kBlock; i += kLanes) Lanes::store(current_of(b) + blocks[k] * kBlock + i, Floats{});
-    return spikes;
+};
+
+// Spikes and resets of a block.
+void fire_block(const Extent& tile, std::uint32_t at, Channel& channel) {
+    Fired found;
+    const auto threshold = Lanes::all(channel.threshold);
+    for (int i = 0; i < kBlock; i += kLanes) found.compare(i, Lanes::load(channel.membranes + at + i), threshold);
+    if (const std::uint32_t fired = found.bits(); fired != 0)
+        channel.spikes_end = fire(tile, at, fired, channel, channel.spikes_end);
 }
 
-template <int kBuffers, unsigned kCleared = 0>
-inline std::uint32_t* update_some(const Extent& tile, const std::uint16_t* blocks, std::size_t count, const Channel& channel,
-                                  unsigned cleared, std::uint32_t* spikes) {
-    if constexpr (kCleared >> kBuffers == 0) {
-        if (cleared == kCleared) return update_blocks<kBuffers, kCleared, false>(tile, blocks, count, channel, spikes);
-        return update_some<kBuffers, kCleared + 1>(tile, blocks, count, channel, cleared, spikes);
+// S += weight * I in the listed blocks, for channels that see the same buffers; spikes and resets.
+template <int kChannels, typename From, bool kMemoryless>
+void update_blocks(const Extent& tile, const std::uint16_t* blocks, std::size_t block_count, Channel* channels) {
+    Floats weight[kChannels], threshold[kChannels];
+    float* membranes[kChannels];
+    for (int c = 0; c < kChannels; ++c) {
+        weight[c] = Lanes::all(channels[c].weight);
+        threshold[c] = Lanes::all(channels[c].threshold);
+        membranes[c] = channels[c].membranes;
+        channels[c].spikes_end = channels[c].spikes;
     }
-    return spikes;
+    const From from(channels[0].buffers, channels[0].buffer_count, channels[kChannels - 1].number);
+    for (std::size_t k = 0; k < block_count; ++k) {
+        const std::uint32_t at = blocks[k];
+        Any above[kChannels], any;
+        for (int i = 0; i < kBlock; i += kLanes) {
+            const Floats current = from.current(at + i);
+            for (int c = 0; c < kChannels; ++c) {
+                float* const s = membranes[c] + at + i;
+                Floats sum = weight[c] * current;
+                if constexpr (!kMemoryless) sum = Lanes::load(s) + sum;
+                above[kLanes == kBlock ? c : 0].compare(sum, threshold[c]);
+                Lanes::store(s, sum);
+            }
+        }
+        from.clear(at);
+        for (const Any& here : above) any.join(here);
+        if (any.found()) [[unlikely]]
+            for (int c = 0; c < kChannels; ++c)
+                if (kLanes < kBlock || above[c].found()) fire_block(tile, at, channels[c]);
+    }
 }
 
-inline std::uint32_t* update_channel(const Extent& tile, const std::uint16_t* blocks, std::size_t count, const Channel& channel,
-                                     std::uint32_t* spikes) {
-    if (channel.memoryless) return update_blocks<0, 0, true>(tile, blocks, count, channel, spikes);
-    unsigned cleared = 0;
-    for (std::size_t b = 0; b < channel.buffer_count && b < 3; ++b) cleared |= (channel.buffers[b]->last == channel.number) << b;
-    switch (channel.buffer_count) {
-        case 1: return update_some<1>(tile, blocks, count, channel, cleared, spikes);
-        case 2: return update_some<2>(tile, blocks, count, channel, cleared, spikes);
-        case 3: return update_some<3>(tile, blocks, count, channel, cleared, spikes);
-        default: return update_blocks<0, 0, false>(tile, blocks, count, channel, spikes);
+// kind: ten times the buffers that count, and the others.
+template <int kChannels, bool kCleared>
+inline void update_from(const Extent& tile, const std::uint16_t* blocks, std::size_t block_count, Channel* channels,
+                        std::size_t kind) {
+    switch (kind) {
+        case 10: return update_blocks<kChannels, Sources<1, 0, kCleared>, false>(tile, blocks, block_count, channels);
+        case 20: return update_blocks<kChannels, Sources<2, 0, kCleared>, false>(tile, blocks, block_count, channels);
+        case 30: return update_blocks<kChannels, Sources<3, 0, kCleared>, false>(tile, blocks, block_count, channels);
+        case 1: return update_blocks<kChannels, Sources<0, 1, kCleared>, false>(tile, blocks, block_count, channels);
+        case 2: return update_blocks<kChannels, Sources<0, 2, kCleared>, false>(tile, blocks, block_count, channels);
+        case 11: return update_blocks<kChannels, Sources<1, 1, kCleared>, false>(tile, blocks, block_count, channels);
+        default: return update_blocks<kChannels, AnySources, false>(tile, blocks, block_count, channels);
     }
+}
+
+template <int kChannels>
+inline void update_group(const Extent& tile, const std::uint16_t* blocks, std::size_t block_count, Channel* channels) {
+    const std::size_t buffer_count = channels[0].buffer_count;
+    const Buffer* const* const buffers = channels[0].buffers;
+    std::size_t counts = 0, cleared = 0;  // cleared: no channel behind these needs them
+    while (counts < buffer_count && AnySources::counts(*buffers[counts])) ++counts;
+    bool ordered = buffer_count < 10;  // those that count come first
+    for (std::size_t b = counts; b < buffer_count; ++b) ordered &= !AnySources::counts(*buffers[b]);
+    for (std::size_t b = 0; b < buffer_count; ++b) cleared += buffers[b]->last <= channels[kChannels - 1].number;
+    const std::size_t kind = 9 * counts + buffer_count;
+    if (ordered && cleared == 0) return update_from<kChannels, false>(tile, blocks, block_count, channels, kind);
+    if (ordered && cleared == buffer_count) return update_from<kChannels, true>(tile, blocks, block_count, channels, kind);
+    update_blocks<kChannels, AnySources, false>(tile, blocks, block_count, channels);
 }
 
 inline void merge(Marks& into, const Marks& marks) {
     for (int i = 0; i < kLines; ++i) into.lines()[i] |= marks.lines()[i];
 }
 
-// Of each byte, its bits' numbers.
+// Of each byte, its bits' numbers, times kBlock.
 struct Numbers {
     alignas(64) std::uint16_t of[256][8];
 };
@@ -219,12 +320,12 @@ constexpr Numbers numbers_of_bits() {
     Numbers numbers{};
     for (int byte = 0; byte < 256; ++byte)
         for (int bit = 0, n = 0; bit < 8; ++bit)
-            if (byte >> bit & 1) numbers.of[byte][n++] = static_cast<std::uint16_t>(bit);
+            if (byte >> bit & 1) numbers.of[byte][n++] = static_cast<std::uint16_t>(bit * kBlock);
     return numbers;
 }
 constexpr Numbers kNumbers = numbers_of_bits();
 
-// Blocks by number, line by line.
+// Blocks by their first float, line by line.
 struct Blocks {
     std::size_t count;
     std::uint16_t at[kLines * kColumns + 8];  // what `list` may write beyond their end
@@ -235,7 +336,7 @@ struct Blocks {
             if (marks.lines()[line] == 0) continue;
             for (std::int32_t column = 0; column < kColumns; column += 8) {
                 const auto byte = static_cast<std::uint32_t>(marks.lines()[line] >> column & 0xff);
-                const auto first = static_cast<std::uint16_t>(line * kPitch + column);
+                const auto first = static_cast<std::uint16_t>((line * kPitch + column) * kBlock);
                 for (int i = 0; i < 8; ++i) at[count + i] = static_cast<std::uint16_t>(first + kNumbers.of[byte][i]);
                 count += static_cast<std::size_t>(ones(byte));
             }
@@ -245,7 +346,7 @@ struct Blocks {
 
 // The blocks of a channel: those of all, unless these are many more than needed. (Where a current is zero an update
 // changes nothing, and a list of its own costs as much as some dozens of updates.)
-inline const Blocks& blocks_of(const Channel& channel, std::size_t active_count, const Blocks& all, Blocks& own) {
+const Blocks& blocks_of(const Channel& channel, std::size_t active_count, const Blocks& all, Blocks& own) {
     if (channel.buffer_count == active_count) return all;
     Marks marks = {};
     for (std::size_t i = 0; i < channel.buffer_count; ++i) merge(marks, channel.buffers[i]->touched);
@@ -256,22 +357,59 @@ inline const Blocks& blocks_of(const Channel& channel, std::size_t active_count,
     return own;
 }
 
+// How many of the channels, from the first on, see the same buffers and remember.
+inline std::size_t alike(const Channel* channels, std::size_t count) {
+    std::size_t same = 1;
+    for (; same < count && channels[same].buffer_count == channels[0].buffer_count && !channels[same].memoryless; ++same)
+        for (std::size_t b = 0; b < channels[0].buffer_count; ++b)
+            if (channels[same].buffers[b] != channels[0].buffers[b]) return same;
+    return same;
+}
+
+void spill(Buffer& buffer);
+
 void update(const Extent& tile, Buffer* const* active, std::size_t active_count, Channel* channels,
-            std::size_t channel_count, std::uint32_t* spikes) {
+            std::size_t channel_count) {
+    for (std::size_t i = 0; i < active_count; ++i)
+        if (active[i]->spilled) spill(*active[i]);  // all of it
     Marks any = {};
     for (std::size_t i = 0; i < active_count; ++i) merge(any, active[i]->touched);
     Blocks all, own;
     all.list(any);
-    for (std::size_t c = 0; c < channel_count; ++c) {
-        Channel& channel = channels[c];
-        const Blocks& blocks = blocks_of(channel, active_count, all, own);
-        spikes = update_channel(tile, blocks.at, blocks.count, channel, spikes);
-        channel.spikes_end = spikes;
+    for (std::size_t c = 0; c < channel_count;) {
+        const Blocks& blocks = blocks_of(channels[c], active_count, all, own);
+        std::size_t same = 1;
+        if (channels[c].memoryless) {
+            update_blocks<1, AnySources, true>(tile, blocks.at, blocks.count, channels + c);
+        } else {
+            same = alike(channels + c, channel_count - c);
+            switch (same) {
+                case 1: update_group<1>(tile, blocks.at, blocks.count, channels + c); break;
+                case 2: update_group<2>(tile, blocks.at, blocks.count, channels + c); break;
+                case 3: update_group<3>(tile, blocks.at, blocks.count, channels + c); break;
+                default: same = 4; update_group<4>(tile, blocks.at, blocks.count, channels + c);
+            }
+        }
+        c += same;
     }
     for (std::size_t i = 0; i < active_count; ++i) {
         active[i]->touched = {};
-        active[i]->active = false;
+        active[i]->active = active[i]->spilled = false;
     }
+}
+
+void spill(Buffer& buffer) {
+    Blocks blocks;
+    blocks.list(buffer.touched);
+    const auto unit = Lanes::all(buffer.unit);
+    for (std::size_t k = 0; k < blocks.count; ++k) {
+        const std::uint32_t at = blocks.at[k];
+        for (int i = 0; i < kBlock; i += kLanes)
+            Lanes::store(buffer.currents + at + i,
+                         Lanes::load(buffer.currents + at + i) + unit * widened(buffer.counts + at + i));
+        for (int i = 0; i < kBlock; i += Whole::kLanes) Whole::store(buffer.counts + at + i, Whole::Numbers{});
+    }
+    buffer.spilled = true;
 }
 
 void fade(float* membranes, float factor, float least) {

@@ -1,7 +1,10 @@
 #include "plan.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
+#include <numeric>
 #include <string>
 
 #include "fault.hpp"
@@ -44,6 +47,31 @@ void check(const LayerSpec& layer, std::size_t number) {
     }
 }
 
+constexpr std::int64_t kMostUnits = 511;      // of a weight, so that 64 events need no spill
+constexpr std::int64_t kLargestFactor = 511;  // of a power of two, in a unit: any count of it is exact as a float
+
+// Of these weights; none where they are no small multiples of one.
+Unit unit_of(const std::vector<float>& weights) {
+    int lowest = std::numeric_limits<int>::max(), highest = std::numeric_limits<int>::min();
+    for (const float weight : weights) {
+        if (weight == 0) continue;
+        int exponent = 0;
+        const auto digits = static_cast<std::uint64_t>(std::ldexp(std::frexp(std::abs(double{weight}), &exponent), 53));
+        lowest = std::min(lowest, exponent - 53 + std::countr_zero(digits));
+        highest = std::max(highest, exponent);
+    }
+    // Nor where products with a channel's weight might become too large or too small.
+    if (highest - lowest > 30 || lowest < -60 || highest > 60) return {0, 0};
+    std::int64_t factor = 0, largest = 0;
+    for (const float weight : weights) {
+        const auto units = static_cast<std::int64_t>(std::ldexp(std::abs(double{weight}), -lowest));
+        factor = std::gcd(factor, units);
+        largest = std::max(largest, units);
+    }
+    if (factor > kLargestFactor || largest / factor > kMostUnits) return {0, 0};
+    return {static_cast<float>(std::ldexp(static_cast<double>(factor), lowest)), largest / factor};
+}
+
 // Which blocks have weights; see Patch.
 std::vector<Line> marks_of(const Patch& patch, std::int32_t patterns) {
     std::vector<Line> marks;
@@ -60,6 +88,18 @@ std::vector<Line> marks_of(const Patch& patch, std::int32_t patterns) {
                     marks.push_back(bits);
                 }
     return marks;
+}
+
+std::vector<Beginning> beginnings_of(const Patch& patch, std::int32_t patterns, const std::vector<Line>& marks) {
+    std::vector<Beginning> found;
+    for (std::int32_t pattern = 0; pattern < patterns; ++pattern)
+        for (std::int32_t above = 0; above < kSide; ++above)
+            for (std::int32_t beginning = 0; beginning < kSide; ++beginning) {
+                const Line* const own = marks.empty() ? nullptr : &marks[found.size() * static_cast<std::size_t>(patch.lines)];
+                const std::ptrdiff_t first = pattern * patch.size + beginning * patch.shift + (kSide - 1 - above) * kSide;
+                found.push_back({first, own, patch.columns[pattern]});
+            }
+    return found;
 }
 
 }  // namespace
@@ -91,33 +131,42 @@ Plan::Plan(const LayerSpec& spec, const std::vector<std::int32_t>& rank_order, b
     buffers.resize(spec.out);
     const std::int32_t per_in = spec.in / spec.groups, per_out = spec.out / spec.groups;
     const std::size_t codes = rank_order.empty() ? spec.in : rank_order.size() + 1;
+    std::vector<std::vector<Link>> links(codes);
     for (std::size_t code = 0; code < codes; ++code) {
-        first.push_back(static_cast<std::uint32_t>(patches.size()));
         std::vector<std::int32_t> inputs(rank_order.begin(), rank_order.begin() + (rank_order.empty() ? 0 : code));
         if (rank_order.empty()) inputs.push_back(static_cast<std::int32_t>(code));
-        std::vector<Link> links;
         for (const std::int32_t in : inputs)
             for (std::int32_t i = 0; i < per_out; ++i) {
                 const std::int32_t out = in / per_in * per_out + i;
                 const Patch patch = patch_of(spec, out, in);
                 if (patch.lines == 0) continue;
-                const auto same = std::find_if(links.begin(), links.end(), [&](const Link& link) {
+                const auto same = std::find_if(links[code].begin(), links[code].end(), [&](const Link& link) {
                     return link.patch.weights == patch.weights && link.patch.left == patch.left &&
                            link.patch.top == patch.top;
                 });
-                if (same == links.end())
-                    links.push_back({patch, {out}});
+                if (same == links[code].end())
+                    links[code].push_back({patch, {out}});
                 else
                     same->outs.push_back(out);
             }
-        add_code(links);
+    }
+    const bool nested = patterns && overlap(links);
+    for (const auto& of_code : links) {
+        first.push_back(static_cast<std::uint32_t>(patches.size()));
+        add_code(of_code, !nested);
     }
     first.push_back(static_cast<std::uint32_t>(patches.size()));
     for (Patch& patch : patches) patch.small = fits_margin(patch);
-    buffer_count = outs_.size();
-    for (const auto& outs : outs_) last.push_back(static_cast<std::uint32_t>(*std::max_element(outs.begin(), outs.end())));
-    for (std::size_t i = 0; i < outs_.size(); ++i)
-        for (const std::int32_t out : outs_[i]) buffers[out].push_back(static_cast<std::uint32_t>(i));
+    buffer_count = sets_.size();
+    for (const bool counting : {true, false})
+        for (std::uint32_t i = 0; i < buffer_count; ++i)
+            for (const std::int32_t out : sets_[i].outs)
+                if ((sets_[i].unit != 0) == counting) buffers[out].push_back(i);
+    for (const Set& set : sets_) {
+        units.push_back(set.unit);
+        last.push_back(static_cast<std::uint32_t>(*std::max_element(set.outs.begin(), set.outs.end())));
+    }
+    limit_counts();
 }
 
 // Scales a channel so that its largest step is about 1: float32's whole range is left for the decay.
@@ -187,13 +236,37 @@ void Plan::keep_weights(Patch& patch, const std::vector<float>& mirrored) {
         return other.width == patch.width && other.rows == patch.rows && std::equal(weights.begin(), weights.end(), other.values.get());
     });
     if (known == weights_.end()) {
-        known = weights_.insert(weights_.end(), {floats(weights.size()), weights.size(), patch.width, patch.rows, {}});
+        known = weights_.insert(weights_.end(), {floats(weights.size()), weights.size(), patch.width, patch.rows, {}, {}, {0, 0}, {}});
         std::copy(weights.begin(), weights.end(), known->values.get());
         patch.weights = known->values.get();
+        known->counted = unit_of(mirrored);
+        if (const float unit = known->counted.unit; unit != 0) {
+            known->counts = aligned<std::int16_t>(weights.size());
+            std::transform(weights.begin(), weights.end(), known->counts.get(),
+                           [&](float weight) { return static_cast<std::int16_t>(weight / unit); });
+        }
         if (patch.columns[patterns - 1] <= kColumns) known->marks = marks_of(patch, patterns);
+        known->beginnings = beginnings_of(patch, patterns, known->marks);
     }
     patch.weights = known->values.get();
-    patch.marks = known->marks.empty() ? nullptr : known->marks.data();
+    patch.counts = known->counts.get();
+    patch.beginnings = known->beginnings.data();
+}
+
+Plan::Weights& Plan::weights_of(const float* values) {
+    return *std::find_if(weights_.begin(), weights_.end(), [&](const Weights& known) { return known.values.get() == values; });
+}
+
+// An event may add several patches to the same buffer.
+void Plan::limit_counts() {
+    std::int64_t most_units = 1;
+    for (std::size_t code = 0; code + 1 < first.size(); ++code) {
+        std::vector<std::int64_t> units_of(buffer_count);
+        for (std::uint32_t j = first[code]; j < first[code + 1]; ++j)
+            if (patches[j].counts != nullptr)
+                most_units = std::max(most_units, units_of[patches[j].buffer] += weights_of(patches[j].weights).counted.largest);
+    }
+    most = static_cast<std::size_t>(std::max<std::int64_t>(std::numeric_limits<std::int16_t>::max() / most_units, 1));
 }
 
 // Whether a patch stays within the margin, of all events that any patch of the layer brings to a tile.
@@ -205,10 +278,23 @@ bool Plan::fits_margin(const Patch& patch) const {
            fits(patch.top, top, bottom, patch.lines, kHeight);
 }
 
-void Plan::add_code(const std::vector<Link>& links) {
+// Whether output channels that share a patch share another one with other channels: each would sum many buffers.
+bool Plan::overlap(const std::vector<std::vector<Link>>& links) {
+    std::vector<const std::vector<std::int32_t>*> set_of(neurons_.size());
+    for (const auto& of_code : links)
+        for (const Link& link : of_code)
+            for (const std::int32_t out : link.outs) {
+                if (link.outs.size() == 1) continue;
+                if (set_of[out] != nullptr && *set_of[out] != link.outs) return true;
+                set_of[out] = &link.outs;
+            }
+    return false;
+}
+
+void Plan::add_code(const std::vector<Link>& links, bool share) {
     std::size_t added = 0;
     const auto add = [&](Patch patch, const std::vector<std::int32_t>& outs) {
-        patch.buffer = buffer_of(outs);
+        patch.buffer = buffer_of({outs, weights_of(patch.weights).counted.unit});
         const bool any = !patches.empty();
         left = any ? std::min(left, patch.left) : patch.left;
         top = any ? std::min(top, patch.top) : patch.top;
@@ -218,7 +304,7 @@ void Plan::add_code(const std::vector<Link>& links) {
         added += static_cast<std::size_t>(patch.lines) * static_cast<std::size_t>(patch.columns[0]) * kBlock;
     };
     for (const Link& link : links) {
-        if (buffer_of(link.outs) >= 0) {
+        if (share && buffer_of({link.outs, weights_of(link.patch.weights).counted.unit}) >= 0) {
             add(link.patch, link.outs);
         } else {
             for (const std::int32_t out : link.outs) add(link.patch, {out});
@@ -229,13 +315,13 @@ void Plan::add_code(const std::vector<Link>& links) {
 
 // The buffer of these output channels; -1 where there are too many sets of channels to give each
 // its own. Single channels always get one.
-std::int32_t Plan::buffer_of(const std::vector<std::int32_t>& outs) {
-    const auto known = std::find(outs_.begin(), outs_.end(), outs);
-    if (known != outs_.end()) return static_cast<std::int32_t>(known - outs_.begin());
-    const auto shared = std::count_if(outs_.begin(), outs_.end(), [](const auto& set) { return set.size() > 1; });
-    if (outs.size() > 1 && static_cast<std::size_t>(shared) >= std::max<std::size_t>(16, neurons_.size())) return -1;
-    outs_.push_back(outs);
-    return static_cast<std::int32_t>(outs_.size()) - 1;
+std::int32_t Plan::buffer_of(const Set& set) {
+    const auto known = std::find(sets_.begin(), sets_.end(), set);
+    if (known != sets_.end()) return static_cast<std::int32_t>(known - sets_.begin());
+    const auto shared = std::count_if(sets_.begin(), sets_.end(), [](const Set& other) { return other.outs.size() > 1; });
+    if (set.outs.size() > 1 && static_cast<std::size_t>(shared) >= std::max<std::size_t>(16, neurons_.size())) return -1;
+    sets_.push_back(set);
+    return static_cast<std::int32_t>(sets_.size()) - 1;
 }
 
 void Plan::at(std::int64_t tick, Now* now, std::int64_t* periods) const {

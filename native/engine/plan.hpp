@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "decay.hpp"
@@ -43,6 +44,12 @@ struct Now {
     float weight, threshold, reset;
 };
 
+// Every weight of a kernel is a whole multiple of it, up to `largest` times; 0 where there is no such unit.
+struct Unit {
+    float unit;
+    std::int64_t largest;
+};
+
 class Plan {
 public:
     // rank_order: for a layer behind the trail filter, the channels by rising silence; an event of
@@ -63,6 +70,8 @@ public:
     std::vector<std::vector<std::uint32_t>> buffers;  // of each channel: whose sum is its current
     std::size_t buffer_count = 0;
     std::vector<std::uint32_t> last;                  // of each buffer, the highest of its channels
+    std::vector<float> units;                         // of each buffer; 0 where it does not count
+    std::size_t most = 0;                             // spikes or events between two spills of buffers that count
     std::size_t cost = 0;  // floats added for an event, at most
     // All patches of an event at (x, y) lie within [x + left, x + right], [y + top, y + bottom].
     std::int32_t left = 0, right = 0, top = 0, bottom = 0;
@@ -77,24 +86,37 @@ private:
         std::size_t size;
         std::int32_t width, rows;
         std::vector<Line> marks;
+        std::vector<Beginning> beginnings;
+        Unit counted;
+        Counts counts;  // in units
     };
     // One kernel between an input channel and the output channels that share it.
     struct Link {
         Patch patch;
         std::vector<std::int32_t> outs;
     };
+    // Whose sums are the currents of these output channels. Weights that can be counted have their own ones.
+    struct Set {
+        std::vector<std::int32_t> outs;
+        float unit;  // 0: not counted
+
+        bool operator==(const Set&) const = default;
+    };
 
     void scale_neurons(const LayerSpec& spec);
     Patch patch_of(const LayerSpec& spec, std::int32_t out, std::int32_t in);
     void keep_weights(Patch& patch, const std::vector<float>& mirrored);
     bool fits_margin(const Patch& patch) const;
-    void add_code(const std::vector<Link>& links);
-    std::int32_t buffer_of(const std::vector<std::int32_t>& outs);
+    Weights& weights_of(const float* values);
+    void limit_counts();
+    bool overlap(const std::vector<std::vector<Link>>& links);
+    void add_code(const std::vector<Link>& links, bool share);
+    std::int32_t buffer_of(const Set& set);
 
     bool patterns_;
     std::vector<Neuron> neurons_;
     std::vector<Weights> weights_;
-    std::vector<std::vector<std::int32_t>> outs_;  // of each buffer
+    std::vector<Set> sets_;  // of each buffer
 };
 
 }  // namespace velocell

@@ -22,18 +22,44 @@ public:
     // Channels by rising silence: an event of rank r passes the first r of them.
     const std::vector<std::int32_t>& order() const { return order_; }
 
-    // Asks the memory for a pixel that will soon be needed.
-    void prefetch(std::uint16_t x, std::uint16_t y) const { velocell::prefetch(row(y) + x); }
+    // The filter without a way to what others may change meanwhile, so that a loop keeps it in registers.
+    class Look {
+    public:
+        // Asks the memory for a pixel that will soon be needed.
+        void prefetch(std::uint16_t x, std::uint16_t y) const {
+            velocell::prefetch(last_ + static_cast<std::size_t>(y) * width_ + x);
+        }
 
-    std::uint16_t rank(std::int64_t t_us, std::uint16_t x, std::uint16_t y, bool on) {
-        std::uint64_t& last = row(y)[x];
-        const std::uint64_t before = std::exchange(last, (static_cast<std::uint64_t>(t_us) + 1) << 1 | std::uint64_t{on});
-        const std::int64_t quiet_us = t_us + 1 - static_cast<std::int64_t>(before >> 1);
-        std::uint16_t rank = 0;
-        for (const std::int64_t silence_us : silence_us_) rank += quiet_us >= silence_us;
-        // Without branches: both outcomes are common.
-        const bool passes = (before == 0) | (flips_ & ((before & 1) != std::uint64_t{on}));
-        return passes ? static_cast<std::uint16_t>(silence_us_.size()) : rank;
+        std::uint16_t rank(std::int64_t t_us, std::uint16_t x, std::uint16_t y, bool on) const {
+            std::uint64_t& last = last_[static_cast<std::size_t>(y) * width_ + x];
+            const std::uint64_t before = std::exchange(last, (static_cast<std::uint64_t>(t_us) + 1) << 1 | std::uint64_t{on});
+            const std::int64_t quiet_us = t_us + 1 - static_cast<std::int64_t>(before >> 1);
+            // Without branches: all three are common, and most events have one of them.
+            const bool changed = flips_ & ((before & 1) != std::uint64_t{on});
+            if ((before == 0) | changed | (quiet_us >= longest_us_)) return count_;
+            std::uint16_t rank = 0;
+            for (std::uint16_t i = 0; i < count_; ++i) rank += quiet_us >= silence_us_[i];
+            return rank;
+        }
+
+    private:
+        friend class TrailFilter;
+        std::uint64_t* last_;
+        const std::int64_t* silence_us_;
+        std::int64_t longest_us_;
+        std::size_t width_;
+        std::uint16_t count_;
+        bool flips_;
+    };
+    Look look() {
+        Look look;
+        look.last_ = last_.get();
+        look.silence_us_ = silence_us_.data();
+        look.longest_us_ = silence_us_.back();
+        look.width_ = static_cast<std::size_t>(width_);
+        look.count_ = static_cast<std::uint16_t>(silence_us_.size());
+        look.flips_ = flips_;
+        return look;
     }
 
     // What is remembered of a row's pixels.
