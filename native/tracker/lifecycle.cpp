@@ -13,8 +13,9 @@ namespace {
 bool confirmed_now(const Track& track, double quiet_px, const Model& model) {
     const Rules& rules = model.rules;
     const double moved = length(track.fast.x - track.birth_x, track.fast.y - track.birth_y);
+    const double jam = track.jammed ? track.disorder(rules) : 0;
     if (!track.settled || track.spikes < rules.confirm_spikes || quiet_px > rules.confirm_quiet_px ||
-        moved < (track.jammed ? std::max(rules.jammed_travel_px, rules.confirm_travel_px) : rules.confirm_travel_px))
+        moved < std::max(jam * rules.jammed_travel_px, rules.confirm_travel_px))
         return false;
     if (track.slow.speed() < rules.min_speed_edges * model.edges.front() || !track.keeps_pace(model)) return false;
     if (track.spike_weight > 0 && length(track.spike_dx, track.spike_dy) >
@@ -25,7 +26,7 @@ bool confirmed_now(const Track& track, double quiet_px, const Model& model) {
         track.seen > rules.max_event_density * track.expected)
         return false;
     if (track.slow.speed() < rules.confirm_sigmas * track.speed_sigma()) return false;
-    return track.log_odds(model) > rules.confirm_odds + (track.jammed ? rules.jammed_odds : 0);
+    return track.log_odds(model) > rules.confirm_odds + jam * rules.jammed_odds;
 }
 
 // How far a new track begins from where a lost object may be by now, over what is allowed: at rest where it was, or

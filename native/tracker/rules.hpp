@@ -69,6 +69,7 @@ namespace velocell {
     /* turns */                      \
     RULE(turn_shift_px)              \
     RULE(turn_scatter)               \
+    RULE(turn_others)                \
     RULE(turn_sigmas)                \
     RULE(turn_prior_events)          \
     RULE(turn_lag_px)                \
@@ -119,6 +120,7 @@ namespace velocell {
     RULE(give_way_px)                \
     RULE(jammed_odds)                \
     RULE(jammed_travel_px)           \
+    RULE(jammed_scatter)             \
     /* deaths */                     \
     RULE(upkeep_px)                  \
     RULE(coast_px)                   \

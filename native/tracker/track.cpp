@@ -55,7 +55,14 @@ double Track::pace(const Model& model) const {
 bool Track::keeps_pace(const Model& model) const {
     if (pace_floor > 0) return true;  // after a turn the speed must be seen anew
     const double v = slow.speed(), gained = 2 * length(slow.ax, slow.ay) * model.rules.long_memory_px;
-    return std::sqrt(v * v + gained) > model.rules.min_speed_edges * model.lower_edge(band());
+    const double least = goes_on(model.rules) ? model.edges.front() : model.lower_edge(band());
+    return std::sqrt(v * v + gained) > model.rules.min_speed_edges * least;
+}
+
+// As it did when its rows were sure: neurons that answer for a faster one then answer to something that passes by.
+bool Track::goes_on(const Rules& rules) const {
+    return known_px > rules.long_memory_px && known > rules.rest_confidence * known_px &&
+           slow.speed() * known_px > rules.brake_share * known_speed;
 }
 
 double Track::log_odds(const Model& model) const {
@@ -384,7 +391,11 @@ bool Track::turned(std::int64_t t, const Model& model) {
     // A few stray events do not agree with each other.
     const double apart = (shift_px2 - dx * shift.p[0] - dy * shift.p[1]) / events;
     const double sigma = std::sqrt(std::max(variance(), apart) * 2 / events);
-    const double least = std::max(rules.turn_shift_px, rules.turn_scatter * std::sqrt(variance()));
+    // It makes no more events than before: those are of something that passes by, and shift the mean.
+    const double shown = -std::expm1(-travel / rules.usual_memory_px) * rules.usual_memory_px;  // px, remembered
+    const double others = std::max(0.0, 1 - scatter_weight / shown * rules.turn_memory_px / (m[0] + m[2]));
+    const double least = std::max({rules.turn_shift_px, rules.turn_scatter * std::sqrt(variance()),
+                                   rules.turn_others * others * gate});
     if (size < std::max(least, rules.turn_sigmas * sigma)) return false;
     // Whatever turns an object mostly leaves its speed as it is. Then the change of velocity, which
     // has the direction of the shift, is a reflection. The events averaged are a little old.
@@ -397,8 +408,10 @@ bool Track::turned(std::int64_t t, const Model& model) {
     return true;
 }
 
-// Spikes that keep coming from beside the fit show that it lost the disk: begin again at the spikes.
+// Spikes that keep coming from beside the fit show that it lost the disk: begin again at the spikes. Where its events
+// are there as usual, on its ring, it did not, and something passes by.
 void Track::relocate(std::int64_t t, const Model& model) {
+    if (id >= 0 && support(model.rules) > model.rules.lost_support && disorder(model.rules) < 1) return;
     const double dx = spike_dx / spike_weight, dy = spike_dy / spike_weight;
     if (length(dx, dy) < std::max(model.rules.relocate_px, model.rules.relocate_radii * radius)) return;
     field.restart();

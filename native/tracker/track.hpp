@@ -1,6 +1,7 @@
 // Track: what is known of one object, and how it is followed from its events and spikes.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <limits>
@@ -130,11 +131,17 @@ struct Track {
     int band() const { return most_voted; }  // -1 without votes
     double pace(const Model& model) const;  // px/s by which memory fades and support is judged
     bool keeps_pace(const Model& model) const;
+    bool goes_on(const Rules& rules) const;
     double support(const Rules& rules) const;  // ring events lately, against its usual number per px of travel
     bool is_supported(double least, const Rules& rules) const;  // more than so
     double log_odds(const Model& model) const;  // that it is what is looked for
     double lean() const;         // as in Sighting, now
     double variance() const { return scatter / scatter_weight; }  // px^2, of an event across the ring
+    // 0 where its events lie on the ring, 1 where they lie about as those that come anywhere in the gate: by the fit's
+    // weights, these have a seventh of the gate's square for their variance.
+    double disorder(const Rules& rules) const {
+        return std::min(1.0, 7 * variance() / (gate * gate * rules.jammed_scatter));
+    }
     double speed_sigma() const { return std::sqrt(variance()) * slow.sigmas(foreseen())[0]; }  // of independent events
     double lagging(const Rules& rules) const;
     Expected foreseen() const;  // of its acceleration

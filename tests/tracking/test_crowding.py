@@ -92,6 +92,18 @@ def test_more_is_asked_of_a_track_in_a_full_place(network):
     assert evaluate(free, truth, EDGES).recall > 0.9
 
 
+def test_less_is_asked_there_where_events_lie_close_to_the_ring(network):
+    """A clear disk is found as soon as one whose place is free; where scatter counts for nothing it waits."""
+    recording, _ = seen(disk())
+
+    def found_us(**rules: float) -> int:
+        return int(follow(recording, network, clutter(per_ms=60), jammed_travel_px=40, **rules)[0].t_us[0])
+
+    free = int(follow(recording, network, None)[0].t_us[0])
+    assert found_us(jammed_scatter=0.001) > free + 200_000
+    assert found_us() < free + 100_000
+
+
 def test_room_is_given_by_merit(network):
     """All room is taken before the disk comes; where none is ever given up, it is found only once it
     has left the clutter."""

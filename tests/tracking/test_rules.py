@@ -243,6 +243,7 @@ BESIDE = {
     "min_event_density": {"max_event_density": 10_000},
     "jammed_odds": {"max_tentative_tracks": 1},
     "jammed_travel_px": {"max_tentative_tracks": 1},
+    "jammed_scatter": {"max_tentative_tracks": 1},
     "max_speed_edges": SHORT,
     "inherit_radii": {"keep_travel_px": 10_000},  # what has come some way has its id in another way, too
 }

@@ -275,6 +275,14 @@ class Rules:
     turn_scatter: float = _turn(
         1.0, "", 0, 100, "Shift that a turn must have as well, in standard deviations of the events across the ring."
     )
+    turn_others: float = _turn(
+        0.5,
+        "",
+        0,
+        10,
+        """How far from the ring, in gates, events beyond the usual number lie on average, as of a drop that passes
+        by: a shift that they can make is no turn.""",
+    )
     turn_sigmas: float = _turn(
         3.0, "sigmas", 0, 100, "Shift that a turn must have as well, in standard errors of the shift."
     )
@@ -454,6 +462,16 @@ class Rules:
         1000,
         """Distance from its start that such a track must have gone, beside `confirm_travel_px`: what looks like a disk
         by chance does so for less than the memory of the evidence.""",
+    )
+
+    jammed_scatter: float = _birth(
+        0.5,
+        "",
+        0.001,
+        1000,
+        """Variance of its events across the ring, over that of events that come anywhere in its gate, from which on
+        such a track needs all of that; below, as much less: what looks like a disk by chance has few close to its
+        ring.""",
     )
 
     # --- deaths: when a track is given up ---
