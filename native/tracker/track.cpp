@@ -55,14 +55,16 @@ double Track::pace(const Model& model) const {
 bool Track::keeps_pace(const Model& model) const {
     if (pace_floor > 0) return true;  // after a turn the speed must be seen anew
     const double v = slow.speed(), gained = 2 * length(slow.ax, slow.ay) * model.rules.long_memory_px;
-    const double least = goes_on(model.rules) ? model.edges.front() : model.lower_edge(band());
-    return std::sqrt(v * v + gained) > model.rules.min_speed_edges * least;
+    const double reached = std::sqrt(v * v + gained) / model.rules.min_speed_edges;
+    return reached > model.lower_edge(band()) || (reached > model.edges.front() && goes_on(model));
 }
 
-// As it did when its rows were sure: neurons that answer for a faster one then answer to something that passes by.
-bool Track::goes_on(const Rules& rules) const {
+// As it did when its rows were sure, and surely slower than what the neurons answer to: that is something that passes by.
+bool Track::goes_on(const Model& model) const {
+    const Rules& rules = model.rules;
     return known_px > rules.long_memory_px && known > rules.rest_confidence * known_px &&
-           slow.speed() * known_px > rules.brake_share * known_speed;
+           slow.speed() * known_px > rules.brake_share * known_speed &&
+           slow.speed() + rules.own_band_sigmas * speed_sigma() < model.lower_edge(band());
 }
 
 double Track::log_odds(const Model& model) const {
@@ -377,6 +379,14 @@ void Track::correct(std::int64_t t, double px, const Model& model) {
     for (double& info : shift.pp) info *= keep_shift;
 }
 
+// A turn makes no more events than before: the share of the newest ones beyond the usual number is of something that
+// passes by, and shifts their mean. On a blurred edge that cannot be known.
+double Track::others(const Rules& rules) const {
+    if (disorder(rules) >= 1) return 0;
+    const double shown = -std::expm1(-travel / rules.usual_memory_px) * rules.usual_memory_px;  // px, remembered
+    return std::max(0.0, 1 - scatter_weight / shown * rules.turn_memory_px / (shift.pp[0] + shift.pp[2]));
+}
+
 // The newest events lie to one side of where the fit expects them: the disk has turned.
 bool Track::turned(std::int64_t t, const Model& model) {
     const Rules& rules = model.rules;
@@ -391,11 +401,8 @@ bool Track::turned(std::int64_t t, const Model& model) {
     // A few stray events do not agree with each other.
     const double apart = (shift_px2 - dx * shift.p[0] - dy * shift.p[1]) / events;
     const double sigma = std::sqrt(std::max(variance(), apart) * 2 / events);
-    // It makes no more events than before: those are of something that passes by, and shift the mean.
-    const double shown = -std::expm1(-travel / rules.usual_memory_px) * rules.usual_memory_px;  // px, remembered
-    const double others = std::max(0.0, 1 - scatter_weight / shown * rules.turn_memory_px / (m[0] + m[2]));
     const double least = std::max({rules.turn_shift_px, rules.turn_scatter * std::sqrt(variance()),
-                                   rules.turn_others * others * gate});
+                                   rules.turn_others * others(rules) * gate});
     if (size < std::max(least, rules.turn_sigmas * sigma)) return false;
     // Whatever turns an object mostly leaves its speed as it is. Then the change of velocity, which
     // has the direction of the shift, is a reflection. The events averaged are a little old.

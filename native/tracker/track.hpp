@@ -131,7 +131,7 @@ struct Track {
     int band() const { return most_voted; }  // -1 without votes
     double pace(const Model& model) const;  // px/s by which memory fades and support is judged
     bool keeps_pace(const Model& model) const;
-    bool goes_on(const Rules& rules) const;
+    bool goes_on(const Model& model) const;
     double support(const Rules& rules) const;  // ring events lately, against its usual number per px of travel
     bool is_supported(double least, const Rules& rules) const;  // more than so
     double log_odds(const Model& model) const;  // that it is what is looked for
@@ -188,6 +188,7 @@ struct Track {
     void move_fits(Paths<T>& paths, std::int64_t t, const Model& model);
     void count_votes(const Rules& rules);
     void judge_curve(std::int64_t t, double px, const Model& model);
+    double others(const Rules& rules) const;
     bool turned(std::int64_t t, const Model& model);
     double start_error2(double memory, const Rules& rules) const;
     void fit_memory(const Rules& rules);

@@ -75,7 +75,7 @@ def test_a_drop_is_no_turn(network):
         return sum(worst(near(one.tracks)) > 0.4 for one in found)
 
     assert forgotten(0) == 3
-    assert forgotten(0.5) == 0
+    assert forgotten(1.0) == 0
 
 
 def test_neurons_that_answer_to_a_drop_do_not_hide_a_slow_disk(network):

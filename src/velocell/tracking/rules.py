@@ -276,12 +276,12 @@ class Rules:
         1.0, "", 0, 100, "Shift that a turn must have as well, in standard deviations of the events across the ring."
     )
     turn_others: float = _turn(
-        0.5,
+        1.0,
         "",
         0,
         10,
-        """How far from the ring, in gates, events beyond the usual number lie on average, as of a drop that passes
-        by: a shift that they can make is no turn.""",
+        """How far from the ring, in gates, events beyond the usual number may lie, as those of a drop that passes by: a
+        shift that they can make is no turn.""",
     )
     turn_sigmas: float = _turn(
         3.0, "sigmas", 0, 100, "Shift that a turn must have as well, in standard errors of the shift."
