@@ -55,9 +55,10 @@ using Use = velocell::Use<velocell::Tracker>;
 
 // Times are added and doubled in the core; beyond 2^62 that would overflow.
 void check_times(const std::int64_t* t, std::size_t n, const char* what) {
-    bool fits = true;
-    for (std::size_t i = 0; i < n; ++i) fits &= t[i] > -kLatestUs && t[i] <= kLatestUs;
-    if (!fits) throw velocell::RecordingFault(std::string("the time of ") + what + " lies beyond 2^62 us; correct it");
+    // Moved so that those which fit are 0 to 2^63 - 1: of several at once a processor asks for that bit.
+    std::uint64_t beyond = 0;
+    for (std::size_t i = 0; i < n; ++i) beyond |= static_cast<std::uint64_t>(t[i]) + (kLatestUs - 1);
+    if (beyond >> 63 != 0) throw velocell::RecordingFault(std::string("the time of ") + what + " lies beyond 2^62 us; correct it");
 }
 
 nb::dict step(Kept& guarded, Column<std::int64_t> t, Column<std::uint16_t> x, Column<std::uint16_t> y,

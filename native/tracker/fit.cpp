@@ -426,15 +426,6 @@ void Paths<T>::advance(std::int64_t t, const std::array<double, kPaths>& memory_
 template class Paths<double>;
 template class Paths<Two>;
 
-void Extent::add(double distance, double cosine, double weight) {
-    const double c = std::abs(cosine);
-    w_ += weight;
-    wc_ += weight * c;
-    wcc_ += weight * c * c;
-    d_ += weight * distance;
-    dc_ += weight * c * distance;
-}
-
 void Extent::fade(double keep) {
     for (double* sum : {&w_, &wc_, &wcc_, &d_, &dc_}) *sum *= keep;
 }

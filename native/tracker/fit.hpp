@@ -174,7 +174,14 @@ struct Extent {
     double radius, stretch = 0;  // px; radius: the mean distance of the events
 
     Oval oval() const { return {radius, stretch, mean_}; }
-    void add(double distance, double cosine, double weight);
+    void add(double distance, double cosine, double weight) {
+        const double c = std::abs(cosine);
+        w_ += weight;
+        wc_ += weight * c;
+        wcc_ += weight * c * c;
+        d_ += weight * distance;
+        dc_ += weight * c * distance;
+    }
     void fade(double keep);
     // What the sums say, where so many events say that the radius is `nominal` and that there is no stretch.
     void solve(double nominal, double radius_prior, double stretch_prior);

@@ -111,10 +111,10 @@ void confirm(Track& track, std::int64_t t, const Model& model, Tracks& tracks, s
 }
 
 // How sure its rows have been on its way so far. Where it brakes its band and its speed part for a while.
-void know(Track& track, const Model& model) {
+void know(Track& track, double odds, const Model& model) {
     const double px = track.travel - track.looked_px, keep = std::exp(-px / model.rules.usual_memory_px);
     track.looked_px = track.travel;
-    track.known = keep * track.known + px * confidence(track, track.band(), track.support(model.rules), model);
+    track.known = keep * track.known + px * confidence(track, track.band(), track.support(model.rules), odds, model);
     track.known_speed = keep * track.known_speed + px * track.slow.speed();
     track.known_px = keep * track.known_px + px;
 }
@@ -138,7 +138,7 @@ void look_at(Track& track, std::int64_t t, const Model& model, Tracks& tracks, s
     if (track.is_measuring(model)) {
         track.odds_sum += odds;
         track.odds_count += 1;
-        know(track, model);
+        know(track, odds, model);
     }
     const bool unsupported = track.support(rules) < rules.min_support;
     // What looks like a disk still and is only slow gets time to show that it stops.
@@ -193,7 +193,7 @@ Lost lost_of(const Track& track, std::int64_t t, const Model& model) {
             from.vy,
             track.radius,
             track.evidence.signature(),
-            brakes ? track.known / track.known_px : confidence(track, track.band(), 1, model),
+            brakes ? track.known / track.known_px : confidence(track, track.band(), 1, track.log_odds(model), model),
             rests,
             track.left()};
 }

@@ -9,9 +9,9 @@ namespace velocell {
 
 namespace {
 
-// One sigma, px/s.
-double speed_error(const Track& track, const Rules& rules) {
-    const double v = track.slow.speed(), random = track.spread.evenness(rules) * track.speed_sigma();
+// One sigma, px/s. independent: that of independent events.
+double speed_error(const Track& track, double independent, const Rules& rules) {
+    const double v = track.slow.speed(), random = track.spread.evenness(rules) * independent;
     // Pixels answer late: what they show of a speed is that of a moment ago.
     const double response = rules.response_s * (track.slow.ax * track.axis_x + track.slow.ay * track.axis_y);
     if (track.slow.turns_round(rules.swing_px)) return length(random, response);
@@ -29,7 +29,7 @@ double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 
 }  // namespace
 
-double confidence(const Track& track, int band, double support, const Model& model) {
+double confidence(const Track& track, int band, double support, double odds, const Model& model) {
     const Rules& rules = model.rules;
     if (band < 0) return 0;
     double sum = 0;
@@ -39,7 +39,7 @@ double confidence(const Track& track, int band, double support, const Model& mod
                         speed < (1 + rules.band_tolerance) * model.edges[band + 1];
     const double standing = std::min(1.0, support) * track.votes[band] / sum *
                             (agrees ? 1.0 : rules.off_band_confidence);
-    return logistic(rules.confidence_odds_slope * (track.log_odds(model) - rules.even_odds)) *
+    return logistic(rules.confidence_odds_slope * (odds - rules.even_odds)) *
            logistic(rules.confidence_standing_slope * (standing - rules.even_standing));
 }
 
@@ -51,10 +51,10 @@ double degrees(double vx, double vy) {
 }
 
 // Of the speed, where the path shows one.
-double acceleration(const Track& track, const Rules& rules) {
+double acceleration(const Track& track, double sigma, const Rules& rules) {
     const double along = track.slow.ax * track.heading_x + track.slow.ay * track.heading_y;
     const double unit = track.variance() * track.spread.short_way();
-    const double error = std::max(std::sqrt(unit) * track.slow.sigmas(track.foreseen())[1], track.steady_error);
+    const double error = std::max(std::sqrt(unit) * sigma, track.steady_error);
     const bool shown = std::abs(along) > rules.acceleration_sigmas * error;
     return shown ? along : std::numeric_limits<double>::quiet_NaN();
 }
@@ -80,9 +80,11 @@ int band_now(const Track& track, double speed_err, double acceleration, const Mo
     return inside ? static_cast<int>(above) - 1 : voted;
 }
 
-Row row_of(const Track& track, std::int64_t t, const Model& model) {
+Row row_of(const Track& track, std::int64_t t, double odds, const Model& model) {
     const Rules& rules = model.rules;
-    const double error = speed_error(track, rules), accel = acceleration(track, rules);
+    const auto [of_speed, of_acceleration] = track.slow.sigmas(track.foreseen());
+    const double error = speed_error(track, std::sqrt(track.variance()) * of_speed, rules);
+    const double accel = acceleration(track, of_acceleration, rules);
     const int band = band_now(track, error, accel, model);
     const bool off = contradicts(track.slow.speed(), track.band(), rules.band_tolerance, rules.off_band_sigmas * error,
                                  model);
@@ -95,7 +97,7 @@ Row row_of(const Track& track, std::int64_t t, const Model& model) {
             error,
             degrees(track.slow.vx, track.slow.vy),
             track.radius,
-            confidence(track, track.band(), track.support(rules), model),
+            confidence(track, track.band(), track.support(rules), odds, model),
             accel,
             (off || band != track.band() ? kOffBand : 0) | (track.crowded_until_us > t ? kCrowded : 0)};
 }
@@ -134,10 +136,11 @@ void report(const Tracks& tracks, const std::vector<Lost>& lost, std::int64_t t,
     };
     for (const int number : tracks.numbers()) {
         const Track& track = tracks[number];
+        double odds = 0;
         if (track.id >= 0 && track.support(model.rules) > model.rules.row_support && track.keeps_pace(model) &&
-            track.log_odds(model) > model.rules.row_odds) {
+            (odds = track.log_odds(model)) > model.rules.row_odds) {
             // Right after a sharp turn it has no speed yet.
-            if (track.slow.speed() > 0) rows.push_back(row_of(track, t, model));
+            if (track.slow.speed() > 0) rows.push_back(row_of(track, t, odds, model));
         } else if (seems_at_rest(track, t, model) && is_kept(track, model)) rest(lost_of(track, t, model));
     }
     for (const Lost& one : lost) rest(one);

@@ -30,6 +30,6 @@ void report(const Tracks& tracks, const std::vector<Lost>& lost, std::int64_t t,
 
 // How probable it is that the object is there and in its band: by the evidence for a disk, and by the support, the
 // agreement of the votes, and that of the speed with the band.
-double confidence(const Track& track, int band, double support, const Model& model);
+double confidence(const Track& track, int band, double support, double odds, const Model& model);
 
 }  // namespace velocell

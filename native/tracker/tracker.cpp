@@ -97,7 +97,7 @@ void Tracker::on_event(std::int64_t t, int x, int y, int p) {
     const Near& near = near_[claimed.owner];
     Track& track = tracks_[claimed.owner];
     if (claimed.rival != kNobody && near.id >= 0 &&
-        (claimed.second - claimed.best) * near.gate < model_.rules.unclear_px) {
+        (claimed.second - claimed.best()) * near.gate < model_.rules.unclear_px) {
         track.share(t, model_);
         tracks_[claimed.rival].share(t, model_);
         return;
@@ -126,18 +126,22 @@ void Tracker::claim(std::span<const int> candidates, std::int64_t t, int x, int 
                 around_.push_back(number);
             continue;
         }
-        const double off = std::abs(away) / near.gate;
+        if (found.owner == kNobody) {
+            found = {.owner = number, .away = std::abs(away), .gate = near.gate, .offset = at};
+            continue;
+        }
+        const double off = std::abs(away) / near.gate, best = found.best();
         // A candidate of another size takes nothing from what is known.
-        const bool is_known = near.id >= 0;
-        const bool owned = found.owner != kNobody, is_known_owner = owned && near_[found.owner].id >= 0;
-        const bool unlike = owned && is_known_owner != is_known &&
+        const bool is_known = near.id >= 0, is_known_owner = near_[found.owner].id >= 0;
+        const bool unlike = is_known_owner != is_known &&
                             !is_about(tracks_[found.owner].nominal, tracks_[number].nominal, model_.rules);
-        if (unlike ? is_known : off < found.best) {
+        if (unlike ? is_known : off < best) {
             if (is_known_owner) {
-                found.second = found.best;
+                found.second = best;
                 found.rival = found.owner;
             }
-            found.best = off;
+            found.away = std::abs(away);
+            found.gate = near.gate;
             found.owner = number;
             found.offset = at;
         } else if (!unlike && off < found.second && is_known) {

@@ -112,11 +112,14 @@ class Tracker {
   private:
     static constexpr std::int64_t kAhead = 12, kSoon = 5;  // events
 
-    // Whose ring an event is nearest to, and the confirmed track that comes next, by number; how far, in gates.
+    // Whose ring an event is nearest to, and the confirmed track that comes next, by number.
     struct Claim {
         int owner = kNobody, rival = kNobody;
-        double best = 1, second = 1;
-        Offset offset{};  // from the owner
+        double away = 0, gate = 1;  // px, of the owner
+        double second = 1;          // how far the rival is, in gates
+        Offset offset{};            // from the owner
+
+        double best() const { return away / gate; }  // that is asked of few
     };
     static constexpr int kNobody = -1;
 
