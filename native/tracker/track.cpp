@@ -168,6 +168,9 @@ void Track::move_fits(Paths<T>& paths, std::int64_t t, const Model& model) {
     constexpr bool kHasCourse = Paths<T>::kPaths > 1;
     const Rules& rules = model.rules;
     const double s = seconds(fast.t_us, t), max_speed = model.max_speed();
+    // First: while the processor waits for its divisions, it can work on what follows.
+    std::array<double, 2> moved{};
+    if (fresh_count > 0) moved = fast.solve(fresh.of(kFast), max_speed);
     const Sums events = fresh.of(kSlow);
     spread.pull(events.p[0] * heading_x + events.p[1] * heading_y,
                 events.pp[0] * heading_x * heading_x + 2 * events.pp[1] * heading_x * heading_y +
@@ -180,8 +183,6 @@ void Track::move_fits(Paths<T>& paths, std::int64_t t, const Model& model) {
         else paths.solve({foreseen()}, max_speed);
         solved_px = travel;
     }
-    std::array<double, 2> moved{};
-    if (fresh_count > 0) moved = fast.solve(fresh.of(kFast), max_speed);
     forget_fresh();
     fast.advance(t, rules.short_memory_px, paths.ax(), paths.ay());
     const double less_x = shift.pp[0] * moved[0] + shift.pp[1] * moved[1];
@@ -266,13 +267,14 @@ void Track::fade(std::int64_t t, double px, const Model& model) {
         const bool fits = log_odds(model) > rules.misfit_odds && keeps_pace(model);
         misfit_px = fits ? std::max(0.0, misfit_px - px) : misfit_px + px;
     }
-    evidence.fade(std::exp(-px / rules.evidence_memory_px), px);
+    const double keep_evidence = std::exp(-px / rules.evidence_memory_px);
+    evidence.fade(keep_evidence, px);
     judge_curve(t, px, model);
     if (id >= 0) coasted_px += px;
     // What appears gives many events at once and seems fast: the first votes are soon forgotten.
     const double vote_memory =
         std::clamp(rules.vote_memory_growth * travel, rules.min_vote_memory_px, rules.vote_memory_px);
-    const double keep_vote = std::exp(-px / vote_memory);
+    const double keep_vote = vote_memory == rules.evidence_memory_px ? keep_evidence : std::exp(-px / vote_memory);
     for (double& vote : votes) vote *= keep_vote;
     count_votes(rules);
     voted = band();
