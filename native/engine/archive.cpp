@@ -157,6 +157,7 @@ std::string Archive::save(const Engine& engine) {
             to.number<std::uint8_t>(tile.membranes != nullptr);
             if (!tile.membranes) continue;
             to.array(tile.periods.data(), tile.periods.size());
+            Layer::settle(tile);
             visit_rows(tile, [&](float* row, std::size_t width) { to.array(row, width); });
         }
     return to.finish();

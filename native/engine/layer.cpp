@@ -19,6 +19,7 @@ std::atomic<const PatchOps*> selected{nullptr};
 constexpr std::size_t kListWork = 32, kSortWork = 64;  // of an event, of a spike, as floats added
 constexpr int kWidthBits = std::countr_zero(unsigned{kWidth}), kHeightBits = std::countr_zero(unsigned{kHeight});
 constexpr std::size_t kPiece = 1 << 20;        // spikes
+constexpr std::size_t kShort = 16;  // ticks of a block for which one waits
 constexpr std::size_t kFound = kWidth * kHeight + kBlock;  // spikes of a channel in a tick, and what `update` may write beyond
 constexpr std::size_t kFewSpikes = 192;        // of a tick: sorted by comparison
 
@@ -115,12 +116,15 @@ Layer::Layer(const Layer& other) : Layer(other.plan_, other.width_, other.height
         allocate(tiles_[i]);
         tiles_[i].periods = tile.periods;
         std::copy_n(tile.membranes.get(), kChannelPlane * plan_->channels(), tiles_[i].membranes.get());
+        std::copy_n(tile.ages.get(), plan_->channels(), tiles_[i].ages.get());
     }
 }
 
 void Layer::allocate(Tile& tile) const {
     tile.membranes = floats(kChannelPlane * plan_->channels());
     tile.periods.assign(plan_->channels(), 0);
+    tile.ages = std::make_unique<Age[]>(plan_->channels());
+    for (std::size_t c = 0; c < plan_->channels(); ++c) std::fill_n(tile.ages[c].present, kLines, ~Line{0});
 }
 
 std::size_t Layer::bytes() const {
@@ -279,10 +283,14 @@ void Layer::run_tick(Tile& tile, const Event* events, std::size_t count, std::si
         for (const std::uint32_t buffer : plan_->buffers[c])
             if (worker.buffers[buffer].active) worker.of_channel.push_back(&worker.buffers[buffer]);
         if (worker.of_channel.size() == first) continue;
-        if (tile.periods[c] != periods_[now + c]) change_period(tile, c, periods_[now + c]);
+        if (tile.periods[c] != periods_[now + c]) {
+            change_period(tile, c, periods_[now + c]);
+            // In one go, which takes a tenth of a millisecond for a whole sensor, or with the blocks that are touched.
+            if (now_.size() > kShort * plan_->channels()) settle(tile, c);
+        }
         const Now& numbers = now_[now + c];
         worker.channels.push_back({numbers.weight, numbers.threshold, numbers.reset, plan_->memoryless(c),
-                                   &tile.membranes[c * kChannelPlane],
+                                   &tile.membranes[c * kChannelPlane], &tile.ages[c],
                                    &worker.found[worker.channels.size() * kFound], nullptr, nullptr,
                                    worker.of_channel.size() - first, static_cast<std::uint32_t>(c)});
     }
@@ -291,7 +299,8 @@ void Layer::run_tick(Tile& tile, const Event* events, std::size_t count, std::si
     worker.active.clear();
     for (Buffer& buffer : worker.buffers)
         if (buffer.active) worker.active.push_back(&buffer);
-    ops_->update(tile.extent, worker.active.data(), worker.active.size(), worker.channels.data(), worker.channels.size());
+    ops_->update(tile.extent, worker.active.data(), worker.active.size(), worker.channels.data(),
+                 worker.channels.size(), tile.settled, worker.channels.size() == plan_->channels());
     std::size_t spike_count = 0;
     for (const Channel& channel : worker.channels) {
         const auto size = static_cast<std::size_t>(channel.spikes_end - channel.spikes);
@@ -305,12 +314,26 @@ void Layer::run_tick(Tile& tile, const Event* events, std::size_t count, std::si
     budget.spend(number, spike_count, count * plan_->cost + 64);
 }
 
-void Layer::change_period(Tile& tile, std::size_t channel, std::int64_t period) const {
-    float* s = &tile.membranes[channel * kChannelPlane];
-    const bool gone = period - tile.periods[channel] > 1;
+void Layer::change_period(Tile& tile, std::size_t channel, std::int64_t period) {
+    static_assert(kPeriod == 1.0 / (std::uint64_t{1} << 32) / (std::uint64_t{1} << 32) / (std::uint64_t{1} << 32) &&
+                  Decay::kPeriodBits == 96);
+    Age& age = tile.ages[channel];
+    const bool next = period - tile.periods[channel] == 1;
+    for (std::int32_t line = 0; line < kLines; ++line) {
+        age.before[line] = next ? age.present[line] : Line{0};
+        age.present[line] = 0;
+    }
+    std::fill_n(tile.settled, kLines, Line{0});
     tile.periods[channel] = period;
-    // What stays is above 2^-86 of a kernel's largest weight; no denormal numbers, they are slow.
-    ops_->fade(s, std::ldexp(1.0F, -Decay::kPeriodBits), gone ? std::numeric_limits<float>::infinity() : 0x1p+10F);
+}
+
+// Brings all membranes to the channels' periods: nothing that anyone could see.
+void Layer::settle(const Tile& tile) {
+    for (std::size_t c = 0; c < tile.periods.size(); ++c) settle(tile, c);
+}
+
+void Layer::settle(const Tile& tile, std::size_t channel) {
+    selected_patch_ops().settle(&tile.membranes[channel * kChannelPlane], tile.ages[channel], nullptr);
 }
 
 BlockSpikes Layer::collect(Team& team, std::size_t ticks, Budget& budget, BlockEvents* next) {

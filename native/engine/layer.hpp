@@ -80,6 +80,8 @@ private:
         Extent extent;
         std::vector<std::int64_t> periods;  // per channel
         Floats membranes;                   // a plane per channel; none before the first event
+        std::unique_ptr<Age[]> ages;        // per channel
+        Line settled[kLines] = {};          // blocks of the present period in every channel; there may be more
         std::size_t worker = 0, first_run = 0, last_run = 0;  // of the block
     };
     // Spikes of one tile, tick and channel.
@@ -142,7 +144,9 @@ private:
     void run_tiles(Team& team, Budget& budget, const std::function<void()>& meanwhile);
     void equip(Worker& worker) const;
     void run_tick(Tile& tile, const Event* events, std::size_t count, std::size_t number, Budget& budget);
-    void change_period(Tile& tile, std::size_t channel, std::int64_t period) const;
+    static void change_period(Tile& tile, std::size_t channel, std::int64_t period);
+    static void settle(const Tile& tile);
+    static void settle(const Tile& tile, std::size_t channel);
     BlockSpikes collect(Team& team, std::size_t ticks, Budget& budget, BlockEvents* next);
     void sort_tick(const Run* begin, const Run* end, Worker& worker, std::uint32_t* starts, std::uint32_t* pixels) const;
 

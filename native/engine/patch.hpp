@@ -90,11 +90,21 @@ struct Buffer {
     bool spilled;
 };
 
+// Which blocks of a channel's membranes hold values of its present period (see Decay), and which of the others those of
+// the period before. What is older is 0, whatever stands there: a change of period touches no membrane.
+struct Age {
+    Line present[kLines], before[kLines];
+};
+constexpr float kPeriod = 0x1p-96F;  // of a value of the period before, in the present one
+// What stays of it is above 2^-86 of a kernel's largest weight; no denormal numbers, they are slow.
+constexpr float kLeast = 0x1p+10F;
+
 // A channel in one tick. Membrane S = (v - v_leak), scaled: S += weight * I; spike where S > threshold.
 struct Channel {
     float weight, threshold, reset;
     bool memoryless;               // S is 0 before every tick
     float* membranes;              // a plane
+    Age* age;
     std::uint32_t* spikes;         // room for those of all pixels of the tile, and kBlock more
     std::uint32_t* spikes_end;     // set by `update`
     const Buffer* const* buffers;  // whose sum is the current
@@ -114,11 +124,12 @@ struct PatchOps {
     // Moves what a buffer counted to its floats.
     void (*spill)(Buffer& buffer);
     // Adds the currents of the active buffers to the membranes, resets what spikes and clears the
-    // buffers. Writes spikes as y << 16 | x.
+    // buffers. Writes spikes as y << 16 | x. settled: of each line, blocks of the present
+    // period in every channel; updated where `all` channels are given.
     void (*update)(const Extent& tile, Buffer* const* active, std::size_t active_count, Channel* channels,
-                   std::size_t channel_count);
-    // Multiplies a plane of membranes; those below `least` become 0.
-    void (*fade)(float* membranes, float factor, float least);
+                   std::size_t channel_count, Line* settled, bool all);
+    // Brings blocks of membranes to the present period: those of these lines, null: all.
+    void (*settle)(float* membranes, Age& age, const Line* blocks);
 };
 
 // Slowest first; those this processor cannot run are left out.

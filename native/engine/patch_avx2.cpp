@@ -12,6 +12,6 @@ namespace {
 }
 
 extern const PatchOps patch_avx2;
-const PatchOps patch_avx2{"avx2", add, spill, update, fade};
+const PatchOps patch_avx2{"avx2", add, spill, update, settle};
 
 }  // namespace velocell

@@ -12,6 +12,6 @@ namespace {
 }
 
 extern const PatchOps patch_avx512;
-const PatchOps patch_avx512{"avx512", add, spill, update, fade};
+const PatchOps patch_avx512{"avx512", add, spill, update, settle};
 
 }  // namespace velocell

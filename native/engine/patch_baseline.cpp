@@ -12,6 +12,6 @@ namespace {
 }
 
 extern const PatchOps patch_baseline;
-const PatchOps patch_baseline{"baseline", add, spill, update, fade};
+const PatchOps patch_baseline{"baseline", add, spill, update, settle};
 
 }  // namespace velocell

@@ -366,16 +366,49 @@ inline std::size_t alike(const Channel* channels, std::size_t count) {
     return same;
 }
 
+void settle(float* membranes, Age& age, const Line* blocks) {
+    const auto scale = Lanes::all(kPeriod), least = Lanes::all(kLeast);
+    Line any = 0, before = ~Line{0};
+    for (std::int32_t line = 0; line < kLines; ++line) {
+        any |= (blocks != nullptr ? blocks[line] : ~Line{0}) & ~age.present[line];
+        before &= age.before[line] & ~age.present[line];
+    }
+    if (any == 0) return;
+    if (blocks == nullptr && before == ~Line{0}) {  // all alike
+        for (std::int32_t i = 0; i < kPlane; i += kLanes)
+            Lanes::store(membranes + i, scale * without_small(Lanes::load(membranes + i), least));
+        for (Line& present : age.present) present = ~Line{0};
+        return;
+    }
+    for (std::int32_t line = 0; line < kLines; ++line) {
+        Line old = (blocks != nullptr ? blocks[line] : ~Line{0}) & ~age.present[line];
+        age.present[line] |= old;
+        for (; old != 0; old &= old - 1) {
+            const std::int32_t column = lowest(old);
+            float* const s = membranes + (line * kPitch + column) * kBlock;
+            const bool kept = (age.before[line] >> column & 1) != 0;
+            for (int i = 0; i < kBlock; i += kLanes)
+                Lanes::store(s + i, kept ? scale * without_small(Lanes::load(s + i), least) : Floats{});
+        }
+    }
+}
+
 void spill(Buffer& buffer);
 
 void update(const Extent& tile, Buffer* const* active, std::size_t active_count, Channel* channels,
-            std::size_t channel_count) {
+            std::size_t channel_count, Line* settled, bool all_channels) {
     for (std::size_t i = 0; i < active_count; ++i)
         if (active[i]->spilled) spill(*active[i]);  // all of it
     Marks any = {};
     for (std::size_t i = 0; i < active_count; ++i) merge(any, active[i]->touched);
     Blocks all, own;
     all.list(any);
+    Line old = 0;
+    for (std::int32_t line = 0; line < kLines; ++line) old |= any.lines()[line] & ~settled[line];
+    if (old != 0) {
+        for (std::size_t c = 0; c < channel_count; ++c) settle(channels[c].membranes, *channels[c].age, any.lines());
+        for (std::int32_t line = 0; all_channels && line < kLines; ++line) settled[line] |= any.lines()[line];
+    }
     for (std::size_t c = 0; c < channel_count;) {
         const Blocks& blocks = blocks_of(channels[c], active_count, all, own);
         std::size_t same = 1;
@@ -410,12 +443,4 @@ void spill(Buffer& buffer) {
         for (int i = 0; i < kBlock; i += Whole::kLanes) Whole::store(buffer.counts + at + i, Whole::Numbers{});
     }
     buffer.spilled = true;
-}
-
-void fade(float* membranes, float factor, float least) {
-    const auto scale = Lanes::all(factor), limit = Lanes::all(least);
-    for (std::int32_t i = 0; i < kPlane; i += kLanes) {
-        const Floats s = Lanes::load(membranes + i);
-        Lanes::store(membranes + i, scale * without_small(s, limit));
-    }
 }

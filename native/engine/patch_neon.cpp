@@ -12,6 +12,6 @@ namespace {
 }
 
 extern const PatchOps patch_neon;
-const PatchOps patch_neon{"neon", add, spill, update, fade};
+const PatchOps patch_neon{"neon", add, spill, update, settle};
 
 }  // namespace velocell
