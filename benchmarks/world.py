@@ -149,7 +149,7 @@ def beside(item: SceneObject, number: int, **changed: object) -> SceneObject:
     return replace(item, id=400 + number, y_px=y, target=False, bounds=bounds, **changed)  # type: ignore[arg-type]
 
 
-SHADOWS = frozenset(range(400, 404))
+BESIDE = frozenset(range(400, 404))
 
 
 def shadows(seed: int, sensor: str, contrast: float = 1.0, edge_px: float = 4.0) -> Scene:
@@ -217,9 +217,9 @@ WORLDS = (
     World("rain, 100 drops/s", rain),
     World("rain, 300 drops/s", partial(rain, per_s=300)),
     World("snow, 100 flakes", snow),
-    World("soft shadows, contrast 1", shadows, lookalikes=SHADOWS),
-    World("soft shadows, contrast .3", partial(shadows, contrast=0.3), lookalikes=SHADOWS),
-    World("a reflection of each", reflection, lookalikes=SHADOWS),
+    World("soft shadows, contrast 1", shadows),
+    World("soft shadows, contrast .3", partial(shadows, contrast=0.3)),
+    World("a reflection of each", reflection, lookalikes=BESIDE),
     World("two squares of 18 px", second_shape),
     World("noise 3 Hz/px", partial(noisy, hz=3.0)),
     World("noise 7 Hz/px", partial(noisy, hz=7.0)),
@@ -252,9 +252,8 @@ def speeds(world: World, run: Run) -> list[float]:
 SECTIONS = (
     Section(
         "Calibration among rain, shadows, noise and lamps",
-        "Recall and band accuracy are those of the four disks. Where something else in the picture is itself a disk of "
-        "about that size (a shadow, a reflection), nothing that a sensor sees sets it apart: it is rightly "
-        "followed, and precision counts it as an object.",
+        "Recall and band accuracy are those of the four disks. A reflection is itself a disk of that size, and nothing "
+        "that a sensor sees sets it apart: it is rightly followed, and precision counts it as an object.",
         WORLDS,
         {"recall": ".3f", "precision": ".3f", "band": ".3f", "s per s": ".2f"},
         figures,

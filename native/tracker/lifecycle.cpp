@@ -198,6 +198,15 @@ Lost lost_of(const Track& track, std::int64_t t, const Model& model) {
             track.left()};
 }
 
+bool is_shadow(const Track& track, const Track& other, const Rules& rules) {
+    if (length(track.fast.x - other.fast.x, track.fast.y - other.fast.y) > rules.shadow_radii * track.radius) return false;
+    if (track.clearness() > rules.shadow_share * other.clearness() ||
+        track.variance() < rules.shadow_scatter * other.variance())
+        return false;
+    const double apart = length(track.slow.vx - other.slow.vx, track.slow.vy - other.slow.vy);
+    return apart < rules.shadow_speed * other.slow.speed() + rules.shadow_sigmas * track.speed_sigma();
+}
+
 bool is_double(const Track& first, const Track& second, const Rules& rules) {
     const bool older = (first.id >= 0) != (second.id >= 0) ? first.id >= 0 : first.birth_us < second.birth_us;
     if (!older) return false;

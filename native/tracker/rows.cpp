@@ -136,6 +136,7 @@ void report(const Tracks& tracks, const std::vector<Lost>& lost, std::int64_t t,
     };
     for (const int number : tracks.numbers()) {
         const Track& track = tracks[number];
+        if (track.is_shadow()) continue;
         double odds = 0;
         if (track.id >= 0 && track.support(model.rules) > model.rules.row_support && track.keeps_pace(model) &&
             (odds = track.log_odds(model)) > model.rules.row_odds) {

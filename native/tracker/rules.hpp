@@ -121,6 +121,12 @@ namespace velocell {
     RULE(jammed_odds)                \
     RULE(jammed_travel_px)           \
     RULE(jammed_scatter)             \
+    /* shadows */                    \
+    RULE(shadow_radii)               \
+    RULE(shadow_share)               \
+    RULE(shadow_scatter)             \
+    RULE(shadow_speed)               \
+    RULE(shadow_sigmas)              \
     /* deaths */                     \
     RULE(upkeep_px)                  \
     RULE(coast_px)                   \

@@ -122,6 +122,7 @@ struct Track {
     double pace_floor = 0, pace_until = 0;  // after a restart: the speed before it, for a while
     Sighting last, whole;  // whole: the last one in which no side was missing
     Place place;
+    double shadow_until_px = 0;  // travel until which it is taken for a shadow
     bool jammed = false;  // while it was tentative its place was too full for others
     bool settled = false, dead = false, doubled = false;  // doubled: it was a second track on one disk
 
@@ -142,7 +143,10 @@ struct Track {
     double disorder(const Rules& rules) const {
         return std::min(1.0, 7 * variance() / (gate * gate * rules.jammed_scatter));
     }
+    // Events that measured it, over its edge crossings: how clear it is.
+    double clearness() const { return scatter_weight / std::max(expected_long, 1e-9); }
     double speed_sigma() const { return std::sqrt(variance()) * slow.sigmas(foreseen())[0]; }  // of independent events
+    bool is_shadow() const { return travel < shadow_until_px; }
     double lagging(const Rules& rules) const;
     Expected foreseen() const;  // of its acceleration
     Passage passage(const Model& model) const;

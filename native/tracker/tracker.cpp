@@ -306,9 +306,27 @@ void Tracker::upkeep(std::int64_t t) {
         advance(tracks_[number], t);
         if (!tracks_[number].dead) look_at(tracks_[number], t, model_, tracks_, lost_, next_id_);
         near_[number].id = tracks_[number].id;
+        if (tracks_[number].id >= 0) find_shadow(tracks_[number]);
     }
     drop_doubles();
     drop_dead(t);
+}
+
+// What rode along with another one's edges stays its shadow for a while: where both turn, their speeds differ.
+void Tracker::find_shadow(Track& track) {
+    const Rules& rules = model_.rules;
+    // None is much sharper than that.
+    if (track.variance() < rules.shadow_scatter * rules.scatter_prior_px2) return;
+    const double reach = rules.shadow_radii * track.radius;
+    for (const int number : tracks_.numbers()) {
+        const Near& near = near_[number];
+        if (near.id < 0 || near.id == track.id || near.to(track.fast.t_us, track.fast.x, track.fast.y).d2 > reach * reach)
+            continue;
+        const Track& other = tracks_[number];
+        if (other.dead || other.is_shadow() || !is_shadow(track, other, rules)) continue;
+        track.shadow_until_px = track.travel + rules.long_memory_px;
+        return;
+    }
 }
 
 void Tracker::drop_doubles() {
@@ -330,7 +348,7 @@ void Tracker::drop_dead(std::int64_t t) {
     for (const int number : tracks_.numbers()) {
         const Track& track = tracks_[number];
         if (!track.dead) continue;
-        if (is_measured(track, model_.rules)) finished_.push_back(passage_of(track));
+        if (is_measured(track, model_.rules) && !track.is_shadow()) finished_.push_back(passage_of(track));
         if (is_kept(track, model_) && lost_.size() < most) lost_.push_back(lost_of(track, t, model_));
     }
     resting_ = std::any_of(lost_.begin(), lost_.end(), [](const Lost& lost) { return lost.rests; });
@@ -350,7 +368,7 @@ Passage Tracker::passage_of(const Track& track) const {
 std::vector<Passage> Tracker::passages() const {
     std::vector<Passage> all = finished_;
     for (const int number : tracks_.numbers())
-        if (const Track& track = tracks_[number]; track.id >= 0 && is_measured(track, model_.rules))
+        if (const Track& track = tracks_[number]; track.id >= 0 && is_measured(track, model_.rules) && !track.is_shadow())
             all.push_back(passage_of(track));
     return all;
 }

@@ -154,6 +154,7 @@ class Tracker {
     Place place_of(const Track& track) const;
     void upkeep(std::int64_t t);
     Passage passage_of(const Track& track) const;
+    void find_shadow(Track& track);
     void drop_doubles();
     void drop_dead(std::int64_t t);
 

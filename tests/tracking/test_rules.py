@@ -85,6 +85,8 @@ def streams() -> list[Stream]:
     hidden, _ = simulate(Scene(140, 50, 750_000, seed=9, noise_hz=0.5, objects=(passing,), occluders=(post,)))
     stops = SceneObject(radius_px=5, path=((0, 20, 25), (300_000, 80, 25), (600_000, 80, 25)))
     resting, _ = simulate(Scene(110, 50, 600_000, seed=10, noise_hz=0.5, objects=(stops,)))
+    clear, shadow = disk(5.0, 150, id=0), disk(5.5, 150, id=1, y_px=39, contrast=1.0, edge_px=4.0, dark=True)
+    shadows, _ = simulate(Scene(140, 60, 500_000, seed=11, noise_hz=0.5, objects=(clear, shadow)))
     return [
         Stream.of(resting, calibrate(EDGES, 5.0, crossing_share=0.9)),
         Stream.of(crossing, calibrate(bands, 5.0, crossing_share=1.0)),
@@ -93,6 +95,7 @@ def streams() -> list[Stream]:
         Stream.of(hidden, calibrate(EDGES, 5.0, crossing_share=0.9)),
         Stream.of(sizes.with_polarity("on"), calibrate(bands, 6.0, crossing_share=0.5)),
         Stream.of(sizes.with_polarity("drop"), calibrate(bands, 6.0, crossing_share=1.0, polarity=False)),
+        Stream.of(shadows, calibrate(EDGES, 5.0, crossing_share=0.85)),
     ]
 
 
@@ -111,7 +114,18 @@ def lone() -> Stream:
 @every_rule
 def test_a_rule_is_documented_and_its_default_lies_within_its_limits(rule: Field[Any]):
     about = rule.metadata
-    assert about["group"] in {"memories", "fits", "gates", "turns", "evidence", "births", "deaths", "rows", "measuring"}
+    assert about["group"] in {
+        "memories",
+        "fits",
+        "gates",
+        "turns",
+        "evidence",
+        "births",
+        "shadows",
+        "deaths",
+        "rows",
+        "measuring",
+    }
     assert re.fullmatch(r"[A-Za-z_]\w*,? .{10,}\.", about["doc"])
     assert about["least"] < about["most"]
     assert about["least"] <= rule.default <= about["most"]

@@ -56,6 +56,7 @@ _gate = partial(_rule, group="gates")
 _turn = partial(_rule, group="turns")
 _evidence = partial(_rule, group="evidence")
 _birth = partial(_rule, group="births")
+_shadow = partial(_rule, group="shadows")
 _death = partial(_rule, group="deaths")
 _row = partial(_rule, group="rows")
 _measure = partial(_rule, group="measuring")
@@ -472,6 +473,23 @@ class Rules:
         """Variance of its events across the ring, over that of events that come anywhere in its gate, from which on
         such a track needs all of that; below, as much less: what looks like a disk by chance has few close to its
         ring.""",
+    )
+
+    # --- shadows: what is softer and fainter than an object beside it, and moves with it, has no rows ---
+    shadow_radii: float = _shadow(
+        4.0, "radii", 0, 100, "Largest distance between an object and its shadow; at 0 shadows have rows, too."
+    )
+    shadow_share: float = _shadow(
+        0.5, "", 0, 1, "Events per edge crossing that a shadow shows at most, over those of its object."
+    )
+    shadow_scatter: float = _shadow(
+        2.0, "", 0.001, 1000, "Variance of a shadow's events across its ring at least, over that of its object's."
+    )
+    shadow_speed: float = _shadow(
+        0.1, "", 0, 10, "Share of its object's speed by which a shadow's velocity may differ, beside shadow_sigmas."
+    )
+    shadow_sigmas: float = _shadow(
+        2.0, "sigmas", 0, 100, "Standard errors of a shadow's speed by which its velocity may differ, too."
     )
 
     # --- deaths: when a track is given up ---
