@@ -3,9 +3,10 @@
 // their patches reach and runs one tile after the other (`Layer::run_tiles`), so that its membranes
 // stay in cache. In a tick a tile adds one kernel patch per event to a plane of currents, counted in whole
 // units where the weights allow it; then every touched cache line of the membranes, 4 x 4 px, takes its
-// currents, times the channel's weight, and is compared with the threshold. The decay is in that weight (decay.hpp), so nothing sweeps over pixels. The
-// sorted spikes of a block are the next layer's events; neighbours in a row make one of them (kSpan).
-// One thread stages the next block meanwhile. Tiles share nothing: the same bits for any number of threads.
+// currents, times the channel's weight, and is compared with the threshold. The decay is in that weight
+// (decay.hpp), so nothing sweeps over pixels. The sorted spikes of a block are the next layer's events;
+// neighbours in a row make one of them (kSpan). One thread stages the next block meanwhile. Tiles
+// share nothing: the same bits for any number of threads.
 //
 // Tried and rejected (2.6 million events of HD-300, CPU time on one core with AVX-512 in alternating runs, times what
 // is here; "detect" is the two-layer network with the trail filter; more of it in docs/benchmarks.md):
@@ -163,11 +164,11 @@ void Engine::run(Team& team, Chunk chunk, Budget& budget, std::vector<Block>& bl
 std::size_t Engine::stage(const Chunk& chunk, BlockEvents& block, std::vector<std::int64_t>& ticks) {
     if (trail_) {
         const auto right = static_cast<std::uint16_t>(spec_.width - 1), bottom = static_cast<std::uint16_t>(spec_.height - 1);
-        const TrailFilter::Look look = trail_->look();
+        const TrailFilter::View view = trail_->view();
         return stage_with(chunk, block, ticks, [=](std::size_t i, std::uint16_t x, std::uint16_t y, bool on) {
             const std::size_t ahead = std::min(i + kAhead, chunk.size - 1);
-            look.prefetch(std::min(chunk.x[ahead], right), std::min(chunk.y[ahead], bottom));
-            return look.rank(chunk.t[i], x, y, on);
+            view.prefetch(std::min(chunk.x[ahead], right), std::min(chunk.y[ahead], bottom));
+            return view.rank(chunk.t[i], x, y, on);
         });
     }
     return stage_with(chunk, block, ticks, [polarity = sees_polarity_](std::size_t, std::uint16_t, std::uint16_t, bool on) {

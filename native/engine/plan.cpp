@@ -257,7 +257,7 @@ Plan::Weights& Plan::weights_of(const float* values) {
     return *std::find_if(weights_.begin(), weights_.end(), [&](const Weights& known) { return known.values.get() == values; });
 }
 
-// An event may add several patches to the same buffer.
+// An event may add several patches to the same buffer: where those of one could overflow a count, none counts.
 void Plan::limit_counts() {
     std::int64_t most_units = 1;
     for (std::size_t code = 0; code + 1 < first.size(); ++code) {
@@ -266,7 +266,12 @@ void Plan::limit_counts() {
             if (patches[j].counts != nullptr)
                 most_units = std::max(most_units, units_of[patches[j].buffer] += weights_of(patches[j].weights).counted.largest);
     }
-    most = static_cast<std::size_t>(std::max<std::int64_t>(std::numeric_limits<std::int16_t>::max() / most_units, 1));
+    constexpr std::int64_t kLargest = std::numeric_limits<std::int16_t>::max();
+    if (most_units > kLargest) {
+        std::fill(units.begin(), units.end(), 0.0F);
+        most_units = 1;
+    }
+    most = static_cast<std::size_t>(kLargest / most_units);
 }
 
 // Whether a patch stays within the margin, of all events that any patch of the layer brings to a tile.

@@ -23,7 +23,7 @@ public:
     const std::vector<std::int32_t>& order() const { return order_; }
 
     // The filter without a way to what others may change meanwhile, so that a loop keeps it in registers.
-    class Look {
+    class View {
     public:
         // Asks the memory for a pixel that will soon be needed.
         void prefetch(std::uint16_t x, std::uint16_t y) const {
@@ -51,15 +51,15 @@ public:
         std::uint16_t count_;
         bool flips_;
     };
-    Look look() {
-        Look look;
-        look.last_ = last_.get();
-        look.silence_us_ = silence_us_.data();
-        look.longest_us_ = silence_us_.back();
-        look.width_ = static_cast<std::size_t>(width_);
-        look.count_ = static_cast<std::uint16_t>(silence_us_.size());
-        look.flips_ = flips_;
-        return look;
+    View view() {
+        View view;
+        view.last_ = last_.get();
+        view.silence_us_ = silence_us_.data();
+        view.longest_us_ = silence_us_.back();
+        view.width_ = static_cast<std::size_t>(width_);
+        view.count_ = static_cast<std::uint16_t>(silence_us_.size());
+        view.flips_ = flips_;
+        return view;
     }
 
     // What is remembered of a row's pixels.

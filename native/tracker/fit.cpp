@@ -18,8 +18,8 @@ bool is_small(Two pivot) { return is_small(pivot[0]) || is_small(pivot[1]); }
 template <typename T, int N, typename... Sides>
 bool factor(T (&a)[N][N], Sides (&... sides)[N]) {
     const auto forward = [&a]<typename B>(int j, B(&b)[N]) {
-        for (int k = 0; k < j; ++k) b[j] -= alike(B{}, a[j][k]) * b[k];
-        b[j] /= alike(B{}, a[j][j]);
+        for (int k = 0; k < j; ++k) b[j] -= broadcast(B{}, a[j][k]) * b[k];
+        b[j] /= broadcast(B{}, a[j][j]);
     };
     for (int j = 0; j < N; ++j) {
         for (int k = 0; k < j; ++k) a[j][j] -= a[j][k] * a[j][k];
@@ -38,8 +38,8 @@ bool factor(T (&a)[N][N], Sides (&... sides)[N]) {
 template <typename A, typename B, int N>
 void solve_back(const A (&a)[N][N], B (&b)[N]) {
     for (int i = N - 1; i >= 0; --i) {
-        for (int k = i + 1; k < N; ++k) b[i] -= alike(B{}, a[k][i]) * b[k];
-        b[i] /= alike(B{}, a[i][i]);
+        for (int k = i + 1; k < N; ++k) b[i] -= broadcast(B{}, a[k][i]) * b[k];
+        b[i] /= broadcast(B{}, a[i][i]);
     }
 }
 
@@ -167,7 +167,7 @@ void put_back(Lanes<double>& lanes, Curve& curve) {
 
 template <typename T>
 void take(Lanes<T>& c, double x, double y, double vx, double vy, const Sums& events) {
-    const auto all = [](double value) { return alike(T{}, value); };
+    const auto all = [](double value) { return broadcast(T{}, value); };
     // They lie where they do against the other one's path.
     const T dx = all(x) - c.x, dy = all(y) - c.y, du = all(vx) - c.vx, dv = all(vy) - c.vy;
     T pp[3], pv[3], vv[3];
@@ -189,7 +189,7 @@ void take(Lanes<T>& c, double x, double y, double vx, double vy, const Sums& eve
 // s later, without the turn of the acceleration.
 template <typename T>
 void move(Lanes<T>& c, double seconds, T keep, double gain) {
-    const auto all = [](double value) { return alike(T{}, value); };
+    const auto all = [](double value) { return broadcast(T{}, value); };
     const T s = all(seconds), half = all(seconds / 2), third = all(seconds / 3);
     const T ux = c.vx, uy = c.vy, more_x = all(gain) * c.vx * s, more_y = all(gain) * c.vy * s;
     c.x += (c.vx + (c.ax + more_x / all(3)) * s / all(2)) * s;
@@ -426,11 +426,11 @@ void Paths<T>::advance(std::int64_t t, const std::array<double, kPaths>& memory_
 template class Paths<double>;
 template class Paths<Two>;
 
-void Extent::fade(double keep) {
+void OutlineFit::fade(double keep) {
     for (double* sum : {&w_, &wc_, &wcc_, &d_, &dc_}) *sum *= keep;
 }
 
-void Extent::solve(double nominal, double radius_prior, double stretch_prior) {
+void OutlineFit::solve(double nominal, double radius_prior, double stretch_prior) {
     radius = (d_ + radius_prior * nominal) / (w_ + radius_prior);
     if (w_ <= 0) return;
     mean_ = wc_ / w_;

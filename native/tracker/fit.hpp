@@ -168,8 +168,8 @@ struct Oval {
 
 // Size of an outline. An ellipse has a stretch, and so has a disk whose edge ahead is seen sooner or later than the one
 // behind it.
-struct Extent {
-    explicit Extent(double r) : radius(r) {}
+struct OutlineFit {
+    explicit OutlineFit(double r) : radius(r) {}
 
     double radius, stretch = 0;  // px; radius: the mean distance of the events
 

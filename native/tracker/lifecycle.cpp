@@ -194,7 +194,7 @@ Lost lost_of(const Track& track, std::int64_t t, const Model& model) {
             track.radius,
             track.evidence.signature(),
             brakes ? track.known / track.known_px : confidence(track, track.band(), 1, track.log_odds(model), model),
-            rests,
+            rests && !track.is_shadow(),
             track.left()};
 }
 

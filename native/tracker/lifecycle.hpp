@@ -14,7 +14,7 @@ struct Lost {
     std::int32_t id;
     std::int64_t t_us, seen_us;  // seen_us: when its track was last sure of it, a little later
     double x, y, vx, vy, radius, signature, confidence;
-    bool rests;  // it stopped; else it is hidden
+    bool rests;  // it stopped, and has rows; else it is hidden, or a shadow
     Habit habit;
 };
 

@@ -19,7 +19,7 @@ struct Row {
 
 // What a row's flags say, one bit each; names: src/velocell/data/tables.py.
 enum Flag : std::int32_t {
-    kOffBand = 1,  // the speed contradicts the band by more than its error allows
+    kOffBand = 1,  // the neurons answer for another band than that of the speed, beyond its error
     kAtRest = 2,
     kCrowded = 4,  // its ring crosses that of another object
 };

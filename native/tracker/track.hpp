@@ -83,7 +83,7 @@ struct Track {
     int fresh_count = 0;   // and how many the latter has
     double nominal = 0, gate = 0, narrow_gate = 0;  // px: radius that is stated (or settled on), its gates
     double radius;                                  // px, measured
-    Extent extent;
+    OutlineFit extent;
     double heading_x = 0, heading_y = 0;  // unit vector, as of the last step; none where it is not known
     std::vector<double> votes;
     int most_voted = -1, voted = -1;  // band(); as of the last step

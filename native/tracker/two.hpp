@@ -37,9 +37,9 @@ inline Two two(double first, double second) {
     return both;
 }
 
-inline double alike(double, double value) { return value; }
-inline Two alike(Two, double value) { return two(value, value); }
-inline Two alike(Two, Two values) { return values; }
+inline double broadcast(double, double value) { return value; }
+inline Two broadcast(Two, double value) { return two(value, value); }
+inline Two broadcast(Two, Two values) { return values; }
 
 inline double get(double of, int) { return of; }
 inline double get(Two of, int lane) { return of[lane]; }

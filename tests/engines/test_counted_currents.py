@@ -12,7 +12,7 @@ from agreement import assert_agree, assert_same
 
 from velocell import engines
 from velocell.data.recording import Recording
-from velocell.network import Layer, Network
+from velocell.network import Layer, Network, TrailFilter
 from velocell.network.kernels import circular_kernel
 from velocell.network.neurons import LIFBox
 
@@ -55,6 +55,15 @@ def test_no_number_of_events_overflows_a_count(units, events, sign):
     network = Network(DT_US, (Layer.from_arrays(kernel[None, None], lif(A * (events - 0.5) * step)),))
     expected = assert_same(network, at_once([events - 1, events, events + 1]), "native")
     assert sorted(set(expected.t_us.tolist())) == [40 * DT_US, 80 * DT_US]
+
+
+@pytest.mark.parametrize("channels", [64, 65, 130])
+def test_no_number_of_channels_that_one_event_passes_overflows_a_count(channels):
+    """Each adds its patch of 511 units to the same current."""
+    kernel = np.tile([[[511 / 128, 0, 1 / 128]]], (1, channels, 1, 1))
+    layer = Layer.from_arrays(kernel, lif(A * (channels * 511 / 128 - 0.5)))
+    network = Network(DT_US, (layer,), TrailFilter(tuple(range(channels)), flips=False))
+    assert len(assert_same(network, at_once([1, 1]), "native")) == 2
 
 
 def scattered(seed: int, events: int, size: tuple[int, int] = (300, 150)) -> Recording:

@@ -81,3 +81,16 @@ def test_a_soft_and_faint_disk_alone_has_rows():
     tracks, truth = found(beside(disks(1)[1]))
     assert evaluate(tracks, truth, BANDS).recall >= 0.9
     assert np.unique(tracks.id).size == 1
+
+
+@pytest.mark.parametrize(("seed", "below_px"), [(2, 14), (1, 12)])
+def test_a_shadow_that_stops_with_its_object_has_no_rows_at_rest(seed, below_px):
+    def until_it_rests(y: float) -> tuple[tuple[float, float, float], ...]:
+        return ((0, 40, y), (1_250_000, 190, y), (2_150_000, 190, y))
+
+    disk = SceneObject(id=0, contrast=3, radius_px=5, path=until_it_rests(60))
+    shadow = SceneObject(id=1, target=False, path=until_it_rests(60 + below_px), **SHADOW)  # type: ignore[arg-type]
+    recording, _ = simulate(Scene(260, 120, 2_150_000, seed=seed, noise_hz=0.1, objects=(disk, shadow)))
+    tracks = detect(recording, BANDS, 5.0, keep_spikes=False).tracks
+    assert tracks.flagged("at_rest").any()
+    assert (np.abs(tracks.y_px - 60) < below_px / 2).all()
