@@ -109,6 +109,19 @@ def preset(seed: int, sensor: str, radius: float | None = None) -> Scene:
     )  # fmt: skip
 
 
+def weak(i: int) -> dict[str, Any]:
+    """Less than twice as bright or dark as the background: a DAVIS346 makes one event at an edge, or none."""
+    return {"brightness": 0.6 if i % 2 else 1.6}
+
+
+def faint(seed: int) -> Scene:
+    """Weak contrast in the light of a room."""
+    return replace(
+        disks(seed, count=8, width=346, height=260, speeds=(22, 1200), look=weak, sensor="davis346"),
+        light_lux=300, lens_blur_px=0.7,
+    )  # fmt: skip
+
+
 CLEAN = {
     "threshold_on": 0.2, "threshold_off": 0.2, "mismatch": 0.03, "follower_on_hz": 0.0, "follower_off_hz": 0.0,
     "cutoff_hz": 3_000.0, "cutoff_spread": 0.0, "jitter_us": 0.0, "leak_hz": 0.0, "shot_hz": 0.0, "hot_share": 0.0,
@@ -168,6 +181,7 @@ def cases() -> Iterator[Case]:
     yield Case("orbit, R = 15, 13 094 px/s", fast_orbit, (3000, 6000, 20000), 15, 1_000)
     for sensor in ("davis346", "gen4", "dvs128", "dvxplorer", "gen3"):
         yield Case(sensor, partial(simulated, partial(preset, sensor=sensor)), BANDS, radius_at)
+    yield Case("davis346, contrast 1.6", partial(simulated, faint), BANDS, radius_at)
     for name, settings in EFFECTS.items():
         yield Case(name, partial(simulated, partial(effect, **settings)), BANDS, 6)
     for polarity in ("on", "off", "drop"):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from places import CASES, SHARED, needs
 
+from benchmarks.mot import pair
 from benchmarks.real import DISKLESS_BANDS, figures, ideal, trail
 from benchmarks.trails import TrailDisk
 from velocell.data.recording import Recording
@@ -175,3 +176,20 @@ def off_at_first(seed, start_error_px):
 def test_what_real_pixels_show_at_first_is_no_acceleration():
     assert np.mean([off_at_first(seed, Rules().start_error_px) for seed in (1, 3)]) < 0.22
     assert np.mean([off_at_first(seed, 0.0) for seed in (1, 3)]) > 0.25
+
+
+def test_what_neurons_miss_is_kept_by_its_events():
+    """Disks that are not half as dark again as the background: neurons are silent for 10 px and more of their way."""
+    objects = tuple(
+        SceneObject(id=i, x_px=30, y_px=30 + 60 * i, radius_px=9, speed_px_s=v, brightness=0.6)
+        for i, v in enumerate((60.0, 120.0, 280.0, 500.0))
+    )
+    scene = Scene(346, 240, 1_000_000, seed=4, objects=objects, sensor="davis346", light_lux=100, lens_blur_px=0.9)
+    recording, truth = simulate(scene)
+
+    def shown(rules: Rules) -> float:
+        tracks = detect(recording, (20.0, 80.0, 320.0, 1280.0), 9.0, rules=rules, keep_spikes=False).tracks
+        return pair(tracks, truth, 5_000).figures["recall"]
+
+    assert shown(Rules()) > 0.9
+    assert shown(Rules(quiet_px=10)) < 0.6
