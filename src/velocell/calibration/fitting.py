@@ -35,11 +35,14 @@ from velocell.results.evaluate import evaluate
 from velocell.results.scores import Scores
 from velocell.tracking.detection import detection
 from velocell.tracking.online import Online
+from velocell.tracking.rules import DEFAULTS
 
 _TRIES = 4  # corrections of the thresholds, each a pass over the labelled part
 _FEWEST_CROSSINGS = 0.05  # per edge crossing; what gives fewer is no labelled object
 _OCTAVES = 0.7  # objects so far from an edge count little for it
 _NUDGE = 1.06
+# The neurons alone are judged: an object of which they say nothing any more has no rows.
+_ASKED = replace(DEFAULTS.by_neurons(), quiet_px=10.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +128,8 @@ class _Trials:
     engine: str
 
     def of(self, network: Network, edges: Floats) -> _Trial:
-        found = detection(Online(network, self.recording.size, engine=self.engine), self.recording)
+        online = Online(network, self.recording.size, engine=self.engine, rules=_ASKED)
+        found = detection(online, self.recording)
         assert network.bands is not None
         assert network.radius_px is not None
         scores = evaluate(found.tracks, self.truth, network.bands.edges)
