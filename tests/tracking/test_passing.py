@@ -95,3 +95,16 @@ def test_neurons_that_answer_to_a_drop_do_not_hide_a_slow_disk(network):
     # Where it was never sure, or has just appeared, it must be as fast as the neurons say.
     assert np.diff(times_us(answers, Rules(rest_confidence=1.0))).max() > 20_000
     assert not len(times_us(replace(final, channel=np.full_like(final.channel, 2))))
+
+
+def test_spikes_beside_a_ring_whose_events_are_there_move_nothing(network):
+    """Those of a drop lie within a disk's reach; a fit that began anew there would have to find its speed again."""
+    recording, _ = rain(1, drops=False)
+    final = detect(recording, network=network).spikes.final()
+    crossed = (final.t_us > 700_000) & (final.t_us < 850_000)
+    beside = replace(final, y=np.where(crossed, final.y + 3, final.y).astype(np.int32))
+    rows = Detector(network, recording.size).step(recording, beside, recording.stop_us - 1)
+    late = rows["t_us"] > 690_000
+    assert late.sum() > 150
+    assert np.abs(rows["speed_px_s"][late] / SPEED - 1).max() < 0.05
+    assert np.abs(rows["y_px"][late] - 60).max() < 0.2
