@@ -25,10 +25,11 @@ struct Vector {
 using Lanes = Vector<kLanes>;
 using Floats = Lanes::Floats;
 
-// Of int16, as many as a register of the instruction set holds, but no more than a block.
+// Of int16, as many as a register of the instruction set holds, but no more than a block. Added as unsigned ones: in the
+// margin of a plane, which is never read or cleared, they wrap.
 struct Whole {
     static constexpr int kLanes = sizeof(Floats) > 16 ? 16 : 8;
-    typedef std::int16_t Numbers __attribute__((vector_size(2 * kLanes)));
+    typedef std::uint16_t Numbers __attribute__((vector_size(2 * kLanes)));
     static Numbers load(const std::int16_t* from) {
         Numbers value;
         __builtin_memcpy(&value, from, sizeof value);

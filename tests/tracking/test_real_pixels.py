@@ -179,7 +179,7 @@ def test_what_real_pixels_show_at_first_is_no_acceleration():
 
 
 def test_what_neurons_miss_is_kept_by_its_events():
-    """Disks that are not half as dark again as the background: neurons are silent for 10 px and more of their way."""
+    """Disks of .6 of the background's brightness: neurons are silent for 10 px and more of their way."""
     objects = tuple(
         SceneObject(id=i, x_px=30, y_px=30 + 60 * i, radius_px=9, speed_px_s=v, brightness=0.6)
         for i, v in enumerate((60.0, 120.0, 280.0, 500.0))
