@@ -35,14 +35,12 @@ from velocell.results.evaluate import evaluate
 from velocell.results.scores import Scores
 from velocell.tracking.detection import detection
 from velocell.tracking.online import Online
-from velocell.tracking.rules import DEFAULTS
+from velocell.tracking.rules import DEFAULTS, JUDGED_PX
 
 _TRIES = 4  # corrections of the thresholds, each a pass over the labelled part
 _FEWEST_CROSSINGS = 0.05  # per edge crossing; what gives fewer is no labelled object
 _OCTAVES = 0.7  # objects so far from an edge count little for it
 _NUDGE = 1.06
-# The neurons alone are judged: an object of which they say nothing any more has no rows.
-_ASKED = replace(DEFAULTS.by_neurons(), quiet_px=10.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +126,7 @@ class _Trials:
     engine: str
 
     def of(self, network: Network, edges: Floats) -> _Trial:
-        online = Online(network, self.recording.size, engine=self.engine, rules=_ASKED)
+        online = Online(network, self.recording.size, engine=self.engine, rules=DEFAULTS.by_neurons(JUDGED_PX))
         found = detection(online, self.recording)
         assert network.bands is not None
         assert network.radius_px is not None

@@ -33,6 +33,7 @@ from velocell.network import Network
 from velocell.results.evaluate import evaluate
 from velocell.tracking.detection import detection
 from velocell.tracking.online import Online
+from velocell.tracking.rules import JUDGED_PX
 
 
 @dataclass(frozen=True)
@@ -291,7 +292,7 @@ class _Trial:
 
     def figures(self, case: _Case, network: Network) -> Figures:
         seen, truth = case.example.recording, case.example.truth
-        rules = self.search.rules.by_neurons()  # what is trained is the neurons
+        rules = self.search.rules.by_neurons(JUDGED_PX)  # what is trained is the neurons
         found = detection(Online(network, seen.size, engine=self.search.engine, rules=rules), seen)
         if truth is None:
             return Figures(0, 0, 0, 0, len(set(found.tracks.id.tolist())), negative=True)

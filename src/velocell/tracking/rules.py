@@ -37,6 +37,9 @@ ANSWER_SPIKES = 2
 """Spikes of a channel over `vote_memory_px` of travel that count as an answer, where answers are counted: a lone one
 is none. The tracker has no such limit, it weighs all votes."""
 
+JUDGED_PX = 10.0
+"""`quiet_px` where networks are judged by what they answer."""
+
 NEVER_SIGMAS = 1e6
 """Standard errors that never come: with `own_band_sigmas` and `changed_band_sigmas` so large, bands are the neurons'
 own."""
@@ -647,9 +650,11 @@ class Rules:
             found[name] = value
         return cls.from_dict(found)
 
-    def by_neurons(self) -> Rules:
-        """The same, but a row has the band that the neurons voted for, whatever its speed: to compare networks."""
-        return replace(self, own_band_sigmas=NEVER_SIGMAS, changed_band_sigmas=NEVER_SIGMAS)
+    def by_neurons(self, quiet_px: float | None = None) -> Rules:
+        """The same, but a row has the band that the neurons voted for, whatever its speed: to compare networks.
+        quiet_px: of them; where the answers are judged, an object of which they say nothing any more has no rows."""
+        quiet_px = self.quiet_px if quiet_px is None else quiet_px
+        return replace(self, own_band_sigmas=NEVER_SIGMAS, changed_band_sigmas=NEVER_SIGMAS, quiet_px=quiet_px)
 
     def wide_gate(self, radius_px: float) -> float:
         """px from the ring of an object of this radius within which an event is the object's."""
