@@ -21,7 +21,7 @@ from velocell.errors import NetworkError, OptionError, RecordingError
 from velocell.network import Network
 from velocell.network.kernels import centre_offset
 from velocell.network.template import Template
-from velocell.tracking.rules import DEFAULTS, Rules
+from velocell.tracking.rules import DEFAULTS, JUDGED_PX, Rules
 
 LONGEST_US = 1 << 52
 """Between two reports: the core adds times."""
@@ -90,8 +90,9 @@ class Detector:
         if not 1 <= every_us <= LONGEST_US:
             raise OptionError(f"every_us must be at least 1 us and at most 2^52, got {every_us}")
         if first.origin.basis not in _CALIBRATED:
-            # Made by hand, by labels or for a stated contrast: what its neurons answer is what is wanted.
-            rules = rules.by_neurons()
+            # Made by hand, by labels or for a stated contrast: what its neurons answer, lately, is what is wanted.
+            # What calibration starts from is to follow all that there is.
+            rules = rules.by_neurons(rules.quiet_px if first.origin.basis == "assumed" else JUDGED_PX)
         self._final_layer = len(first.layers) - 1
         self._size = size
         self._tracker = Tracker(

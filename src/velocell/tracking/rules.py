@@ -38,7 +38,7 @@ ANSWER_SPIKES = 2
 is none. The tracker has no such limit, it weighs all votes."""
 
 JUDGED_PX = 10.0
-"""`quiet_px` where networks are judged by what they answer."""
+"""`quiet_px`, at most, where networks are judged by what they answer, and where these were not calibrated."""
 
 NEVER_SIGMAS = 1e6
 """Standard errors that never come: with `own_band_sigmas` and `changed_band_sigmas` so large, bands are the neurons'
@@ -652,8 +652,8 @@ class Rules:
 
     def by_neurons(self, quiet_px: float | None = None) -> Rules:
         """The same, but a row has the band that the neurons voted for, whatever its speed: to compare networks.
-        quiet_px: of them; where the answers are judged, an object of which they say nothing any more has no rows."""
-        quiet_px = self.quiet_px if quiet_px is None else quiet_px
+        quiet_px: at most; where the answers are judged, an object of which they say nothing any more has no rows."""
+        quiet_px = self.quiet_px if quiet_px is None else min(self.quiet_px, quiet_px)
         return replace(self, own_band_sigmas=NEVER_SIGMAS, changed_band_sigmas=NEVER_SIGMAS, quiet_px=quiet_px)
 
     def wide_gate(self, radius_px: float) -> float:
