@@ -92,7 +92,7 @@ class Detector:
         if first.origin.basis not in _CALIBRATED:
             # Made by hand, by labels or for a stated contrast: what its neurons answer, lately, is what is wanted.
             # What calibration starts from is to follow all that there is.
-            rules = rules.by_neurons(rules.quiet_px if first.origin.basis == "assumed" else JUDGED_PX)
+            rules = rules.by_neurons(None if first.origin.basis == "assumed" else JUDGED_PX)
         self._final_layer = len(first.layers) - 1
         self._size = size
         self._tracker = Tracker(

@@ -508,7 +508,8 @@ class Rules:
         "px",
         0,
         1000,
-        """Travel without a spike for which an object is kept whose events look like a disk. Neurons miss weak edges:
+        """Travel without a spike for which an object is kept whose events look like a disk, at most 10 px with a
+        network that was not calibrated on the recording. Neurons miss weak edges:
         on a DAVIS346, of disks 1.6 times as bright as the background, 10 px lose .1 more of the rows and keep no false
         track away.""",
     )
