@@ -187,7 +187,7 @@ def norse_rows(recording: Recording, effort: Effort, rows: list[Row]) -> list[Ro
     """The networks without a trail filter, which Norse does not have; none where it is not installed.
 
     torch has two convolutions on a CPU, oneDNN's and its own; on some processors one is several times slower, so that
-    both are timed and the faster one counts.
+    both run one tick, and the faster one then runs them all.
     """
     try:
         import torch
@@ -204,19 +204,26 @@ def norse_rows(recording: Recording, effort: Effort, rows: list[Row]) -> list[Ro
         area = recording.width * recording.height / (width * height)
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            per_tick = {}
-            for convolution, one_dnn in (("oneDNN", True), ("torch", False)):
-                torch.backends.mkldnn.enabled = one_dnn  # type: ignore[assignment]
-                with torch.no_grad():
-                    per_tick[convolution] = float(np.median(seconds_of(partial(module, frames), 3))) * area / ticks
-            torch.backends.mkldnn.enabled = True  # type: ignore[assignment]
-            faster, slower = sorted(per_tick, key=per_tick.__getitem__)
-            whole = per_tick[faster] * recording.duration_us / network.dt_us
+            one = {name: norse_seconds(module, frames[:1], name, 1) for name in ("oneDNN", "torch")}
+            faster, slower = sorted(one, key=one.__getitem__)
+            per_tick = norse_seconds(module, frames, faster, 3) * area / ticks
+            whole = per_tick * recording.duration_us / network.dt_us
             ratio = whole / next(r["seconds"] for r in rows if (r["network"], r["threads"]) == (name, threads))
             result.append({"network": name, "threads": threads, "ticks run": ticks, "convolution": faster,
-                           "s per tick": per_tick[faster], "with the other": per_tick[slower],
+                           "s per tick": per_tick, "with the other": one[slower] * area,
                            "s for the scene": whole, "native is faster by": ratio})  # fmt: skip
     return result
+
+
+def norse_seconds(module: Any, frames: Any, convolution: str, runs: int) -> float:
+    import torch
+
+    torch.backends.mkldnn.enabled = convolution == "oneDNN"  # type: ignore[assignment]
+    try:
+        with torch.no_grad():
+            return float(np.median(seconds_of(partial(module, frames), runs)))
+    finally:
+        torch.backends.mkldnn.enabled = True  # type: ignore[assignment]
 
 
 def curve_rows(effort: Effort) -> list[Row]:

@@ -148,6 +148,36 @@ def test_even_kernels_lie_where_the_reference_puts_them(sides):
     assert as_spikes(layers).same_as(expected)
 
 
+@pytest.mark.parametrize("one_dnn", [True, False])
+@pytest.mark.parametrize("windows", [1, 7, 50 * 50 * 3])
+def test_whatever_is_convolved_at_once_the_spikes_are_those_of_the_whole(scene, monkeypatch, one_dnn, windows):
+    """windows: of how many pixels at most torch's own convolution writes them out, here of 6x4 weights and 2 inputs."""
+    rng = np.random.default_rng(2)
+    first = Layer.from_arrays(np.round(rng.normal(0, 2, (2, 1, 5, 5))), LIFBox([500.0, 500.0], [3.0, 5.0]))
+    second = Layer.from_arrays(np.round(rng.normal(0, 2, (2, 2, 6, 4))), LIFBox([500.0, 500.0], [1.0, 2.0]))
+    network = Network(1_000, (first, second))
+    frames = torch.from_numpy(scene.between(200_000, 212_000).with_polarity("drop").to_dense(1_000))
+    with torch.no_grad():
+        whole = SpikingNetwork(network)(frames, every_layer=True)
+    assert min(int(layer.sum()) for layer in whole) > 100
+    sizes = []
+    monkeypatch.setattr(norse, "_BYTES_AT_ONCE", windows * 6 * 4 * 2 * 4)
+    convolve = torch.nn.Conv2d.forward
+
+    def watched(self, maps):
+        result = convolve(self, maps)
+        sizes.append(result[:, 0].numel() * self.weight[0].nbytes)
+        return result
+
+    monkeypatch.setattr(torch.nn.Conv2d, "forward", watched)
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", one_dnn)
+    with torch.no_grad():
+        parts = SpikingNetwork(network)(frames, every_layer=True)
+    assert all(torch.equal(a, b) for a, b in zip(whole, parts, strict=True))
+    one_row = 50 * 6 * 4 * 2 * 4
+    assert one_dnn or max(sizes) <= max(norse._BYTES_AT_ONCE, one_row)
+
+
 def test_gradients_reach_every_kernel_and_the_frames(scene):
     network = calibrate(BANDS, 5.0, contrast=6.0)
     dense = torch.from_numpy(scene.with_polarity("drop").to_dense()[:60]).requires_grad_()

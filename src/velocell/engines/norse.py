@@ -3,6 +3,7 @@
 What it needs: torch and Norse (the extra `norse`), and time: every neuron is updated in every tick.
 What it gives: gradients, by Norse's surrogate for the spike, and in `SpikingNetwork` any device of
 torch. (A GPU's convolutions may be rounded to TF32 by torch's settings; the engine runs on the CPU.)
+Memory: `forward` holds its input, its result and, without gradients, some ticks in between.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ except (ImportError, OSError, RuntimeError) as error:  # torch and torchvision o
 
 Membranes = list[LIFBoxFeedForwardState | None]
 
+# Without oneDNN (switched off, or other numbers than float32) torch's convolution first writes out each pixel's window:
+# 5 GB for a tick of 21x21x3 weights on 1280x720. So it gets parts whose windows take no more than this, and layers no
+# more ticks at a time than their currents do.
+_BYTES_AT_ONCE = 1 << 27
+
 copy = deepcopy
 
 
@@ -65,17 +71,22 @@ class SpikingNetwork(torch.nn.Module):
         instead, (T, C, H, W). Membranes start at v_leak.
         """
         maps = self._maps(frames)
-        found: list[torch.Tensor] = []
-        for layer in self._layers():
-            # Nothing feeds back, so each layer may run through all ticks before the next one starts.
-            state: LIFBoxFeedForwardState | None = None
-            responses: list[torch.Tensor] = []
-            for current in layer.current(maps):
-                fired, state = layer(current, state)
-                responses.append(fired)
-            maps = torch.stack(responses)
-            found.append(maps)
-        return tuple(found) if every_layer else found[-1].unbind(dim=1)
+        layers = self._layers()
+        states: Membranes = [None] * len(layers)
+        found: list[list[torch.Tensor]] = [[] for _ in layers]
+        at_once = max(1, _BYTES_AT_ONCE // (maps[0, 0].nbytes * max(layer.conv.out_channels for layer in layers)))
+        for first in range(0, len(maps), at_once):
+            some = maps[first : first + at_once]
+            for number, layer in enumerate(layers):
+                # Nothing feeds back, so each layer may run through some ticks before the next one starts.
+                responses: list[torch.Tensor] = []
+                for current in layer.current(some):
+                    fired, states[number] = layer(current, states[number])
+                    responses.append(fired)
+                some = torch.stack(responses)
+                if every_layer or layer is layers[-1]:
+                    found[number].append(some)
+        return tuple(map(torch.cat, found)) if every_layer else torch.cat(found[-1]).unbind(dim=1)
 
     def tick(self, maps: torch.Tensor, states: Membranes) -> tuple[list[torch.Tensor], Membranes]:
         """One tick: event counts (C_in, H, W) and the membranes of every layer (None at the start)
@@ -117,19 +128,10 @@ class SpikingLayer(torch.nn.Module):
     def __init__(self, layer: Layer, dt_us: int) -> None:
         super().__init__()
         h, w = layer.kernel.shape[2:]
-        odd = h % 2 == 1 and w % 2 == 1
-        self.conv = torch.nn.Conv2d(
-            layer.in_channels,
-            layer.channels,
-            (h, w),
-            padding="same" if odd else 0,
-            groups=layer.groups,
-            bias=False,
-        )
+        # By hand, since torch warns of padding `same` with even sides, and so that parts of a picture can be convolved.
+        self.pad = torch.nn.ZeroPad2d((anchor(w), w - 1 - anchor(w), anchor(h), h - 1 - anchor(h)))
+        self.conv = torch.nn.Conv2d(layer.in_channels, layer.channels, (h, w), groups=layer.groups, bias=False)
         self.conv.weight.data = torch.from_numpy(layer.kernel.copy())
-        # torch warns of padding `same` with even sides, so these are padded by hand, to the same effect.
-        margins = (anchor(w), w - 1 - anchor(w), anchor(h), h - 1 - anchor(h))
-        self.pad: torch.nn.Module = torch.nn.Identity() if odd else torch.nn.ZeroPad2d(margins)
         self.cell = LIFBoxCell(dt=dt_us * 1e-6)
         neurons = layer.neurons
         self.register_buffer("tau_mem_inv", _column(_rates(neurons.decay(dt_us), dt_us)))
@@ -138,8 +140,25 @@ class SpikingLayer(torch.nn.Module):
 
     def current(self, maps: torch.Tensor) -> torch.Tensor:
         """Input (C_in, H, W) of one tick, or (T, C_in, H, W) of many -> what drives the neurons, with C channels."""
-        driven: torch.Tensor = self.conv(self.pad(maps))
-        return driven
+        many = maps if maps.ndim == 4 else maps.unsqueeze(0)
+        ticks, rows = self._at_once(many)
+        driven = torch.cat([self._in_rows(many[k : k + ticks], rows) for k in range(0, len(many), ticks)])
+        return driven if maps.ndim == 4 else driven[0]
+
+    def _in_rows(self, maps: torch.Tensor, rows: int) -> torch.Tensor:
+        """Convolved so many rows at a time, with those around them that their windows reach."""
+        padded, reach = self.pad(maps), self.conv.kernel_size[0] - 1
+        parts = [self.conv(padded[:, :, y : y + rows + reach]) for y in range(0, maps.shape[2], rows)]
+        return torch.cat(parts, dim=2)
+
+    def _at_once(self, maps: torch.Tensor) -> tuple[int, int]:
+        """How many ticks, and rows of each, are convolved together."""
+        ticks, _, height, width = maps.shape
+        one_dnn = torch.backends.mkldnn.enabled and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        if maps.device.type != "cpu" or (one_dnn and maps.dtype == torch.float32):
+            return ticks, height
+        fit = _BYTES_AT_ONCE // (self.conv.weight[0].nbytes * width)
+        return max(1, fit // height), min(height, max(1, fit))
 
     def forward(
         self, current: torch.Tensor, state: LIFBoxFeedForwardState | None
