@@ -140,11 +140,12 @@ nb::object text_columns(nb::bytes text, const std::string& roles, const std::str
                           array_of(std::move(columns.y)), array_of(std::move(columns.p)));
 }
 
-// Lines of columns, of which those with decimals (not negative) are double and the others int64; None for numbers that
-// are not plain.
-nb::object table_lines(const std::vector<nb::object>& columns, const std::vector<int>& decimals) {
-    if (columns.empty() || columns.size() != decimals.size())
-        throw std::invalid_argument("a table needs columns, and a number of decimals for each");
+// Lines of columns, of which those with decimals (not negative) are double and the others int64, each number behind its
+// column's text; None for numbers that are not plain.
+nb::object table_lines(const std::vector<nb::object>& columns, const std::vector<int>& decimals,
+                       const std::vector<std::string>& before, bool json) {
+    if (columns.empty() || columns.size() != decimals.size() || columns.size() != before.size())
+        throw std::invalid_argument("a table needs columns, a number of decimals for each, and what stands before it");
     std::vector<velocell::NumberColumn> numbers;
     std::size_t n = 0;
     const auto take = [&](const auto& column) {
@@ -157,6 +158,7 @@ nb::object table_lines(const std::vector<nb::object>& columns, const std::vector
         if (decimals[k] > 9) throw std::invalid_argument("a column has at most 9 decimals");
         velocell::NumberColumn one;
         one.decimals = decimals[k];
+        one.before = before[k];
         if (decimals[k] < 0) one.integers = take(nb::cast<Column<std::int64_t>>(columns[k]));
         else one.fractions = take(nb::cast<Column<double>>(columns[k]));
         numbers.push_back(one);
@@ -165,7 +167,7 @@ nb::object table_lines(const std::vector<nb::object>& columns, const std::vector
     bool plain = false;
     {
         nb::gil_scoped_release release;
-        plain = velocell::write_lines(numbers, n, text);
+        plain = velocell::write_lines(numbers, n, json ? velocell::Lines::kJson : velocell::Lines::kCsv, text);
     }
     return plain ? nb::object(nb::str(text.data(), text.size())) : nb::object(nb::none());
 }
@@ -210,5 +212,5 @@ void bind_formats(nb::module_& m) {
     bind_packets(m);
     m.def("text_columns", &text_columns, nb::arg("text"), nb::arg("roles"), nb::arg("separator"), nb::arg("comment"),
           nb::arg("decimals"));
-    m.def("table_lines", &table_lines, nb::arg("columns"), nb::arg("decimals"));
+    m.def("table_lines", &table_lines, nb::arg("columns"), nb::arg("decimals"), nb::arg("before"), nb::arg("json"));
 }

@@ -1,5 +1,6 @@
 // Python's view of the receiver.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
 
 #include <cstring>
 #include <stdexcept>
@@ -14,6 +15,8 @@ void bind_udp(nb::module_& m) {
         .def(nb::init<velocell::Socket, std::size_t, double, double>(), nb::arg("socket"), nb::arg("most_bytes"),
              nb::arg("most_wait_s"), nb::arg("silent_s"))
         .def("wait", &UdpReceiver::wait, nb::arg("seconds"), nb::call_guard<nb::gil_scoped_release>())
+        .def("gather", &UdpReceiver::gather, nb::arg("seconds"), nb::arg("until") = nb::none(),
+             nb::call_guard<nb::gil_scoped_release>())
         .def("take",
              [](UdpReceiver& receiver, std::size_t bytes) {
                  nb::list packets;

@@ -8,15 +8,19 @@
 
 namespace velocell {
 
-// One of both. Fractions are written with so many decimals, those that are not numbers as nothing.
+// One of both, and what stands before each number. Fractions are written with so many decimals.
 struct NumberColumn {
     const double* fractions = nullptr;
     const std::int64_t* integers = nullptr;
     int decimals = 0;  // at most 9
+    std::string before;
 };
 
-// Appends n lines with commas between their fields. False where a number has more digits than a double is sure of, or
-// none; the text is then of no use.
-bool write_lines(const std::vector<NumberColumn>& columns, std::size_t n, std::string& text);
+// CSV: fractions that are not numbers are nothing. JSON Lines: they are null, and zeros at a fraction's end are left out.
+enum class Lines { kCsv, kJson };
+
+// Appends n lines. False where a number has more digits than a double is sure of, or none, or where JSON would have it
+// with an exponent; the text is then of no use.
+bool write_lines(const std::vector<NumberColumn>& columns, std::size_t n, Lines kind, std::string& text);
 
 }  // namespace velocell

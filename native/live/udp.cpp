@@ -12,6 +12,17 @@ constexpr int AT_ONCE = 256;  // packets, before they are handed on
 
 double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
+// The time of a packet's last event (`live/spif.py`); none where it has no times.
+std::optional<std::uint32_t> end_of(const std::string& data) {
+    const auto word = [&](std::size_t at) {
+        std::uint32_t value = 0;
+        for (std::size_t k = 4; k-- > 0;) value = value << 8 | static_cast<unsigned char>(data[at + k]);
+        return value;
+    };
+    if (data.empty() || data.size() % 8 != 0 || word(0) >> 31 != 0) return std::nullopt;
+    return word(data.size() - 4);
+}
+
 }  // namespace
 
 UdpReceiver::UdpReceiver(Socket socket, std::size_t most_bytes, double most_wait_s, double silent_s)
@@ -25,6 +36,13 @@ UdpReceiver::UdpReceiver(Socket socket, std::size_t most_bytes, double most_wait
 bool UdpReceiver::wait(double seconds) {
     std::unique_lock<std::mutex> lock(mutex_);
     return arrived_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return !packets_.empty(); });
+}
+
+bool UdpReceiver::gather(double seconds, std::optional<std::uint32_t> until) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    return arrived_.wait_for(lock, std::chrono::duration<double>(seconds), [&] {
+        return until && newest_ && static_cast<std::int32_t>(*newest_ - *until) >= 0;
+    });
 }
 
 std::vector<Packet> UdpReceiver::take(std::size_t bytes) {
@@ -92,6 +110,7 @@ void UdpReceiver::keep(std::vector<Packet>& taken) {
                 only_.reset();
             }
             heard_s_ = packet.at_s;
+            if (const auto end = end_of(packet.data)) newest_ = end;
             held_ += packet.data.size() + sizeof(Packet);
             packets_.push_back(std::move(packet));
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -215,6 +216,41 @@ def test_a_lamp_that_is_switched_on_later_is_filtered_from_the_next_second_on():
     same(left.between(0, 3_000_000), recording.between(0, 3_000_000))
     then = left.between(3_100_000, None), recording.between(3_100_000, None)
     assert len(then[0]) < 0.1 * len(then[1])
+
+
+class Later:
+    """An executor that does its work when it is told to."""
+
+    def __init__(self) -> None:
+        self.waiting = []
+
+    def submit(self, work, *given):
+        self.waiting.append((Future(), lambda: work(*given)))
+        return self.waiting[-1][0]
+
+    def work(self) -> None:
+        for future, work in self.waiting:
+            future.set_result(work())
+        self.waiting.clear()
+
+
+def test_where_blocks_must_not_wait_a_lamp_is_filtered_once_a_thread_has_found_it():
+    recording = joined(events(lit(seconds=1.4)), later(events(lit(seconds=2.0)), 1_400_000))
+    found, expected = Flicker(recording.size), Flicker(recording.size)
+    expected(recording)
+    found.thread = Later()
+    for end_us in range(100_000, 3_400_000, 100_000):
+        part = recording.between(end_us - 100_000, end_us)
+        left = found(part)
+        if end_us <= 1_800_000:
+            assert left is part
+            assert len(found.thread.waiting) == (end_us > 1_000_000)
+        elif end_us > 2_000_000:
+            assert len(left) < 0.3 * len(part)
+        if end_us == 1_800_000:
+            found.thread.work()
+    assert found.lamps == expected.lamps
+    assert len(found.thread.waiting) == 1, "the first second after a lamp was found is looked at"
 
 
 @given(st.lists(st.integers(0, 2_600_000), max_size=5), st.booleans())

@@ -15,6 +15,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from velocell import pipeline
@@ -27,8 +29,9 @@ from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
 from velocell.errors import OptionError, RecordingError
 from velocell.formats import read, write_dat, write_evt2, write_evt3, write_npz
-from velocell.live import Settings, loop, open_output, open_source, run, sources, spif
+from velocell.live import Settings, loop, open_output, open_source, run, sources, spif, udp
 from velocell.live.loop import LAG_S
+from velocell.live.timeline import Timeline
 from velocell.network import Network
 from velocell.simulate import Scene, SceneObject, simulate
 
@@ -249,6 +252,43 @@ def test_packets_with_times_give_the_rows_of_detect(made, expected):
     np.testing.assert_array_equal(output.column("t_us"), expected.t_us)
     np.testing.assert_allclose(output.column("x_px"), expected.x_px, atol=6e-4)
     assert output.meta["time"] == "of the sender"
+
+
+def test_rows_go_out_once_an_event_after_their_instant_has_come(made, expected, monkeypatch):
+    """Nothing but the time that is due ends the gathering of packets here."""
+    monkeypatch.setattr(udp, "_DUE_S", 1e9)
+    recording = read(made / "rec.npz")
+    last = (1 << 16 | 1).to_bytes(4, "little") + recording.stop_us.to_bytes(4, "little")
+    summary, output = listen(made, [*packets(recording, timed=True), last], pause_s=0.001)
+    assert summary.events == len(recording) + 1
+    t_us = expected.t_us[expected.t_us < recording.stop_us]
+    np.testing.assert_array_equal(output.column("t_us")[: t_us.size], t_us)
+    assert len(output.lines) > 0.8 * np.unique(t_us).size, "as they came, not all at the end"
+
+
+@given(st.integers(0, 10**7), st.integers(1, 20_000), st.integers(1, 3_000))
+def test_what_is_due_is_the_first_event_that_completes_an_interval(tick, every_us, dt_us):
+    next_us = tick * dt_us
+    due_us = loop.due_us(next_us, every_us, dt_us)
+
+    def completes(newest_us):
+        return newest_us // dt_us * dt_us // every_us > next_us // every_us
+
+    assert completes(due_us)
+    assert due_us > next_us
+    assert not completes(due_us - 1)
+
+
+def test_times_of_the_stream_are_known_as_the_sender_has_them():
+    line = Timeline(True, 0.0, None, lambda text: None)
+    assert line.of_sender(5) is None
+    word = (5).to_bytes(4, "little")
+    for sent_us in (2**32 - 10, 2**32 - 1, 20, *[2**31] * 65, *range(1000, 1100)):
+        (t_us,) = line.times([(0.0, word + sent_us.to_bytes(4, "little"))])
+        if t_us.size:
+            assert line.of_sender(int(t_us[0])) == sent_us
+    assert line.of_sender(int(t_us[0]) + 2**32) == 1099
+    assert Timeline(False, 0.0, 7, lambda text: None).of_sender(9) is None
 
 
 def test_packets_without_times_count_when_they_arrive(made):

@@ -7,6 +7,7 @@ import socket
 import time
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from velocell._native import UdpReceiver
@@ -54,6 +55,29 @@ def test_nothing_comes_where_nothing_is_sent():
     with pair() as (receiver, _):
         assert receiver.wait(0.01) is False
         assert receiver.take(100) == []
+
+
+@pytest.mark.parametrize("due", [0, 1, 5_000, 2**32 - 1])
+def test_it_gathers_until_a_packet_reaches_the_time_that_is_due(due):
+    """Times wrap around; what has none, or belongs to nobody that is followed, is no sign."""
+    event = 7 << 16 | 9
+
+    def packet(*times):
+        return np.array([[event, t % 2**32] for t in times], "<u4").tobytes()
+
+    with pair() as (receiver, send):
+        for data in (b"", packet(due - 2, due - 1), np.array([event | 1 << 31] * 2, "<u4").tobytes(), b"\0" * 5):
+            send(data)
+            assert receiver.wait(10)
+            assert not receiver.gather(0.02, due)
+            assert not receiver.gather(0.02)
+        send(packet(due - 1, due))
+        began = time.monotonic()
+        assert receiver.gather(60, due)
+        assert time.monotonic() - began < 30
+        assert receiver.gather(60, (due - 3) % 2**32)
+        assert not receiver.gather(0.02, (due + 1) % 2**32)
+        assert len(taken(receiver, 5)) == 5
 
 
 def test_the_oldest_give_way_where_too_many_wait():

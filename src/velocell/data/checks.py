@@ -113,6 +113,9 @@ def as_polarity(p: ArrayLike, n: int, where: str) -> NDArray[np.bool_]:
 
 def column(values: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
     """As the core takes it; a Recording from `from_arrays` needs no copy. Never wraps a number around."""
+    flags = values.flags
+    if values.dtype == dtype and values.ndim == 1 and flags.c_contiguous and flags.aligned:
+        return values  # a step of a millisecond has a dozen of them, and what follows takes microseconds for each
     if values.ndim != 1 or not np.can_cast(values.dtype, dtype, "safe"):
         raise RecordingError(
             f"a recording's arrays must be one-dimensional and of their types, got {values.dtype} of shape "

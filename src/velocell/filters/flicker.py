@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,7 +113,8 @@ class Flicker:
     wanted: `auto` looks for lamps in each second, for what comes after it; a frequency in Hz is filtered in all of the
     picture; `off`. known: lamps that are filtered from the start. looks: False for those alone.
     lamps: those that are filtered. left_out: how many events were. found: which came when, (time from which they are
-    filtered, lamps), as `follow` takes them.
+    filtered, lamps), as `follow` takes them. thread: does the looking where blocks must not wait for it; a lamp is
+    filtered from the first block on that comes when it was found.
     """
 
     def __init__(
@@ -130,6 +132,8 @@ class Flicker:
         self._events = 0
         self._rest = 1
         self._next: int | None = None  # second that is looked at
+        self.thread: Executor | None = None
+        self._look: tuple[int, Future[tuple[Lamp, ...]]] | None = None
         self._ahead = bool(known)
         self._add(stated if wanted != "auto" else known)
 
@@ -203,19 +207,32 @@ class Flicker:
 
     def _turn(self, second: int) -> None:
         """Once a second is over, look at it; more and more seldom where no new lamp is found."""
+        if self._look is not None and self._look[1].done():
+            looked, found = self._look
+            self._look = None
+            self._learn(looked, second, found.result())
         if second == self._second:
             return
         if self._second is None and self._ahead:
             self._rest, self._next = 2, second + 1
         if self._seen:
-            before, fresh = len(self.lamps), find_lamps(self._seen)
-            self._add(fresh)
-            if fresh:
-                self.found.append((second * LOOK_US, fresh))
-            self._rest = 1 if len(self.lamps) > before else min(2 * self._rest, _LONGEST_REST)
             assert self._second is not None
-            self._next = self._second + self._rest
+            seen = self._seen
+            if self.thread is None:
+                self._learn(self._second, second, find_lamps(seen))
+            elif self._look is None:
+                self._next = second + 1
+                self._look = self._second, self.thread.submit(find_lamps, seen)
         self._second, self._seen, self._events = second, [], 0
+
+    def _learn(self, looked: int, second: int, fresh: tuple[Lamp, ...]) -> None:
+        """What the look at a second showed, in another one."""
+        before = len(self.lamps)
+        self._add(fresh)
+        if fresh:
+            self.found.append((second * LOOK_US, fresh))
+        self._rest = 1 if len(self.lamps) > before else min(2 * self._rest, _LONGEST_REST)
+        self._next = max(looked + self._rest, self._next or 0)
 
 
 def told(lamps: Sequence[Lamp]) -> str:

@@ -153,6 +153,12 @@ def run(
     return loop.summary
 
 
+def due_us(next_us: int, every_us: int, dt_us: int) -> int:
+    """The time of the first event that completes an interval, where the first tick not yet run begins at `next_us`."""
+    ends_us = (next_us // every_us + 1) * every_us
+    return -(-ends_us // dt_us) * dt_us
+
+
 class _Loop:
     def __init__(
         self,
@@ -168,12 +174,14 @@ class _Loop:
         self._source, self._settings, self._output = source, settings, output
         self._thread, self._say, self._on_count = thread, say, on_count
         self._search, self._clean = settings.search, settings.cleaning.stream(source.size)
+        self._clean.flicker.thread = None if source.waits else thread
         self._gate = Gate(settings.lines)
         self.summary = Summary(lines=settings.lines, crossings=totals(self._gate.counts, settings.lines))
         self._pending: list[Recording] = []
         self._next_us: int | None = None  # the first microsecond of the first tick not yet run
         self._newest_us = 0
-        self._probe: list[Recording] | None = None
+        self._probe: list[Recording] | None = None  # what the first second showed, blocks with events
+        self._probed = 0  # events
         self._measured: Future[Seen] | None = None
         self._learner: Learner | None = None  # once the first second was measured
         self._renewed: tuple[Recording, Future[tuple[Network, ...] | None]] | None = None
@@ -243,6 +251,8 @@ class _Loop:
         if until_us // every > self._next_us // every:
             self._advance(until_us)
             self._calibrate()
+        if isinstance(self._source, Udp):
+            self._source.due_us = due_us(self._next_us, every, dt)
 
     def finish(self) -> None:
         """Run the last ticks, also one that is cut short."""
@@ -280,8 +290,9 @@ class _Loop:
         self._write(rows, self._first_id)
         self._next_us = stop_us
         self._camera.feed(replace(ready, start_us=start_us, stop_us=stop_us), wait=self._source.waits)
-        if self._probe is not None:
+        if self._probe is not None and len(ready):
             self._probe.append(ready)
+            self._probed += len(ready)
 
     def _tell_lamps(self) -> None:
         """Say it where others are filtered than before."""
@@ -401,9 +412,8 @@ class _Loop:
     def _calibrate(self) -> None:
         """Once the first second is there, measure it; once that is done, use the result."""
         if self._probe is not None and self._next_us is not None:
-            seen = [part for part in self._probe if len(part)]
-            enough = sum(map(len, seen)) > _PROBE_EVENTS
-            if seen and (enough or self._next_us - seen[0].start_us >= PROBE_US):
+            seen = self._probe
+            if seen and (self._probed > _PROBE_EVENTS or self._next_us - seen[0].start_us >= PROBE_US):
                 self._probe = None
                 self._measured = self._thread.submit(self._measure, joined(seen))
         if self._measured is None or not (self._source.waits or self._measured.done()):

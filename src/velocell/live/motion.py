@@ -29,6 +29,7 @@ class CameraWatch:
         self.first_us = EVERY_US  # from the start to the first look; before that, those who measure know it
         self._moves = False
         self._held: list[Recording] = []
+        self._events = 0  # of these
         self._begin_us: int | None = None  # of the second that is looked at next
         self._look: Future[CameraMotion] | None = None
 
@@ -47,9 +48,10 @@ class CameraWatch:
             self._begin_us = part.start_us + self.first_us
         if self._look is None and part.stop_us > self._begin_us:
             self._held.append(part.between(max(part.start_us, self._begin_us), None))
-            enough = part.stop_us - self._begin_us >= PROBE_US or sum(map(len, self._held)) > _MOST_EVENTS
+            self._events += len(self._held[-1])
+            enough = part.stop_us - self._begin_us >= PROBE_US or self._events > _MOST_EVENTS
             if enough:
-                second, self._held = joined(self._held), []
+                second, self._held, self._events = joined(self._held), [], 0
                 self._begin_us = max(self._begin_us + EVERY_US, part.stop_us)
                 self._look = self._thread.submit(lambda: camera_motion(self._prepare(second)))
         if self._look is not None and (wait or self._look.done()):

@@ -59,6 +59,10 @@ class Timeline:
         together = self._in_step([data for _, data in packets])
         return [self._of(data) for _, data in packets] if together is None else together
 
+    def of_sender(self, t_us: int) -> int | None:
+        """A time of the stream as the sender has it, of 32 bits; None where its events have no times, or none yet."""
+        return None if not self.timed or self._raw_us is None else (t_us - self._shift_us) % _TURN
+
     def _change(self, timed: bool) -> None:
         way = "with" if timed else "without"
         self._say(f"events come {way} times now; the stream goes on from where it was")

@@ -32,6 +32,7 @@ _HELD_BYTES = 1 << 25  # of packets that wait; the oldest give way,
 _HELD_S = 0.5  # and those that have waited for so long: their ticks would be left out anyway (`loop.LAG_S`)
 _BLOCK_BYTES = 1 << 22  # taken at once: what overload leaves out is decoded first, and needs memory for that
 _GATHER_S = 0.0005  # work per packet would cost more than work per event
+_DUE_S = 0.002  # so long where it is known which packet is waited for
 _RECEIVE_BUFFER = 1 << 23
 _CONFIRMED = 3  # packets that must agree before a sender is followed
 _SILENT_S = 2.0  # after so long, another sender may take its place
@@ -44,11 +45,13 @@ class Udp:
     only sender to follow. Raises OptionError.
 
     Whether events carry times is decided by the first packets; without, the time of arrival counts, in us since 1970.
-    `say` gets a sentence when another sender is followed, or the time jumps.
+    `say` gets a sentence when another sender is followed, or the time jumps. due_us: what comes at this time of the
+    stream or later is handed on at once, where events carry times.
     """
 
     waits = False
     stop_us: int | None = None
+    due_us: int | None = None
 
     def __init__(self, text: str, size: tuple[int, int] | None, sender: str | None = None):
         host, port = parse_address(text)
@@ -97,7 +100,8 @@ class Udp:
                     now = int((time.monotonic() + self._epoch_s - POLL_S) * 1e6)
                     yield Recording.from_arrays([], [], [], width=self.size[0], height=self.size[1], start_us=now)
                 continue
-            time.sleep(_GATHER_S)
+            due = None if self.due_us is None or self._line is None else self._line.of_sender(self.due_us)
+            receiver.gather(_GATHER_S if due is None else _DUE_S, due)
             yield from self._taken(receiver.take(_BLOCK_BYTES))
         receiver.stop()
         while packets := receiver.take(_BLOCK_BYTES):
