@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <iterator>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -157,6 +159,74 @@ std::vector<std::array<double, 9>> passages(const Kept& kept) {
     return rows;
 }
 
+using velocell::Allotment;
+
+// The columns t_us, x, y, p of what each network sees.
+nb::list columns_for_networks(const Allotment& allotment, Column<std::int64_t> t, Column<std::uint16_t> x,
+                              Column<std::uint16_t> y, std::optional<Column<std::uint8_t>> p) {
+    const std::size_t n = t.shape(0), networks = allotment.networks();
+    if (x.shape(0) != n || y.shape(0) != n || (p && p->shape(0) != n))
+        throw std::invalid_argument("columns of events must have one entry each");
+    velocell::check_aligned(t, x, y);
+    struct Columns {
+        std::size_t size = 0;
+        std::unique_ptr<std::int64_t[]> t;
+        std::unique_ptr<std::uint16_t[]> x, y;
+        std::unique_ptr<std::uint8_t[]> p;
+    };
+    std::vector<Columns> each(networks);
+    {
+        nb::gil_scoped_release release;
+        // What is copied and read again may be changed by another thread meanwhile: room for all that is written.
+        std::vector<std::uint64_t> seen(n);
+        for (std::size_t i = 0; i < n; ++i) {
+            seen[i] = allotment.of(t.data()[i], x.data()[i], y.data()[i]);
+            for (std::uint64_t left = seen[i]; left != 0; left &= left - 1) ++each[std::countr_zero(left)].size;
+        }
+        for (Columns& one : each) {
+            one.t = std::make_unique_for_overwrite<std::int64_t[]>(one.size);
+            one.x = std::make_unique_for_overwrite<std::uint16_t[]>(one.size);
+            one.y = std::make_unique_for_overwrite<std::uint16_t[]>(one.size);
+            if (p) one.p = std::make_unique_for_overwrite<std::uint8_t[]>(one.size);
+            one.size = 0;
+        }
+        for (std::size_t i = 0; i < n; ++i)
+            for (std::uint64_t left = seen[i]; left != 0; left &= left - 1) {
+                Columns& one = each[std::countr_zero(left)];
+                const std::size_t to = one.size++;
+                one.t[to] = t.data()[i];
+                one.x[to] = x.data()[i];
+                one.y[to] = y.data()[i];
+                if (p) one.p[to] = p->data()[i];
+            }
+    }
+    nb::list found;
+    for (Columns& one : each) {
+        nb::object signs = p ? array_of<bool>(std::move(one.p), one.size) : nb::none();
+        found.append(nb::make_tuple(array_of(std::move(one.t), one.size), array_of(std::move(one.x), one.size),
+                                    array_of(std::move(one.y), one.size), signs));
+    }
+    return found;
+}
+
+// followed: of each object x, y, vx, vy, ax, ay, least, most, smallest, largest at t_us; see allot.hpp.
+void make_allotment(Allotment* self, int width, int height, const std::vector<double>& radii, std::int64_t start_us,
+                    std::int64_t stop_us, std::int64_t t_us, const std::vector<std::array<double, 10>>& followed) {
+    if (width < 1 || height < 1 || radii.empty() || radii.size() > Allotment::kMost)
+        throw std::invalid_argument("an allotment needs a sensor and 1 to 64 networks");
+    std::vector<velocell::Followed> objects;
+    for (const auto& [x, y, vx, vy, ax, ay, least, most, smallest, largest] : followed)
+        objects.push_back({t_us, x, y, vx, vy, ax, ay, least, most, smallest, largest});
+    new (self) Allotment(width, height, radii, start_us, stop_us, objects);
+}
+
+Allotment allotment(const Kept& kept, std::int64_t start_us, std::int64_t stop_us) {
+    const Use use(kept);
+    check_times(&start_us, 1, "start_us");
+    check_times(&stop_us, 1, "stop_us");
+    return kept.value.allotment(start_us, stop_us);
+}
+
 }  // namespace
 
 void bind_tracker(nb::module_& m) {
@@ -169,6 +239,10 @@ void bind_tracker(nb::module_& m) {
             return names;
         })
         .def("wide_gate", &velocell::Rules::wide_gate, nb::arg("radius"));
+    nb::class_<Allotment>(m, "Allotment")
+        .def("__init__", &make_allotment, nb::kw_only(), nb::arg("width"), nb::arg("height"), nb::arg("radii"),
+             nb::arg("start_us"), nb::arg("stop_us"), nb::arg("t_us"), nb::arg("followed"))
+        .def("columns", &columns_for_networks, nb::arg("t_us"), nb::arg("x"), nb::arg("y"), nb::arg("p").none());
     nb::class_<Kept>(m, "Tracker")
         .def(
             "__init__",
@@ -182,6 +256,7 @@ void bind_tracker(nb::module_& m) {
         .def("expect_noise", &expect_noise, nb::kw_only(), nb::arg("hz"), nb::arg("flips"))
         .def("expect_share", &expect_share, nb::arg("share"))
         .def("expect_radii", &expect_radii, nb::arg("radii"))
+        .def("allotment", &allotment, nb::arg("start_us"), nb::arg("stop_us"))
         .def("copy", &copy, nb::rv_policy::take_ownership)
         .def_prop_ro("crowding", &crowding)
         .def("passages", &passages);

@@ -159,6 +159,9 @@ namespace velocell {
     RULE(bend_error)                 \
     RULE(doubt_sigmas)               \
     RULE(response_s)                 \
+    /* several networks */           \
+    RULE(allot_ratio)                \
+    RULE(allot_confidence)           \
     /* measuring */                  \
     RULE(measure_support)            \
     RULE(measure_px)

@@ -373,4 +373,30 @@ std::vector<Passage> Tracker::passages() const {
     return all;
 }
 
+// What is not sure to be there, or has not gone far enough to tell of its size, is looked for by all networks.
+Allotment Tracker::allotment(std::int64_t start_us, std::int64_t stop_us) const {
+    const Rules& rules = model_.rules;
+    std::vector<Followed> followed;
+    for (const int number : tracks_.numbers()) {
+        const Track& track = tracks_[number];
+        if (track.id < 0 || track.travel < rules.long_memory_px || !track.keeps_pace(model_)) continue;
+        const double support = track.support(rules);
+        if (confidence(track, track.band(), support, track.log_odds(model_), model_) < rules.allot_confidence) continue;
+        const double across = track.extent.at(0), along = track.extent.at(1);
+        const auto [small, large] = std::minmax(track.nominal, track.radius);
+        followed.push_back({.t_us = track.fast.t_us,
+                            .x = track.fast.x,
+                            .y = track.fast.y,
+                            .vx = track.slow.vx,
+                            .vy = track.slow.vy,
+                            .ax = track.slow.ax,
+                            .ay = track.slow.ay,
+                            .least = std::min(across, along) * nearest_edge_ - track.gate,
+                            .most = std::max(across, along) * farthest_edge_ + track.gate,
+                            .smallest = small / rules.allot_ratio,
+                            .largest = large * rules.allot_ratio});
+    }
+    return {config_.width, config_.height, model_.radii, start_us, stop_us, followed};
+}
+
 }  // namespace velocell

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "allot.hpp"
 #include "engine/portable.hpp"
 #include "grid.hpp"
 #include "lifecycle.hpp"
@@ -106,6 +107,9 @@ class Tracker {
 
     // One per confirmed track that travelled far enough.
     std::vector<Passage> passages() const;
+
+    // Which networks see the events of [start, stop), by what is followed now.
+    Allotment allotment(std::int64_t start_us, std::int64_t stop_us) const;
 
     const Crowding& crowding() const { return crowding_; }
 

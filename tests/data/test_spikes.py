@@ -49,6 +49,24 @@ def test_canonical_order(some: Spikes, random: object) -> None:
     assert rows(some) == sorted(rows(some), key=lambda row: (row[0], row[4], row[3], row[2], row[1]))
 
 
+@given(
+    n=st.integers(0, 200),
+    seed=st.integers(0, 1 << 30),
+    span_us=st.sampled_from([1, 1000, 1 << 40, 1 << 62]),
+    radii=st.sampled_from([1, 5, 500]),
+)
+def test_canonical_order_with_radii(n: int, seed: int, span_us: int, radii: int) -> None:
+    rng = np.random.default_rng(seed)
+    columns = [rng.integers(-span_us, span_us, n), *(rng.integers(0, most, n, np.int32) for most in (9, 7, 3, 2))]
+    radius = rng.choice(rng.uniform(2, 20, radii), n)
+    found = Spikes(*columns, radius_px=radius).sorted()
+    wanted = sorted(zip(*(values.tolist() for values in (*columns, radius)), strict=True), key=lambda row: (
+        row[0], row[4], row[3], row[2], row[1], row[5],
+    ))  # fmt: skip
+    assert found.radius_px is not None
+    assert [(*row, of) for row, of in zip(rows(found), found.radius_px.tolist(), strict=True)] == wanted
+
+
 @given(spikes())
 def test_layers_join_to_the_whole(some: Spikes) -> None:
     parts = [some.of_layer(layer) for layer in (1, 0)]

@@ -21,7 +21,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +180,8 @@ def run_part(
     plan's."""
     cut_us, stop_us, last = plan.cuts_us[number], plan.cuts_us[number + 1], number + 1 == plan.parts
     begin_us = _begin_us(plan, number, plan.run_in_us if run_in_us is None else run_in_us)
-    online = search.online(plan.first, footage.size)
+    # What is followed differs before a cut, and what networks see must not.
+    online = replace(search, rules=search.rules.for_all_networks()).online(plan.first, footage.size)
     if (force := plan.in_force(begin_us)[1]) is not plan.first:
         online.adopt(force, begin_us)
     for since, networks in plan.networks:

@@ -57,9 +57,12 @@ class Spikes:
         return Spikes(**joined, layers=layers, radius_px=radius).sorted()
 
     def sorted(self) -> Spikes:
-        keys = (self.x, self.y, self.channel, self.layer, self.t_us)
-        order = np.lexsort(keys if self.radius_px is None else (self.radius_px, *keys))
-        return self.where(order)
+        """By time, then layer, channel, y, x and radius."""
+        keys: list[NDArray[Any]] = [self.t_us, self.layer, self.channel, self.y, self.x]
+        if self.radius_px is not None:
+            keys.append(_ranks(self.radius_px))
+        key = _one_key(keys)
+        return self.where(np.lexsort(keys[::-1]) if key is None else np.argsort(key, kind="stable"))
 
     def __len__(self) -> int:
         return int(self.t_us.size)
@@ -144,6 +147,35 @@ def _check_members(archive: zipfile.ZipFile, most_bytes: int) -> None:
                 raise ValueError(f"'{member.filename}' claims an array of shape {shape}")
 
 
+def _ranks(values: NDArray[np.float64]) -> NDArray[Any]:
+    """Numbers in the order of the values, of which a few differ."""
+    rest = values
+    found: list[float] = []
+    while rest.size and len(found) < _FEW:
+        found.append(float(rest[0]))
+        rest = rest[rest != rest[0]]
+    return values if rest.size else np.searchsorted(np.sort(found), values)
+
+
+def _one_key(keys: list[NDArray[Any]]) -> NDArray[np.int64] | None:
+    """What sorts as all keys do, the first one before the others; None where that takes more than 63 bits. Parts that
+    are in order already are then merged in a fifth of the time."""
+    if not keys[0].size or any(key.dtype.kind == "f" for key in keys):
+        return None
+    lows, bits = [], []
+    for key in keys:
+        lows.append(int(key.min()))
+        bits.append((int(key.max()) - lows[-1]).bit_length())
+    if sum(bits) > 63:
+        return None
+    whole = np.zeros(keys[0].size, np.int64)
+    for key, low, width in zip(keys, lows, bits, strict=True):
+        whole <<= width
+        whole |= key - low
+    return whole
+
+
+_FEW = 64
 _ARRAYS = tuple(f.name for f in fields(Spikes) if f.name not in ("layers", "radius_px"))
 
 

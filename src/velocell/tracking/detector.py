@@ -7,8 +7,8 @@ the C++ core (`native/tracker/`), by the rules of `tracking/rules.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -142,6 +142,21 @@ class Detector:
             until_us,
         )
         return columns
+
+    def allotment(self, start_us: int, stop_us: int) -> Callable[[Recording], list[Recording]]:
+        """Which events of [start, stop) each of several networks is to see, by what is followed now: what lies on the
+        ring of an object goes to the networks for about its radius (rule allot_ratio), everything else to all. The
+        function that is returned gives what each network sees, those for smaller radii first."""
+        allotment = self._tracker.allotment(start_us, stop_us)
+
+        def parts(events: Recording) -> list[Recording]:
+            signs = None if events.p is None else column(events.p, np.bool_).view(np.uint8)
+            columns = allotment.columns(
+                column(events.t_us, np.int64), column(events.x, np.uint16), column(events.y, np.uint16), signs
+            )
+            return [replace(events, t_us=t_us, x=x, y=y, p=p) for t_us, x, y, p in columns]
+
+        return parts
 
     def _sizes(self, spikes: Spikes) -> NDArray[np.int32]:
         """Which of the radii each spike stands for."""

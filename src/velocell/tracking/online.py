@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
 from velocell import engines
-from velocell.data.blocks import steps
+from velocell.data.blocks import changes, steps
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
 from velocell.data.stamps import Spread
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 EVERY_US = 5_000
 BLOCK_US = 100_000  # events are handed on in steps of this length, so that memory stays bounded
+ALLOT_US = 20_000  # stretches for which it is decided at once which networks see an event
+MOST_ALLOTTED = 64  # networks; a bit each
 FEWEST_EVENTS = 1 << 13  # in a step; where little happens it is longer, since each costs the same
 
 
@@ -30,6 +33,10 @@ class Online:
 
     Each step takes the events of [where the step before stopped, stop_us). At the end of a stream its last tick is
     run although it may be cut short, and the instant at which it stops, which is no part of it, gets no row.
+
+    Of several networks each need not see all: what is on the ring of an object that is followed is for those of about
+    its size (`Detector.allotment`). Where objects are at the start of a stretch of `ALLOT_US` decides on the stretch
+    behind it, so that a stream gives the same however it is cut, and networks and detector can work side by side.
 
     changes: the networks that were exchanged so far, and from when on (us) each is used.
     """
@@ -55,6 +62,7 @@ class Online:
         self._coming: list[tuple[int, tuple[Network, ...]]] = []
         self.changes: list[tuple[int, tuple[Network, ...]]] = []
         self._expected = 0  # of these, by the detector
+        self._allotments: dict[int, Callable[[Recording], list[Recording]]] = {}  # by number of the stretch
         self.detector = Detector(self.networks, size, every_us, template, rules)
         origin = self.networks[0].origin
         # Lines that are scanned spread the events of an object themselves.
@@ -70,10 +78,31 @@ class Online:
         """As of its detector."""
         return self.detector.crowding
 
+    @property
+    def stretch_us(self) -> int | None:
+        """Of several networks, the length of the stretches that begin at its multiples: `respond` takes no more than one
+        at a time, and is at most one ahead of `locate`. None for one network, or so many that each sees all."""
+        several = 1 < len(self.networks) <= MOST_ALLOTTED
+        return -(-ALLOT_US // self.dt_us) * self.dt_us if several else None
+
     def step(self, events: Recording, stop_us: int, *, at_end: bool = False) -> tuple[dict[str, Any], Spikes]:
         """Rows (columns by name) and the spikes of all layers (or the last) and networks."""
-        spikes = self.respond(events, stop_us, at_end=at_end)
-        return self.locate(events, spikes, stop_us, at_end=at_end), spikes
+        rows, answers = [], []
+        for part, until_us in self._stretches(events, stop_us):
+            ends = at_end and until_us == stop_us
+            answers.append(self.respond(part, until_us, at_end=ends))
+            rows.append(self.locate(part, answers[-1], until_us, at_end=ends))
+        return _joined(rows), answers[0] if len(answers) == 1 else Spikes.concatenate(answers)
+
+    def _stretches(self, events: Recording, stop_us: int) -> Iterator[tuple[Recording, int]]:
+        """Events up to `stop_us`, cut where it is decided anew which networks see them; a silence is no stretch of its
+        own."""
+        if self.stretch_us is not None and len(events):
+            cuts = events.t_us[changes(events.t_us, self.stretch_us)] // self.stretch_us * self.stretch_us
+            for cut_us in cuts.tolist():
+                yield events.between(stop_us=cut_us), cut_us
+                events = events.between(cut_us)
+        yield events, stop_us
 
     def adopt(self, networks: Network | Sequence[Network], at_us: int) -> None:
         """From the tick on that begins at `at_us` or next after it, other networks, as many, of the same tick. Who is
@@ -96,10 +125,11 @@ class Online:
 
     def _respond(self, events: Recording, stop_us: int, at_end: bool) -> Spikes:
         answers = []
+        parts = self._parts(events)
         for i, network in enumerate(self.networks):
             until_us = -(-stop_us // network.dt_us) * network.dt_us if at_end else stop_us
             self._states[i], spikes = self._engine.step(
-                network, self._states[i], events, until_us, final_only=self._final_only
+                network, self._states[i], parts[i], until_us, final_only=self._final_only
             )
             answers.append(spikes)
         if len(answers) == 1:
@@ -107,21 +137,62 @@ class Online:
         told = zip(answers, self.networks, strict=True)
         return Spikes.concatenate([spikes.for_radius(network.radius_px or 0.0) for spikes, network in told])
 
+    def _parts(self, events: Recording) -> list[Recording]:
+        """What each network sees of events of one stretch."""
+        allotted = None
+        if self.stretch_us is not None and len(events):
+            allotted = self._allotments.get(int(events.t_us[0]) // self.stretch_us)
+        if allotted is None:
+            return [events] * len(self.networks)
+        rank = np.argsort(np.argsort([network.radius_px or 0.0 for network in self.networks], kind="stable"))
+        parts = allotted(events)
+        return [parts[i] for i in rank.tolist()]
+
     def locate(self, events: Recording, spikes: Spikes, stop_us: int, *, at_end: bool = False) -> dict[str, Any]:
         """The second half: rows, columns by name. Where the stamps are coarse, the detector sees events spread within
         their steps."""
         if self._spread is not None:
             events = self._spread(events, stop_us, at_end=at_end)
         rows: list[dict[str, Any]] = []
-        while self._expected < len(self.changes) and self.changes[self._expected][0] < stop_us:
-            # What the detector is told changes at the same instant, however a stream is cut.
-            at_us, networks = self.changes[self._expected]
-            self._expected += 1
+        decisions = [] if at_end else self._decisions(events.start_us, stop_us)
+        for at_us, happens in sorted([*self._exchanges(stop_us), *decisions], key=_time):
+            # What the detector is told or asked, it is at the same instant, however a stream is cut.
             rows.append(self.detector.step(events.between(stop_us=at_us), spikes.between(stop_us=at_us), at_us))
             events, spikes = events.between(at_us), spikes.between(at_us)
-            self.detector.expect(networks)
+            happens()
         rows.append(self.detector.step(events, spikes, stop_us - at_end))
-        return rows[0] if len(rows) == 1 else {name: np.concatenate([part[name] for part in rows]) for name in rows[0]}
+        return _joined(rows)
+
+    def _exchanges(self, stop_us: int) -> Iterator[tuple[int, Callable[[], None]]]:
+        """When the detector is to expect other networks."""
+        while self._expected < len(self.changes) and self.changes[self._expected][0] < stop_us:
+            at_us, networks = self.changes[self._expected]
+            self._expected += 1
+            yield at_us, partial(self.detector.expect, networks)
+
+    def _decisions(self, start_us: int, stop_us: int) -> Iterator[tuple[int, Callable[[], None]]]:
+        """When it is decided what the networks see of the stretch behind the one that begins then: the last two times
+        that count for what comes."""
+        if (length := self.stretch_us) is None:
+            return
+        last = stop_us // length
+        for number in (last - 1, last):
+            if start_us < number * length <= stop_us:
+                yield number * length, partial(self._allot, number + 1)
+
+    def _allot(self, number: int) -> None:
+        assert self.stretch_us is not None
+        begin_us = number * self.stretch_us
+        self._allotments = {k: kept for k, kept in self._allotments.items() if k >= number - 1}
+        self._allotments[number] = self.detector.allotment(begin_us, begin_us + self.stretch_us)
+
+
+def _time(item: tuple[int, Any]) -> int:
+    return item[0]
+
+
+def _joined(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return rows[0] if len(rows) == 1 else {name: np.concatenate([part[name] for part in rows]) for name in rows[0]}
 
 
 def follow(
@@ -144,7 +215,9 @@ def follow(
 def respond(online: Online, blocks: Iterable[Recording], fewest: int = 1) -> Iterator[tuple[Recording, Spikes, bool]]:
     """What comes in consecutive blocks step by step (`data.blocks.steps`), with the spikes of all layers (and of all
     networks), and whether it is the last."""
-    for step, at_end in steps(blocks, BLOCK_US, fewest):
+    stretch_us = online.stretch_us
+    cut = steps(blocks, BLOCK_US, fewest) if stretch_us is None else steps(blocks, stretch_us)
+    for step, at_end in cut:
         yield step, online.respond(step, step.stop_us, at_end=at_end), at_end
 
 

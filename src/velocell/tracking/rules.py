@@ -44,6 +44,9 @@ NEVER_SIGMAS = 1e6
 """Standard errors that never come: with `own_band_sigmas` and `changed_band_sigmas` so large, bands are the neurons'
 own."""
 
+EVERY_RATIO = 1000.0
+"""`allot_ratio` at which each of several networks sees all events."""
+
 
 def _rule(default: float, unit: str, least: float, most: float, doc: str, *, group: str) -> Any:
     """A field of `Rules`. unit: of `UNITS`. least, most: limits, both allowed. doc: one sentence."""
@@ -62,6 +65,7 @@ _birth = partial(_rule, group="births")
 _shadow = partial(_rule, group="shadows")
 _death = partial(_rule, group="deaths")
 _row = partial(_rule, group="rows")
+_allot = partial(_rule, group="networks")
 _measure = partial(_rule, group="measuring")
 
 # The first must be less than the second, whatever their own limits allow.
@@ -615,6 +619,19 @@ class Rules:
         "light is 0.8 ms late.",
     )
 
+    # --- several networks: which of them see the events of an object that is followed ---
+    allot_ratio: float = _allot(
+        1.16,
+        "",
+        1,
+        EVERY_RATIO,
+        "Of two radii, an object's and a network's: beyond it the network does not see the events on the ring of the "
+        "object. 1000: every network sees all events.",
+    )
+    allot_confidence: float = _allot(
+        0.5, "", 0, 1, "Confidence in an object at which the networks for other radii see no more of it."
+    )
+
     # --- measuring: what objects tell of the recording ---
     measure_support: float = _measure(0.5, "", 0, 1, "Support above which events and edge crossings are counted.")
     measure_px: float = _measure(5.0, "px", 0, 1000, "Travel after which an object tells of contrast and radius.")
@@ -656,6 +673,10 @@ class Rules:
         quiet_px: at most; where the answers are judged, an object of which they say nothing any more has no rows."""
         quiet_px = self.quiet_px if quiet_px is None else min(self.quiet_px, quiet_px)
         return replace(self, own_band_sigmas=NEVER_SIGMAS, changed_band_sigmas=NEVER_SIGMAS, quiet_px=quiet_px)
+
+    def for_all_networks(self) -> Rules:
+        """The same, but each of several networks sees all events, whatever is followed."""
+        return replace(self, allot_ratio=EVERY_RATIO)
 
     def wide_gate(self, radius_px: float) -> float:
         """px from the ring of an object of this radius within which an event is the object's."""
