@@ -9,6 +9,7 @@ namespace velocell {
 
 namespace {
 #include "patch_body.hpp"
+#include "patch_update.hpp"
 }
 
 extern const PatchOps patch_neon;

@@ -124,3 +124,23 @@ def test_a_weight_that_is_a_little_off_is_not_counted_as_if_it_were_not():
         network = Network(DT_US, (Layer.from_arrays(np.array([[[[weight, 1 / 128, 0]]]]), lif(A * 3.0)),))
         assert (len(engines.run(network, recording, engine="native")) > 0) == fires
         assert_same(network, recording, "native")
+
+
+@pytest.mark.parametrize("channels", [2, 4, 7, 9])
+@pytest.mark.parametrize("weight", [0.5, 0.3], ids=["counted", "floats"])
+def test_channels_agree_where_some_see_events_that_others_do_not(channels, weight):
+    """Their blocks are updated apart from those that all channels see alike; there are more spikes in a tick than are
+    sorted by comparison."""
+    kernel = np.einsum("oi,yx->oiyx", np.eye(channels), [[1, weight], [weight, weight]]).astype(np.float32)
+    network = Network(
+        DT_US,
+        (Layer.from_arrays(kernel, lif(np.linspace(0.3, 0.6, channels) * A)),),
+        TrailFilter(tuple(600 * k for k in range(channels, 0, -1)), flips=False),
+    )
+    rng = np.random.default_rng(channels)
+    first, again = rng.integers(0, (300, 150), (3000, 2)), rng.integers(0, (300, 150), (3000, 2))
+    again[::8] = first[::8]  # soon after, which not all channels see
+    t_us = np.concatenate([np.sort(rng.integers(at, at + DT_US, 3000)) for at in (0, DT_US)])
+    x, y = np.concatenate([first, again]).T
+    expected = assert_same(network, Recording.from_arrays(t_us, x, y, width=300, height=150), "native")
+    assert np.bincount(expected.t_us // DT_US)[1] > 1000

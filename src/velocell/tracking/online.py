@@ -80,8 +80,8 @@ class Online:
 
     @property
     def stretch_us(self) -> int | None:
-        """Of several networks, the length of the stretches that begin at its multiples: `respond` takes no more than one
-        at a time, and is at most one ahead of `locate`. None for one network, or so many that each sees all."""
+        """Of several networks, the length of the stretches that begin at its multiples: `respond` takes no more than
+        one at a time, and is at most one ahead of `locate`. None for one network, or so many that each sees all."""
         several = 1 < len(self.networks) <= MOST_ALLOTTED
         return -(-ALLOT_US // self.dt_us) * self.dt_us if several else None
 
