@@ -21,11 +21,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import fuzz, fuzz_worker
-from benchmarks.fuzz_seeds import aedat, event_streams, prophesee, texts
+from benchmarks.fuzz_seeds import aedat, aedat4, event_streams, prophesee, texts
 from velocell import _native
 from velocell.errors import VelocellError
+from velocell.formats import unpack as unpacking
 
 Target = Callable[[bytes], None]
+_SEEDS = (prophesee, event_streams, texts, aedat, aedat4)
 _DECODERS = {
     "evt2": "Evt2Decoder",
     "evt21": "Evt21Decoder",
@@ -54,6 +56,24 @@ def decoder(name: str) -> Target:
     return target
 
 
+def packets(data: bytes) -> None:
+    """As packets of AEDAT4 and as their contents, not packed, and packed by each library."""
+    _native.packet_elements(data, b"EVTS", bool(len(data) % 2))
+    for unpack in (None, *(unpacking.loaded(name, 1 << 20) for name in ("lz4", "zstd"))):
+        if isinstance(unpack, _native.Unpacker):
+            with suppress(ValueError):
+                unpack(data)
+        reader, at = _native.PacketReader([(0, b"EVTS", True), (1, b"IMUS", False)], 1 << 20), 0
+        while True:
+            view = memoryview(data)[at:]
+            state, used, _ = reader.feed(view, len(view), unpack, enough_events=100, enough_bytes=1_000)
+            at += used
+            if state not in ("pause", "damaged") or not used:
+                break
+        t, x, y, p = reader.take()
+        assert len(t) == len(x) == len(y) == len(p)
+
+
 def text(data: bytes) -> None:
     with suppress(ValueError):
         _native.text_columns(data, ("txyp", "xyt", "ptxy")[len(data) % 3], (",", "", " ")[len(data) % 3], "#", 0)
@@ -64,12 +84,17 @@ def state(data: bytes) -> None:
         _native.Engine.load(data, threads=1, max_spikes=1000)
 
 
-TARGETS: dict[str, Target] = {**{name: decoder(kind) for name, kind in _DECODERS.items()}, "text": text, "state": state}
+TARGETS: dict[str, Target] = {
+    **{name: decoder(kind) for name, kind in _DECODERS.items()},
+    "packets": packets, "text": text, "state": state,
+}  # fmt: skip
 
 
 def calls(n: int, seed: int) -> None:
     """Random bytes, and bytes of real files with changes."""
-    contents = [one.content for make in (prophesee, event_streams, texts, aedat) for one in make()]
+    contents = [one.content for make in _SEEDS for one in make()]
+    # AEDAT4's packets stand behind a header, whose length does.
+    contents += [one.content[18 + int.from_bytes(one.content[14:18], "little") :] for one in aedat4()]
     for k in range(n):
         rng = random.Random(f"{seed} {k}")
         content = fuzz.damaged(rng.choice(contents), contents, rng) if rng.random() < 0.7 else b""
@@ -78,7 +103,7 @@ def calls(n: int, seed: int) -> None:
 
 def inputs(n: int, seed: int) -> int:
     """Files as `benchmarks.fuzz` makes them, in this process; how many were read, not refused."""
-    made = fuzz.Inputs([one for make in (prophesee, event_streams, texts, aedat) for one in make()], seed)
+    made = fuzz.Inputs([one for make in _SEEDS for one in make()], seed)
     read = 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "input"

@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <type_traits>
@@ -30,6 +31,17 @@ nanobind::object array_of(std::unique_ptr<T[]>&& values, std::size_t n) {
     nanobind::capsule owner(data, [](void* pointer) noexcept { delete[] static_cast<T*>(pointer); });
     values.release();
     return array_over<Out>(data, n, owner);
+}
+
+// The first n values; of much unused room, a copy of just the right size.
+template <typename Out, typename T>
+nanobind::object fitted(std::unique_ptr<T[]> values, std::size_t n, std::size_t capacity) {
+    if (n < capacity - capacity / 4) {
+        std::unique_ptr<T[]> fitting(new T[n]);
+        std::copy_n(values.get(), n, fitting.get());
+        values = std::move(fitting);
+    }
+    return array_of<Out>(std::move(values), n);
 }
 
 template <typename Out = void, typename T>

@@ -12,7 +12,6 @@
 
 #include "bind/arrays.hpp"
 #include "bind/guard.hpp"
-#include "formats/aedat4.hpp"
 #include "formats/dat.hpp"
 #include "formats/encode.hpp"
 #include "formats/event_stream.hpp"
@@ -26,19 +25,9 @@ namespace {
 
 using velocell::array_of;
 using velocell::Column;
+using velocell::fitted;
 using velocell::Guarded;
 using velocell::Use;
-
-// The first n values; of much unused room, a copy of just the right size.
-template <typename Out, typename T>
-nb::object fitted(std::unique_ptr<T[]> values, std::size_t n, std::size_t capacity) {
-    if (n < capacity - capacity / 4) {
-        std::unique_ptr<T[]> fitting(new T[n]);
-        std::copy_n(values.get(), n, fitting.get());
-        values = std::move(fitting);
-    }
-    return array_of<Out>(std::move(values), n);
-}
 
 template <typename Decoder>
 nb::tuple feed(Guarded<Decoder>& guarded, nb::bytes data) {
@@ -85,37 +74,6 @@ void bind_decoder(nb::module_& m, const char* name) {
             named["unknown"] = counts.unknown;
             named["unplaced"] = counts.unplaced;
             return named;
-        });
-}
-
-// Collects packets of 16 bytes an event; `take` gives t, x, y and p, x and y signed only where one is negative.
-void bind_packets(nb::module_& m) {
-    using velocell::PacketEvents;
-    using Packets = Guarded<PacketEvents>;
-    nb::class_<Packets>(m, "PacketEvents")
-        .def(nb::init<>())
-        .def("append", [](Packets& self, Column<std::uint8_t> packet) {
-            const Use<PacketEvents> use(self);
-            if (packet.shape(0) % PacketEvents::kBytes != 0)
-                throw std::invalid_argument("a packet has 16 bytes for each event");
-            nb::gil_scoped_release release;
-            self.value.append(packet.data(), packet.shape(0) / PacketEvents::kBytes);
-        }, nb::arg("packet"))
-        .def("__len__", [](const Packets& self) {
-            const Use<PacketEvents> use(self);
-            return self.value.size();
-        })
-        .def("take", [](Packets& self) {
-            const Use<PacketEvents> use(self);
-            auto [columns, negative] = self.value.take();
-            const std::size_t n = columns.size, room = columns.capacity;
-            const auto coordinates = [&](std::unique_ptr<std::uint16_t[]> values) {
-                return negative ? fitted<std::int16_t>(std::move(values), n, room)
-                                : fitted<std::uint16_t>(std::move(values), n, room);
-            };
-            nb::object x = coordinates(std::move(columns.x)), y = coordinates(std::move(columns.y));
-            return nb::make_tuple(fitted<std::int64_t>(std::move(columns.t), n, room), x, y,
-                                  fitted<bool>(std::move(columns.p), n, room));
         });
 }
 
@@ -209,7 +167,6 @@ void bind_formats(nb::module_& m) {
     bind_encoder<velocell::Evt2Encoder>(m, "Evt2Encoder");
     bind_encoder<velocell::Evt3Encoder>(m, "Evt3Encoder");
     bind_encoder<velocell::Dat2Encoder>(m, "Dat2Encoder");
-    bind_packets(m);
     m.def("text_columns", &text_columns, nb::arg("text"), nb::arg("roles"), nb::arg("separator"), nb::arg("comment"),
           nb::arg("decimals"));
     m.def("table_lines", &table_lines, nb::arg("columns"), nb::arg("decimals"), nb::arg("before"), nb::arg("json"));

@@ -6,6 +6,7 @@ namespace nb = nanobind;
 void bind_engine(nb::module_& m);
 void bind_filters(nb::module_& m);
 void bind_formats(nb::module_& m);
+void bind_packets(nb::module_& m);
 void bind_udp(nb::module_& m);
 void bind_pixel(nb::module_& m);
 void bind_tracker(nb::module_& m);
@@ -32,6 +33,7 @@ NB_MODULE(_native, m) {
     bind_engine(m);
     bind_filters(m);
     bind_formats(m);
+    bind_packets(m);
     bind_udp(m);
     bind_pixel(m);
     bind_tracker(m);

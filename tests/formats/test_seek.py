@@ -66,7 +66,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(seek, "SPACING", 500)
     for module, name, value in (
         (source, "SMALLEST_BLOCK", 300), (source, "LARGEST_BLOCK", 900), (header, "_READ_BYTES", 4_001),
-        (aedat2, "_READ_ENTRIES", 700), (aedat4, "SMALLEST_BLOCK", 300),
+        (aedat2, "_READ_ENTRIES", 700), (aedat4, "_BLOCK", 300),
         (npz, "_BLOCK", 1_000), (text, "_BLOCK_BYTES", 9_000), (read, "_BLOCK", 1_000),
         (hdf5_write, "_CHUNK", 1_000),
     ):  # fmt: skip

@@ -183,8 +183,8 @@ PARTICULAR = re.compile(
 )
 GUARDED = {
     "engine/lanes.hpp", "engine/patch.cpp", "engine/patch_body.hpp", "engine/patch_baseline.cpp",
-    "engine/patch_avx2.cpp", "engine/patch_avx512.cpp", "engine/pages.hpp", "engine/portable.hpp", "live/datagram.cpp",
-    "tracker/two.hpp",
+    "engine/patch_avx2.cpp", "engine/patch_avx512.cpp", "engine/pages.hpp", "engine/portable.hpp", "formats/unpack.cpp",
+    "live/datagram.cpp", "tracker/two.hpp",
 }  # fmt: skip
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from velocell.data.blocks import Events
 from velocell.data.files import replacing
 
 Place = dict[str, Any]
@@ -40,12 +39,11 @@ class Marks:
     _latest_us: int = -1
     _since: int = 0
 
-    def add(self, events: Events, place: Place | None) -> None:
-        """The next events of the file, and the place behind them; None where nothing can go on from there."""
-        if not len(events.t_us):
-            return
-        self._latest_us = max(self._latest_us, int(events.t_us.max()))
-        self._since += len(events.t_us)
+    def add(self, n: int, latest_us: int, place: Place | None) -> None:
+        """The next n events of the file, at least one, the latest time among them, and the place behind them; None
+        where nothing can go on from there."""
+        self._latest_us = max(self._latest_us, latest_us)
+        self._since += n
         if self._since >= SPACING and place is not None:
             self.before_us.append(self._latest_us)
             self.places.append(place)

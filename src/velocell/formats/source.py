@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,29 @@ from velocell.formats.seek import Marks, Place, key_of
 
 SMALLEST_BLOCK = 1 << 15  # events; shorter blocks are joined, so that work per block does not count
 LARGEST_BLOCK = 1 << 19  # longer ones are cut
+# Most C libraries give freed memory back to the system, which fills each page with zeros before it is used again: that
+# takes longer than decoding. glibc keeps what is smaller than the largest piece that was ever freed.
+_FREED_BYTES = 8 << 20
 # Cameras and their drivers give events some milliseconds late. A clock is set back by more, and seldom.
 _LATEST_US, _MOST_RESETS = 100_000, 3
+
+
+class _Timed(NamedTuple):
+    """A block of events, how often its time steps back, and its earliest and latest time."""
+
+    events: Events
+    steps: int
+    earliest_us: int
+    latest_us: int
+
+    @staticmethod
+    def of(events: Events) -> _Timed:
+        t = events.t_us
+        if not len(t):
+            return _Timed(events, 0, 0, 0)
+        steps = int(np.count_nonzero(t[1:] < t[:-1]))
+        earliest, latest = (t.min(), t.max()) if steps else (t[0], t[-1])
+        return _Timed(events, steps, int(earliest), int(latest))
 
 
 # Called with an Integrity to count in and a time before which events are not needed (None: all are);
@@ -191,6 +212,7 @@ class Source:
         on in the next block. Each call reads the file again. Raises RecordingError.
         """
         self.integrity.clear()
+        bytes(_FREED_BYTES)
         with file_errors(self.path):
             yield from self._spanned(start_us, stop_us)
 
@@ -253,8 +275,7 @@ class Source:
         held: Events | None = None
         last_us, emitted_us = None, 0  # of the file's order; before this nothing can be put any more
         was_reset: RecordingError | None = None
-        for raw in sized_blocks(self._on_sensor(integrity, start_us)):
-            steps = int(np.count_nonzero(raw.t_us[1:] < raw.t_us[:-1]))
+        for raw, steps, _, _ in _sized(self._on_sensor(integrity, start_us)):
             steps += last_us is not None and int(raw.t_us[0]) < last_us
             reset = _reset(raw.t_us, last_us) if steps else None
             if reset is not None:
@@ -263,7 +284,8 @@ class Source:
                 if not reset:
                     break
             last_us = int(raw.t_us[-1])
-            integrity.fault("back_steps", steps, f"the first before {last_us} us")
+            if steps:
+                integrity.fault("back_steps", steps, f"the first before {last_us} us")
             block = in_order(raw) if steps else raw
             if held is not None:
                 if block.t_us[0] < held.t_us[-1]:
@@ -301,13 +323,16 @@ class Source:
                 f"order; read the part before it with --to, or cut the file there"
             )
 
-    def _on_sensor(self, integrity: Integrity, start_us: int | None) -> Iterator[Events]:
-        for events in self._metered(integrity, start_us):
-            if self._opened.span is not None:
-                integrity.fault("outside_span", _outside(events.t_us, *self._opened.span))
+    def _on_sensor(self, integrity: Integrity, start_us: int | None) -> Iterator[_Timed]:
+        span = self._opened.span
+        for timed in self._metered(integrity, start_us):
+            events = timed.events
+            if span is not None and not span[0] <= timed.earliest_us <= timed.latest_us < span[1]:
+                outside = (events.t_us < span[0]) | (events.t_us >= span[1])
+                integrity.fault("outside_span", int(np.count_nonzero(outside)))
             inside = on_sensor(events, self.width, self.height)
             if inside is None:
-                yield events
+                yield timed
                 continue
             k = int(np.argmin(inside))
             where = f"the {self.width}x{self.height} sensor"
@@ -316,39 +341,41 @@ class Source:
                 raise RecordingError(f"{self.path} has events outside {where}, {first}; give the true size with --size")
             integrity.fault("out_of_bounds", int(np.count_nonzero(~inside)), f"{where}; {first}")
             if inside.any():
-                yield take(events, inside)
+                yield _Timed.of(take(events, inside))
 
     def _largest(self) -> tuple[int, int]:
         width = height = 1
-        for events in self._metered(Integrity(str(self.path)), None):
+        for events, *_ in self._metered(Integrity(str(self.path)), None):
             width = max(width, int(events.x.max()) + 1)
             height = max(height, int(events.y.max()) + 1)
         self.marks.size = width, height
         return width, height
 
-    def _metered(self, integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+    def _metered(self, integrity: Integrity, start_us: int | None) -> Iterator[_Timed]:
         """What the format decodes, without empty blocks; events and the time of decoding are counted."""
         meter = Meter(self._budget)
-        for events in self._decoded(integrity, start_us):
+        for timed in self._decoded(integrity, start_us):
             meter.work()
-            meter.events(len(events.t_us))
-            if len(events.t_us):
-                yield events
+            n = len(timed.events.t_us)
+            meter.events(n)
+            if n:
+                yield timed
             meter.start()
 
-    def _decoded(self, integrity: Integrity, start_us: int | None) -> Iterator[Events]:
+    def _decoded(self, integrity: Integrity, start_us: int | None) -> Iterator[_Timed]:
         """From the last mark before `start_us`, else from the start; what is read from there makes the index."""
         resume, place = self._opened.resume, None if start_us is None else self.marks.place(start_us)
         if resume is None or (place is None and start_us is not None and self._opened.skips):
-            yield from self._opened.decode(integrity, start_us)
+            yield from map(_Timed.of, self._opened.decode(integrity, start_us))
             return
         making = None if place is not None or self.marks.complete else Marks(size=self.marks.size)
         if making is not None:
             making.start_us, self.marks = self.marks.start_us, making
         for events, behind in resume(integrity, place):
-            if making is not None:
-                making.add(events, behind)
-            yield events
+            timed = _Timed.of(events)
+            if making is not None and len(events.t_us):
+                making.add(len(events.t_us), timed.latest_us, behind)
+            yield timed
         if making is not None:
             making.complete = True
 
@@ -368,24 +395,22 @@ def _reset(t_us: NDArray[np.int64], before_us: int | None) -> int | None:
     return None
 
 
-def _outside(t_us: NDArray[np.int64], start_us: int, stop_us: int) -> int:
-    if start_us <= t_us.min() and t_us.max() < stop_us:
-        return 0
-    return int(np.count_nonzero((t_us < start_us) | (t_us >= stop_us)))
-
-
-def sized_blocks(blocks: Iterator[Events]) -> Iterator[Events]:
+def _sized(blocks: Iterator[_Timed]) -> Iterator[_Timed]:
     """The same events in blocks of SMALLEST_BLOCK to LARGEST_BLOCK; only the last may be shorter."""
     short: list[Events] = []
     n = 0
     for block in blocks:
-        short.append(block)
-        n += len(block.t_us)
-        if n >= SMALLEST_BLOCK:
-            yield from _pieces(join_events(short))
-            short, n = [], 0
+        short.append(block.events)
+        n += len(block.events.t_us)
+        if n < SMALLEST_BLOCK:
+            continue
+        if len(short) == 1 and n <= LARGEST_BLOCK:
+            yield block
+        else:
+            yield from map(_Timed.of, _pieces(join_events(short)))
+        short, n = [], 0
     if n:
-        yield join_events(short)
+        yield _Timed.of(join_events(short))
 
 
 def _pieces(events: Events) -> Iterator[Events]:

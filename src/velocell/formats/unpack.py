@@ -5,12 +5,16 @@ from __future__ import annotations
 import bz2
 import sys
 from collections.abc import Callable
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from velocell.data.budget import Packed, Unpack
+
+if TYPE_CHECKING:
+    from velocell._native import Unpacker
 
 MAX_BYTES = 128 << 20
 _FIRST_BYTES = 1 << 18
-
-Unpack = Callable[[bytes], bytes]
 
 
 class Oversized(Exception):
@@ -30,12 +34,35 @@ def unpacker(name: str, most_bytes: int = MAX_BYTES) -> Unpack:
         return _Bounded(lz4.frame.LZ4FrameDecompressor, RuntimeError, most_bytes)
     if name != "zstd":
         raise KeyError(name)
+    zstd = _zstd()
+    return _Bounded(zstd.ZstdDecompressor, zstd.ZstdError, most_bytes)
+
+
+def loaded(name: str, most_bytes: int) -> Unpacker | None:
+    """The same, of lz4 or zstd, for the core, which then calls the library itself; None where that cannot be done.
+
+    What these libraries offer Python sets memory aside for each packet anew and copies what it has unpacked: for small
+    packets that takes longer than to unpack them. Their own functions are found in the module that Python has loaded,
+    but not on Windows, nor where it was built without showing them.
+    """
+    from velocell._native import loaded_unpacker
+
+    if name == "lz4":
+        import lz4.frame
+
+        module = sys.modules.get(f"{lz4.frame.__name__}._frame")
+    else:
+        module = sys.modules.get(f"{_zstd().__name__}._zstd") or sys.modules.get("_zstd")
+    file = getattr(module, "__file__", None)
+    return None if file is None else loaded_unpacker(file, name, most_bytes)
+
+
+def _zstd() -> ModuleType:
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
         from backports import zstd
-
-    return _Bounded(zstd.ZstdDecompressor, zstd.ZstdError, most_bytes)
+    return zstd
 
 
 class _Bounded:
@@ -49,7 +76,7 @@ class _Bounded:
         self._decompressor, self._damage, self._most_bytes = decompressor, damage, most_bytes
         self._first_bytes = _FIRST_BYTES
 
-    def __call__(self, packed: bytes) -> bytes:
+    def __call__(self, packed: Packed) -> bytes:
         decompressor = self._decompressor()
         pieces: list[bytes] = []
         n, room = 0, min(self._first_bytes, self._most_bytes)

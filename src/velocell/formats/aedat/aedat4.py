@@ -14,19 +14,21 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from io import FileIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.blocks import Events
-from velocell.data.budget import Budget, Meter
+from velocell.data.budget import Budget, Meter, Unpack
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats.seek import Place
-from velocell.formats.source import SMALLEST_BLOCK, Opened, from_start
-from velocell.formats.unpack import MAX_BYTES, Oversized, Unpack, unpacker
+from velocell.formats.source import Opened, from_start
+from velocell.formats.unpack import MAX_BYTES, Oversized, loaded, unpacker
 from velocell.formats.wording import bare
 
 if TYPE_CHECKING:
@@ -41,6 +43,11 @@ EVENT = np.dtype({"names": ["t", "x", "y", "p"], "formats": ["<i8", "<i2", "<i2"
                   "itemsize": 16})  # fmt: skip
 # Streams that are counted: the identifier of their packets, and how many entries a packet has.
 _COUNTED = {"IMUS": "imu_samples", "TRIG": "triggers", "FRME": "frames"}
+
+_ROOM = 1 << 18  # bytes that are read at once, unless a packet has more
+_BLOCK = 1 << 16  # events
+_LEAD_BYTES = 8  # of a packet: the number of its stream, its length
+_ENOUGH_BYTES = 1 << 22  # that are unpacked before it is asked whether the budget allows more
 
 _NAME = "velocell span_us={:019d}:{:019d}{}"
 _NAME_PATTERN = re.compile(r"velocell span_us=([0-9]{19}):([0-9]{19})( without_polarity)?")
@@ -65,6 +72,11 @@ class Stream:
     name: str
     size: tuple[int, int] | None
     camera: str
+
+    @cached_property
+    def tag(self) -> bytes:
+        """`kind` as packets have it."""
+        return self.kind.encode("latin-1", "replace")
 
 
 @dataclass(frozen=True)
@@ -97,7 +109,7 @@ def open_file(
     def resume(integrity: Integrity, place: Place | None) -> Iterator[tuple[Events, Place]]:
         integrity.fault("unclosed", int(not header.indexed))
         first = header.first if place is None else place["at"]
-        with path.open("rb") as handle:
+        with path.open("rb", buffering=0) as handle:
             for events, at in _decode(handle, header, first, chosen.number, integrity, budget):
                 yield events if polarity else events._replace(p=None), {"at": at}
 
@@ -128,34 +140,67 @@ def _own_facts(camera: str) -> tuple[tuple[int, int] | None, bool]:
 
 
 def _decode(
-    handle: IO[bytes], header: _Header, position: int, chosen: int, integrity: Integrity, budget: Budget
+    handle: FileIO, header: _Header, position: int, chosen: int, integrity: Integrity, budget: Budget
 ) -> Iterator[tuple[Events, int]]:
     """From the packet at `position` on, some in a block; each block with the position of the next packet."""
-    from velocell._native import PacketEvents  # not loaded just to show a command's help
+    from velocell._native import PacketReader  # not loaded just to show a command's help
 
-    most_bytes = budget.piece(MAX_BYTES)
-    unpack = Meter(budget).unpacking(unpacker(COMPRESSIONS[header.compression], most_bytes))
-    held = PacketEvents()
+    most_bytes, meter = budget.piece(MAX_BYTES), Meter(budget)
+    packed_by = COMPRESSIONS[header.compression]
+    unpack = None if packed_by == "none" else loaded(packed_by, most_bytes) or unpacker(packed_by, most_bytes)
+    streams = header.streams
+    reader = PacketReader([(each.number, each.tag, each.number == chosen) for each in streams.values()], most_bytes)
     handle.seek(position)
+    ahead = _Ahead(handle)
     while position < header.last:
-        lead = handle.read(8)
-        number, length = struct.unpack("<ii", lead) if len(lead) == 8 else (-1, -1)
-        # Without a right length there is no way to find the next packet.
-        if number not in header.streams or not 0 <= length <= header.last - position - 8:
+        try:
+            state, used, place = reader.feed(
+                ahead.view, header.last - position, unpack, enough_events=_BLOCK, enough_bytes=_ENOUGH_BYTES
+            )
+        except Oversized:
+            raise _too_large(integrity.source, most_bytes) from None
+        meter.unpacked(reader.unpacked)
+        for number, n in reader.take_counts().items():
+            integrity.fact(_COUNTED.get(streams[number].kind, "other"), n)
+        if state == "damaged":
+            integrity.fault("damaged", 1, f"the one at byte {position + place}")
+        position += used
+        ahead.pass_over(used)
+        if state == "large":
+            raise _too_large(integrity.source, most_bytes)
+        if state == "foreign" or (state == "more" and not ahead.reach(place)):
             integrity.fault("trailing_bytes", header.last - position, f"from byte {position}")
             break
-        if length > most_bytes:
-            raise _too_large(integrity.source, most_bytes)
-        wanted = number == chosen
-        at = f"the one at byte {position}"
-        events = packet_events(unpack, handle.read(length), header.streams[number], wanted, integrity, at, most_bytes)
-        position += 8 + length
-        if events is not None:
-            held.append(events.view(np.uint8))
-        if len(held) >= SMALLEST_BLOCK:
-            yield Events(*held.take()), position
-    if len(held):
-        yield Events(*held.take()), position
+        if len(reader) >= _BLOCK:
+            yield Events(*reader.take()), position
+    if len(reader):
+        yield Events(*reader.take()), position
+
+
+class _Ahead:
+    """What was read of a file and not used yet."""
+
+    def __init__(self, handle: FileIO) -> None:
+        self._handle, self._room = handle, memoryview(bytearray(_ROOM))
+        self.view = self._room[:0]
+
+    def pass_over(self, n: int) -> None:
+        self.view = self.view[n:]
+
+    def reach(self, n: int) -> bool:
+        """Read on until there are n bytes; False where the file ends before. Small packets are read together, of a
+        large one all and the lead of the next, so that little has to be moved."""
+        room = self._room if n + _LEAD_BYTES <= len(self._room) else memoryview(bytearray(n + n // 8 + _LEAD_BYTES))
+        k = len(self.view)
+        room[:k] = self.view
+        until = n + _LEAD_BYTES if n > _ROOM // 4 else len(room)
+        while k < n:
+            more = self._handle.readinto(room[k:until])
+            if not more:
+                return False
+            k += more
+        self._room, self.view = room, room[:k]
+        return True
 
 
 def packet_events(
@@ -171,18 +216,22 @@ def packet_events(
 
     most_bytes: what `unpack` is limited to. Raises RecordingError for a packet that is larger.
     """
+    from velocell._native import packet_elements
+
     try:
         data = unpack(packed)
-        first, n = _elements(data, stream.kind)
-        events = np.frombuffer(data, EVENT, n, first) if n and wanted else None
+        found = packet_elements(data, stream.tag, wanted)
     except Oversized:
         raise _too_large(integrity.source, most_bytes) from None
-    except (struct.error, ValueError):
+    except ValueError:
+        found = None
+    if found is None:
         integrity.fault("damaged", 1, at)
         return None
+    first, n = found
     if not wanted:
         integrity.fact(_COUNTED.get(stream.kind, "other"), 1 if stream.kind == "FRME" else n)
-    return events
+    return np.frombuffer(data, EVENT, n, first) if n and wanted else None
 
 
 def as_events(events: NDArray[Any]) -> Events:
@@ -302,19 +351,3 @@ def _field(data: bytes, table: int, index: int) -> int | None:
         return None
     offset = _number(data, "<H", fields + 4 + 2 * index)
     return table + offset if offset else None
-
-
-def _elements(data: bytes, kind: str) -> tuple[int, int]:
-    """Where the elements of a packet start and how many there are; of a frame: 0, 0. Raises on damage."""
-    if data[8:12] != kind.encode("latin-1", "replace"):
-        raise ValueError("the packet is of another kind than its stream")
-    if kind == "FRME":
-        return 0, 0
-    field = _field(data, 4 + _number(data, "<I", 4), 0)
-    if field is None:
-        return 0, 0
-    vector = field + _number(data, "<I", field)
-    n = _number(data, "<I", vector)
-    if 4 * n > len(data) - vector:
-        raise ValueError("the packet has fewer elements than it says")
-    return vector + 4, n

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from velocell.data.budget import Budget, Meter
+from velocell.data.budget import Budget, Meter, Unpack
 from velocell.data.integrity import Integrity
 from velocell.errors import RecordingError
 from velocell.formats.ros import sqlite
 from velocell.formats.ros.message import Known, Message
-from velocell.formats.unpack import MAX_BYTES, Oversized, Unpack, unpacker
+from velocell.formats.unpack import MAX_BYTES, Oversized, unpacker
 from velocell.formats.wording import bare
 
 ROS1, MCAP, SQLITE = b"#ROSBAG V2.0\n", b"\x89MCAP0\r\n", b"SQLite format 3\x00"
@@ -94,7 +94,7 @@ class _Walk:
         try:
             if name not in self.unpackers:
                 self.unpackers[name] = self.meter.unpacking(unpacker(name, self.most_bytes))
-            return self.unpackers[name](packed)
+            return bytes(self.unpackers[name](packed))
         except KeyError:
             what = f"chunks of the unknown compression {bare(name)}"
             raise RecordingError(f"{self.integrity.source} has {what}; write it again with lz4 or zstd") from None
