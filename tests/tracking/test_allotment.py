@@ -15,6 +15,7 @@ from velocell.data.recording import Recording
 from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
 from velocell.engines import native
+from velocell.errors import EngineError
 from velocell.network import Network
 from velocell.results.evaluate import evaluate
 from velocell.simulate import random_scene, simulate
@@ -169,3 +170,16 @@ def test_more_networks_than_bits_see_everything(networks, scene, monkeypatch):
     online = Online(networks, recording.size)
     assert online.stretch_us is None
     assert len(rows_of(rows for rows, _ in follow(online, recording.blocks()))) > 100
+
+
+def test_networks_side_by_side_give_the_same(networks, scene, monkeypatch):
+    recording, _ = scene
+    monkeypatch.setenv("VELOCELL_THREADS", "1")
+    one = of_file(networks, recording)
+    monkeypatch.setenv("VELOCELL_THREADS", "3")
+    several = of_file(networks, recording)
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(one, name), getattr(several, name), err_msg=name)
+    monkeypatch.setenv("VELOCELL_THREADS", "many")
+    with pytest.raises(EngineError, match="VELOCELL_THREADS='many' must be a number of threads"):
+        of_file(networks, recording)

@@ -14,6 +14,7 @@ value of it. With `final_only` the spikes of the last layer alone are given, whi
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any, Protocol, cast
 
 from velocell.data.recording import Recording
@@ -39,6 +40,19 @@ class Engine(Protocol):
 
 
 ENGINES = ("native", "reference", "norse")
+
+THREADS = "VELOCELL_THREADS"  # of the environment
+
+
+def threads() -> int:
+    """How many threads may work at once: what the environment's VELOCELL_THREADS says, otherwise one per core that this
+    process may use. Raises EngineError."""
+    if (text := os.environ.get(THREADS)) is not None:
+        if not text.isdecimal() or not 1 <= int(text) <= 1 << 31:
+            raise EngineError(f"{THREADS}='{text}' must be a number of threads, such as 1")
+        return int(text)
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def load(name: str) -> Engine:

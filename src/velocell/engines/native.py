@@ -7,12 +7,12 @@ any number of threads and any way of cutting the stream.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from velocell import engines
 from velocell.data.checks import column
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
@@ -22,8 +22,6 @@ from velocell.network import Network
 
 MAX_SPIKES = 1 << 25
 """Spikes one step may report (800 MB of arrays) unless `init` sets another limit."""
-
-THREADS = "VELOCELL_THREADS"  # of the environment: how many threads, where `init` is not told
 
 _INT64 = np.iinfo(np.int64)
 
@@ -128,14 +126,7 @@ def _description(network: Network, size: tuple[int, int]) -> Any:
 
 
 def _threads(threads: int | None) -> int:
-    if threads is not None:
-        return _whole(threads, "threads")
-    if (text := os.environ.get(THREADS)) is not None:
-        if not text.isdecimal():
-            raise EngineError(f"{THREADS}='{text}' must be a number of threads, such as 1")
-        return _whole(int(text), THREADS)
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    return engines.threads() if threads is None else _whole(threads, "threads")
 
 
 def _whole(value: int, name: str) -> int:

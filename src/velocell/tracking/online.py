@@ -59,6 +59,9 @@ class Online:
         self._engine = engines.load(engine)
         self._states = [self._engine.init(network, size) for network in self.networks]
         self._size, self._final_only = size, final_only
+        # Each network sees few events of a step: side by side they keep more cores busy than one after the other.
+        threads = min(engines.threads(), len(self.networks))
+        self._threads = ThreadPoolExecutor(threads) if threads > 1 else None
         self._coming: list[tuple[int, tuple[Network, ...]]] = []
         self.changes: list[tuple[int, tuple[Network, ...]]] = []
         self._expected = 0  # of these, by the detector
@@ -124,18 +127,17 @@ class Online:
         return answers[0] if len(answers) == 1 else Spikes.concatenate(answers)
 
     def _respond(self, events: Recording, stop_us: int, at_end: bool) -> Spikes:
-        answers = []
-        parts = self._parts(events)
-        for i, network in enumerate(self.networks):
+        def answer(network: Network, state: Any, part: Recording) -> tuple[Any, Spikes]:
             until_us = -(-stop_us // network.dt_us) * network.dt_us if at_end else stop_us
-            self._states[i], spikes = self._engine.step(
-                network, self._states[i], parts[i], until_us, final_only=self._final_only
-            )
-            answers.append(spikes)
-        if len(answers) == 1:
-            return answers[0]
-        told = zip(answers, self.networks, strict=True)
-        return Spikes.concatenate([spikes.for_radius(network.radius_px or 0.0) for spikes, network in told])
+            return self._engine.step(network, state, part, until_us, final_only=self._final_only)
+
+        given = (answer, self.networks, self._states, self._parts(events))
+        found = list(map(*given) if self._threads is None else self._threads.map(*given))
+        self._states = [state for state, _ in found]
+        if len(found) == 1:
+            return found[0][1]
+        told = zip(found, self.networks, strict=True)
+        return Spikes.concatenate([spikes.for_radius(network.radius_px or 0.0) for (_, spikes), network in told])
 
     def _parts(self, events: Recording) -> list[Recording]:
         """What each network sees of events of one stretch."""
