@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,11 +40,15 @@ from velocell.formats.seek import Marks, Place, key_of
 
 SMALLEST_BLOCK = 1 << 15  # events; shorter blocks are joined, so that work per block does not count
 LARGEST_BLOCK = 1 << 19  # longer ones are cut
-# Most C libraries give freed memory back to the system, which fills each page with zeros before it is used again: that
-# takes longer than decoding. glibc keeps what is smaller than the largest piece that was ever freed.
-_FREED_BYTES = 8 << 20
 # Cameras and their drivers give events some milliseconds late. A clock is set back by more, and seldom.
 _LATEST_US, _MOST_RESETS = 100_000, 3
+
+
+@cache
+def _keep_what_is_freed() -> None:
+    """Most C libraries give freed memory back to the system, which fills each page with zeros before it is used again:
+    that takes longer than decoding. glibc keeps what is smaller than the largest piece that was ever freed."""
+    bytes(8 << 20)
 
 
 class _Timed(NamedTuple):
@@ -212,7 +216,7 @@ class Source:
         on in the next block. Each call reads the file again. Raises RecordingError.
         """
         self.integrity.clear()
-        bytes(_FREED_BYTES)
+        _keep_what_is_freed()
         with file_errors(self.path):
             yield from self._spanned(start_us, stop_us)
 
