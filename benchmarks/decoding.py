@@ -2,7 +2,7 @@
 
 5 million random events on 640x480 in 5 s, written by Velocell, read on one core. Next to it in the same run
 faery, where it is installed and reads the format; both walk through the blocks of the file (`stream`) or put all
-events into arrays (`arrays`). With --others FOLDER, more readers of EVT3 and AEDAT4, in environments of their own.
+events into arrays (`arrays`). With --others FOLDER, more readers of camera formats, in environments of their own.
 Then a file of 1 GB is streamed in a process of its own, for the peak of its memory, and its end is read alone.
 """
 
@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from itertools import repeat
 from pathlib import Path
@@ -45,6 +46,11 @@ class Case:
     theirs: bool = True
 
 
+def small_packets(blocks: Any, path: Path, compression: Any = "lz4") -> None:
+    """AEDAT4 with some 500 events a packet, as cameras send them; `events` are one in a microsecond."""
+    formats.write_aedat4((part for block in blocks for part in block.chunks(500)), path, compression=compression)
+
+
 CASES = [
     Case("EVT2", ".raw", formats.write_evt2),
     Case("EVT3", ".raw", formats.write_evt3),
@@ -54,6 +60,9 @@ CASES = [
         for suffix in formats.WRITERS
         if suffix not in (".raw", ".dat", ".h5")
     ),
+    Case("AEDAT4, 500 a packet", ".aedat4", small_packets),
+    Case("AEDAT4, zstd", ".aedat4", partial(formats.write_aedat4, compression="zstd")),
+    Case("AEDAT4, zstd, 500 a packet", ".aedat4", partial(small_packets, compression="zstd")),
 ]
 
 
@@ -62,7 +71,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=5_000_000)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--megabytes", type=int, default=1_000, help="size of the file for the memory; 0: none")
-    parser.add_argument("--formats", default="EVT2,EVT3,DAT 2,NPZ,CSV,AEDAT4,HDF5")
+    parser.add_argument("--formats", default="EVT2;EVT3;DAT 2;NPZ;CSV;AEDAT4;HDF5", help="with ; between")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--others", type=Path, metavar="FOLDER", help="other readers, in environments in this folder")
     parser.add_argument("--install", action="store_true", help="with --others: make the environments that are missing")
@@ -73,7 +82,7 @@ def main() -> None:
         return
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    wanted = arguments.formats.split(",")
+    wanted = arguments.formats.split(";")
     if arguments.others and arguments.install:
         decoding_others.install(arguments.others)
     text = report(
@@ -174,7 +183,7 @@ def _faery() -> tuple[Any, str] | None:
 
 def beside_others(cases: list[Case], folder: Path, others: Path, n: int, runs: int) -> list[str]:
     """Rows for each reader of each of these formats."""
-    paths = {case.name: folder / f"beside{case.suffix}" for case in cases}
+    paths = {case.name: folder / f"beside{k}{case.suffix}" for k, case in enumerate(cases)}
     for case in cases:
         case.write([events(n)], paths[case.name])
     lines = decoding_others.section(others, paths, n, runs)

@@ -1,4 +1,4 @@
-"""Other readers of EVT3 and AEDAT4 beside ours, for `benchmarks.decoding --others FOLDER`.
+"""Other readers of camera formats beside ours, for `benchmarks.decoding --others FOLDER`.
 
 Each library has a virtual environment of its own in FOLDER, named after it; `--install` makes those that are missing,
 with pip. All read in turns, each in a process of its own on one core (`decoding_worker.py`): what slows the machine
@@ -20,8 +20,13 @@ from typing import Any
 WORKER = Path(__file__).with_name("decoding_worker.py")
 # By format: who reads it.
 READERS = {
+    "EVT2": ("velocell", "faery", "eventcv"),
     "EVT3": ("velocell", "evt3", "faery", "eventcv"),
+    "DAT 2": ("velocell", "faery", "eventcv"),
     "AEDAT4": ("velocell", "dv-processing", "faery", "eventcv"),
+    "AEDAT4, 500 a packet": ("velocell", "dv-processing", "faery", "eventcv"),
+    "AEDAT4, zstd": ("velocell", "dv-processing", "faery", "eventcv"),
+    "AEDAT4, zstd, 500 a packet": ("velocell", "dv-processing", "faery", "eventcv"),
 }
 WALKS = ("stream", "arrays")
 
@@ -42,7 +47,7 @@ def _python(environment: Path) -> Path:
 
 @dataclass
 class Reader:
-    """A library, the process that reads with it, and its rates so far in million events: of wall and user CPU time.
+    """A library, the process that reads with it, and its rates so far in million events: of wall and CPU time.
 
     reason: why it is left out, where it is.
     """
@@ -51,7 +56,7 @@ class Reader:
     process: subprocess.Popen[str] | None = None
     reason: str = ""
     wall: list[float] = field(default_factory=list)
-    user: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
 
     def read(self, n: int) -> None:
         """Once; n: how many events there are."""
@@ -60,7 +65,7 @@ class Reader:
         try:
             self.process.stdin.write("\n")
             self.process.stdin.flush()
-            found, seconds, user_s = self.process.stdout.readline().split()
+            found, seconds, cpu_s = self.process.stdout.readline().split()
         except (ValueError, BrokenPipeError):
             self.process, self.reason = None, "it ended with an error, above"
             return
@@ -68,7 +73,7 @@ class Reader:
             self.process, self.reason = None, f"it gives {found} events of {n}"
             return
         self.wall.append(n / float(seconds) / 1e6)
-        self.user.append(n / max(float(user_s), 1e-6) / 1e6)
+        self.cpu.append(n / max(float(cpu_s), 1e-6) / 1e6)
 
 
 def readers(folder: Path, libraries: Iterable[str], path: Path, walk: str) -> list[Reader]:
@@ -88,9 +93,10 @@ def section(folder: Path, paths: dict[str, Path], n: int, runs: int) -> list[str
     """Lines of a report; paths: by format, files of n events each."""
     lines = [
         "Beside other readers, each in a process and an environment of its own, in turns on the same core. Million "
-        f"events per second of wall time, and of user CPU time: median of {runs} runs (lowest to highest).",
+        f"events per second of wall time, and of CPU time (user and system): median of {runs} runs (lowest to "
+        f"highest). {', '.join(_versions(folder, paths))}.",
         "",
-        "| format | reader | stream | stream, user CPU | arrays | arrays, user CPU |",
+        "| format | reader | stream | stream, CPU | arrays | arrays, CPU |",
         "|---|---|---|---|---|---|",
     ]
     left_out = []
@@ -99,9 +105,21 @@ def section(folder: Path, paths: dict[str, Path], n: int, runs: int) -> list[str
         for found in zip(*walks, strict=True):
             reasons = {reader.reason for reader in found if reader.reason}
             left_out += [f"{name}: {found[0].library} is left out, {reason}." for reason in sorted(reasons)]
-            rates = " | ".join(_rate(rates) for reader in found for rates in (reader.wall[1:], reader.user[1:]))
+            rates = " | ".join(_rate(rates) for reader in found for rates in (reader.wall[1:], reader.cpu[1:]))
             lines.append(f"| {name} | {found[0].library} | {rates} |")
     return [*lines, "", *left_out] if left_out else lines
+
+
+def _versions(folder: Path, names: Iterable[str]) -> list[str]:
+    """Of the libraries that are there."""
+    libraries = sorted({library for name in names for library in READERS[name]} - {"velocell"})
+    ask = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
+    found = []
+    for library in libraries:
+        if _python(folder / library).exists():
+            said = subprocess.run([str(_python(folder / library)), "-c", ask, library], capture_output=True, text=True)
+            found.append(f"{library} {said.stdout.strip()}")
+    return found or ["None of them is there"]
 
 
 def _walked(folder: Path, libraries: Iterable[str], path: Path, walk: str, n: int, runs: int) -> list[Reader]:

@@ -1,7 +1,8 @@
 """One library reads one file, once for each line on stdin: `python decoding_worker.py LIBRARY FILE stream|arrays`.
 
 Run by `benchmarks.decoding` with the Python of an environment that has the library, so nothing of Velocell is imported
-here at the top. Answers each line with the events read, the seconds it took and the user CPU seconds of this process.
+here at the top. Answers each line with the events read, the seconds it took and the CPU seconds of this process,
+of user and system.
 """
 
 from __future__ import annotations
@@ -60,15 +61,20 @@ LIBRARIES: dict[str, Callable[[str, bool], int]] = {
 }  # fmt: skip
 
 
+def cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
 def main(arguments: list[str]) -> None:
     library, path, walk = arguments
     read: Any = LIBRARIES[library]
     for _ in sys.stdin:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+        before = cpu_s()
         started = perf_counter()
         n = read(path, walk == "arrays")
         seconds = perf_counter() - started
-        print(n, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_utime - before, flush=True)
+        print(n, seconds, cpu_s() - before, flush=True)
 
 
 if __name__ == "__main__":
