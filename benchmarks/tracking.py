@@ -2,7 +2,8 @@
 
 Recall, precision, IDF1 and switches are motmetrics' (`benchmarks/mot.py`), the figures of the rows are those of the
 rows that it pairs. The seeds are used nowhere else; nothing but bands and radius is given.
-`--radius 5` replaces the radius of every scene, `--only NAME` runs the scenes whose name has NAME in it.
+`--radius 5` replaces the radius of every scene, `--only NAME` runs the scenes whose name has NAME in it. `--firsts`
+makes another table: how far a new object has moved when it has its first row.
 """
 
 from __future__ import annotations
@@ -59,10 +60,10 @@ def apart(seed: int, radius: float = 5) -> Scene:
     )  # fmt: skip
 
 
-def appearing(seed: int) -> Scene:
+def appearing(seed: int, radius: float = 5) -> Scene:
     """Disks that come one after the other; to appear makes no events."""
     rng = np.random.default_rng(seed)
-    scene = apart(seed)
+    scene = apart(seed, radius)
     late = tuple(replace(item, start_us=int(rng.integers(50_000, 500_000))) for item in scene.objects)
     return replace(scene, objects=late)
 
@@ -92,6 +93,14 @@ CASES = [
     *(Case(f"radius {r}, stated", partial(apart, radius=r), BANDS, f"{r}") for r in RADII),
     *(Case(f"radius {r}, from a range", partial(apart, radius=r), BANDS, "3:15") for r in RADII),
 ]
+FIRSTS = [
+    *(Case(f"ideal, R = {r}", partial(appearing, radius=r), BANDS, f"{r}", 1_000) for r in (3, 5, 10)),
+    *(
+        Case(f"{sensor}, R = {r}", partial(preset, sensor=sensor, radius=r), "20,80,320,1280", f"{r}", 1_000)
+        for sensor in ("dvs128", "davis346", "gen4")
+        for r in (4, 7)
+    ),
+]
 COLUMNS = {
     "recall": ".3f", "precision": ".3f", "IDF1": ".3f", "switches per object and 10 s": ".2f", "median px": ".2f",
     "rms px": ".2f", "speed": ".1%", "coverage": ".0%", "heading deg": ".1f", "radius": ".1%", "first, radii": ".2f",
@@ -105,7 +114,14 @@ def main() -> None:
     parser.add_argument("--radius")
     parser.add_argument("--only", default="")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--firsts", action="store_true")
     arguments = parser.parse_args()
+    lines = firsts_table(arguments.seeds, arguments.only) if arguments.firsts else table(arguments)
+    if arguments.out:
+        arguments.out.write_text("\n".join(lines) + "\n")
+
+
+def table(arguments: argparse.Namespace) -> list[str]:
     lines = [
         "# Tracking on simulated scenes",
         "",
@@ -124,8 +140,49 @@ def main() -> None:
             told = replace(case, radius=arguments.radius or case.radius)
             lines.append(f"| {case.name} | {_cells(told, arguments.seeds)} |")
             print(lines[-1], flush=True)
-    if arguments.out:
-        arguments.out.write_text("\n".join(lines) + "\n")
+    return lines
+
+
+def firsts_table(seeds: int, only: str) -> list[str]:
+    """Rows each millisecond; objects on sensors begin with the recording, ideal ones while it goes on."""
+    lines = [
+        "| scene | objects | median | 90 % | 99 % | within 1 radius | right band too: median | within 1 radius |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    print("\n".join(lines), flush=True)
+    for case in FIRSTS:
+        if only not in case.name:
+            continue
+        radii = np.concatenate([_first_radii(case, FIRST_SEED + seed) for seed in range(seeds)])
+        within = np.mean(radii <= 1, axis=0)
+        quantiles = np.quantile(radii, [0.5, 0.9, 0.99], axis=0, method="lower")
+        lines.append(
+            f"| {case.name} | {len(radii)} | {' | '.join(f'{q:.2f}' for q in quantiles[:, 0])} | {within[0]:.0%} | "
+            f"{quantiles[0, 1]:.2f} | {within[1]:.0%} |"
+        )
+        print(lines[-1], flush=True)
+    return lines
+
+
+def _first_radii(case: Case, seed: int) -> Floats:
+    bands = bands_of(case.bands)
+    recording, truth = simulate(case.scene(seed))
+    tracks = detect(recording, bands, radius_of(case.radius), every_us=case.every_us, keep_spikes=False).tracks
+    return first_radii(tracks, truth, np.array(bands.edges))
+
+
+def first_radii(tracks: Tracks, truth: Tracks, edges: Floats) -> Floats:
+    """For each object (n, 2): its travel since it began to move, in radii, at its first row in the right place, and at
+    the first in the right band too; infinite where there is none. A place is right within 2 px, or half a radius."""
+    path, found = travelled(truth)[0] / truth.radius_px, []
+    for name in np.unique(truth.id):
+        of_it = np.flatnonzero(truth.id == name)
+        at = of_it[np.searchsorted(truth.t_us[of_it], tracks.t_us).clip(max=of_it.size - 1)]
+        off = np.hypot(tracks.x_px - truth.x_px[at], tracks.y_px - truth.y_px[at])
+        right = (truth.t_us[at] == tracks.t_us) & (off <= np.maximum(2.0, truth.radius_px[at] / 2))
+        band = right & (tracks.band == band_of(truth.speed_px_s[at], edges))
+        found.append([path[at[rows]].min(initial=np.inf) for rows in (right, band)])
+    return np.array(found)
 
 
 def _cells(case: Case, seeds: int) -> str:

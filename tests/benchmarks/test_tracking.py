@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("motmetrics", reason="motmetrics is not installed")
 
 from benchmarks.mot import pair, travelled
-from benchmarks.tracking import CASES, figures, firsts
+from benchmarks.tracking import CASES, figures, first_radii, firsts
 from velocell.data.tracks import Tracks
 from velocell.errors import TableError
 from velocell.simulate import simulate
@@ -128,6 +128,22 @@ def test_the_first_sight_needs_the_right_band():
     assert firsts(pair(tracks, truth(), EVERY), tracks, truth(), edges) == [pytest.approx((2.8 + 4.8) / 2), 0]
     never = found(band=lambda t: np.zeros(len(t)))
     assert firsts(pair(never, truth(), EVERY), never, truth(), edges) == [np.inf, 0]
+
+
+def test_the_first_row_of_each_object_is_found_by_its_place_and_then_its_band():
+    edges = np.array([100.0, 200.0, 800.0])
+    tracks = found(
+        y_px=lambda t: t.y_px + np.where((t.id == 0) & (t.t_us < 10_000), 2.6, 2.4),
+        band=lambda t: np.where((t.id == 0) & (t.t_us < 20_000), 0, 1),
+    )
+    # In radii: 400 px/s for 10 and 20 ms; the other one at once.
+    np.testing.assert_allclose(first_radii(tracks, truth(), edges), [[0.8, 1.6], [0, 0]])
+    far = found(y_px=lambda t: np.where(t.id == 0, 40.0, t.y_px))
+    np.testing.assert_allclose(first_radii(far, truth(), edges), [[np.inf, np.inf], [0, 0]])
+    # Where an object is no more, what is there is none of it.
+    short = truth().where((truth().id == 1) | (truth().t_us < 50_000))
+    late = found().where(found().t_us >= 50_000)
+    np.testing.assert_allclose(first_radii(late, short, edges), [[np.inf, np.inf], [4, 4]])
 
 
 @pytest.mark.parametrize(
