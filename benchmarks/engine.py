@@ -4,7 +4,7 @@ The contract's scenes, seeded. Times are medians over the runs with the spread (
 dense reference of the field, runs in the same process for a stated number of ticks, and its time per
 tick is multiplied by the ticks. Results go to stdout as Markdown, to OUT/engine.json (described by
 engine.schema.json, against which it is checked) and to OUT/engine.png (what the cost follows). With --against REV
-another commit is compared with this one instead (`benchmarks.against`).
+another commit is compared with this one instead (`benchmarks.against`); with --steps only the steps of 1 ms are timed.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from velocell.tracking.detector import Detector
 
 BANDS = (20.0, 93.0, 430.0, 2000.0)
 SEED = 11
+STEPS = "VGA-20, network and detection in steps of 1 ms"
 SCHEMA = Path(__file__).with_name("engine.schema.json")
 Row = dict[str, Any]
 
@@ -68,8 +69,12 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=Effort.runs)
     parser.add_argument("--norse-ticks", type=int, default=Effort.norse_ticks)
     parser.add_argument("--quick", action="store_true", help="without the end-to-end run of 10 s")
+    parser.add_argument("--steps", action="store_true", help="the steps of 1 ms alone, nothing is written")
     against.arguments_of(parser)
     arguments = parser.parse_args()
+    if arguments.steps:
+        show(STEPS, step_rows(Effort()))
+        return
     if arguments.against is not None:
         against.main(arguments.against, arguments.runs, arguments.out, arguments.page)
         return
@@ -89,7 +94,7 @@ def measure(effort: Effort) -> Row:
     result["curves"] = curve_rows(effort)
     show("What the cost follows (layer 1)", result["curves"])
     result["step"] = step_rows(effort)
-    show("VGA-20, network and detection in steps of 1 ms", result["step"])
+    show(STEPS, result["step"])
     if effort.detect_us:
         result["detect"] = detect_rows(effort.detect_us, min(effort.runs, 3))
         show(f"detect, end to end, from an uncompressed npz: {effort.detect_us * 1e-6:g} s of HD-300", result["detect"])
@@ -265,7 +270,7 @@ def step_rows(effort: Effort) -> list[Row]:
         times = []
         for block in recording.chunks(1000):
             started = time.perf_counter()
-            state, spikes = native.step(network, state, block, block.stop_us)
+            state, spikes = native.step(network, state, block, block.stop_us, final_only=True)  # as live does
             detector.step(block, spikes, block.stop_us)
             times.append(1e3 * (time.perf_counter() - started))
         p50, p99 = np.quantile(times, (0.5, 0.99))

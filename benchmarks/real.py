@@ -245,12 +245,13 @@ def _rms(values: Floats) -> float:
     return float(np.sqrt(np.mean(values**2))) if values.size else np.nan
 
 
-def run(case: Case, seed: int) -> list[float]:
+def run(case: Case, seed: int, rules: Rules = DEFAULTS) -> list[float]:
     """One row of figures."""
     recording, truth = case.scene(seed)
     tracks = detect(
-        recording, case.bands, case.radius_of(seed), every_us=case.every_us, polarity=case.polarity, keep_spikes=False
-    ).tracks
+        recording, case.bands, case.radius_of(seed), every_us=case.every_us, polarity=case.polarity, rules=rules,
+        keep_spikes=False,
+    ).tracks  # fmt: skip
     return figures(tracks, truth, case.bands, case.every_us)
 
 
@@ -344,27 +345,27 @@ warned about.
 |---|---|---|---|---|---|"""
 
 
-def lines_of(seeds: int, first_seed: int, only: str) -> Iterator[str]:
+def lines_of(seeds: int, first_seed: int, only: str, rules: Rules = DEFAULTS) -> Iterator[str]:
     """The page, line by line."""
     yield HEAD.format(seeds=seeds, after=AFTER_PX, crossing_px=DEFAULTS.crossing_px)
     yield f"| scene | {' | '.join(FIGURES)} |"
     yield "|---" * (len(FIGURES) + 1) + "|"
     for case in cases():
         if only in case.name:
-            rows = np.array([run(case, first_seed + seed) for seed in range(seeds)])
+            rows = np.array([run(case, first_seed + seed, rules) for seed in range(seeds)])
             means = [float(np.nanmean(row)) if np.isfinite(row).any() else np.nan for row in rows.T]
             cells = ("-" if np.isnan(m) else f"{m:{form}}" for m, form in zip(means, FIGURES.values(), strict=True))
             yield f"| {case.name} | {' | '.join(cells)} |"
     if only in "pendulum" and (DATA / "pendulum_dvs128.aedat").is_file():
         yield BETWEEN.format(bands=_text(PENDULUM_BANDS))
         for radius in (5.0, (3.0, 10.0)):
-            found = pendulum(radius)
+            found = pendulum(radius, rules)
             name = f"{radius[0]:g}:{radius[1]:g}" if isinstance(radius, tuple) else f"{radius:g}"
             yield f"| {name} | " + " | ".join(f"{found[key]:{form}}" for key, form in PENDULUM.items()) + " |"
     if only in "diskless" and DATA.is_dir():
         yield LAST.format(bands=_text(DISKLESS_BANDS))
         for name in (*DISKLESS, "noise_640x480.csv"):
-            tracks, count, seconds, best = diskless(name)
+            tracks, count, seconds, best = diskless(name, rules)
             yield f"| {name} | {tracks} | {count} | {seconds:.1f} | {10 * tracks / seconds:.1f} | {best:.2f} |"
 
 
@@ -377,11 +378,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--only", default="", help="scenes whose name has this word; pendulum; diskless")
+    parser.add_argument("--rule", action="append", default=[], help="another rule of the tracker, NAME=VALUE")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     lines = []
-    for line in lines_of(arguments.seeds, arguments.first_seed, arguments.only):
+    for line in lines_of(arguments.seeds, arguments.first_seed, arguments.only, Rules.parse(arguments.rule)):
         lines.append(line)
         print(line, flush=True)
     if arguments.out:

@@ -3,7 +3,7 @@
 Recall, precision, IDF1 and switches are motmetrics' (`benchmarks/mot.py`), the figures of the rows are those of the
 rows that it pairs. The seeds are used nowhere else; nothing but bands and radius is given.
 `--radius 5` replaces the radius of every scene, `--only NAME` runs the scenes whose name has NAME in it. `--firsts`
-makes another table: how far a new object has moved when it has its first row.
+makes another table: how far a new object has moved when it has its first row; there `--rule NAME=VALUE` changes rules.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from velocell.data.tracks import Tracks
 from velocell.errors import VelocellError
 from velocell.pipeline import detect
 from velocell.simulate import Scene, SceneObject, random_scene, simulate
+from velocell.tracking.rules import Rules
 
 FIRST_SEED = 95_000
 BANDS = "40,160,640,1800"
@@ -115,8 +116,10 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--firsts", action="store_true")
+    parser.add_argument("--rule", action="append", default=[])
     arguments = parser.parse_args()
-    lines = firsts_table(arguments.seeds, arguments.only) if arguments.firsts else table(arguments)
+    rules = Rules.parse(arguments.rule)
+    lines = firsts_table(arguments.seeds, arguments.only, rules) if arguments.firsts else table(arguments)
     if arguments.out:
         arguments.out.write_text("\n".join(lines) + "\n")
 
@@ -143,7 +146,7 @@ def table(arguments: argparse.Namespace) -> list[str]:
     return lines
 
 
-def firsts_table(seeds: int, only: str) -> list[str]:
+def firsts_table(seeds: int, only: str, rules: Rules) -> list[str]:
     """Rows each millisecond; objects on sensors begin with the recording, ideal ones while it goes on."""
     lines = [
         "| scene | objects | median | 90 % | 99 % | within 1 radius | right band too: median | within 1 radius |",
@@ -153,7 +156,7 @@ def firsts_table(seeds: int, only: str) -> list[str]:
     for case in FIRSTS:
         if only not in case.name:
             continue
-        radii = np.concatenate([_first_radii(case, FIRST_SEED + seed) for seed in range(seeds)])
+        radii = np.concatenate([_first_radii(case, FIRST_SEED + seed, rules) for seed in range(seeds)])
         within = np.mean(radii <= 1, axis=0)
         quantiles = np.quantile(radii, [0.5, 0.9, 0.99], axis=0, method="lower")
         lines.append(
@@ -164,11 +167,11 @@ def firsts_table(seeds: int, only: str) -> list[str]:
     return lines
 
 
-def _first_radii(case: Case, seed: int) -> Floats:
+def _first_radii(case: Case, seed: int, rules: Rules) -> Floats:
     bands = bands_of(case.bands)
     recording, truth = simulate(case.scene(seed))
-    tracks = detect(recording, bands, radius_of(case.radius), every_us=case.every_us, keep_spikes=False).tracks
-    return first_radii(tracks, truth, np.array(bands.edges))
+    found = detect(recording, bands, radius_of(case.radius), every_us=case.every_us, keep_spikes=False, rules=rules)
+    return first_radii(found.tracks, truth, np.array(bands.edges))
 
 
 def first_radii(tracks: Tracks, truth: Tracks, edges: Floats) -> Floats:

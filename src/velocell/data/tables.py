@@ -62,7 +62,7 @@ _DIGITS = {
 
 def converted(name: str, values: NDArray[Any], dtype: type[np.generic], missing: float) -> NDArray[Any]:
     """`values` as the column's type; what an integer column cannot hold is refused, not wrapped."""
-    if not issubclass(dtype, np.integer) or values.size == 0:
+    if not issubclass(dtype, np.integer) or values.size == 0 or values.dtype == dtype:
         return values.astype(dtype)
     if values.dtype.kind == "f":
         if name not in REQUIRED:

@@ -308,7 +308,7 @@ class _Loop:
         settings = self._settings
         self.summary.rows += len(columns["id"])
         self.summary.objects = max(self.summary.objects, int(columns["id"].max(initial=-1)) + 1)
-        self.summary.objects_now = np.unique(columns["id"]).size
+        self.summary.objects_now = len(set(columns["id"].tolist()))
         if settings.plane is not None or self._messages is not None or (settings.lines and len(columns["id"])):
             tracks = Tracks.from_columns(columns)
             if settings.plane is not None:
