@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from velocell.live.outputs import Output
     from velocell.live.rotation import Rotation
 
-_SWITCH_S = 0.0005  # the first second is measured beside the rest, which must not wait for it
+_SWITCH_S = 0.0001  # the first second is measured beside the rest, which must not wait for it
 
 
 def _supervision(*names: str, **more: Any) -> Any:

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.arrays import Floats
-from velocell.data.blocks import changes
+from velocell.data.blocks import changes, joined
 from velocell.data.recording import Recording
 from velocell.data.stamps import time_step
 from velocell.errors import OptionError
@@ -42,6 +42,7 @@ LOOK_US = 1_000_000
 """A recording is looked at in pieces that begin at multiples of this."""
 LOOKED_AT = 1 << 21
 """Of a second only this many events are looked at."""
+_HELD_EVENTS = 1 << 14  # together; a millisecond's one by one take Python's lock from the steps for longer
 PERIODS = 8
 """So many periods before an event its comb depends on."""
 
@@ -332,18 +333,28 @@ class _Held:
 
     def __init__(self) -> None:
         self._parts: list[tuple[Recording, NDArray[np.uint32]]] = []
-        self.events = 0
+        self._open: list[Recording] = []  # too small to be gone through one by one
+        self.events = self._waiting = 0
 
     def take(self, part: Recording) -> None:
         """A part of less than an hour. Its arrays are copied, so that the block that they are of can go."""
-        if not len(part):
-            return
-        t = (part.t_us - part.t_us[0]).astype(np.uint32)
-        p = None if part.p is None else part.p.copy()
-        self._parts.append((replace(part, t_us=part.t_us[:1].copy(), x=part.x.copy(), y=part.y.copy(), p=p), t))
+        self._open.append(part)
+        self._waiting += len(part)
         self.events += len(part)
+        if self._waiting >= _HELD_EVENTS:
+            self._pack()
+
+    def _pack(self) -> None:
+        part = joined(self._open)
+        self._open, self._waiting = [], 0
+        if len(part):
+            t = (part.t_us - part.t_us[0]).astype(np.uint32)
+            p = None if part.p is None else part.p.copy()
+            self._parts.append((replace(part, t_us=part.t_us[:1].copy(), x=part.x.copy(), y=part.y.copy(), p=p), t))
 
     def __iter__(self) -> Iterator[Recording]:
+        if self._open:
+            self._pack()
         for part, t in self._parts:
             yield replace(part, t_us=part.t_us[0] + t.astype(np.int64))
 
