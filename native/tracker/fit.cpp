@@ -230,8 +230,8 @@ struct Step {
 };
 Step step_of(double vx, double vy, double ax, double ay, double s, double memory_px, double swing_px) {
     const double v2 = vx * vx + vy * vy;
-    const bool turns_round = v2 < 2 * length(ax, ay) * swing_px;
-    return {std::exp(-std::sqrt(v2) * s / memory_px), turns_round || v2 <= 0 ? 0 : (vx * ay - vy * ax) / v2 * s};
+    const bool straight = v2 <= 0 || turns_round(vx, vy, ax, ay, swing_px);
+    return {std::exp(-std::sqrt(v2) * s / memory_px), straight ? 0 : (vx * ay - vy * ax) / v2 * s};
 }
 
 void turn(Curve& curve, double angle) {

@@ -104,6 +104,11 @@ struct Surprise {
     double late_px, late_px_s;
 };
 
+// An acceleration turns a velocity round within so many px, or has done so.
+inline bool turns_round(double vx, double vy, double ax, double ay, double swing_px) {
+    return vx * vx + vy * vy < 2 * length(ax, ay) * swing_px;
+}
+
 // The same with an acceleration (px/s^2) that turns with the path: exact for a steady one and on a circle.
 struct Curve {
     std::int64_t t_us = 0;
@@ -113,8 +118,7 @@ struct Curve {
     std::array<double, 2> pg{}, vg{}, ag{};  // information shared with the gain of `advance`
 
     void reset(const Fit& start, double sigma_a);
-    // Its acceleration turns it round within so many px, or has done so.
-    bool turns_round(double swing_px) const { return vx * vx + vy * vy < 2 * length(ax, ay) * swing_px; }
+    bool turns_round(double swing_px) const { return velocell::turns_round(vx, vy, ax, ay, swing_px); }
     // To the path that the events and what is expected make.
     void solve(const Expected& expected, double max_speed);
     Surprise surprise(const Expected& expected) const;

@@ -199,7 +199,6 @@ Lost lost_of(const Track& track, std::int64_t t, const Model& model) {
 }
 
 bool is_shadow(const Track& track, const Track& other, const Rules& rules) {
-    if (length(track.fast.x - other.fast.x, track.fast.y - other.fast.y) > rules.shadow_radii * track.radius) return false;
     if (track.clearness() > rules.shadow_share * other.clearness() ||
         track.variance() < rules.shadow_scatter * other.variance())
         return false;

@@ -28,7 +28,7 @@ Lost lost_of(const Track& track, std::int64_t t, const Model& model);
 void look_at(Track& track, std::int64_t t, const Model& model, Tracks& tracks, std::vector<Lost>& lost,
              std::int32_t& next_id);
 
-// Whether the first is a shadow of the second: softer and fainter, beside it, and with it at one speed.
+// Whether the first, which is near the second, is a shadow of it: softer and fainter, and with it at one speed.
 bool is_shadow(const Track& track, const Track& other, const Rules& rules);
 
 // Two tracks on one disk, of which the first stays.

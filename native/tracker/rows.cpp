@@ -25,6 +25,12 @@ double speed_error(const Track& track, double independent, const Rules& rules) {
     return length(length(length(random, lag), length(field, response)), rules.bend_error * turn * turn * v);
 }
 
+// Its speed lies outside a band by more than a share of the edge, and that is no accident.
+bool contradicts(double v, int band, double tolerance, double allowed, const Model& model) {
+    return band >= 0 && (v + allowed < (1 - tolerance) * model.edges[band] ||
+                         v - allowed > (1 + tolerance) * model.edges[band + 1]);
+}
+
 double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 
 }  // namespace
@@ -34,11 +40,8 @@ double confidence(const Track& track, int band, double support, double odds, con
     if (band < 0) return 0;
     double sum = 0;
     for (const double vote : track.votes) sum += vote;
-    const double speed = track.slow.speed();
-    const bool agrees = speed > (1 - rules.band_tolerance) * model.edges[band] &&
-                        speed < (1 + rules.band_tolerance) * model.edges[band + 1];
-    const double standing = std::min(1.0, support) * track.votes[band] / sum *
-                            (agrees ? 1.0 : rules.off_band_confidence);
+    const bool off = contradicts(track.slow.speed(), band, rules.band_tolerance, 0, model);
+    const double standing = std::min(1.0, support) * track.votes[band] / sum * (off ? rules.off_band_confidence : 1.0);
     return logistic(rules.confidence_odds_slope * (odds - rules.even_odds)) *
            logistic(rules.confidence_standing_slope * (standing - rules.even_standing));
 }
@@ -57,12 +60,6 @@ double acceleration(const Track& track, double sigma, const Rules& rules) {
     const double error = std::max(std::sqrt(unit) * sigma, track.steady_error);
     const bool shown = std::abs(along) > rules.acceleration_sigmas * error;
     return shown ? along : std::numeric_limits<double>::quiet_NaN();
-}
-
-// Its speed lies outside a band by more than a share of the edge, and that is no accident.
-bool contradicts(double v, int band, double tolerance, double allowed, const Model& model) {
-    return band >= 0 && (v + allowed < (1 - tolerance) * model.edges[band] ||
-                         v - allowed > (1 + tolerance) * model.edges[band + 1]);
 }
 
 // The neurons' votes are those of its last px: where its speed is seen to change they are out of date. What trembles, or
