@@ -24,7 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 HEADING = "## Two commits in one run"
-SCENE = {"disks": 100, "size": (1280, 720), "duration_us": 400_000, "rows": 20_000}
+SCENE = {"disks": 100, "size": (1280, 720), "duration_us": 400_000, "rows": 20_000, "range_us": 500_000}
 # User CPU time of a turn at least: the system tells user from system time by samples, some milliseconds apart.
 LEAST_S = 0.3
 Row = dict[str, Any]

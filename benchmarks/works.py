@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 SEED, BANDS, EVERY_US = 11, (20.0, 93.0, 430.0, 2000.0), 5_000
-LAYER_1, FILTERED = "layer-1.toml", "filtered.toml"
+LAYER_1, FILTERED, RANGE = "layer-1.toml", "filtered.toml", "range.npz"
 Work = Callable[[], Callable[[], object]]
 """Prepares, and gives what is then to be measured, once."""
 
 
-def make(folder: Path, disks: int, size: tuple[int, int], duration_us: int, rows: int) -> int:
-    """The scene, its networks and a table of about `rows` rows; how many events the scene has."""
+def make(folder: Path, disks: int, size: tuple[int, int], duration_us: int, rows: int, range_us: int = 0) -> int:
+    """The scene, its networks and a table of about `rows` rows; how many events the scene has. range_us: of a scene of
+    disks of many sizes, 0 for none."""
     from benchmarks.engine import three_channels
     from velocell.calibration.formulas import calibrate
     from velocell.formats import write_evt3, write_npz
@@ -33,6 +34,10 @@ def make(folder: Path, disks: int, size: tuple[int, int], duration_us: int, rows
     three_channels().to_toml(folder / LAYER_1)
     calibrate(BANDS, 5.0, crossing_share=1.0).to_toml(folder / FILTERED)
     _tables(folder / "rows.npz", rows)
+    if range_us:
+        scene = random_scene(disks // 3, width=width // 2, height=height // 2, duration_us=range_us, radius=(4, 14),
+                             speeds=(50, 1500), contrast=3, noise_hz=0.2, seed=SEED, separate=False)  # fmt: skip
+        write_npz(simulate(scene)[0], folder / RANGE)
     return len(recording)
 
 
@@ -82,10 +87,17 @@ def works(folder: Path, threads: int) -> dict[str, Work]:
             tracks = Tracks.from_columns(dict(columns))
         return lambda: tracks.write_csv(io.StringIO())
 
+    def of_a_range() -> Callable[[], object]:
+        from velocell.pipeline import detect
+
+        mixed = read(folder / RANGE)
+        return lambda: detect(mixed, (40.0, 160.0, 640.0, 1800.0), (3.0, 15.0), keep_spikes=False)
+
     return {
         "engine, layer 1": lambda: engine(LAYER_1),
         "engine, two layers, trail filter": lambda: engine(FILTERED),
         "tracker": tracker,
         "EVT3, decoded": lambda: lambda: read(folder / "scene.raw"),
         "CSV, written": written,
+        **({"detect, radii of 3 to 15 px": of_a_range} if (folder / RANGE).exists() else {}),
     }
