@@ -39,6 +39,7 @@ Allotment::Allotment(int width, int height, const std::vector<double>& radii, st
         const Ring ring{object.t_us, object.x, object.y, object.vx, object.vy, object.ax / 2, object.ay / 2,
                         object.least > 0 ? object.least * object.least : 0, object.most * object.most,
                         networks_of(object, radii)};
+        if (!std::isfinite(ring.x + ring.vx + ring.half_ax + ring.y + ring.vy + ring.half_ay + ring.most2)) continue;
         // Where it is at three times, and half as far again as its bend takes it from a straight way.
         const auto range = [&](double at, double v, double half_a, int count) {
             const double mean = (a + b) / 2;
@@ -52,7 +53,6 @@ Allotment::Allotment(int width, int height, const std::vector<double>& radii, st
             return std::array<int, 2>{std::max(cell(*low - reach), 0), std::min(cell(*high + reach), count - 1)};
         };
         const auto x = range(object.x, object.vx, ring.half_ax, columns_), y = range(object.y, object.vy, ring.half_ay, rows);
-        if (!std::isfinite(ring.x + ring.vx + ring.half_ax + ring.y + ring.vy + ring.half_ay)) continue;
         rings_.push_back(ring);
         places.push_back({x[0], x[1], y[0], y[1]});
     }
