@@ -168,6 +168,7 @@ nb::list columns_for_networks(const Allotment& allotment, Column<std::int64_t> t
     if (x.shape(0) != n || y.shape(0) != n || (p && p->shape(0) != n))
         throw std::invalid_argument("columns of events must have one entry each");
     velocell::check_aligned(t, x, y);
+    check_times(t.data(), n, "an event");
     struct Columns {
         std::size_t size = 0;
         std::unique_ptr<std::int64_t[]> t;
@@ -212,8 +213,9 @@ nb::list columns_for_networks(const Allotment& allotment, Column<std::int64_t> t
 // followed: of each object x, y, vx, vy, ax, ay, least, most, smallest, largest at t_us; see allot.hpp.
 void make_allotment(Allotment* self, int width, int height, const std::vector<double>& radii, std::int64_t start_us,
                     std::int64_t stop_us, std::int64_t t_us, const std::vector<std::array<double, 10>>& followed) {
-    if (width < 1 || height < 1 || radii.empty() || radii.size() > Allotment::kMost)
-        throw std::invalid_argument("an allotment needs a sensor and 1 to 64 networks");
+    check_times(&start_us, 1, "start_us");
+    check_times(&stop_us, 1, "stop_us");
+    check_times(&t_us, 1, "t_us");
     std::vector<velocell::Followed> objects;
     for (const auto& [x, y, vx, vy, ax, ay, least, most, smallest, largest] : followed)
         objects.push_back({t_us, x, y, vx, vy, ax, ay, least, most, smallest, largest});
@@ -240,6 +242,7 @@ void bind_tracker(nb::module_& m) {
         })
         .def("wide_gate", &velocell::Rules::wide_gate, nb::arg("radius"));
     nb::class_<Allotment>(m, "Allotment")
+        .def_ro_static("MOST", &Allotment::kMost)
         .def("__init__", &make_allotment, nb::kw_only(), nb::arg("width"), nb::arg("height"), nb::arg("radii"),
              nb::arg("start_us"), nb::arg("stop_us"), nb::arg("t_us"), nb::arg("followed"))
         .def("columns", &columns_for_networks, nb::arg("t_us"), nb::arg("x"), nb::arg("y"), nb::arg("p").none());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 #include "fit.hpp"
 
@@ -32,6 +33,8 @@ Allotment::Allotment(int width, int height, const std::vector<double>& radii, st
                      std::int64_t stop_us, const std::vector<Followed>& followed)
     : width_(width), height_(height), columns_((width + kCell - 1) / kCell),
       networks_(radii.size()), all_(radii.size() < kMost ? (std::uint64_t{1} << radii.size()) - 1 : ~std::uint64_t{0}) {
+    if (width < 1 || height < 1 || width > kLargest || height > kLargest || radii.empty() || radii.size() > kMost)
+        throw std::invalid_argument("an allotment needs a sensor and 1 to 64 networks");
     const int rows = (height + kCell - 1) / kCell;
     std::vector<std::array<int, 4>> places;
     for (const Followed& object : followed) {

@@ -33,7 +33,7 @@ class Allotment {
     std::uint64_t of(std::int64_t t, int x, int y) const;
 
   private:
-    static constexpr int kCell = 16;  // px
+    static constexpr int kCell = 16, kLargest = 1 << 16;  // px
 
     struct Ring {
         std::int64_t t_us;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,6 +21,7 @@ from velocell.network import Network
 from velocell.results.evaluate import evaluate
 from velocell.simulate import random_scene, simulate
 from velocell.tracking import online as module
+from velocell.tracking.detector import Detector
 from velocell.tracking.online import Online, follow
 from velocell.tracking.rules import DEFAULTS, Rules
 
@@ -48,6 +50,11 @@ def rows_of(parts: Iterator[dict[str, np.ndarray]]) -> Tracks:
 def of_file(networks, recording: Recording, rules: Rules = DEFAULTS) -> Tracks:
     online = Online(networks, recording.size, rules=rules, final_only=True)
     return rows_of(rows for rows, _ in follow(online, recording.blocks()))
+
+
+def assert_same(one: Tracks, other: Tracks) -> None:
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 
 
 # --- what an allotment says ---------------------------------------------------------------------------------
@@ -140,21 +147,39 @@ def test_what_is_not_sure_is_given_to_all(networks, scene, given_events):
     assert set(given_events.values()) == {len(recording)}
 
 
+# What is silent, of how long: as long as it is decided ahead, and for one and more stretches, once and again and again.
+SILENCES = {
+    "long": lambda t_us: (t_us < 150_000) | (t_us > 230_000),
+    "one stretch": lambda t_us: t_us // 20_000 % 4 != 2,
+    "three stretches": lambda t_us: t_us // 20_000 % 7 < 4,
+    "lone stretches": lambda t_us: t_us // 20_000 % 2 == 0,
+}
+
+
+@pytest.mark.parametrize("silence", SILENCES)
 @pytest.mark.parametrize("step_us", [1_000, 7_300, 20_000, 100_000, 10_000_000])
-def test_a_stream_gives_the_rows_of_the_file_however_it_is_cut(networks, scene, step_us):
+def test_a_stream_gives_the_rows_of_the_file_however_it_is_cut(
+    networks, scene, step_us, silence, monkeypatch, given_events
+):
     recording, _ = scene
-    # Silent for longer than it is decided ahead.
-    recording = recording.mask((recording.t_us < 150_000) | (recording.t_us > 230_000))
+    recording = recording.mask(SILENCES[silence](recording.t_us))
     whole = of_file(networks, recording)
+    counts = dict(given_events)
+    given_events.clear()
+    # A detector that comes late to where it is decided.
+    allotment = Detector.allotment
+    monkeypatch.setattr(Detector, "allotment", lambda *told: time.sleep(0.01) or allotment(*told))
+    assert_same(of_file(networks, recording), whole)
+    assert given_events == counts
+    given_events.clear()
     online = Online(networks, recording.size, final_only=True)
     times = [*range(step_us, recording.stop_us, step_us), recording.stop_us]
     parts = [
         online.step(recording.between(start, stop), stop, at_end=stop == recording.stop_us)[0]
         for start, stop in zip([0, *times], times, strict=False)
     ]
-    stream = rows_of(iter(parts))
-    for name in COLUMNS:
-        np.testing.assert_array_equal(getattr(stream, name), getattr(whole, name), err_msg=name)
+    assert_same(rows_of(iter(parts)), whole)
+    assert given_events == counts
     assert len(whole) > 100
 
 
@@ -162,6 +187,17 @@ def test_networks_may_be_given_in_any_order(networks, scene):
     recording, _ = scene
     whole, turned = of_file(networks, recording), of_file(networks[::-1], recording)
     np.testing.assert_array_equal(whole.x_px, turned.x_px)
+
+
+def test_no_more_threads_work_than_are_allowed(networks, scene, monkeypatch):
+    given = []
+    init = native.init
+    monkeypatch.setattr(native, "init", lambda *told, threads: given.append(threads) or init(*told, threads=threads))
+    for threads, each in ((1, 1), (3, 1), (9, 2)):
+        monkeypatch.setenv("VELOCELL_THREADS", str(threads))
+        Online(networks, scene[0].size)
+        assert given == [each] * len(networks)
+        given.clear()
 
 
 def test_more_networks_than_bits_see_everything(networks, scene, monkeypatch):
@@ -177,9 +213,7 @@ def test_networks_side_by_side_give_the_same(networks, scene, monkeypatch):
     monkeypatch.setenv("VELOCELL_THREADS", "1")
     one = of_file(networks, recording)
     monkeypatch.setenv("VELOCELL_THREADS", "3")
-    several = of_file(networks, recording)
-    for name in COLUMNS:
-        np.testing.assert_array_equal(getattr(one, name), getattr(several, name), err_msg=name)
+    assert_same(of_file(networks, recording), one)
     monkeypatch.setenv("VELOCELL_THREADS", "many")
     with pytest.raises(EngineError, match="VELOCELL_THREADS='many' must be a number of threads"):
         of_file(networks, recording)

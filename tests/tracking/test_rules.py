@@ -27,6 +27,7 @@ from velocell.tracking.rules import DEFAULTS, UNITS, Rules
 
 EDGES = (20.0, 80.0, 320.0)
 RULES = fields(Rules)
+TRACKERS = [rule for rule in RULES if rule.metadata["group"] != "networks"]
 every_rule = pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
 
 
@@ -264,10 +265,9 @@ BESIDE = {
 }
 
 
-@every_rule
+# Those of several networks: test_allotment.py.
+@pytest.mark.parametrize("rule", TRACKERS, ids=[rule.name for rule in TRACKERS])
 def test_every_rule_changes_rows_or_measurements(streams, rule: Field[Any]):
-    if rule.metadata["group"] == "networks":  # see test_allotment.py
-        return
     beside = BESIDE.get(rule.name, {})
     changed = [
         Rules(**{**beside, rule.name: value})

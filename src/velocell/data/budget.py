@@ -6,6 +6,7 @@ while they unpack; what goes beyond is refused with a sentence that names the op
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ class Meter:
         self._budget, self._most_unpacked, self._most_cpu_s = budget, budget.unpacked, budget.cpu_s
         self._unpacked = self._events = 0
         self._cpu_s, self._begun_s, self._clock = 0.0, time.thread_time(), time.perf_counter
-        self._since_s = self._clock()
+        self._since_s, self._thread = self._clock(), threading.get_ident()
 
     def unpacked(self, n_bytes: int) -> None:
         """So much more was unpacked, or passed over in a way that takes as long."""
@@ -150,7 +151,8 @@ class Meter:
         if self._clock is time.perf_counter:
             self._clock = time.thread_time
             self.start()
-            self._cpu_s = min(self._cpu_s, self._since_s - self._begun_s)
+            if self._thread == threading.get_ident():
+                self._cpu_s = min(self._cpu_s, self._since_s - self._begun_s)
         if self._cpu_s > most:
             raise self._budget.refusal(f"{self._cpu_s:.0f} s of work", f"{most:.0f} s", self._cpu_s / most)
 

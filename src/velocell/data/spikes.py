@@ -171,7 +171,7 @@ def _one_key(keys: list[NDArray[Any]]) -> NDArray[np.int64] | None:
     whole = np.zeros(keys[0].size, np.int64)
     for key, low, width in zip(keys, lows, bits, strict=True):
         whole <<= width
-        whole |= key - low
+        whole |= key.astype(np.int64) - low
     return whole
 
 

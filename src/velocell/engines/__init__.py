@@ -1,14 +1,14 @@
 """Engines: ways of running a Network. Each is a module with
 
-    init(network, size) -> state
+    init(network, size, *, threads=None) -> state
     step(network, state, events, until_us=None, *, final_only=False) -> (state, spikes)
     copy(state) -> state
 
-`size` is (width, height). A step takes events that follow those of the step before and runs every
-tick that is complete: all ticks that end at or before `until_us`, a promise that no earlier event
-will come (left out: the last event's time). Events of an unfinished tick wait in the state, so a
-stream may be cut anywhere and gives the same spikes. A step may consume its state; `copy` makes a
-value of it. With `final_only` the spikes of the last layer alone are given, which are far fewer.
+`size` is (width, height). threads: at most so many, of an engine that has threads of its own. A step takes events that
+follow those of the step before and runs every tick that is complete: all ticks that end at or before `until_us`, a
+promise that no earlier event will come (left out: the last event's time). Events of an unfinished tick wait in the
+state, so a stream may be cut anywhere and gives the same spikes. A step may consume its state; `copy` makes a value of
+it. With `final_only` the spikes of the last layer alone are given, which are far fewer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from velocell.network import Network
 class Engine(Protocol):
     """What every engine module offers."""
 
-    def init(self, network: Network, size: tuple[int, int]) -> Any: ...
+    def init(self, network: Network, size: tuple[int, int], *, threads: int | None = None) -> Any: ...
     def step(
         self,
         network: Network,

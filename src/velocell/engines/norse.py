@@ -195,7 +195,7 @@ class State:
     stream: stream.Stream
 
 
-def init(network: Network, size: tuple[int, int]) -> State:
+def init(network: Network, size: tuple[int, int], *, threads: int | None = None) -> State:
     """Membranes at v_leak, no events seen. `size` is (width, height)."""
     begun = stream.start(network, size)
     return State(SpikingNetwork(network), [None] * len(network.layers), begun)

@@ -30,7 +30,7 @@ class State:
     stream: stream.Stream
 
 
-def init(network: Network, size: tuple[int, int]) -> State:
+def init(network: Network, size: tuple[int, int], *, threads: int | None = None) -> State:
     """Membranes at v_leak, no events seen. `size` is (width, height)."""
     width, height = size
     v = [

@@ -17,7 +17,7 @@ from velocell.data.stamps import Spread
 from velocell.network import Network
 from velocell.network.template import Template
 from velocell.tracking.detector import Crowding, Detector, as_networks
-from velocell.tracking.rules import DEFAULTS, Rules
+from velocell.tracking.rules import DEFAULTS, EVERY_RATIO, Rules
 
 T = TypeVar("T")
 
@@ -36,7 +36,8 @@ class Online:
 
     Of several networks each need not see all: what is on the ring of an object that is followed is for those of about
     its size (`Detector.allotment`). Where objects are at the start of a stretch of `ALLOT_US` decides on the stretch
-    behind it, so that a stream gives the same however it is cut, and networks and detector can work side by side.
+    behind it, if the two before that have events, too: so a stream gives the same however it is cut, and networks and
+    detector can work side by side.
 
     changes: the networks that were exchanged so far, and from when on (us) each is used.
     """
@@ -57,15 +58,19 @@ class Online:
         VelocellError for an unknown engine or networks that do not fit."""
         self.networks = as_networks(networks)
         self._engine = engines.load(engine)
-        self._states = [self._engine.init(network, size) for network in self.networks]
         self._size, self._final_only = size, final_only
         # Each network sees few events of a step: side by side they keep more cores busy than one after the other.
-        threads = min(engines.threads(), len(self.networks))
-        self._threads = ThreadPoolExecutor(threads) if threads > 1 else None
+        threads = engines.threads()
+        side_by_side = min(threads, len(self.networks))
+        self._threads = ThreadPoolExecutor(side_by_side) if side_by_side > 1 else None
+        self._threads_each = threads // side_by_side
+        self._states = self._fresh(self.networks)
         self._coming: list[tuple[int, tuple[Network, ...]]] = []
         self.changes: list[tuple[int, tuple[Network, ...]]] = []
         self._expected = 0  # of these, by the detector
+        self._allots = 1 < len(self.networks) <= MOST_ALLOTTED and rules.allot_ratio < EVERY_RATIO
         self._allotments: dict[int, Callable[[Recording], list[Recording]]] = {}  # by number of the stretch
+        self._stretch, self._in_a_row = -1, 0  # the last one with events; how many up to it have some
         self.detector = Detector(self.networks, size, every_us, template, rules)
         origin = self.networks[0].origin
         # Lines that are scanned spread the events of an object themselves.
@@ -84,9 +89,13 @@ class Online:
     @property
     def stretch_us(self) -> int | None:
         """Of several networks, the length of the stretches that begin at its multiples: `respond` takes no more than
-        one at a time, and is at most one ahead of `locate`. None for one network, or so many that each sees all."""
-        several = 1 < len(self.networks) <= MOST_ALLOTTED
-        return -(-ALLOT_US // self.dt_us) * self.dt_us if several else None
+        one at a time, and is at most one ahead of `locate`. None where each network sees all: a single one, or more
+        than `MOST_ALLOTTED`, or by the rules."""
+        return -(-ALLOT_US // self.dt_us) * self.dt_us if self._allots else None
+
+    def _fresh(self, networks: Sequence[Network]) -> list[Any]:
+        """States of the engine for them."""
+        return [self._engine.init(network, self._size, threads=self._threads_each) for network in networks]
 
     def step(self, events: Recording, stop_us: int, *, at_end: bool = False) -> tuple[dict[str, Any], Spikes]:
         """Rows (columns by name) and the spikes of all layers (or the last) and networks."""
@@ -122,7 +131,7 @@ class Online:
             answers.append(self._respond(events.between(stop_us=at_us), at_us, False))
             events, self.networks = events.between(at_us), networks
             self.changes.append((at_us, networks))
-            self._states = [self._engine.init(network, self._size) for network in networks]
+            self._states = self._fresh(networks)
         answers.append(self._respond(events, stop_us, at_end))
         return answers[0] if len(answers) == 1 else Spikes.concatenate(answers)
 
@@ -143,7 +152,15 @@ class Online:
         """What each network sees of events of one stretch."""
         allotted = None
         if self.stretch_us is not None and len(events):
-            allotted = self._allotments.get(int(events.t_us[0]) // self.stretch_us)
+            first, last = (int(t_us) // self.stretch_us for t_us in events.t_us[[0, -1]])
+            if first != self._stretch:
+                self._in_a_row = self._in_a_row + 1 if first == self._stretch + 1 else 1
+            if first != last:
+                self._in_a_row = 1
+            self._stretch = last
+            # Else the detector may or may not have been where it is decided, which must not matter.
+            if self._in_a_row >= 3:
+                allotted = self._allotments.get(last)
         if allotted is None:
             return [events] * len(self.networks)
         rank = np.argsort(np.argsort([network.radius_px or 0.0 for network in self.networks], kind="stable"))
