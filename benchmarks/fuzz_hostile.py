@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fuzz_seeds import recording
+from benchmarks.fuzz_seeds import Archive, recording
 from velocell import formats
 
 
@@ -60,7 +60,7 @@ def npz(rng: random.Random) -> bytes:
     n = rng.choice(_SIZES)
     if packing in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         n = min(n, rng.choice((60_000, 60_000, 60_000, n)))  # they take seconds to make
-    with zipfile.ZipFile(data, "w", packing) as archive:
+    with Archive(data, "w", packing) as archive:
         arrays = jumping(rng) if rng.random() < 0.4 else {key: np.zeros(n, np.int64) for key in "txy"}
         for key, array in arrays.items():
             member = io.BytesIO()
@@ -71,14 +71,14 @@ def npz(rng: random.Random) -> bytes:
                 text = f"{{'descr': '<i8', 'fortran_order': False, 'shape': {claimed}}}".encode()
                 text += b" " * rng.choice((0, 100, 200_000))
                 content = b"\x93NUMPY\x02\x00" + struct.pack("<I", rng.choice((len(text), 1 << 30))) + text
-            archive.writestr(f"{key}.npy", content)
+            archive.put(f"{key}.npy", content)
         for k in range(rng.choice((0, 0, 1, 3_000))):
-            archive.writestr(f"more{k}.npy" if k % 2 else f"inner{k}.zip", b"PK")
+            archive.put(f"more{k}.npy" if k % 2 else f"inner{k}.zip", b"PK")
         for name in ("width", "height", "start_us", "stop_us"):
             if rng.random() < 0.2:
                 member = io.BytesIO()
                 np.save(member, np.array(rng.choice((0, -1, 3, 4096, 65536, 1 << 40, 2.5, 1e300))))
-                archive.writestr(f"{name}.npy", member.getvalue())
+                archive.put(f"{name}.npy", member.getvalue())
     return data.getvalue()
 
 
@@ -117,12 +117,10 @@ def torch(rng: random.Random) -> bytes:
                      b"X\x10\x00\x00\x00torch.sparse_coo\x85R(" + tensor("1", (axes, n), (n, 1))
                      + tensor("0", (n,), (1,)) + lengths(shape) + b"ttR")  # fmt: skip
     data = io.BytesIO()
-    with zipfile.ZipFile(
-        data, "w", rng.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED if n < 1 << 20 else 8))
-    ) as made:
-        made.writestr("a/data.pkl", b"\x80\x02" + described + b".")
-        made.writestr("a/data/0", np.full(n, value, np.int64).tobytes())
-        made.writestr("a/data/1", bytes(8 * n * axes))
+    with Archive(data, "w", rng.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED if n < 1 << 20 else 8))) as made:
+        made.put("a/data.pkl", b"\x80\x02" + described + b".")
+        made.put("a/data/0", np.full(n, value, np.int64).tobytes())
+        made.put("a/data/1", bytes(8 * n * axes))
     return data.getvalue()
 
 

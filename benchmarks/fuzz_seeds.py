@@ -141,11 +141,20 @@ def _members(name: str, archive: bytes, wanted: Iterable[str]) -> Iterator[Seed]
             yield Seed(name, members[member], partial(zipped, members, member, how))
 
 
+class Archive(zipfile.ZipFile):
+    """Its members do not tell when they were written: the same input is the same bytes."""
+
+    def put(self, name: str, data: bytes) -> None:
+        told = zipfile.ZipInfo(name)
+        told.compress_type = self.compression
+        self.writestr(told, data)
+
+
 def zipped(members: dict[str, bytes], changed: str, how: int, content: bytes) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", how) as file:
+    with Archive(buffer, "w", how) as file:
         for name, data in members.items():
-            file.writestr(name, content if name == changed else data)
+            file.put(name, content if name == changed else data)
     return buffer.getvalue()
 
 

@@ -84,8 +84,11 @@ def test_the_seeds_are_valid(seeds: list[Seed], tmp_path: Path) -> None:
     assert source.random() >= 0.25
 
 
-def test_an_input_depends_on_its_number_and_the_seed(seeds: list[Seed]) -> None:
-    one, again, other = fuzz.Inputs(seeds, 1), fuzz.Inputs(seeds, 1), fuzz.Inputs(seeds, 2)
+def test_an_input_depends_on_its_number_and_the_seed(seeds: list[Seed], monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = fuzz.Inputs(seeds, 1), fuzz.Inputs(seeds, 2)
+    # Archives know the time, to two seconds.
+    monkeypatch.setattr(time, "localtime", lambda *_: time.gmtime(10**9))
+    again = fuzz.Inputs(seeds, 1)
     made = [one.make(k)[:2] for k in range(40)]
     assert made == [again.make(k)[:2] for k in reversed(range(40))][::-1]
     assert made != [other.make(k)[:2] for k in range(40)]

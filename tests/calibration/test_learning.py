@@ -117,7 +117,7 @@ def test_where_nothing_was_measured_hope_fades_until_something_is(monkeypatch):
         assert learner.measure(quiet) is None
         waits.append(learner._next_us - quiet.stop_us)
     assert waits == sorted(waits)
-    looked_us = 2_600_000  # at three radii, each as long as shows that it sees nothing, and shorter for other sizes
+    looked_us = 2_580_000  # at three radii, each as long as shows that it sees nothing, and shorter for other sizes
     assert waits[0] == 4 * looked_us, "a fifth of the time is looked at"
     assert waits[-1] == learning.MOST_WAIT_US
     found = learner.measure(simulate(scene(1))[0])

@@ -57,6 +57,15 @@ def assert_same(one: Tracks, other: Tracks) -> None:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 
 
+def of_stream(networks, recording: Recording, step_us: int) -> Tracks:
+    online = Online(networks, recording.size, final_only=True)
+    times = [*range(step_us, recording.stop_us, step_us), recording.stop_us]
+    return rows_of(
+        online.step(recording.between(start, stop), stop, at_end=stop == recording.stop_us)[0]
+        for start, stop in zip([0, *times], times, strict=False)
+    )
+
+
 # --- what an allotment says ---------------------------------------------------------------------------------
 
 
@@ -157,6 +166,25 @@ SILENCES = {
 
 
 @pytest.mark.parametrize("silence", SILENCES)
+def test_whether_it_is_decided_follows_from_the_events_alone(networks, scene, monkeypatch, given_events, silence):
+    """Whatever is decided: here, that the first network sees everything; and a detector may come late to it."""
+    recording = scene[0].mask(SILENCES[silence](scene[0].t_us))
+
+    def allotted(*_):
+        time.sleep(0.01)
+        return lambda events: [events, *[events.slice(0, 0)] * (len(networks) - 1)]
+
+    monkeypatch.setattr(Detector, "allotment", allotted)
+    of_file(networks, recording)
+    counts = dict(given_events)
+    assert (counts[RADII[1]] < len(recording)) == (silence != "lone stretches")
+    for step_us in (1_000, 20_000, 100_000):
+        given_events.clear()
+        of_stream(networks, recording, step_us)
+        assert given_events == counts
+
+
+@pytest.mark.parametrize("silence", SILENCES)
 @pytest.mark.parametrize("step_us", [1_000, 7_300, 20_000, 100_000, 10_000_000])
 def test_a_stream_gives_the_rows_of_the_file_however_it_is_cut(
     networks, scene, step_us, silence, monkeypatch, given_events
@@ -172,13 +200,8 @@ def test_a_stream_gives_the_rows_of_the_file_however_it_is_cut(
     assert_same(of_file(networks, recording), whole)
     assert given_events == counts
     given_events.clear()
-    online = Online(networks, recording.size, final_only=True)
-    times = [*range(step_us, recording.stop_us, step_us), recording.stop_us]
-    parts = [
-        online.step(recording.between(start, stop), stop, at_end=stop == recording.stop_us)[0]
-        for start, stop in zip([0, *times], times, strict=False)
-    ]
-    assert_same(rows_of(iter(parts)), whole)
+    stream = of_stream(networks, recording, step_us)
+    assert_same(stream, whole)
     assert given_events == counts
     assert len(whole) > 100
 
