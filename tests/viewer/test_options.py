@@ -361,7 +361,7 @@ def test_an_engine_is_named_and_one_that_cannot_run_says_so(monkeypatch):
         assert state["settings"]["engine"] == "reference"
         assert state["command"].endswith("--engine reference -o tracks.csv")
 
-    def refuses(network, size):
+    def refuses(network, size, **how):
         raise EngineError("the reference engine cannot run this network; use native")
 
     monkeypatch.setattr("velocell.engines.reference.init", refuses)

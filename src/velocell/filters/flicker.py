@@ -233,7 +233,7 @@ class Flicker:
         self._rest = 1 if len(self.lamps) > before else min(2 * self._rest, _LONGEST_REST)
         self._next = max(looked + self._rest, self._next or 0)
         if self._next > second:
-            self._seen = _Held()  # a part of a second tells nothing
+            self._seen = _Held()  # a part of a second shows nothing
 
 
 def told(lamps: Sequence[Lamp]) -> str:
