@@ -3,10 +3,11 @@
 // twice and not by every network.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "grid.hpp"
 
 namespace velocell {
 
@@ -33,19 +34,23 @@ class Allotment {
     std::uint64_t of(std::int64_t t, int x, int y) const;
 
   private:
-    static constexpr int kCell = 16, kLargest = 1 << 16;  // px
-
     struct Ring {
         std::int64_t t_us;
         double x, y, vx, vy, half_ax, half_ay, least2, most2;
         std::uint64_t networks;
+
+        // Its centre s seconds behind t_us.
+        double x_at(double s) const { return x + (vx + half_ax * s) * s; }
+        double y_at(double s) const { return y + (vy + half_ay * s) * s; }
     };
 
-    int width_, height_, columns_;
+    Place place_of(const Ring& ring, double most, std::int64_t start_us, std::int64_t stop_us) const;
+
+    int width_, height_;
     std::size_t networks_;
     std::uint64_t all_;
     std::vector<Ring> rings_;
-    std::vector<std::uint32_t> starts_, listed_;  // of each cell, where the numbers of its rings begin; the numbers
+    Grid grid_;  // of these, by number
 };
 
 }  // namespace velocell

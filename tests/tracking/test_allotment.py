@@ -114,6 +114,7 @@ def test_each_network_sees_what_the_rings_say(followed, seed, signs, radii):
 
 
 def test_an_allotment_of_too_many_networks_is_refused():
+    assert module.MOST_ALLOTTED == Allotment.MOST
     with pytest.raises(ValueError, match="1 to 64 networks"):
         Allotment(width=9, height=9, radii=[3.0] * 65, start_us=0, stop_us=1, t_us=0, followed=[])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -174,7 +175,7 @@ class Online:
             events = self._spread(events, stop_us, at_end=at_end)
         rows: list[dict[str, Any]] = []
         decisions = [] if at_end else self._decisions(events.start_us, stop_us)
-        for at_us, happens in sorted([*self._exchanges(stop_us), *decisions], key=_time):
+        for at_us, happens in sorted([*self._exchanges(stop_us), *decisions], key=itemgetter(0)):
             # What the detector is told or asked, it is at the same instant, however a stream is cut.
             rows.append(self.detector.step(events.between(stop_us=at_us), spikes.between(stop_us=at_us), at_us))
             events, spikes = events.between(at_us), spikes.between(at_us)
@@ -204,10 +205,6 @@ class Online:
         begin_us = number * self.stretch_us
         self._allotments = {k: kept for k, kept in self._allotments.items() if k >= number - 1}
         self._allotments[number] = self.detector.allotment(begin_us, begin_us + self.stretch_us)
-
-
-def _time(item: tuple[int, Any]) -> int:
-    return item[0]
 
 
 def _joined(rows: list[dict[str, Any]]) -> dict[str, Any]:
