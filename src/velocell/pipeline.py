@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from velocell.calibration.learning import learning
 from velocell.calibration.measure import network_for, networks_for, networks_in
@@ -23,6 +22,7 @@ from velocell.data.blocks import Footage
 from velocell.data.heap import trim_heap
 from velocell.data.recording import Polarity, Recording
 from velocell.data.spikes import Spikes
+from velocell.data.tables import Columns, joined_columns
 from velocell.data.tracks import Tracks
 from velocell.errors import RecordingError
 from velocell.filters.chain import NOTHING
@@ -114,7 +114,7 @@ def findings(
         return _findings(footage, search, keep_spikes, on_block)
     found = [_findings(footage, one, keep_spikes, on_block) for one in search.each()]
     whole = [one.whole(footage, keep_spikes=keep_spikes) for one in found]
-    columns = _joined(search.templates, [one.tracks for one in whole])
+    columns = _with_names(search.templates, [one.tracks for one in whole])
     spikes = Spikes.concatenate([one.spikes for one in whole])
     return Findings(
         tuple(network for one in found for network in one.networks),
@@ -153,12 +153,12 @@ def detect_shapes(
     return find(recording, search, **progress)
 
 
-def _joined(templates: Sequence[Template], found: Sequence[Tracks]) -> dict[str, NDArray[Any]]:
-    """Columns of all rows."""
+def _with_names(templates: Sequence[Template], found: Sequence[Tracks]) -> Columns:
+    """All rows as one table, each with the name of its template; ids go on from one to the next."""
     columns = []
     first = 0
     for template, tracks in zip(templates, found, strict=True):
         names = np.full(len(tracks), template.name)
         columns.append({**tracks.columns(), "id": tracks.id + first, "name": names})
         first += int(tracks.id.max(initial=-1)) + 1
-    return {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
+    return joined_columns(columns)

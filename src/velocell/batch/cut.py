@@ -33,7 +33,7 @@ from velocell.calibration.search import Search
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
 from velocell.data.spool import Spool, saved
-from velocell.data.tables import Columns
+from velocell.data.tables import Columns, joined_columns
 from velocell.errors import OptionError, RecordingError
 from velocell.filters.reading import Decision, FilePart
 from velocell.network import Network
@@ -336,8 +336,7 @@ def _pairs(place: Path, number: int) -> dict[int, int]:
     ends = [list(saved(part_place(place, k) / f"{name}.npz")) for k, name in ((number - 1, "tail"), (number, "head"))]
     if not all(ends):
         return {}
-    earlier, later = ({name: np.concatenate([c[name] for c in parts]) for name in parts[0]} for parts in ends)
-    return pairs(earlier, later)
+    return pairs(*map(joined_columns, ends))
 
 
 def _pieces(

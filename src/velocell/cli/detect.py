@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
-from numpy.typing import ArrayLike
 
 from velocell import engines, pipeline
 from velocell.calibration.search import Search
@@ -31,7 +30,7 @@ from velocell.data.meta import made_by
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes, write_spikes
 from velocell.data.spool import Spool
-from velocell.data.tables import write_csv, write_table
+from velocell.data.tables import joined_columns, write_csv, write_table
 from velocell.data.tracks import Tracks
 from velocell.data.units import format_time
 from velocell.errors import OptionError, printable
@@ -342,7 +341,7 @@ def _write_table(job: Job, found: list[_Found]) -> None:
     parts, rows = found[0].rows.parts(), len(found[0].rows)
     if len(found) > 1:
         tables = [one.tracks().columns() for one in found]
-        columns: dict[str, ArrayLike] = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        columns = joined_columns(tables)
         columns["file"] = np.repeat([printable(str(one.file)) for one in found], [len(one.rows) for one in found])
         whole = Tracks.from_columns(columns)
         parts, rows = whole.parts(), len(whole)

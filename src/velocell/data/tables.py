@@ -75,6 +75,11 @@ def converted(name: str, values: NDArray[Any], dtype: type[np.generic], missing:
     return values.astype(dtype)
 
 
+def joined_columns(parts: Sequence[Columns]) -> Columns:
+    """Consecutive parts as one, with the columns of the first, which all must have. A lone part is returned itself."""
+    return parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def write_table(path: str | Path, parts: Iterable[Columns], meta: dict[str, Any]) -> None:
     """Write rows by suffix: .csv or .jsonl (with the side file PATH.meta.json), or .parquet. parts: columns by name, at
     least one, each of at most GROUP_ROWS rows. Raises VelocellError."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from velocell.data.files import replacing
 from velocell.data.meta import recording_name, recording_span, sensor_size, stated_band_names
-from velocell.data.tables import COLUMNS
+from velocell.data.tables import COLUMNS, joined_columns
 from velocell.data.tracks import Tracks
 from velocell.data.units import format_time
 from velocell.errors import OptionError, TableError
@@ -231,7 +231,7 @@ def _resampled(tracks: Tracks, fps: float, start_us: int, away_us: float) -> tup
         columns["t_us"] = np.rint(start_us + at[near]).astype(np.int64)
         columns["frame"] = frame[near].astype(np.int64)
         parts.append(columns)
-    table = Tracks.from_columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+    table = Tracks.from_columns(joined_columns(parts))
     return table.extra["frame"], table
 
 

@@ -15,6 +15,7 @@ from velocell.data.blocks import changes, steps
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
 from velocell.data.stamps import Spread
+from velocell.data.tables import joined_columns
 from velocell.network import Network
 from velocell.network.template import Template
 from velocell.tracking.detector import Crowding, Detector, as_networks
@@ -105,7 +106,7 @@ class Online:
             ends = at_end and until_us == stop_us
             answers.append(self.respond(part, until_us, at_end=ends))
             rows.append(self.locate(part, answers[-1], until_us, at_end=ends))
-        return _joined(rows), answers[0] if len(answers) == 1 else Spikes.concatenate(answers)
+        return joined_columns(rows), answers[0] if len(answers) == 1 else Spikes.concatenate(answers)
 
     def _stretches(self, events: Recording, stop_us: int) -> Iterator[tuple[Recording, int]]:
         """Events up to `stop_us`, cut where it is decided anew which networks see them; a silence is no stretch of its
@@ -181,7 +182,7 @@ class Online:
             events, spikes = events.between(at_us), spikes.between(at_us)
             happens()
         rows.append(self.detector.step(events, spikes, stop_us - at_end))
-        return _joined(rows)
+        return joined_columns(rows)
 
     def _exchanges(self, stop_us: int) -> Iterator[tuple[int, Callable[[], None]]]:
         """When the detector is to expect other networks."""
@@ -205,10 +206,6 @@ class Online:
         begin_us = number * self.stretch_us
         self._allotments = {k: kept for k, kept in self._allotments.items() if k >= number - 1}
         self._allotments[number] = self.detector.allotment(begin_us, begin_us + self.stretch_us)
-
-
-def _joined(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    return rows[0] if len(rows) == 1 else {name: np.concatenate([part[name] for part in rows]) for name in rows[0]}
 
 
 def follow(

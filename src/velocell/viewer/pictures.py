@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
+from velocell.data.tables import joined_columns
 from velocell.errors import NetworkError
 from velocell.network import Network
 from velocell.network.kernels import anchor
@@ -100,7 +101,7 @@ def objects_at(results: Results, at_us: int, tail_us: int) -> tuple[list[dict[st
     """
     every_us = results.settings.search.every_us
     parts = [block.rows for block in results.between(at_us - max(tail_us, 2 * every_us), at_us + 2 * every_us)]
-    rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+    rows = joined_columns(parts) if parts else {}
     if not parts or not rows["id"].size:
         return [], np.zeros((0, 2), np.float32)
     order = np.lexsort((rows["t_us"], rows["id"]))

@@ -18,7 +18,7 @@ from velocell.calibration.learning import Learner
 from velocell.calibration.search import Search
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
-from velocell.data.tables import DETECTED
+from velocell.data.tables import DETECTED, joined_columns
 from velocell.data.tracks import Tracks
 from velocell.live.loop import LAG_S, gone_us
 from velocell.network import Network
@@ -77,7 +77,7 @@ def packed(start_us: int, stop_us: int, rows: dict[str, NDArray[Any]], spikes: S
 
 def joined(blocks: list[Block]) -> Block:
     """Consecutive blocks as one."""
-    rows = {name: np.concatenate([block.rows[name] for block in blocks]) for name in DETECTED}
+    rows = joined_columns([block.rows for block in blocks])
     names = ("t_us", "x", "y", "channel", "layer")
     t_us, x, y, channel, layer = (np.concatenate([getattr(block, name) for block in blocks]) for name in names)
     events = sum(block.events for block in blocks)
@@ -118,9 +118,7 @@ class Results:
     def tracks(self) -> Tracks:
         if not self.blocks:  # a stream has begun, its first block has not been seen
             return Tracks.empty()
-        return Tracks.from_columns(
-            {name: np.concatenate([block.rows[name] for block in self.blocks]) for name in DETECTED}
-        )
+        return Tracks.from_columns(joined_columns([block.rows for block in self.blocks]))
 
     def between(self, start_us: int, stop_us: int) -> list[Block]:
         """The blocks that touch [start, stop)."""
