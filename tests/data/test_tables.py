@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from velocell._native import table_lines
-from velocell.data.tables import as_json, as_text, write_csv, write_jsonl
+from velocell.data.tables import as_json, as_text, write_csv, write_jsonl, write_table
+from velocell.errors import TableError
 
 NAMES = {"x_px": 3, "heading_deg": 2, "accel_px_s2": 1, "an_extra": 6}
 # Ties of the decimals, and their neighbours, are where a wrong rounding shows.
@@ -94,3 +96,31 @@ def test_it_leaves_other_numbers_to_python(value: float) -> None:
 def test_columns_that_do_not_fit_are_refused(columns: list[np.ndarray], decimals: list[int]) -> None:
     with pytest.raises(ValueError, match="column"):
         table_lines(columns, decimals, [""] * len(columns), False)
+
+
+PART = {"t_us": np.arange(3), "x_px": np.arange(3) / 4, "name": np.array(["a", "b", "c"])}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_part_without_columns_is_of_no_rows(tmp_path: Path, suffix: str) -> None:
+    for name, parts in (("one", [PART]), ("more", [{}, PART, {}])):
+        write_table(tmp_path / f"{name}{suffix}", parts, {"a": 1})
+    one, more = ((tmp_path / f"{name}{suffix}").read_bytes() for name in ("one", "more"))
+    assert one == more
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        ([], "a table without columns cannot be written"),
+        ([{}], "a table without columns cannot be written"),
+        ([PART, {"t_us": np.arange(3), "x_px": np.arange(3)}], "has the columns t_us, x_px, the first one t_us, x_px"),
+        ([PART, dict(reversed(PART.items()))], "has the columns name, x_px, t_us, the first one t_us, x_px, name"),
+    ],
+    ids=["no part", "no columns", "fewer columns", "another order"],
+)
+def test_parts_that_make_no_table_are_refused(tmp_path: Path, suffix: str, parts: list[Any], told: str) -> None:
+    with pytest.raises(TableError, match=told):
+        write_table(tmp_path / f"a{suffix}", parts, {})
+    assert not list(tmp_path.iterdir())

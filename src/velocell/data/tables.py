@@ -81,8 +81,8 @@ def joined_columns(parts: Sequence[Columns]) -> Columns:
 
 
 def write_table(path: str | Path, parts: Iterable[Columns], meta: dict[str, Any]) -> None:
-    """Write rows by suffix: .csv or .jsonl (with the side file PATH.meta.json), or .parquet. parts: columns by name, at
-    least one, each of at most GROUP_ROWS rows. Raises VelocellError."""
+    """Write rows by suffix: .csv or .jsonl (with the side file PATH.meta.json), or .parquet. parts: columns by name, the
+    same in each, of at most GROUP_ROWS rows; one without columns is of no rows. Raises VelocellError."""
     suffix = Path(path).suffix.lower()
     if suffix in (".csv", ".jsonl"):
         # Both or none.
@@ -102,7 +102,7 @@ def write_table(path: str | Path, parts: Iterable[Columns], meta: dict[str, Any]
 def write_csv(handle: TextIO, parts: Iterable[Columns]) -> None:
     """CSV with a header line; missing values are empty."""
     writer = csv.writer(handle, lineterminator="\n")
-    for number, part in enumerate(parts):
+    for number, part in enumerate(_alike(parts)):
         if number == 0:
             writer.writerow(part)
         for rows in _slices(part):
@@ -133,7 +133,7 @@ def _lines(rows: Columns, before: Sequence[str], *, json: bool) -> str | None:
 def write_jsonl(handle: TextIO, parts: Iterable[Columns], meta: dict[str, Any] | None) -> None:
     """One JSON object a row; missing values are null. meta: goes into the first row, as its key `meta`, since a line of
     its own would be a row to other readers; without rows it is a line of its own. None: it is somewhere else."""
-    for part in parts:
+    for part in _alike(parts):
         before = [f"{'{' if k == 0 else ', '}{json.dumps(name)}: " for k, name in enumerate(part)]
         for rows in _slices(part):
             lines = _lines(rows, before, json=True)
@@ -159,11 +159,25 @@ def _write_parquet(path: str | Path, parts: Iterable[Columns], meta: dict[str, A
 
     with replacing(path) as file, ExitStack() as stack:
         writer = None
-        for part in parts:
+        for part in _alike(parts):
             table = arrow_table(part, meta)
             if writer is None:
                 writer = stack.enter_context(pq.ParquetWriter(file, table.schema))
             writer.write_table(table)
+
+
+def _alike(parts: Iterable[Columns]) -> Iterator[Columns]:
+    """Those with columns. Raises TableError where there are none, and where two have others: in a file they would
+    stand below each other."""
+    names: list[str] = []
+    for part in parts:
+        names = names or list(part)
+        if part and list(part) != names:
+            raise TableError(f"a part of a table has the columns {', '.join(part)}, the first one {', '.join(names)}")
+        if part:
+            yield part
+    if not names:
+        raise TableError("a table without columns cannot be written; give at least one part that has some")
 
 
 def _slices(part: Columns) -> Iterator[Columns]:
