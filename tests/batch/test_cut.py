@@ -17,6 +17,7 @@ from velocell.pipeline import find
 from velocell.simulate import random_scene, simulate
 from velocell.tracking.detection import Findings
 from velocell.tracking.online import follow
+from velocell.tracking.rules import Rules
 
 BANDS = (150, 400, 1000)
 SEARCH = Search.of(BANDS, contrast=3.0)
@@ -161,6 +162,38 @@ def test_networks_that_are_exchanged_are_so_in_each_part(tmp_path, at_us):
     assert found.spikes.same_as(whole.spikes)
     assert found.tracks.meta == whole.tracks.meta
     assert found.changes == whole.changes == ((at_us, (other,)),)
+
+
+@pytest.fixture(scope="module")
+def sizes(tmp_path_factory):
+    """Disks of several sizes."""
+    path = tmp_path_factory.mktemp("sizes") / "a.npz"
+    made = random_scene(
+        6, width=160, height=120, duration_us=1_500_000, radius=(4, 7.5), speeds=(160, 900), noise_hz=1.0, seed=7,
+        separate=False,
+    )  # fmt: skip
+    write_npz(simulate(made)[0], path)
+    return path
+
+
+@pytest.mark.parametrize("contrast", [3.0, None], ids=["stated contrast", "measured contrast"])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_of_a_range_each_network_sees_all_events_whatever_the_rules_state(sizes, tmp_path, parts, contrast):
+    """Also where the contrast is measured."""
+    by_rule = [Search.of(BANDS, (4.0, 7.5), contrast=contrast, rules=Rules(allot_ratio=r)) for r in (1.05, 1000)]
+    stated, whole = (whole_of(sizes, search) for search in by_rule)
+    found, plan, _, again = cut_of(sizes, tmp_path, parts, by_rule[0])
+    assert plan.parts == parts
+    assert not again
+    assert found.spikes.same_as(whole.spikes)
+    assert found.spikes.radius_px is not None
+    pieces = cut.put_together(tmp_path, plan, by_rule[0], lambda *_: None).findings.pieces
+    assert all("radius_px" in answers.columns() for _, answers in pieces)  # as a file of spikes takes them
+    assert not whole.spikes.same_as(stated.spikes)
+    assert found.tracks.meta == whole.tracks.meta
+    if parts == 1:  # else the tracker begins at another time
+        for name, values in whole.tracks.columns().items():
+            np.testing.assert_array_equal(found.tracks.columns()[name], values, err_msg=name)
 
 
 def test_what_cannot_be_cut_so_often_is_cut_more_seldom(file):

@@ -87,6 +87,15 @@ def test_nothing() -> None:
     assert Spikes.concatenate([]).same_as(Spikes.empty())
 
 
+def test_no_spikes_need_no_radius() -> None:
+    some = Spikes(np.arange(3), *(np.arange(3, dtype=np.int32) for _ in range(4)))
+    none, of_a_radius = Spikes.empty(), some.for_radius(5.0)
+    for parts in ([none, of_a_radius], [of_a_radius, none]):
+        assert Spikes.concatenate(parts).same_as(of_a_radius)
+    assert Spikes.concatenate([none, none.for_radius(5.0)]).radius_px is not None
+    assert Spikes.concatenate([some, of_a_radius]).radius_px is None
+
+
 @pytest.mark.parametrize("name", FIELDS)
 def test_same_as_notices_every_field(name: str) -> None:
     some = Spikes(np.arange(3), *(np.arange(3, dtype=np.int32) for _ in range(4)))

@@ -41,6 +41,14 @@ def test_columns_without_rows_keep_their_types():
     assert {name: values.dtype for name, values in part.items()} == {"t": np.int64, "x": np.float32}
 
 
+@pytest.mark.parametrize("names", [("t",), ("t", "x", "name", "more")])
+def test_a_piece_with_other_columns_is_refused(names):
+    with Spool() as rows:
+        rows.add(pieces(1)[0])
+        with pytest.raises(ValueError, match="a piece has the columns t"):
+            rows.add(dict.fromkeys(names, np.zeros(3)))
+
+
 def test_memory_does_not_grow_with_the_rows(monkeypatch):
     monkeypatch.setattr(spool, "HELD_BYTES", 10_000)
     with Spool() as rows:

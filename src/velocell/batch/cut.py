@@ -125,6 +125,7 @@ def make_plan(footage: FilePart, search: Search, parts: int, about: dict[str, An
         raise OptionError(f"a recording can be cut in 1 part or more, not in {parts}")
     if len(search.templates) > 1:
         raise OptionError("a recording in parts is searched for one shape; give one --template, or leave out --parts")
+    search = _whatever_is_followed(search)
     networks = calibrated(footage, search)
     dt = networks[0].dt_us
     unit, counts = math.ceil(_GRAIN_US / dt) * dt, Counter[int]()
@@ -143,6 +144,12 @@ def make_plan(footage: FilePart, search: Search, parts: int, about: dict[str, An
     most = max(1, min(parts, (decision.stop_us - decision.start_us) // max(run_in, 1)))
     cuts = _cuts(counts, unit, most, decision.start_us, decision.stop_us)
     return Plan(cuts, run_in, tuple(changes.found), decision, about or {})
+
+
+def _whatever_is_followed(search: Search) -> Search:
+    """Each of several networks sees all events: what is followed differs before a cut, and what they see must not. The
+    networks are calibrated as they are used."""
+    return replace(search, rules=search.rules.for_all_networks())
 
 
 def _run_in_us(networks: Networks) -> int:
@@ -180,8 +187,8 @@ def run_part(
     plan's."""
     cut_us, stop_us, last = plan.cuts_us[number], plan.cuts_us[number + 1], number + 1 == plan.parts
     begin_us = _begin_us(plan, number, plan.run_in_us if run_in_us is None else run_in_us)
-    # What is followed differs before a cut, and what networks see must not.
-    online = replace(search, rules=search.rules.for_all_networks()).online(plan.first, footage.size)
+    search = _whatever_is_followed(search)
+    online = search.online(plan.first, footage.size)
     if (force := plan.in_force(begin_us)[1]) is not plan.first:
         online.adopt(force, begin_us)
     for since, networks in plan.networks:
@@ -215,7 +222,7 @@ def run_part(
                 spool.save(made / f"{name}.npz")
             for name, found_spikes in (("before", before), ("after", after)):
                 with Spool() as spool:
-                    spool.add(_concatenated(found_spikes).columns())
+                    spool.add(Spikes.concatenate(found_spikes).columns())
                     spool.save(made / f"{name}.npz")
             (made / "part.json").write_text(json.dumps(told), encoding="utf-8")
 
@@ -244,11 +251,6 @@ def _begin_us(plan: Plan, number: int, run_in: int) -> int:
 
 def _those(columns: dict[str, Any], which: Any) -> dict[str, Any]:
     return {name: values[which] for name, values in columns.items()}
-
-
-def _concatenated(parts: list[Spikes]) -> Spikes:
-    """Without empty ones, which do not know of radii."""
-    return Spikes.concatenate([part for part in parts if len(part)] or parts[:1])
 
 
 # --- together -------------------------------------------------------------------------------------------------------
@@ -331,6 +333,11 @@ def _spikes(columns: dict[str, Any], layers: int = 0) -> Spikes:
     return Spikes(**columns, layers=layers)
 
 
+def _none_of(file: Path, layers: int) -> Spikes:
+    """No spikes, with a radius where those in the file have one."""
+    return next((_spikes(_those(columns, slice(0, 0)), layers) for columns in saved(file, 1)), Spikes.empty(layers))
+
+
 def _pairs(place: Path, number: int) -> dict[int, int]:
     """Ids of a part -> ids of the one before."""
     ends = [list(saved(part_place(place, k) / f"{name}.npz")) for k, name in ((number - 1, "tail"), (number, "head"))]
@@ -346,11 +353,13 @@ def _pieces(
     for k in range(plan.parts):
         if k:
             ids.go_on(same[k - 1])
+        rows, spikes = (part_place(place, k) / f"{name}.npz" for name in ("rows", "spikes"))
+        none = _none_of(spikes, layers)
         columns: Columns | None = None
-        for columns in saved(part_place(place, k) / "rows.npz"):
-            yield {**columns, "id": ids(columns["id"])}, Spikes.empty(layers)
+        for columns in saved(rows):
+            yield {**columns, "id": ids(columns["id"])}, none
         assert columns is not None  # there is always a step
-        for answers in saved(part_place(place, k) / "spikes.npz"):
+        for answers in saved(spikes):
             yield _those(columns, slice(0, 0)), _spikes(answers, layers)
 
 

@@ -53,7 +53,8 @@ class Spikes:
             return Spikes.empty(layers)
         joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
         known = [part.radius_px for part in parts if part.radius_px is not None]
-        radius = np.concatenate(known) if len(known) == len(parts) else None
+        # No spikes need no radius.
+        radius = np.concatenate(known) if known and sum(map(len, known)) == joined["t_us"].size else None
         return Spikes(**joined, layers=layers, radius_px=radius).sorted()
 
     def sorted(self) -> Spikes:

@@ -26,7 +26,8 @@ class Spool:
     """Arrays by name that are added piece by piece, and read again from the start, as often as is asked.
 
     types: of the columns, which all pieces share. Close it, or use it as a context: its files have no name
-    and go with it. Raises VelocellError where the disk for temporary files is full.
+    and go with it. Raises VelocellError where the disk for temporary files is full, ValueError for a piece with other
+    columns.
     """
 
     def __init__(self) -> None:
@@ -45,6 +46,8 @@ class Spool:
         piece = {name: np.asarray(values) for name, values in columns.items()}
         if not self.types:
             self.types = {name: values.dtype for name, values in piece.items()}
+        if piece.keys() != self.types.keys():
+            raise ValueError(f"a piece has the columns {', '.join(piece)}, those before {', '.join(self.types)}")
         n = len(next(iter(piece.values())))
         if not n:
             return

@@ -81,8 +81,8 @@ def joined_columns(parts: Sequence[Columns]) -> Columns:
 
 
 def write_table(path: str | Path, parts: Iterable[Columns], meta: dict[str, Any]) -> None:
-    """Write rows by suffix: .csv or .jsonl (with the side file PATH.meta.json), or .parquet. parts: columns by name, the
-    same in each, of at most GROUP_ROWS rows; one without columns is of no rows. Raises VelocellError."""
+    """Write rows by suffix: .csv or .jsonl (with the side file PATH.meta.json), or .parquet. parts: columns by name,
+    the same in each, of at most GROUP_ROWS rows; one without columns is of no rows. Raises VelocellError."""
     suffix = Path(path).suffix.lower()
     if suffix in (".csv", ".jsonl"):
         # Both or none.
