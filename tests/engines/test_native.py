@@ -526,6 +526,7 @@ except EngineError as error:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit is Linux's")
+@pytest.mark.skipif("libasan" in os.environ.get("LD_PRELOAD", ""), reason="the sanitizer hangs where it gets no memory")
 def test_without_enough_memory_it_is_said_how_much_is_needed():
     done = subprocess.run([sys.executable, "-c", LITTLE_MEMORY], capture_output=True, text=True, check=True)
     said = re.fullmatch(
