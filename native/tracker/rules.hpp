@@ -1,4 +1,4 @@
-// The rules of the tracker by name. What each means, its value, unit and limits: src/velocell/tracking/rules.py.
+// The rules of the tracker by name. What each means, its value, unit and limits: src/velocell/tracking/rules/.
 #pragma once
 
 #include <algorithm>

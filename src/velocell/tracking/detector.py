@@ -2,7 +2,7 @@
 
 The final layer's spikes say where a disk is and in which band it moves; raw events around them
 say to a fraction of a pixel where it is and, along its path, how fast. The work per event is in
-the C++ core (`native/tracker/`), by the rules of `tracking/rules.py`.
+the C++ core (`native/tracker/`), by the rules of `tracking/rules/`.
 """
 
 from __future__ import annotations
