@@ -1,4 +1,4 @@
-"""Live: sources, the loop and its outputs, on loopback and with short recordings."""
+"""Live: files and streams of bytes, the loop and its ends, on loopback and with short recordings."""
 
 from __future__ import annotations
 
@@ -9,33 +9,25 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from threading import Event, Thread
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from live_streams import BANDS, Collected, same_rows
 from typer.testing import CliRunner
 
 from velocell import pipeline
 from velocell.calibration.measure import network_for
 from velocell.calibration.search import Search
 from velocell.cli.app import app
-from velocell.data.bands import Bands
 from velocell.data.recording import Recording
-from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
-from velocell.errors import OptionError, RecordingError
 from velocell.formats import read, write_dat, write_evt2, write_evt3, write_npz
-from velocell.live import Settings, loop, open_output, open_source, run, sources, spif, udp
+from velocell.live import Settings, loop, open_output, run, sources
 from velocell.live.loop import LAG_S
-from velocell.live.timeline import Timeline
-from velocell.network import Network
 from velocell.simulate import Scene, SceneObject, simulate
 
-BANDS = Bands((60.0, 240.0, 960.0))
 MAIN = "from velocell.cli import main; main()"
 
 
@@ -46,71 +38,6 @@ def call(*arguments):
 def shell(*arguments, **more):
     command = [sys.executable, "-c", MAIN, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A folder with one disk at 400 px/s on 160x120 in 350 ms as rec.npz, a network, and what detect finds."""
-    folder = tmp_path_factory.mktemp("live")
-    item = SceneObject(id=0, x_px=10, y_px=60, speed_px_s=400)
-    recording = simulate(Scene(160, 120, 350_000, seed=1, noise_hz=0.2, objects=(item,)))[0]
-    write_npz(recording, folder / "rec.npz")
-    network = network_for(recording, BANDS, 5.0)
-    network.to_toml(folder / "net.toml")
-    pipeline.detect(recording, network=network).tracks.write(folder / "expected.jsonl")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def expected(made):
-    tracks = Tracks.read(made / "expected.jsonl")
-    assert len(tracks) > 40
-    return tracks
-
-
-def same_rows(found, expected):
-    for name in COLUMNS:
-        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), name)
-
-
-def packets(recording, *, timed, events=60):
-    """As AEStream packs them, written here a second time: x, y, polarity, and the times in words of their own."""
-    for first in range(0, len(recording), events):
-        data = b""
-        for k in range(first, min(first + events, len(recording))):
-            word = int(recording.x[k]) << 16 | int(recording.p[k]) << 15 | int(recording.y[k])
-            if timed:
-                data += word.to_bytes(4, "little") + (int(recording.t_us[k]) % 2**32).to_bytes(4, "little")
-            else:
-                data += (word | 1 << 31).to_bytes(4, "little")
-        yield data
-
-
-# --- words ------------------------------------------------------------------------------------------
-
-
-def test_words_decode_as_they_were_packed(made):
-    recording = read(made / "rec.npz")
-    for timed in (True, False):
-        sent = list(packets(recording, timed=timed))
-        assert {spif.has_times(data) for data in sent} == {timed}
-        events = spif.decode(b"".join(sent), timed)
-        np.testing.assert_array_equal(events.x, recording.x)
-        np.testing.assert_array_equal(events.y, recording.y)
-        np.testing.assert_array_equal(events.p, recording.p)
-        np.testing.assert_array_equal(events.t_us, recording.t_us if timed else 0)
-
-
-@pytest.mark.parametrize("data", [b"", b"abc", b"\0\0\0\0", b"\0\0\0\x80" + b"\0\0\0\0", bytes(8) + b"\0\0\0\x80" * 2])
-def test_a_packet_of_no_one_kind_is_none(data):
-    assert spif.has_times(data) is None
-
-
-def test_times_go_on_over_a_turn_and_back_a_little():
-    true = np.array([2**32 - 5, 2**32 - 1, 2**32 + 3, 2**32 - 2, 2**32 + 9])
-    np.testing.assert_array_equal(spif.unwrapped(true % 2**32, None)[:2], true[:2])
-    np.testing.assert_array_equal(spif.unwrapped(true % 2**32, 2**32 - 9), true)
-    np.testing.assert_array_equal(spif.unwrapped(true % 2**32, 2**33 - 9), true + 2**32)
 
 
 # --- replay and stdin: the rows of detect --------------------------------------------------------------
@@ -187,264 +114,6 @@ def test_other_formats_on_stdin_give_the_rows_of_detect(made, expected, tmp_path
     result = from_stdin(monkeypatch, parts, "--network", made / "net.toml", "-o", out)
     assert result.exit_code == 0, result.stderr
     same_rows(Tracks.read(out), expected)
-
-
-# --- UDP --------------------------------------------------------------------------------------------------
-
-
-class Collected:
-    """An output that keeps the lines."""
-
-    def __init__(self):
-        self.lines, self.meta, self.started = [], None, False
-
-    def write(self, columns, meta):
-        self.meta = self.meta or meta
-        self.lines.append(columns)
-
-    def finish(self, meta):
-        self.meta = self.meta or meta
-
-    def column(self, name):
-        return np.concatenate([part[name] for part in self.lines if name in part])
-
-
-def listen(made, sent, *, pause_s=0.0005, polarity="merge", wait_s=0.3, first=(), beside=()):
-    """Send packets to a source on a free port; the summary and the output."""
-    port = free_port()
-    source = open_source(f"udp://127.0.0.1:{port}", size=(160, 120))
-    stop, output, done = Event(), Collected(), []
-    settings = Settings(Search.of(BANDS, 5.0, network=Network.from_toml(made / "net.toml"), polarity=polarity))
-    thread = Thread(target=lambda: done.append(run(source, settings, output, stop)))
-    thread.start()
-    strangers = iter(beside)
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
-    ):
-        for data in first:
-            other.sendto(data, ("127.0.0.1", port))
-            time.sleep(0.05)
-        for k, data in enumerate(sent):
-            sender.sendto(data, ("127.0.0.1", port))
-            if k >= 5 and (odd := next(strangers, None)) is not None:
-                other.sendto(odd, ("127.0.0.1", port))
-            time.sleep(pause_s)
-    time.sleep(wait_s)
-    stop.set()
-    thread.join(10)
-    source.close()
-    return done[0], output
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def test_packets_with_times_give_the_rows_of_detect(made, expected):
-    recording = read(made / "rec.npz")
-    summary, output = listen(made, packets(recording, timed=True))
-    assert summary.events == len(recording)
-    assert "; 0 packets lost by the system" in str(summary)
-    assert (summary.late, summary.dropped_ticks) == (0, 0)
-    np.testing.assert_array_equal(output.column("t_us"), expected.t_us)
-    np.testing.assert_allclose(output.column("x_px"), expected.x_px, atol=6e-4)
-    assert output.meta["time"] == "of the sender"
-
-
-def test_rows_go_out_once_an_event_after_their_instant_has_come(made, expected, monkeypatch):
-    """Nothing but the time that is due ends the gathering of packets here."""
-    monkeypatch.setattr(udp, "_DUE_S", 1e9)
-    recording = read(made / "rec.npz")
-    last = (1 << 16 | 1).to_bytes(4, "little") + recording.stop_us.to_bytes(4, "little")
-    summary, output = listen(made, [*packets(recording, timed=True), last], pause_s=0.001)
-    assert summary.events == len(recording) + 1
-    t_us = expected.t_us[expected.t_us < recording.stop_us]
-    np.testing.assert_array_equal(output.column("t_us")[: t_us.size], t_us)
-    assert len(output.lines) > 0.8 * np.unique(t_us).size, "as they came, not all at the end"
-
-
-@given(st.integers(0, 10**7), st.integers(1, 20_000), st.integers(1, 3_000))
-def test_what_is_due_is_the_first_event_that_completes_an_interval(tick, every_us, dt_us):
-    next_us = tick * dt_us
-    due_us = loop.due_us(next_us, every_us, dt_us)
-
-    def completes(newest_us):
-        return newest_us // dt_us * dt_us // every_us > next_us // every_us
-
-    assert completes(due_us)
-    assert due_us > next_us
-    assert not completes(due_us - 1)
-
-
-def test_times_of_the_stream_are_known_as_the_sender_has_them():
-    line = Timeline(True, 0.0, None, lambda text: None)
-    assert line.of_sender(5) is None
-    word = (5).to_bytes(4, "little")
-    for sent_us in (2**32 - 10, 2**32 - 1, 20, *[2**31] * 65, *range(1000, 1100)):
-        (t_us,) = line.times([(0.0, word + sent_us.to_bytes(4, "little"))])
-        if t_us.size:
-            assert line.of_sender(int(t_us[0])) == sent_us
-    assert line.of_sender(int(t_us[0]) + 2**32) == 1099
-    assert Timeline(False, 0.0, 7, lambda text: None).of_sender(9) is None
-
-
-def test_packets_without_times_count_when_they_arrive(made):
-    recording = read(made / "rec.npz")
-    sent = list(packets(recording, timed=False))
-    summary, output = listen(made, sent, pause_s=recording.duration_us / 1e6 / len(sent))
-    assert summary.events == len(recording)
-    assert output.meta["time"] == "of arrival"
-    assert abs(output.column("t_us").max() / 1e6 - time.time()) < 60
-
-
-def test_late_and_damaged_packets_are_counted_and_left_out(made, expected):
-    sent = list(packets(read(made / "rec.npz"), timed=True))
-    odd = [sent[0], b"abc", b"\0\0\0\x80", (5).to_bytes(4, "little") + (2**31 - 1).to_bytes(4, "little")]
-    summary, output = listen(made, [*sent, *odd])
-    assert summary.late == len(sent[0]) // 8
-    assert "1 damaged packets; left out" in str(summary)
-    assert "1 with times among those without, or the other way round" in str(summary)
-    assert "1 with a time far off, left out" in str(summary)
-    np.testing.assert_array_equal(output.column("t_us"), expected.t_us)
-
-
-def far(start_us):
-    return [(5).to_bytes(4, "little") + (start_us + 1000 * k).to_bytes(4, "little") for k in range(200)]
-
-
-def test_a_long_silence_is_gone_over(made):
-    summary, _ = listen(made, [*far(1_000_000), *far(1_000_000_000)])
-    assert 300 < summary.events < 400
-    assert summary.events + 64 == 400
-
-
-def heard(sent, before=(), **how):
-    """Blocks of packets, and what is said; `before`: packets that strangers send first."""
-    stop, blocks, said = Event(), [], []
-    source = open_source(f"udp://127.0.0.1:{(port := free_port())}", size=(160, 120), **how)
-    source.say = said.append
-
-    def listen_():
-        blocks.extend(block for block in source.blocks(stop) if len(block))
-
-    thread = Thread(target=listen_)
-    thread.start()
-    with ExitStack() as stack:
-        for part in (*([data] for data in before), sent):
-            sender = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            for data in part:
-                sender.sendto(data, ("127.0.0.1", port))
-                time.sleep(0.0002)
-    time.sleep(0.3)
-    stop.set()
-    thread.join(10)
-    source.close()
-    return blocks, said
-
-
-UNTIMED = [(1 << 31 | 5).to_bytes(4, "little")]
-
-
-def test_a_clock_that_went_back_goes_on_from_where_it_was():
-    blocks, said = heard([*far(1_000_000_000)[:20], *far(1_000_000)])
-    t = np.concatenate([block.t_us for block in blocks])
-    assert len(t) == 20 + 200 - 64
-    assert (np.diff(t) >= 0).all()
-    assert t[20] - t[19] < 1_000
-    assert "the sender's clock went back by 99" in said[0]
-
-
-def test_times_ahead_and_one_behind_do_not_end_the_stream(made):
-    near, ahead = far(1_000_000_000), far(2_000_000_000)
-    summary, _ = listen(made, [*near[:20], *ahead[:60], *far(1_000_000)[:30], *UNTIMED * 30, *near[20:40]])
-    assert summary.events == 40
-    assert "90 with a time far off" in str(summary)
-    assert "30 with times among those without, or the other way round" in str(summary)
-    assert "damaged" not in str(summary)
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_packets_of_the_other_kind_are_followed_once_many_agree(first):
-    timed, untimed = far(1_000_000), UNTIMED * 200
-    one, other = (timed, untimed) if first else (untimed, timed)
-    blocks, said = heard([*one[:5], *other[:30], *one[5:10], *other])
-    t = np.concatenate([block.t_us for block in blocks])
-    assert len(t) == 10 + 200 - 64
-    assert (np.diff(t) >= 0).all()
-    assert f"come {'without' if first else 'with'} times now" in said[0]
-
-
-def random_packets(n, rng=None):
-    rng = rng or np.random.default_rng(5)
-    return [rng.bytes(int(rng.integers(1, 200))) for _ in range(n)]
-
-
-ATTACKS = {
-    "one stray packet first": lambda: ([far(3_000_000_000)[0]], []),
-    "others far ahead": lambda: ([], far(3_000_000_000)),
-    "others without times": lambda: ([], UNTIMED * 200),
-    "random packets": lambda: (random_packets(3), random_packets(300)),
-}
-
-
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_strangers_change_no_row(made, expected, attack):
-    recording = read(made / "rec.npz")
-    first, beside = ATTACKS[attack]()
-    sent = list(packets(recording, timed=True))
-    summary, output = listen(made, sent, first=first, beside=beside)
-    assert summary.events == len(recording)
-    np.testing.assert_array_equal(output.column("t_us"), expected.t_us)
-    np.testing.assert_allclose(output.column("x_px"), expected.x_px, atol=6e-4)
-    if beside:
-        assert "packets of other senders, left out" in str(summary)
-
-
-def test_a_named_sender_alone_is_followed():
-    near = far(1_000_000)[:50]
-    blocks, _ = heard(near, before=far(2_000_000)[:3], sender="127.0.0.1")
-    assert sum(map(len, blocks)) == 50
-    blocks, _ = heard(near, sender="127.0.0.2")
-    assert not blocks
-    for wrong in ("nobody", "127.0.0.1:99999", "1.2.3:5"):
-        with pytest.raises(OptionError, match="is not an address"):
-            open_source("udp://127.0.0.1:9", size=(9, 9), sender=wrong)
-    with pytest.raises(OptionError, match="drop it"):
-        open_source("tcp://127.0.0.1:9", size=(9, 9), sender="127.0.0.1")
-
-
-def test_another_sender_takes_over_after_silence(monkeypatch):
-    monkeypatch.setattr("velocell.live.udp._SILENT_S", 0.1)
-    stop, blocks, said = Event(), [], []
-    source = open_source(f"udp://127.0.0.1:{(port := free_port())}", size=(160, 120))
-    source.say = said.append
-    thread = Thread(target=lambda: blocks.extend(block for block in source.blocks(stop) if len(block)))
-    thread.start()
-    for start_us in (50_000_000, 1_000_000):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            for data in far(start_us)[:20]:
-                sender.sendto(data, ("127.0.0.1", port))
-            time.sleep(0.4)
-    stop.set()
-    thread.join(10)
-    source.close()
-    t = np.concatenate([block.t_us for block in blocks])
-    assert len(t) == 40
-    assert (np.diff(t) > 0).all()
-    assert "fell silent" in said[0]
-
-
-def test_a_socket_that_fails_is_told():
-    source = open_source(f"udp://localhost:{free_port()}", size=(160, 120))
-    assert source._socket.family == socket.AF_INET
-    source._socket.close()
-    source._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)  # gives no packets
-    with pytest.raises(RecordingError, match="gives no more packets"):
-        list(source.blocks(Event()))
-    source.close()
 
 
 def test_rows_go_out_by_udp(made, expected):

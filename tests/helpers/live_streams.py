@@ -1,0 +1,54 @@
+"""What the tests of `velocell live` share: packets as a camera's computer sends them, and what takes the results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velocell.data.bands import Bands
+from velocell.data.recording import Recording
+from velocell.data.tables import COLUMNS
+from velocell.data.tracks import Tracks
+
+BANDS = Bands((60.0, 240.0, 960.0))
+
+
+class Collected:
+    """An output that keeps the lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self.meta: dict[str, Any] | None = None
+        self.started = False
+
+    def write(self, columns: dict[str, Any], meta: dict[str, Any]) -> None:
+        self.meta = self.meta or meta
+        self.lines.append(columns)
+
+    def finish(self, meta: dict[str, Any]) -> None:
+        self.meta = self.meta or meta
+
+    def column(self, name: str) -> NDArray[Any]:
+        return np.concatenate([part[name] for part in self.lines if name in part])
+
+
+def same_rows(found: Tracks, expected: Tracks) -> None:
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), name)
+
+
+def packets(recording: Recording, *, timed: bool, events: int = 60) -> Iterator[bytes]:
+    """As AEStream packs them, written here a second time: x, y, polarity, and the times in words of their own."""
+    assert recording.p is not None
+    for first in range(0, len(recording), events):
+        data = b""
+        for k in range(first, min(first + events, len(recording))):
+            word = int(recording.x[k]) << 16 | int(recording.p[k]) << 15 | int(recording.y[k])
+            if timed:
+                data += word.to_bytes(4, "little") + (int(recording.t_us[k]) % 2**32).to_bytes(4, "little")
+            else:
+                data += (word | 1 << 31).to_bytes(4, "little")
+        yield data

@@ -1,0 +1,32 @@
+"""A recording, its network and what `detect` finds in it, for what is read while it comes."""
+
+from __future__ import annotations
+
+import pytest
+from live_streams import BANDS
+
+from velocell import pipeline
+from velocell.calibration.measure import network_for
+from velocell.data.tracks import Tracks
+from velocell.formats import write_npz
+from velocell.simulate import Scene, SceneObject, simulate
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with one disk at 400 px/s on 160x120 in 350 ms as rec.npz, a network, and what detect finds."""
+    folder = tmp_path_factory.mktemp("live")
+    item = SceneObject(id=0, x_px=10, y_px=60, speed_px_s=400)
+    recording = simulate(Scene(160, 120, 350_000, seed=1, noise_hz=0.2, objects=(item,)))[0]
+    write_npz(recording, folder / "rec.npz")
+    network = network_for(recording, BANDS, 5.0)
+    network.to_toml(folder / "net.toml")
+    pipeline.detect(recording, network=network).tracks.write(folder / "expected.jsonl")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(made):
+    tracks = Tracks.read(made / "expected.jsonl")
+    assert len(tracks) > 40
+    return tracks
