@@ -17,7 +17,7 @@ from velocell.data.recording import Recording
 from velocell.errors import OptionError
 from velocell.filters import flicker
 from velocell.filters.chain import Cleaning
-from velocell.filters.flicker import LOOK_US, PERIODS, Flicker, Lamp, find_lamps, parse_flicker
+from velocell.filters.flicker import LOOK_US, PERIODS, Flicker, Lamp, _Held, find_lamps, parse_flicker
 from velocell.pipeline import detect
 from velocell.results.evaluate import evaluate
 from velocell.simulate import Flicker as Patch
@@ -266,6 +266,25 @@ def test_it_does_not_matter_where_a_stream_is_cut(cuts, known):
             np.concatenate([getattr(part, name) for part in found]), getattr(expected, name), name
         )
     assert parts.left_out == whole.left_out > 0
+
+
+@pytest.mark.parametrize("events_each", [300, 3_000], ids=["several at once", "one by one"])
+@pytest.mark.parametrize("polarity", [True, False])
+def test_what_is_held_of_a_second_is_what_came_and_keeps_no_block(events_each, polarity, monkeypatch):
+    monkeypatch.setattr(flicker, "_HELD_EVENTS", 2_000)
+    recording = _two_seconds().slice(100, 10_000)
+    recording = recording if polarity else replace(recording, p=None)
+    parts = [recording.slice(k, k + events_each) for k in range(0, len(recording), events_each)]
+    held = _Held()
+    for part in parts:
+        held.take(part)
+    assert 3 < len(held) < 6
+    assert [len(part) for part in held[1:]] == [len(part) for part in held][1:]
+    for name in ("t_us", "x", "y", *(["p"] if polarity else [])):
+        came, found = getattr(recording, name), [getattr(part, name) for part in held]
+        np.testing.assert_array_equal(np.concatenate(found), came, name)
+        assert not any(np.shares_memory(part, came) for part in found)
+    assert all((part.p is not None) == polarity for part in held)
 
 
 _made: list[Recording] = []

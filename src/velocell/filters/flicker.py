@@ -23,10 +23,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -302,9 +302,8 @@ class _Busy:
     share: float
 
 
-def find_lamps(parts: Iterable[Recording]) -> tuple[Lamp, ...]:
-    """The lamps in consecutive parts of a recording, together about a second long, the strongest first. The parts are
-    gone through several times."""
+def find_lamps(parts: Sequence[Recording]) -> tuple[Lamp, ...]:
+    """The lamps in consecutive parts of a recording, together about a second long, the strongest first."""
     busy = _busy(parts)
     if busy is None:
         return ()
@@ -329,8 +328,8 @@ def _multiple(hz: float, of: float) -> bool:
     return abs(hz - round(hz / of) * of) < _SAME_HZ
 
 
-class _Held:
-    """Consecutive parts of a second, as Recordings whenever they are gone through. Held in 9 bytes an event, a third
+class _Held(Sequence[Recording]):
+    """Consecutive parts of a second, as Recordings whenever they are asked for. Held in 9 bytes an event, a third
     less than they come in: of a second there are millions."""
 
     def __init__(self) -> None:
@@ -339,7 +338,8 @@ class _Held:
         self.events = self._waiting = 0
 
     def take(self, part: Recording) -> None:
-        """A part of less than an hour. Its arrays are copied, so that the block that they are of can go."""
+        """A part with events, of less than an hour. Its arrays are copied, so that the block that they are of can
+        go."""
         self._open.append(part)
         self._waiting += len(part)
         self.events += len(part)
@@ -347,21 +347,33 @@ class _Held:
             self._pack()
 
     def _pack(self) -> None:
+        if not self._open:
+            return
         part = joined(self._open)
-        self._open, self._waiting = [], 0
-        if len(part):
-            t = (part.t_us - part.t_us[0]).astype(np.uint32)
+        if len(self._open) == 1:  # several are copied by being joined
             p = None if part.p is None else part.p.copy()
-            self._parts.append((replace(part, t_us=part.t_us[:1].copy(), x=part.x.copy(), y=part.y.copy(), p=p), t))
+            part = replace(part, x=part.x.copy(), y=part.y.copy(), p=p)
+        self._open, self._waiting = [], 0
+        t = (part.t_us - part.t_us[0]).astype(np.uint32)
+        self._parts.append((replace(part, t_us=part.t_us[:1].copy()), t))
 
-    def __iter__(self) -> Iterator[Recording]:
-        if self._open:
-            self._pack()
-        for part, t in self._parts:
-            yield replace(part, t_us=part.t_us[0] + t.astype(np.int64))
+    def __len__(self) -> int:
+        self._pack()
+        return len(self._parts)
+
+    @overload
+    def __getitem__(self, place: int) -> Recording: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Recording]: ...
+    def __getitem__(self, place: int | slice) -> Recording | list[Recording]:
+        self._pack()
+        if isinstance(place, slice):
+            return [self[k] for k in range(len(self))[place]]
+        part, t = self._parts[place]
+        return replace(part, t_us=part.t_us[0] + t.astype(np.int64))
 
 
-def _busy(parts: Iterable[Recording]) -> _Busy | None:
+def _busy(parts: Sequence[Recording]) -> _Busy | None:
     """None where nothing flickers or too little was seen. The parts are gone through several times: arrays for all of
     them would take as much memory as the events."""
     ends = [(int(part.t_us[0]), int(part.t_us[-1]) + 1, len(part), part.size) for part in parts if len(part)]
