@@ -213,6 +213,17 @@ def test_networks_may_be_given_in_any_order(networks, scene):
     np.testing.assert_array_equal(whole.x_px, turned.x_px)
 
 
+def test_networks_may_be_exchanged_for_others_in_any_order(networks, scene):
+    recording, _ = scene
+    found = []
+    for others in (networks, networks[::-1]):
+        online = Online(networks, recording.size, final_only=True)
+        online.adopt(others, 150_000)
+        found.append(rows_of(rows for rows, _ in follow(online, recording.blocks())))
+    assert_same(*found)
+    assert found[0].t_us.max() > 300_000
+
+
 def test_no_more_threads_work_than_are_allowed(networks, scene, monkeypatch):
     given = []
     init = native.init

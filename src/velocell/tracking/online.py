@@ -66,7 +66,7 @@ class Online:
         side_by_side = min(threads, len(self.networks))
         self._threads = ThreadPoolExecutor(side_by_side) if side_by_side > 1 else None
         self._threads_each = threads // side_by_side
-        self._states = self._fresh(self.networks)
+        self._begin(self.networks)
         self._coming: list[tuple[int, tuple[Network, ...]]] = []
         self.changes: list[tuple[int, tuple[Network, ...]]] = []
         self._expected = 0  # of these, by the detector
@@ -95,9 +95,12 @@ class Online:
         than `MOST_ALLOTTED`, or by the rules."""
         return -(-ALLOT_US // self.dt_us) * self.dt_us if self._allots else None
 
-    def _fresh(self, networks: Sequence[Network]) -> list[Any]:
-        """States of the engine for them."""
-        return [self._engine.init(network, self._size, threads=self._threads_each) for network in networks]
+    def _begin(self, networks: tuple[Network, ...]) -> None:
+        """Use these from now on, with fresh states."""
+        self.networks = networks
+        self._states = [self._engine.init(network, self._size, threads=self._threads_each) for network in networks]
+        order = np.argsort([network.radius_px or 0.0 for network in networks], kind="stable")
+        self._ranks = np.argsort(order).tolist()  # by radius, as an allotment has its parts
 
     def step(self, events: Recording, stop_us: int, *, at_end: bool = False) -> tuple[dict[str, Any], Spikes]:
         """Rows (columns by name) and the spikes of all layers (or the last) and networks."""
@@ -131,9 +134,9 @@ class Online:
             at_us, networks = self._coming.pop(0)
             at_us = max(at_us, events.start_us)
             answers.append(self._respond(events.between(stop_us=at_us), at_us, False))
-            events, self.networks = events.between(at_us), networks
+            events = events.between(at_us)
             self.changes.append((at_us, networks))
-            self._states = self._fresh(networks)
+            self._begin(networks)
         answers.append(self._respond(events, stop_us, at_end))
         return answers[0] if len(answers) == 1 else Spikes.concatenate(answers)
 
@@ -165,9 +168,8 @@ class Online:
                 allotted = self._allotments.get(last)
         if allotted is None:
             return [events] * len(self.networks)
-        rank = np.argsort(np.argsort([network.radius_px or 0.0 for network in self.networks], kind="stable"))
         parts = allotted(events)
-        return [parts[i] for i in rank.tolist()]
+        return [parts[rank] for rank in self._ranks]
 
     def locate(self, events: Recording, spikes: Spikes, stop_us: int, *, at_end: bool = False) -> dict[str, Any]:
         """The second half: rows, columns by name. Where the stamps are coarse, the detector sees events spread within
