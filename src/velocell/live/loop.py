@@ -206,6 +206,7 @@ class _Loop:
             self._probe = []
         elif self._motion is None:
             self._camera.first_us = 0
+        self._meta()  # what it imports takes 10 ms, which the first rows need not wait for
 
     def _know(self, source: Replay, hot: NDArray[np.int64], first: Recording) -> None:
         """Of a file, all that `detect` would measure on it; so both give the same rows."""
@@ -379,9 +380,10 @@ class _Loop:
         self._motion = motion
         self._camera.know(motion)
 
-    def _measure(self, probe: Recording) -> Seen:
+    def _measure(self, blocks: Sequence[Recording]) -> Seen:
         """The hot pixels; the networks for what the others show, where they are not given and what was assumed of
         contrast or stamps may be wrong."""
+        probe = joined(blocks)
         cleaning, search, hot = self._settings.cleaning, self._search, self._clean.hot
         whole = cleaning.without_ignored(probe)
         if cleaning.mask_hot:
@@ -415,7 +417,7 @@ class _Loop:
             seen = self._probe
             if seen and (self._probed > _PROBE_EVENTS or self._next_us - seen[0].start_us >= PROBE_US):
                 self._probe = None
-                self._measured = self._thread.submit(self._measure, joined(seen))
+                self._measured = self._thread.submit(self._measure, seen)
         if self._measured is None or not (self._source.waits or self._measured.done()):
             return
         seen_now, self._measured = self._measured.result(), None

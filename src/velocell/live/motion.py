@@ -51,9 +51,9 @@ class CameraWatch:
             self._events += len(self._held[-1])
             enough = part.stop_us - self._begin_us >= PROBE_US or self._events > _MOST_EVENTS
             if enough:
-                second, self._held, self._events = joined(self._held), [], 0
+                second, self._held, self._events = self._held, [], 0
                 self._begin_us = max(self._begin_us + EVERY_US, part.stop_us)
-                self._look = self._thread.submit(lambda: camera_motion(self._prepare(second)))
+                self._look = self._thread.submit(lambda: camera_motion(self._prepare(joined(second))))
         if self._look is not None and (wait or self._look.done()):
             look, self._look = self._look, None
             self.know(look.result())
