@@ -18,7 +18,7 @@ from velocell.calibration.learning import learning
 from velocell.calibration.measure import network_for, networks_for, networks_in
 from velocell.calibration.search import Search
 from velocell.data.bands import Bands
-from velocell.data.blocks import Footage
+from velocell.data.blocks import Footage, ahead
 from velocell.data.heap import trim_heap
 from velocell.data.recording import Polarity, Recording
 from velocell.data.spikes import Spikes
@@ -140,7 +140,7 @@ def _findings(
 ) -> Findings:
     networks = calibrated(footage, search)
     online = search.online(networks, footage.size, final_only=not keep_spikes)
-    pieces = follow(online, learning(map(search.seen, footage.blocks()), online, networks, search), on_block)
+    pieces = follow(online, learning(ahead(map(search.seen, footage.blocks())), online, networks, search), on_block)
     return Findings(networks, pieces, (online,), search.measures and networks[0].origin.too_sparse)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from threading import Semaphore, active_count
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from velocell.data import blocks
-from velocell.data.blocks import changes, joined, steps
+from velocell.data.blocks import ahead, changes, joined, steps
 from velocell.data.recording import Recording
 
 SPAN_US = 100
@@ -85,3 +87,50 @@ def test_a_full_step_ends_within_the_stretch(monkeypatch):
     found = [len(step) for step, _ in steps([recording(list(range(50)), 100)], SPAN_US)]
     assert sum(found) == 50
     assert max(found) <= 8
+
+
+class Counted:
+    """Numbers, made while nobody looks; `made` is raised for each."""
+
+    def __init__(self, n: int) -> None:
+        self.n, self.begun, self.made = n, 0, Semaphore(0)
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(self.n):
+            self.begun += 1
+            yield number
+            self.made.release()  # the next one was asked for
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_as_many_items_are_made_ahead_as_are_allowed(most: int) -> None:
+    items = Counted(10)
+    coming = ahead(iter(items), most)
+    assert next(coming) == 0
+    for _ in range(most):
+        assert items.made.acquire(timeout=60)
+    # No more than what was allowed, although nobody holds it up: the thread ends with what it was given.
+    coming.close()
+    assert items.begun == most + 1
+    assert list(ahead(iter(Counted(5)), most)) == [0, 1, 2, 3, 4]
+    assert list(ahead(iter(Counted(0)), most)) == []
+
+
+def test_what_was_made_before_an_error_comes_before_it() -> None:
+    def failing() -> Iterator[int]:
+        yield from (1, 2)
+        raise ValueError("damaged")
+
+    coming = ahead(failing(), 3)
+    assert [next(coming), next(coming)] == [1, 2]
+    with pytest.raises(ValueError, match="damaged"):
+        next(coming)
+
+
+def test_threads_end_with_those_who_ask() -> None:
+    before = active_count()
+    coming = ahead(iter(Counted(10)), 3)
+    next(coming)
+    assert active_count() == before + 1
+    coming.close()
+    assert active_count() == before

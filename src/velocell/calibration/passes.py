@@ -27,12 +27,13 @@ from velocell.calibration.noise import NO_NOISE, Noise
 from velocell.calibration.recipe import bank_radii
 from velocell.calibration.search import Search
 from velocell.data.arrays import Floats, weighted_quantile
+from velocell.data.blocks import ahead
 from velocell.data.heap import trim_heap
 from velocell.data.recording import Recording
 from velocell.network import Network
 from velocell.network.origin import Spread
 from velocell.tracking.detector import as_networks
-from velocell.tracking.online import EVERY_US, one_ahead, respond
+from velocell.tracking.online import EVERY_US, respond
 from velocell.tracking.rules import Rules
 
 MOST_US = 3_500_000  # that all passes last together, of the recording's time
@@ -172,7 +173,7 @@ class Passes:
         rows: list[dict[str, NDArray[Any]]] = []
         work, stop_us, short = 0.0, stretch.start_us, False
         told = Told.of(online.detector.passages(), self._search, noise)
-        for block, spikes, at_end in one_ahead(respond(online, stretch.between(stop_us=until_us).blocks())):
+        for block, spikes, at_end in ahead(respond(online, stretch.between(stop_us=until_us).blocks())):
             rows.append(online.locate(block, spikes, block.stop_us, at_end=at_end))
             stop_us = block.stop_us
             work += event_work * len(block) + _SPIKE_WORK * len(spikes.final())

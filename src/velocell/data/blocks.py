@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.recording import Recording
+
+T = TypeVar("T")
 
 STEP_EVENTS = 1 << 16
 """A step of this many events ends at the next instant, or soon after."""
@@ -144,6 +148,19 @@ def changes(t_us: NDArray[np.int64], span_us: int, before_us: int | None = None)
         return np.flatnonzero(np.diff(window, prepend=first))
     at = np.searchsorted(t_us, np.arange(first + 1, last + 1, dtype=np.int64) * span_us)
     return at[np.diff(at, prepend=-1) > 0]
+
+
+def ahead(items: Iterator[T], most: int = 1) -> Iterator[T]:
+    """The items, made in a thread while others are in use: at most `most` that nobody has asked for yet."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        coming = deque(thread.submit(next, items, None) for _ in range(most))
+        try:
+            while (item := coming.popleft().result()) is not None:
+                coming.append(thread.submit(next, items, None))
+                yield item
+        finally:  # nobody waits for what nobody wants any more
+            for one in coming:
+                one.cancel()
 
 
 def pieces(block: Recording, events: int) -> Iterator[Recording]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.data.blocks import joined
+from velocell.data.blocks import ahead, joined
 from velocell.data.heap import trim_heap
 from velocell.data.recording import Recording
 from velocell.data.units import format_time
@@ -103,7 +103,7 @@ class FilePart:
         counts = PixelCounts(*self.size) if cleaning.mask_hot else None
         unignored = self._raw()
         start_us, found = None, 0
-        for block in source.blocks(*self._span):
+        for block in ahead(source.blocks(*self._span)):
             if start_us is None:
                 start_us = block.start_us
                 cleaning.check(block)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from velocell import engines
-from velocell.data.blocks import changes, steps
+from velocell.data.blocks import ahead, changes, steps
 from velocell.data.recording import Recording
 from velocell.data.spikes import Spikes
 from velocell.data.stamps import Spread
@@ -21,12 +21,11 @@ from velocell.network.template import Template
 from velocell.tracking.detector import Crowding, Detector, as_networks
 from velocell.tracking.rules import DEFAULTS, EVERY_RATIO, Rules
 
-T = TypeVar("T")
-
 EVERY_US = 5_000
 BLOCK_US = 100_000  # events are handed on in steps of this length, so that memory stays bounded
 ALLOT_US = 20_000  # stretches for which it is decided at once which networks see an event
 MOST_ALLOTTED = 64  # networks; a bit each
+STEPS_AHEAD = 3  # of the engine before the detector, so that neither waits where a step costs one of them more
 FEWEST_EVENTS = 1 << 13  # in a step; where little happens it is longer, since each costs the same
 
 
@@ -219,8 +218,9 @@ def follow(
 ) -> Iterator[tuple[dict[str, Any], Spikes]]:
     """All of what comes in consecutive blocks; yields rows (columns by name) and spikes, step by step. on_block: called
     with each step that is done. ends: whether the stream does behind the last block, which else stops with a tick."""
-    # Both leave Python's lock: the engine works on the next step while the detector looks at this one.
-    for step, spikes, at_end in one_ahead(respond(online, blocks, FEWEST_EVENTS)):
+    # All leave Python's lock: a block is read and the engine works on next steps while the detector looks at this one.
+    most = STEPS_AHEAD if online.stretch_us is None else 1
+    for step, spikes, at_end in ahead(respond(online, blocks, FEWEST_EVENTS), most):
         rows = online.locate(step, spikes, step.stop_us, at_end=at_end and ends)
         if on_block is not None:
             on_block(step)
@@ -234,12 +234,3 @@ def respond(online: Online, blocks: Iterable[Recording], fewest: int = 1) -> Ite
     cut = steps(blocks, BLOCK_US, fewest) if stretch_us is None else steps(blocks, stretch_us)
     for step, at_end in cut:
         yield step, online.respond(step, step.stop_us, at_end=at_end), at_end
-
-
-def one_ahead(items: Iterator[T]) -> Iterator[T]:
-    """The items, each made in a thread while the one before is in use."""
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        coming = thread.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = thread.submit(next, items, None)
-            yield item
