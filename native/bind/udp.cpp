@@ -1,16 +1,42 @@
-// Python's view of the receiver.
+// Python's view of the receiver, and of what is in its packets.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 
 #include <cstring>
 #include <stdexcept>
+#include <string_view>
+#include <utility>
+#include <vector>
 
+#include "bind/arrays.hpp"
+#include "live/spif.hpp"
 #include "live/udp.hpp"
 
 namespace nb = nanobind;
 using velocell::UdpReceiver;
 
+namespace {
+
+// (t_us, x, y, p, the sender's newest time, steps back, width, height), or None.
+nb::object in_step(const nb::list& packets, std::int64_t newest_us, std::int64_t shift_us, std::int64_t far_us) {
+    std::vector<std::string_view> views;
+    views.reserve(packets.size());
+    for (const nb::handle packet : packets) {
+        const auto data = nb::cast<nb::bytes>(packet);
+        views.emplace_back(data.c_str(), data.size());  // the list keeps it
+    }
+    auto found = velocell::spif_in_step(views, newest_us, shift_us, far_us);
+    if (!found) return nb::none();
+    return nb::make_tuple(velocell::array_of(std::move(found->t)), velocell::array_of(std::move(found->x)),
+                          velocell::array_of(std::move(found->y)), velocell::array_of<bool>(std::move(found->p)),
+                          found->newest_us, found->back_steps, found->width, found->height);
+}
+
+}  // namespace
+
 void bind_udp(nb::module_& m) {
+    m.def("spif_in_step", &in_step, nb::arg("packets"), nb::kw_only(), nb::arg("newest_us"), nb::arg("shift_us"),
+          nb::arg("far_us"));
     nb::class_<UdpReceiver>(m, "UdpReceiver")
         .def(nb::init<velocell::Socket, std::size_t, double, double>(), nb::arg("socket"), nb::arg("most_bytes"),
              nb::arg("most_wait_s"), nb::arg("silent_s"))

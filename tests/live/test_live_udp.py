@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import ExitStack
+from itertools import pairwise
 from threading import Event, Thread
 
 import numpy as np
@@ -45,6 +46,44 @@ def test_times_go_on_over_a_turn_and_back_a_little():
     np.testing.assert_array_equal(spif.unwrapped(true % 2**32, None)[:2], true[:2])
     np.testing.assert_array_equal(spif.unwrapped(true % 2**32, 2**32 - 9), true)
     np.testing.assert_array_equal(spif.unwrapped(true % 2**32, 2**33 - 9), true + 2**32)
+
+
+STEPS_US = st.integers(-30_000, 2_000_000) | st.sampled_from([-10_000_001, -10_000_000, 10_000_000, 10_000_001])
+
+
+def words(times, x=3, y=9):
+    return np.column_stack((np.full(len(times), x << 16 | y), np.array(times) % 2**32)).astype("<u4").tobytes()
+
+
+@given(
+    st.integers(0, 2**33),
+    st.lists(st.lists(STEPS_US, min_size=1, max_size=6), min_size=1, max_size=6),
+    st.sampled_from([None, b"", b"abcd", words([7]) + b"\0\0\0\x80" + bytes(4)]),
+)
+def test_packets_at_once_are_as_one_by_one(start_us, steps, odd):
+    ends = np.cumsum(sum(steps, [start_us])).tolist()
+    cuts = np.cumsum([1, *map(len, steps)]).tolist()
+    sent = [(0.0, words(ends[a:b], x=a, y=b)) for a, b in pairwise(cuts)]
+    lines = [Timeline(True, 0.0, 2**31, lambda text: None) for _ in range(2)]
+    for line in lines:
+        line.times([(0.0, words([start_us]))])
+    if odd is not None:
+        assert lines[0].in_step([*sent, (0.0, odd)]) is None
+    together = lines[0].in_step(sent)
+    newest = np.maximum.accumulate([start_us, *ends])[:-1]
+    assert (together is None) == bool(np.abs(np.array(ends) - newest).max() > 10_000_000)
+    if together is None:
+        return
+    one_by_one = np.concatenate(lines[1].times(sent))
+    np.testing.assert_array_equal(together.events.t_us, one_by_one)
+    data = spif.decode(b"".join(data for _, data in sent), True)
+    for got, want in zip(together.events[1:], data[1:], strict=True):
+        assert got.dtype == want.dtype
+        np.testing.assert_array_equal(got, want)
+    assert together.back_steps == np.count_nonzero(np.diff(one_by_one) < 0)
+    assert together.size == (data.x.max() + 1, data.y.max() + 1)
+    assert lines[0].newest_us == lines[1].newest_us
+    assert lines[0].of_sender(5) == lines[1].of_sender(5)
 
 
 # --- UDP --------------------------------------------------------------------------------------------------

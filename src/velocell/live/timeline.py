@@ -8,10 +8,12 @@ taken back.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.data.blocks import Events
 from velocell.live import spif
 
 FAR_US = 10_000_000  # a time this far from the newest is astray,
@@ -20,6 +22,14 @@ _TURN = 1 << 32
 
 Packet = tuple[float, bytes]
 """When it arrived, in seconds of the steady clock; and what it holds."""
+
+
+class Together(NamedTuple):
+    """Events of several packets. back_steps: how often the time goes back; size: (width, height) that holds them."""
+
+    events: Events
+    back_steps: int
+    size: tuple[int, int]
 
 
 class Timeline:
@@ -52,12 +62,27 @@ class Timeline:
                 self._other = 0
         return good
 
+    def in_step(self, packets: list[Packet]) -> Together | None:
+        """All packets at once, as is faster, where all have times and go on from where the stream is."""
+        if not self.timed or self._far or self._raw_us is None:
+            return None
+        from velocell._native import spif_in_step
+
+        found: Any = spif_in_step(
+            [data for _, data in packets], newest_us=self._raw_us, shift_us=self._shift_us, far_us=FAR_US
+        )
+        if found is None:
+            return None
+        t_us, x, y, p, self._raw_us, back_steps, width, height = found
+        self.newest_us = max(self.newest_us or 0, self._raw_us + self._shift_us)
+        self._other = 0
+        return Together(Events(t_us, x, y, p), back_steps, (width, height))
+
     def times(self, packets: list[Packet]) -> list[NDArray[np.int64]]:
         """Of each packet's events; none of those that do not go on from where the stream is."""
         if not self.timed:
             return [self._arrived(at, len(data) // 4) for at, data in packets]
-        together = self._in_step([data for _, data in packets])
-        return [self._of(data) for _, data in packets] if together is None else together
+        return [self._of(data) for _, data in packets]
 
     def of_sender(self, t_us: int) -> int | None:
         """A time of the stream as the sender has it, of 32 bits; None where its events have no times, or none yet."""
@@ -79,18 +104,6 @@ class Timeline:
         self._raw_us = first_us if self._raw_us is None else max(self._raw_us, first_us)
         self.newest_us = max(first_us + self._shift_us, self.newest_us or 0)
         return first_us + self._shift_us
-
-    def _in_step(self, packets: list[bytes]) -> list[NDArray[np.int64]] | None:
-        """All of them together, since that is faster; None where one is far off."""
-        if self._far or not packets or self._raw_us is None:
-            return None
-        t = spif.unwrapped(spif.decode(b"".join(packets), True).t_us, self._raw_us)
-        before = np.maximum.accumulate(np.append(self._raw_us, t))
-        if np.abs(t - before[:-1]).max() > FAR_US:
-            return None
-        self._raw_us = int(before[-1])
-        self.newest_us = max(self.newest_us or 0, self._raw_us + self._shift_us)
-        return np.split(t + self._shift_us, np.cumsum([len(data) // 8 for data in packets[:-1]], dtype=np.intp))
 
     def _of(self, data: bytes) -> NDArray[np.int64]:
         t = spif.unwrapped(spif.decode(data, True).t_us, self._raw_us)

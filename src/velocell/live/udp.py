@@ -26,7 +26,7 @@ from velocell.errors import OptionError, RecordingError, reason
 from velocell.live import spif
 from velocell.live.address import parse_address, resolved
 from velocell.live.blocks import POLL_S, as_blocks
-from velocell.live.timeline import FAR_US, Packet, Timeline
+from velocell.live.timeline import FAR_US, Packet, Timeline, Together
 
 _HELD_BYTES = 1 << 25  # of packets that wait; the oldest give way,
 _HELD_S = 0.5  # and those that have waited for so long: their ticks would be left out anyway (`loop.LAG_S`)
@@ -129,6 +129,9 @@ class Udp:
         if not packets:
             return
         assert self._line is not None
+        if (together := self._line.in_step(packets)) is not None:
+            yield from self._block(together)
+            return
         other_kind = self._line.other
         good = self._line.alike(packets)
         self._integrity.fault("damaged", len(packets) - len(good) - (self._line.other - other_kind))
@@ -139,6 +142,15 @@ class Udp:
         if len(events.x):
             t_us = np.concatenate(times)
             yield from as_blocks(Events(t_us, events.x, events.y, events.p), self.size, self._integrity)
+
+    def _block(self, together: Together) -> Iterator[Recording]:
+        """Usually there is nothing to leave out or to sort."""
+        (t_us, x, y, p), (width, height) = together.events, self.size
+        if together.back_steps or together.size[0] > width or together.size[1] > height or t_us[0] < 0:
+            yield from as_blocks(together.events, self.size, self._integrity)
+        else:
+            start_us, stop_us = int(t_us[0]), int(t_us[-1]) + 1
+            yield Recording(t_us, x.view(np.uint16), y.view(np.uint16), p, width, height, start_us, stop_us)
 
     def _considered(self, at_s: float, sender: bytes, data: bytes) -> list[Packet]:
         """Packets that continue the stream, while it is open whom to follow."""
