@@ -12,6 +12,9 @@ constexpr int AT_ONCE = 256;  // packets, before they are handed on
 
 double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
+// Of two times of a sender, which wrap around: whether `t` is `before` or comes after it.
+bool reaches(std::uint32_t t, std::uint32_t before) { return static_cast<std::int32_t>(t - before) >= 0; }
+
 // The time of a packet's last event (`live/spif.py`); none where it has no times.
 std::optional<std::uint32_t> end_of(const std::string& data) {
     const auto word = [&](std::size_t at) {
@@ -41,7 +44,7 @@ bool UdpReceiver::wait(double seconds) {
 bool UdpReceiver::gather(double seconds, std::optional<std::uint32_t> until) {
     std::unique_lock<std::mutex> lock(mutex_);
     return arrived_.wait_for(lock, std::chrono::duration<double>(seconds), [&] {
-        return until && newest_ && static_cast<std::int32_t>(*newest_ - *until) >= 0;
+        return until && newest_ && reaches(*newest_, *until);
     });
 }
 
@@ -55,6 +58,7 @@ std::vector<Packet> UdpReceiver::take(std::size_t bytes) {
         sum += size;
         held_ -= size;
     }
+    if (packets_.empty()) newest_.reset();
     return taken;
 }
 
@@ -110,7 +114,8 @@ void UdpReceiver::keep(std::vector<Packet>& taken) {
                 only_.reset();
             }
             heard_s_ = packet.at_s;
-            if (const auto end = end_of(packet.data)) newest_ = end;
+            // Packets may overtake each other.
+            if (const auto end = end_of(packet.data); end && (!newest_ || reaches(*end, *newest_))) newest_ = end;
             held_ += packet.data.size() + sizeof(Packet);
             packets_.push_back(std::move(packet));
         }

@@ -34,8 +34,8 @@ public:
     UdpReceiver& operator=(const UdpReceiver&) = delete;
 
     bool wait(double seconds);  // until packets wait; false if none came
-    // Until so long has passed, or a packet has come that ends at this time of its sender (32 bits that wrap around) or
-    // later; false if none has.
+    // Until so long has passed, or a packet waits that ends at this time of its sender (32 bits that wrap around) or
+    // later, also where others came behind it; false if none does.
     bool gather(double seconds, std::optional<std::uint32_t> until);
     std::vector<Packet> take(std::size_t bytes);  // the oldest, about so many bytes
     void stop();
@@ -66,7 +66,7 @@ private:
     std::condition_variable arrived_;
     std::deque<Packet> packets_;
     std::optional<Sender> only_;
-    std::optional<std::uint32_t> newest_;  // where the last packet with times ended
+    std::optional<std::uint32_t> newest_;  // latest end of those with times since none waited
     std::vector<char> buffer_;
     std::thread thread_;
 };

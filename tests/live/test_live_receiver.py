@@ -22,8 +22,10 @@ def pair(most_bytes=1 << 20, most_wait_s=math.inf, silent_s=math.inf):
     ):
         listener.bind(("127.0.0.1", 0))
         receiver = UdpReceiver(listener.fileno(), most_bytes, most_wait_s, silent_s)
-        yield receiver, lambda data, by=sender: by.sendto(data, listener.getsockname())
-        receiver.stop()
+        try:
+            yield receiver, lambda data, by=sender: by.sendto(data, listener.getsockname())
+        finally:
+            receiver.stop()
 
 
 def taken(receiver, n, limit_s=10):
@@ -78,6 +80,24 @@ def test_it_gathers_until_a_packet_reaches_the_time_that_is_due(due):
         assert receiver.gather(60, (due - 3) % 2**32)
         assert not receiver.gather(0.02, (due + 1) % 2**32)
         assert len(taken(receiver, 5)) == 5
+
+
+@pytest.mark.parametrize("due", [1, 5_000, 2**32 - 1])
+def test_a_packet_that_is_overtaken_is_no_less_there(due):
+    def packet(t_us):
+        return np.array([[7 << 16 | 9, t_us % 2**32]], "<u4").tobytes()
+
+    with pair() as (receiver, send):
+        for t_us in (due - 2, due, due - 1):
+            send(packet(t_us))
+        time.sleep(0.1)
+        assert receiver.gather(10, due)
+        assert len(taken(receiver, 3)) == 3
+        # What was taken is not waited for again, whatever its time.
+        send(packet(due - 1))
+        assert receiver.wait(10)
+        assert not receiver.gather(0.02, due)
+        assert receiver.gather(0.02, due - 1)
 
 
 def test_the_oldest_give_way_where_too_many_wait():
