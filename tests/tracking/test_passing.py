@@ -78,6 +78,21 @@ def test_a_drop_is_no_turn(network):
     assert forgotten(1.0) == 0
 
 
+@pytest.mark.parametrize(("edge_px", "counts"), [(4.0, True), (6.0, False)])
+def test_on_a_blurred_edge_no_events_are_those_of_others(network, edge_px, counts):
+    """There the usual number is not known; a turn is seen as if nothing could pass by."""
+    path = ((0, 30, 40), (600_000, 110, 40), (1_200_000, 110, 100))
+
+    def rows(seed: int, turn_others: float) -> bytes:
+        disk = SceneObject(id=0, radius_px=5, path=path, contrast=3, edge_px=edge_px)
+        recording, _ = simulate(Scene(160, 130, 1_200_000, seed=seed, noise_hz=0.3, objects=(disk,)))
+        tracks = detect(recording, network=network, rules=Rules(turn_others=turn_others), keep_spikes=False).tracks
+        assert (tracks.t_us > 700_000).any()
+        return b"".join(values.tobytes() for values in tracks.columns().values())
+
+    assert any(rows(seed, 0) != rows(seed, 10) for seed in (1, 2)) == counts
+
+
 def test_neurons_that_answer_to_a_drop_do_not_hide_a_slow_disk(network):
     """Their votes are for another band; an object that goes on as it did has its rows meanwhile."""
     recording, _ = rain(1, drops=False)
