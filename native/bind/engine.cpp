@@ -141,7 +141,7 @@ void bind_engine(nb::module_& m) {
         .def("runs", [](const Engine& self, const NetworkSpec& network) { return self.spec() == network; })
         .def_prop_ro("next_us", &Engine::next_us)
         .def_prop_ro("size", [](const Engine& self) { return nb::make_tuple(self.spec().width, self.spec().height); })
-        .def_prop_ro("membrane_bytes", &Engine::bytes);
+        .def_prop_ro("membrane_bytes", &Engine::membrane_bytes);
     // For tests: every instruction set gives the same bits.
     m.def("patch_variants", [] {
         std::vector<std::string> names;

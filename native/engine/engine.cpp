@@ -72,9 +72,9 @@ Engine::Engine(const Engine& other, const Use&)
       broken_(other.broken_),
       block_ticks_(other.block_ticks_) {}
 
-std::size_t Engine::bytes() const {
+std::size_t Engine::membrane_bytes() const {
     std::size_t total = 0;
-    for (const Layer& layer : layers_) total += layer.bytes();
+    for (const Layer& layer : layers_) total += layer.membrane_bytes();
     return total;
 }
 

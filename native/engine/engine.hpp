@@ -47,7 +47,7 @@ public:
     // Events before this time were run already.
     std::int64_t next_us() const { return next_tick_ ? *next_tick_ * spec_.dt_us : 0; }
     const NetworkSpec& spec() const { return spec_; }
-    std::size_t bytes() const;
+    std::size_t membrane_bytes() const;
 
     std::size_t threads, max_spikes;
 

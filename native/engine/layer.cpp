@@ -127,7 +127,7 @@ void Layer::allocate(Tile& tile) const {
     for (std::size_t c = 0; c < plan_->channels(); ++c) std::fill_n(tile.ages[c].present, kLines, ~Line{0});
 }
 
-std::size_t Layer::bytes() const {
+std::size_t Layer::membrane_bytes() const {
     std::size_t total = 0;
     for (const Tile& tile : tiles_)
         if (tile.membranes) total += kChannelPlane * plan_->channels() * sizeof(float);

@@ -71,7 +71,7 @@ public:
     BlockSpikes run(Team& team, const BlockEvents& events, const std::vector<std::int64_t>& ticks, Budget& budget,
                     BlockEvents* next, const std::function<void()>& meanwhile);
 
-    std::size_t bytes() const;  // of membranes
+    std::size_t membrane_bytes() const;
 
 private:
     friend class Archive;
