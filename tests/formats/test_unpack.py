@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import math
 import sys
 from collections.abc import Callable
 
@@ -11,6 +10,7 @@ import lz4.frame
 import numpy as np
 import pytest
 
+from velocell import _native
 from velocell._native import Unpacker, loaded_unpacker
 from velocell.formats import unpack
 
@@ -110,7 +110,13 @@ def test_damage_is_damage_either_way(name: str) -> None:
 
 def test_a_library_that_is_not_loaded_is_not_used() -> None:
     assert loaded_unpacker("/no/such/library.so", "lz4", 10) is None
-    assert loaded_unpacker(math.__file__ if hasattr(math, "__file__") else sys.executable, "zstd", 10) is None
+
+
+def test_a_library_that_is_loaded_but_has_other_functions_is_not_used() -> None:
+    library = _native.__file__
+    assert library is not None
+    for name in ("lz4", "zstd"):
+        assert loaded_unpacker(library, name, 10) is None
 
 
 def test_an_unknown_name() -> None:
