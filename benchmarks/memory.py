@@ -4,7 +4,8 @@
 
 A scene is written over and over as EVT3, by our own writer, until the file has so many events: 60 disks on 640x480,
 1.3 Mev/s, or with --hd HD-300 (1280x720, 2.7 Mev/s). Then ten hours and a year of silence and a little noise, in which
-three disks pass now and then. Each is one `velocell detect` in a process of its own; peak of its resident memory.
+three disks pass now and then, and ten hours of noise alone (`--million` without a number: these alone). Each is one
+`velocell detect` in a process of its own; peak of its resident memory.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from velocell.data.recording import Recording
 from velocell.formats import write_evt3, write_npz
 from velocell.simulate import notebook_scene, random_scene, simulate
 
-SPARSE = {"10 hours": (10, 600, 2.0), "a year": (8760, 7 * 86_400, 0.05)}  # hours, s between passes, noise in Hz
+# Hours, s between passes (0: none), noise in Hz.
+SPARSE = {"10 hours": (10, 600, 2.0), "a year": (8760, 7 * 86_400, 0.05), "10 hours of noise": (10, 0, 42.0)}
 
 PROGRAM = "from velocell.cli import main; main()"
 # On Linux a process begins with the peak of the one that starts it: a small one does, not this one, that has the scene.
@@ -72,7 +74,8 @@ def later(events: Recording, by_us: int) -> Recording:
 
 def sparse(hours: int, every_s: int, noise_hz: float) -> Recording:
     passes, _ = simulate(notebook_scene())
-    whole = joined([later(passes, second * 1_000_000) for second in range(0, hours * 3600, every_s)])
+    starts = range(0, hours * 3600, every_s) if every_s else ()
+    whole = joined([later(passes, second * 1_000_000) for second in starts] or [passes.slice(0, 0)])
     rng = np.random.default_rng(1)
     n = int(hours * 3600 * noise_hz)
     t = np.concatenate([whole.t_us, rng.integers(0, hours * 3_600_000_000, n)])
