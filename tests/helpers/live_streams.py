@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,42 @@ class Collected:
 
     def column(self, name: str) -> NDArray[Any]:
         return np.concatenate([part[name] for part in self.lines if name in part])
+
+
+class Source:
+    """Gives the blocks that it is made of, then waits for the end; the losses are what a test says."""
+
+    name, size, waits, waited_s, stop_us = "udp://somewhere", (160, 120), False, 0.001, None
+    heard_s: float | None = None
+
+    def __init__(self, *blocks: Recording, error: Exception | None = None, stays: bool = False) -> None:
+        self.meta: dict[str, Any] = {}
+        self.lost: dict[str, int] = {}
+        self._blocks, self._error, self._stays = blocks, error, stays
+        self.closed = False
+
+    def blocks(self, stop: Event) -> Iterator[Recording]:
+        yield from self._blocks
+        if self._error is not None:
+            raise self._error
+        if self._stays:
+            stop.wait()
+
+    def losses(self) -> dict[str, int]:
+        return self.lost
+
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def free_port() -> int:
+    """Of TCP."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 def same_rows(found: Tracks, expected: Tracks) -> None:

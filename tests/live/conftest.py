@@ -30,3 +30,15 @@ def expected(made):
     tracks = Tracks.read(made / "expected.jsonl")
     assert len(tracks) > 40
     return tracks
+
+
+@pytest.fixture(scope="module")
+def passing(tmp_path_factory):
+    """A folder with three disks that pass x = 80 in 600 ms as rec.npz, and a network."""
+    folder = tmp_path_factory.mktemp("supervised")
+    disks = [SceneObject(id=k, x_px=10, y_px=25 + 35 * k, speed_px_s=200 + 90 * k, bounce=False) for k in range(3)]
+    recording, truth = simulate(Scene(160, 120, 600_000, seed=1, noise_hz=0.2, objects=tuple(disks)))
+    write_npz(recording, folder / "rec.npz")
+    truth.write(folder / "truth.csv")
+    network_for(recording, BANDS, 5.0).to_toml(folder / "net.toml")
+    return folder
