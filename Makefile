@@ -111,7 +111,8 @@ sanitize: .venv/tested  ## The C++ core's tests under AddressSanitizer and Undef
 		--config-settings=cmake.define.VELOCELL_SANITIZE=ON .
 	$(SANITIZED) -c 'import velocell._native as core; assert "build/sanitize" in core.__file__, core.__file__'
 	$(SANITIZED) -m pytest -p no:cacheprovider tests/engines/test_native.py tests/tracking tests/network/test_template.py tests/simulate/test_pixel.py \
-		tests/formats/test_aedat4.py tests/formats/test_aedat4_packets.py tests/formats/test_unpack.py
+		tests/formats/test_aedat4.py tests/formats/test_aedat4_packets.py tests/formats/test_unpack.py \
+		tests/live/test_live_receiver.py tests/live/test_live_udp.py tests/filters/test_flicker.py tests/data/test_tables.py
 	$(SANITIZED) -m benchmarks.fuzz_native --calls 50000 --inputs 20000
 
 # In build/plain, as above.
