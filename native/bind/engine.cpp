@@ -126,6 +126,7 @@ void bind_engine(nb::module_& m) {
              nb::arg("max_spikes"))
         .def("step", &step, nb::arg("t_us").noconvert(), nb::arg("x").noconvert(), nb::arg("y").noconvert(),
              nb::arg("p").noconvert().none(), nb::arg("until_us").none(), nb::arg("final_only") = false)
+        .def("allocate", &Engine::allocate)
         .def("copy", [](const Engine& self) { return new Engine(self); }, nb::rv_policy::take_ownership)
         .def("save",
              [](const Engine& self) {

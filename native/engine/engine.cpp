@@ -78,6 +78,11 @@ std::size_t Engine::membrane_bytes() const {
     return total;
 }
 
+void Engine::allocate() {
+    const Use use(*this);
+    for (Layer& layer : layers_) layer.allocate();
+}
+
 SpikeColumns Engine::step(const Chunk& chunk, std::optional<std::int64_t> until_us, std::function<bool()> interrupted,
                           bool final_only) {
     const Use use(*this);

@@ -127,6 +127,11 @@ void Layer::allocate(Tile& tile) const {
     for (std::size_t c = 0; c < plan_->channels(); ++c) std::fill_n(tile.ages[c].present, kLines, ~Line{0});
 }
 
+void Layer::allocate() {
+    for (Tile& tile : tiles_)
+        if (!tile.membranes) allocate(tile);
+}
+
 std::size_t Layer::membrane_bytes() const {
     std::size_t total = 0;
     for (const Tile& tile : tiles_)

@@ -72,6 +72,7 @@ public:
                     BlockEvents* next, const std::function<void()>& meanwhile);
 
     std::size_t membrane_bytes() const;
+    void allocate();  // the membranes of all tiles, which else come with a tile's first event
 
 private:
     friend class Archive;

@@ -544,6 +544,22 @@ def test_what_is_needed_is_what_the_core_holds(busy):
     assert 1 < native.needed_bytes(network, busy.size) / state.engine.membrane_bytes < 1.2
 
 
+def test_memory_set_aside_in_advance_is_all_that_is_needed_and_changes_no_spike(busy):
+    network = calibrate(BANDS, 5.0)
+    middle_us = busy.start_us + busy.duration_us // 2
+    plain, ready = native.init(network, busy.size), native.init(network, busy.size)
+    assert ready.engine.membrane_bytes == 0
+    native.prepare(ready)
+    held = ready.engine.membrane_bytes
+    for part, stop_us in ((busy.between(stop_us=middle_us), middle_us), (busy.between(middle_us), busy.stop_us)):
+        plain, expected = native.step(network, plain, part, stop_us)
+        ready, spikes = native.step(network, ready, part, stop_us)
+        assert len(spikes)
+        assert spikes.same_as(expected)
+        native.prepare(ready)
+    assert ready.engine.membrane_bytes == held >= plain.engine.membrane_bytes
+
+
 def test_kernels_larger_than_the_sensor_are_refused():
     network = Network(1_000, (Layer.from_arrays(circular_kernel(5.0), LIFBox(20.0, 1.0)),))
     with pytest.raises(NetworkError, match="larger than the 12x40 sensor"):

@@ -23,9 +23,11 @@ from velocell.calibration.search import Search
 from velocell.cli.app import app
 from velocell.data.recording import Recording
 from velocell.data.tracks import Tracks
+from velocell.engines import native
 from velocell.formats import read, write_dat, write_evt2, write_evt3, write_npz
 from velocell.live import Settings, loop, open_output, run, sources
 from velocell.live.loop import LAG_S
+from velocell.network import Network
 from velocell.simulate import Scene, SceneObject, simulate
 
 MAIN = "from velocell.cli import main; main()"
@@ -169,6 +171,23 @@ def test_overload_sheds_whole_ticks_and_says_so(made):
     times = output.column("t_us")
     assert (np.diff(times) >= 0).all()
     assert times[-1] > 300_000
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_is_needed_is_there_before_events_come_unless_their_sender_waits(made, monkeypatch, waits):
+    seen = []
+    monkeypatch.setattr(native, "prepare", lambda state: seen.append("prepared"))
+
+    class Source(Slow):
+        def blocks(self, stop):
+            seen.append("asked for events")
+            yield from super().blocks(stop)
+
+    source = Source(read(made / "rec.npz"), ())
+    source.waits = waits
+    settings = Settings(Search.of(BANDS, 5.0, network=Network.from_toml(made / "net.toml")))
+    run(source, settings, Collected(), Event())
+    assert seen == [*([] if waits else ["prepared"]), "asked for events"]
 
 
 # --- calibration on the way -----------------------------------------------------------------------------------

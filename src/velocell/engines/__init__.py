@@ -4,6 +4,7 @@
     step(network, state, events, until_us=None, *, final_only=False) -> (state, spikes)
     copy(state) -> state
 
+and, where it saves the first steps time, prepare(state), which sets aside what they would.
 `size` is (width, height). threads: at most so many, of an engine that has threads of its own. A step takes events that
 follow those of the step before and runs every tick that is complete: all ticks that end at or before `until_us`, a
 promise that no earlier event will come (left out: the last event's time). Events of an unfinished tick wait in the

@@ -80,6 +80,12 @@ def step(
     return state, Spikes(t_us, x, y, channel, layer, len(network.layers))
 
 
+def prepare(state: State) -> None:
+    """Set the memory of all membranes aside, which else is done where events come: a step then waits for that."""
+    with _memory(state.network, state.size):
+        state.engine.allocate()
+
+
 def copy(state: State) -> State:
     with _memory(state.network, state.size):
         return State(state.network, state.size, state.engine.copy())

@@ -369,6 +369,8 @@ class _Loop:
 
     def _use(self, networks: Sequence[Network]) -> None:
         self._online: Online = self._search.online(networks, self._source.size, final_only=True)
+        if not self._source.waits:
+            self._online.prepare()
         self._first_id = self.summary.objects
         if (stamps := told_by_stamps(self._online.networks[0])) is not None:
             self._say(f"note: {stamps}")

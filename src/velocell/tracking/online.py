@@ -94,6 +94,13 @@ class Online:
         than `MOST_ALLOTTED`, or by the rules."""
         return -(-ALLOT_US // self.dt_us) * self.dt_us if self._allots else None
 
+    def prepare(self) -> None:
+        """Before the first events: do what an engine would else do when they come."""
+        ready = getattr(self._engine, "prepare", None)
+        if ready is not None:
+            for state in self._states:
+                ready(state)
+
     def _begin(self, networks: tuple[Network, ...]) -> None:
         """Use these from now on, with fresh states."""
         self.networks = networks
