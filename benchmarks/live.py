@@ -172,6 +172,7 @@ def run(folder: Path, phases: Sequence[tuple[float, float]]) -> Watched:
     port = free_port()
     lines: list[tuple[int, int]] = []
     memory: list[tuple[int, float]] = []
+    gc.disable()  # here as in the sender: a pause of who measures would count as one of live
     with listening(folder, port, recording.size, "-") as live:
         reader = Thread(target=_read_lines, args=(live.stdout, lines))
         reader.start()
@@ -183,6 +184,7 @@ def run(folder: Path, phases: Sequence[tuple[float, float]]) -> Watched:
         live.terminate()
         reader.join()
         told = live.stderr.read().decode() if live.stderr else ""
+    gc.enable()
     code = live.returncode
     return Watched(np.load(folder / "sent.npy"), np.array(lines).reshape(-1, 2), np.array(memory), told, code)
 

@@ -80,6 +80,7 @@ std::size_t Engine::membrane_bytes() const {
 
 void Engine::allocate() {
     const Use use(*this);
+    if (trail_) trail_->allocate();
     for (Layer& layer : layers_) layer.allocate();
 }
 

@@ -48,7 +48,7 @@ public:
     std::int64_t next_us() const { return next_tick_ ? *next_tick_ * spec_.dt_us : 0; }
     const NetworkSpec& spec() const { return spec_; }
     std::size_t membrane_bytes() const;
-    // All membranes, so that no step has to.
+    // All memory of the state, so that no step has to.
     void allocate();
 
     std::size_t threads, max_spikes;

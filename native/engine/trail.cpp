@@ -26,4 +26,10 @@ TrailFilter::TrailFilter(const TrailFilter& other)
     std::copy_n(other.last_.get(), pixels(), last_.get());
 }
 
+void TrailFilter::allocate() {
+    constexpr std::size_t kStride = 4096 / sizeof(std::uint64_t);
+    volatile std::uint64_t* last = last_.get();
+    for (std::size_t i = 0; i < pixels(); i += kStride) last[i] = last[i];
+}
+
 }  // namespace velocell

@@ -62,6 +62,9 @@ public:
         return view;
     }
 
+    // Has the system give all pages now.
+    void allocate();
+
     // What is remembered of a row's pixels.
     std::uint64_t* row(std::int32_t y) { return last_.get() + static_cast<std::size_t>(y) * width_; }
     const std::uint64_t* row(std::int32_t y) const { return last_.get() + static_cast<std::size_t>(y) * width_; }

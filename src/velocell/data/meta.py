@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from velocell.data.bands import default_band_names
@@ -10,6 +11,7 @@ from velocell.data.spikes import Spikes
 from velocell.data.tracks import Tracks
 
 
+@cache  # to look it up takes a millisecond
 def version() -> str:
     """Of the installed package; a source tree that was never installed has none."""
     from importlib import metadata

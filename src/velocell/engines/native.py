@@ -81,7 +81,7 @@ def step(
 
 
 def prepare(state: State) -> None:
-    """Set the memory of all membranes aside, which else is done where events come: a step then waits for that."""
+    """Set the memory of the whole state aside, which else is done where events come: a step then waits for that."""
     with _memory(state.network, state.size):
         state.engine.allocate()
 

@@ -320,7 +320,7 @@ class _Loop:
                 self._counted()
             if self._messages is not None:
                 self._messages.feed(tracks, crossed, self._newest_us)
-        if self._sent_for is not self._online.networks:  # once for each: the version alone takes a millisecond
+        if self._sent_for is not self._online.networks:  # once for each: it takes a part of a millisecond
             self._sent_meta, self._sent_for = self._meta(), self._online.networks
         self._output.write(columns, self._sent_meta)
 
