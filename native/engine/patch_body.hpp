@@ -245,7 +245,10 @@ void fire_block(const Extent& tile, std::uint32_t at, Channel& channel) {
         channel.spikes_end = fire(tile, at, fired, channel, channel.spikes_end);
 }
 
-// S += weight * I in the listed blocks, for channels that see the same buffers; spikes and resets.
+constexpr std::size_t kSoon = 8;  // blocks ahead the memory is asked for membranes
+
+// S += weight * I in the listed blocks, for channels that see the same buffers; spikes and resets. The list goes on
+// behind its end for kSoon blocks that are not meant.
 template <int kChannels, typename From, bool kMemoryless>
 void update_blocks(const Extent& tile, const std::uint16_t* blocks, std::size_t block_count, Channel* channels) {
     Floats weight[kChannels], threshold[kChannels];
@@ -259,6 +262,7 @@ void update_blocks(const Extent& tile, const std::uint16_t* blocks, std::size_t 
     const From from(channels[0].buffers, channels[0].buffer_count, channels[kChannels - 1].number);
     for (std::size_t k = 0; k < block_count; ++k) {
         const std::uint32_t at = blocks[k];
+        for (int c = 0; c < kChannels; ++c) prefetch(membranes[c] + blocks[k + kSoon]);
         Any above[kChannels], any;
         for (int i = 0; i < kBlock; i += kLanes) {
             const Floats current = from.current(at + i);

@@ -21,7 +21,7 @@ constexpr Numbers kNumbers = numbers_of_bits();
 // Blocks by their first float, line by line.
 struct Blocks {
     std::size_t count;
-    std::uint16_t at[kLines * kColumns + 8];  // what `list` may write beyond their end
+    std::uint16_t at[kLines * kColumns + 8];  // what `list` may write beyond their end, and `update_blocks` read
 
     void list(const Marks& marks) {
         count = 0;
