@@ -37,15 +37,22 @@ UdpReceiver::UdpReceiver(Socket socket, std::size_t most_bytes, double most_wait
       thread_([this] { run(); }) {}
 
 bool UdpReceiver::wait(double seconds) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    return arrived_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return !packets_.empty(); });
+    return await(seconds, [this] { return !packets_.empty(); });
 }
 
 bool UdpReceiver::gather(double seconds, std::optional<std::uint32_t> until) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    return arrived_.wait_for(lock, std::chrono::duration<double>(seconds), [&] {
-        return until && newest_ && reaches(*newest_, *until);
+    return await(seconds, [this, until] {
+        return until && newest_ && static_cast<std::int32_t>(*newest_ - *until) >= 0;
     });
+}
+
+// Who waits is woken once, not by each packet.
+bool UdpReceiver::await(double seconds, std::function<bool()> come) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    awaited_ = std::move(come);
+    const bool there = arrived_.wait_for(lock, std::chrono::duration<double>(seconds), awaited_);
+    awaited_ = nullptr;
+    return there;
 }
 
 std::vector<Packet> UdpReceiver::take(std::size_t bytes) {
@@ -102,6 +109,7 @@ bool UdpReceiver::receive() {
 }
 
 void UdpReceiver::keep(std::vector<Packet>& taken) {
+    bool come = false;
     {
         std::lock_guard<std::mutex> lock(mutex_);
         for (Packet& packet : taken) {
@@ -125,8 +133,9 @@ void UdpReceiver::keep(std::vector<Packet>& taken) {
             packets_.pop_front();
             ++overflow_;
         }
+        come = awaited_ && awaited_();
     }
-    arrived_.notify_one();
+    if (come) arrived_.notify_one();
 }
 
 }  // namespace velocell

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -51,6 +52,7 @@ public:
     double heard_s() const { return heard_s_; }           // when the last packet came that was kept; 0: none did
 
 private:
+    bool await(double seconds, std::function<bool()> come);
     void run();
     bool receive();
     void keep(std::vector<Packet>& taken);
@@ -64,6 +66,7 @@ private:
     std::atomic<double> heard_s_{0};
     std::mutex mutex_;
     std::condition_variable arrived_;
+    std::function<bool()> awaited_;  // by the one who waits; none: nobody does
     std::deque<Packet> packets_;
     std::optional<Sender> only_;
     std::optional<std::uint32_t> newest_;  // latest end of those with times since none waited
