@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from velocell.cli.show import found_text
 from velocell.data.bands import Bands
@@ -81,6 +83,20 @@ def test_rows_at_rest_say_only_that_it_was_there():
     assert (found.rows, found.first_us, found.last_us) == (5, 0, 4)
     [resting] = objects(table(id=[4] * 2, speed_px_s=[0, 0], band=[-1, -1]))
     assert (resting.speed_px_s, resting.band, resting.rows) == (0, -1, 2)
+
+
+IDS, BANDS, SPEEDS = st.sampled_from([0, 1, 2**31 - 1]), st.integers(-1, 2), st.sampled_from([0, 9])
+
+
+@given(st.lists(st.tuples(IDS, BANDS, SPEEDS), min_size=1, max_size=30))
+def test_the_commonest_band_is_the_same_in_parts(rows):
+    votes = BandVotes()
+    columns = dict(zip(("id", "band", "speed_px_s"), map(list, zip(*rows, strict=True)), strict=True))
+    whole = table(**columns)
+    for first in (0, 1, 2):
+        if part := {name: values[first::3] for name, values in columns.items() if values[first::3]}:
+            votes.add(table(**part))
+    assert votes.bands() == [one.band for one in objects(whole)]
 
 
 def test_who_is_never_sure_is_counted_over_parts():

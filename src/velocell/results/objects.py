@@ -15,6 +15,7 @@ _COMMON = 0.8  # length of the mean of all directions: 1 on a straight way, 0 to
 
 
 EVEN = 0.5  # confidence: as likely as not that it is an object
+_BANDS = 1 << 30  # more than anyone has; two ids in front of it fit 64 bits
 
 
 @dataclass(frozen=True)
@@ -52,29 +53,30 @@ class BandVotes:
     """The commonest band of each object, as `objects` has it, and who is never sure, of a table that comes in parts."""
 
     def __init__(self) -> None:
-        self._votes: dict[int, Counter[tuple[bool, int]]] = {}
+        self._votes: Counter[int] = Counter()  # rows of each object, of those that move or rest, in each band
         self._sure: set[int] = set()
 
     def add(self, tracks: Tracks) -> None:
         self._sure.update(tracks.id[~(tracks.confidence < EVEN)].tolist())
         # One number for each row, since whole columns are much slower to compare. Bands begin at -1.
-        bands = int(tracks.band.max(initial=0)) + 2
-        keys = (2 * tracks.id.astype(np.int64) + (tracks.speed_px_s != 0)) * bands + tracks.band + 1
+        keys = (2 * tracks.id.astype(np.int64) + (tracks.speed_px_s != 0)) * _BANDS + tracks.band + 1
         values, rows = np.unique(keys, return_counts=True)
         for key, count in zip(values.tolist(), rows.tolist(), strict=True):
-            who, band = divmod(key, bands)
-            self._votes.setdefault(who // 2, Counter())[bool(who % 2), band - 1] += count
+            self._votes[key] += count
 
     def bands(self) -> list[int]:
         """One for each object, ids rising; of equally common ones the slowest. Rows at rest count where there are no
         others."""
-        return [
-            max(votes, key=lambda one: (one[0], votes[one], -one[1]))[1] for _, votes in sorted(self._votes.items())
-        ]
+        best: dict[int, tuple[bool, int, int]] = {}
+        for key, count in self._votes.items():
+            who, band = divmod(key, _BANDS)
+            vote = bool(who % 2), count, 1 - band
+            best[who // 2] = max(vote, best.get(who // 2, vote))
+        return [-band for _, (_, _, band) in sorted(best.items())]
 
     def doubtful(self) -> int:
         """How many objects have a confidence below EVEN in all of their rows. Who has no figure is not among them."""
-        return len(self._votes.keys() - self._sure)
+        return len({key // _BANDS // 2 for key in self._votes} - self._sure)
 
 
 def objects(tracks: Tracks) -> list[ObjectSummary]:
