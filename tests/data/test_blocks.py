@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import cycle, pairwise
 from threading import Semaphore, active_count
 
 import numpy as np
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from velocell.data import blocks
-from velocell.data.blocks import ahead, changes, joined, steps
+from velocell.data.blocks import ahead, changes, gathered, joined, steps
 from velocell.data.recording import Recording
 
 SPAN_US = 100
@@ -134,3 +134,27 @@ def test_threads_end_with_those_who_ask() -> None:
     assert active_count() == before + 1
     coming.close()
     assert active_count() == before
+
+
+TIMES = st.lists(st.integers(0, 5_000), max_size=60)
+SHARES = st.lists(st.sampled_from([0.0, 1e-12, 0.03, 0.5, 1.0]), min_size=1)
+
+
+@given(TIMES, st.lists(st.integers(0, 60), max_size=9), SHARES, st.booleans())
+def test_blocks_that_are_gathered_are_those_that_are_joined(times, bounds, shares, polarity):
+    whole = recording(times, 6_000)
+    whole = whole if polarity else replace(whole, p=None)
+    parts = cut_into(replace(whole, notes=("a note",)), bounds)
+    said = iter(cycle(shares))
+    one, other = gathered(iter(parts), lambda: next(said)), joined(parts)
+    assert (one.size, one.start_us, one.stop_us, one.notes) == (other.size, other.start_us, other.stop_us, other.notes)
+    for name in ("t_us", "x", "y", "p"):
+        mine, its = getattr(one, name), getattr(other, name)
+        assert (mine is None) == (its is None)
+        np.testing.assert_array_equal(mine, its)
+        assert mine is None or (mine.dtype == its.dtype and mine.size == len(times))
+
+
+def test_there_must_be_a_block_to_gather():
+    with pytest.raises(ValueError, match="must be a block"):
+        gathered(iter([]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 STEP_EVENTS = 1 << 16
 """A step of this many events ends at the next instant, or soon after."""
+_KINDS = (np.int64, np.uint16, np.uint16, np.bool_)  # of the columns of events
+_SPARE, _MOST_TIMES = 1.1, 8.0  # room for what is expected, and for what has come already
 _TIMES_PER_SEARCH = 32  # that are divided in the time of one
 
 
@@ -84,6 +86,44 @@ def joined(blocks: Sequence[Recording]) -> Recording:
         stop_us=blocks[-1].stop_us,
         notes=blocks[-1].notes,
     )
+
+
+def gathered(blocks: Iterable[Recording], share: Callable[[], float] = lambda: 0.0) -> Recording:
+    """The same for blocks as they come: none is kept beside the result. share: how much of the whole has come so far,
+    from which follows how much room to make, or 0 where that is not known; what is never filled takes no memory."""
+    first = block = None
+    room: list[NDArray[Any]] = []
+    n = 0
+    for block in blocks:
+        first = block if first is None else first
+        if not len(block):
+            continue
+        columns = [block.t_us, block.x, block.y, *(() if block.p is None else (block.p,))]
+        stop = n + len(block)
+        if not room or stop > room[0].size:
+            part = share()
+            times = min(_SPARE / part, _MOST_TIMES) if part > 0 else 2.0
+            kinds = zip(room or columns, _KINDS, strict=False)
+            room = [_larger(column, n, kind, max(int(stop * times), stop)) for column, kind in kinds]
+        for column, values in zip(room, columns, strict=True):
+            column[n:stop] = values
+        n = stop
+    if first is None or block is None:
+        raise ValueError("there must be a block")
+    whole = replace(first, stop_us=block.stop_us, notes=block.notes)
+    if not room:
+        return whole
+    for column in room:
+        column.resize(n, refcheck=False)
+    t_us, x, y, *p = room
+    return replace(whole, t_us=t_us, x=x, y=y, p=p[0] if p else None)
+
+
+def _larger(column: NDArray[Any], n: int, kind: type[np.generic], size: int) -> NDArray[Any]:
+    """Room for so many numbers, the first n of them those of the column."""
+    room = np.empty(size, kind)
+    room[:n] = column[:n]
+    return room
 
 
 def join_events(blocks: list[Events]) -> Events:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.data.blocks import ahead, joined
+from velocell.data.blocks import ahead, gathered, joined
 from velocell.data.heap import trim_heap
 from velocell.data.recording import Recording
 from velocell.data.units import format_time
@@ -203,8 +203,8 @@ class FilePart:
 
     def whole(self) -> Recording:
         """All of it at once, for what cannot do without."""
-        blocks = list(self.blocks())
-        return replace(joined(blocks), notes=self._outline.notes)
+        whole = gathered(self.blocks())
+        return replace(whole, notes=self._outline.notes)
 
     def _read(self, stop_us: int | None = None) -> Iterator[Recording]:
         """The blocks of the part, or of its beginning, cleaned."""

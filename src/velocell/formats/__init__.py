@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from velocell.data.blocks import joined
+from velocell.data.blocks import gathered
 from velocell.data.budget import Budget
 from velocell.data.recording import Recording
 from velocell.errors import RecordingError
@@ -88,8 +88,8 @@ _WITHOUT_UNIT: tuple[Format, ...] = (hdf5, npz, npy, mat, text)
 # By the suffix of the output. A writer takes consecutive blocks, such as `Source.blocks` gives, and a path.
 Writer = Callable[[Iterable[Recording], Path], None]
 WRITERS: dict[str, Writer] = {
-    ".npz": lambda blocks, path: write_npz(joined(list(blocks)), path),
-    ".csv": lambda blocks, path: write_csv(joined(list(blocks)), path),
+    ".npz": lambda blocks, path: write_npz(gathered(blocks), path),
+    ".csv": lambda blocks, path: write_csv(gathered(blocks), path),
     ".raw": write_evt3,
     ".dat": write_dat,
     ".aedat4": write_aedat4,

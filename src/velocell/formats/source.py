@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.data.blocks import Events, in_order, join_events, joined, on_sensor, take
+from velocell.data.blocks import Events, gathered, in_order, join_events, on_sensor, take
 from velocell.data.budget import Budget, Meter
 from velocell.data.integrity import Integrity
 from velocell.data.recording import MAX_SENSOR_PX, Recording
@@ -152,6 +152,7 @@ class Source:
         self.integrity = Integrity(str(path), strict)
         self._opened, self._given, self._budget = opened, size is not None, budget
         self.marks, self._reading = Marks() if marks is None else marks, reading or {}
+        self._at = 0  # bytes of the file that are decoded, where its format says so
         self.size_from = opened.size_from
         if size is not None:
             self.size_from = "as given"
@@ -224,9 +225,9 @@ class Source:
         """All blocks joined. Raises RecordingError."""
         if self._opened.recording is not None:
             return self._opened.recording.between(start_us, stop_us)
-        blocks = list(self.blocks(start_us, stop_us))
         with file_errors(self.path):
-            return replace(joined(blocks), notes=self.notes)
+            whole = gathered(self.blocks(start_us, stop_us), lambda: self._at / max(self._budget.file_bytes, 1))
+            return replace(whole, notes=self.notes)
 
     def _spanned(self, start_us: int | None, stop_us: int | None) -> Iterator[Recording]:
         """The blocks, the first and the last with the span of the part. One is held back to find the last."""
@@ -376,6 +377,7 @@ class Source:
         if making is not None:
             making.start_us, self.marks = self.marks.start_us, making
         for events, behind in resume(integrity, place):
+            self._at = 0 if behind is None else behind.get("at", 0)
             timed = _Timed.of(events)
             if making is not None and len(events.t_us):
                 making.add(len(events.t_us), timed.latest_us, behind)
