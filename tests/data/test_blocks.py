@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from velocell.data import blocks
-from velocell.data.blocks import ahead, changes, gathered, joined, steps
+from velocell.data.blocks import ahead, apart, changes, gathered, joined, steps
 from velocell.data.recording import Recording
 
 SPAN_US = 100
@@ -31,6 +31,21 @@ def cut_into(whole: Recording, bounds: list[int]) -> list[Recording]:
     parts[0] = replace(parts[0], start_us=whole.start_us)
     parts[-1] = replace(parts[-1], stop_us=whole.stop_us)
     return parts
+
+
+@given(st.lists(st.integers(0, 5_000), max_size=60), st.lists(st.integers(0, 60), max_size=9), st.integers(1, 20))
+def test_blocks_apart_are_all_there_with_a_pause_behind_so_many_events(times, bounds, events):
+    whole = recording(times, 6_000)
+    pauses: list[float] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks.time, "sleep", pauses.append)
+        parts = list(apart(cut_into(whole, bounds), events))
+    assert all(len(part) >= events for part in parts[:-1])
+    assert pauses == [blocks.PAUSE_S] * sum(len(part) >= events for part in parts)
+    again = joined(parts)
+    assert (again.start_us, again.stop_us) == (0, 6_000)
+    for name in ("t_us", "x", "y", "p"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))
 
 
 @given(

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from velocell import _native
+from velocell.data import blocks
 from velocell.data.recording import Recording
 from velocell.errors import OptionError
 from velocell.filters import flicker
@@ -234,7 +235,9 @@ class Later:
         self.waiting.clear()
 
 
-def test_where_blocks_must_not_wait_a_lamp_is_filtered_once_a_thread_has_found_it():
+def test_where_blocks_must_not_wait_a_lamp_is_filtered_once_a_thread_has_found_it(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(blocks.time, "sleep", pauses.append)
     recording = joined(events(lit(seconds=1.4)), later(events(lit(seconds=2.0)), 1_400_000))
     found, expected = Flicker(recording.size), Flicker(recording.size)
     expected(recording)
@@ -248,7 +251,9 @@ def test_where_blocks_must_not_wait_a_lamp_is_filtered_once_a_thread_has_found_i
         elif end_us > 2_000_000:
             assert len(left) < 0.3 * len(part)
         if end_us == 1_800_000:
+            assert not pauses
             found.thread.work()
+            assert pauses, "who looks beside others lets them go on"
     assert found.lamps == expected.lamps
     assert len(found.thread.waiting) == 1, "the first second after a lamp was found is looked at"
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import pytest
 from commands import ok
 from moving_pictures import panned
 
+from velocell.data import blocks
 from velocell.data.recording import Recording
+from velocell.filters import camera_motion
 from velocell.formats import write_npz
 from velocell.live import motion
 from velocell.live.motion import CameraWatch
@@ -41,6 +44,24 @@ def test_it_is_said_when_the_camera_begins_to_move_and_when_that_is_over():
     assert [start // 1_000_000 for start in looked] == [10, 20, 30, 40]
     assert said[0].startswith("warning: the picture as a whole shifts")
     assert said[1] == "note: the picture as a whole does not move any more"
+
+
+@pytest.mark.parametrize("moving", [True, False])
+def test_a_look_beside_the_steps_gives_what_the_whole_second_does(monkeypatch, moving):
+    pauses: list[float] = []
+    monkeypatch.setattr(blocks.time, "sleep", pauses.append)
+    second = panned(duration_us=1_000_000) if moving else STILL
+    parts = list(replace(second, stop_us=1_000_000).chunks(1_000))
+    said: list[str] = []
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        watch = CameraWatch(thread, said.append, lambda part: part)
+        watch.first_us = 0
+        for part in parts:
+            watch.feed(part, wait=False)
+        thread.submit(int).result()  # behind the look
+        assert bool(pauses) is moving  # the other has no event
+        watch.feed(replace(STILL, start_us=1_000_000, stop_us=1_001_000), wait=False)
+    assert said == ([f"warning: {camera_motion(second).reason}"] if moving else [])
 
 
 def test_live_says_it_too(tmp_path, monkeypatch):

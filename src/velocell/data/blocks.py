@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ STEP_EVENTS = 1 << 16
 """A step of this many events ends at the next instant, or soon after."""
 _KINDS = (np.int64, np.uint16, np.uint16, np.bool_)  # of the columns of events
 _SPARE, _MOST_TIMES = 1.1, 8.0  # room for what is expected, and for what has come already
+PAUSE_S = 0.001  # of who works beside others, after some tenths of a millisecond
 _TIMES_PER_SEARCH = 32  # that are divided in the time of one
 
 
@@ -134,6 +136,22 @@ def join_events(blocks: list[Events]) -> Events:
     t, x, y = (np.concatenate([block[k] for block in blocks]) for k in range(3))
     p = None if blocks[0].p is None else np.concatenate([block.p for block in blocks if block.p is not None])
     return Events(t, x, y, p)
+
+
+def apart(blocks: Iterable[Recording], events: int = 1 << 12) -> Iterator[Recording]:
+    """Consecutive blocks, joined until they have so many events, for who works on them beside what must not wait.
+    Behind each there is a pause: NumPy holds Python's lock most of the time, and who keeps losing it falls behind."""
+    held: list[Recording] = []
+    n = 0
+    for block in blocks:
+        held.append(block)
+        n += len(block)
+        if n >= events:
+            yield joined(held)
+            held, n = [], 0
+            time.sleep(PAUSE_S)
+    if held:
+        yield joined(held)
 
 
 def cut_at(blocks: Sequence[Recording], until_us: int) -> tuple[Recording, list[Recording]]:

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velocell.data.arrays import Floats
-from velocell.data.blocks import changes, joined
+from velocell.data.blocks import apart, changes, joined
 from velocell.data.recording import Recording
 from velocell.data.stamps import time_step
 from velocell.errors import OptionError
@@ -221,7 +221,7 @@ class Flicker:
                 self._learn(self._second, second, find_lamps(seen))
             elif self._look is None:
                 self._next = second + 1
-                self._look = self._second, self.thread.submit(find_lamps, seen)
+                self._look = self._second, self.thread.submit(find_lamps, _Apart(seen))
         self._second, self._seen = second, _Held()
 
     def _learn(self, looked: int, second: int, fresh: tuple[Lamp, ...]) -> None:
@@ -371,6 +371,26 @@ class _Held(Sequence[Recording]):
             return [self[k] for k in range(len(self))[place]]
         part, t = self._parts[place]
         return replace(part, t_us=part.t_us[0] + t.astype(np.int64))
+
+
+class _Apart(Sequence[Recording]):
+    """Parts that are gone through with pauses."""
+
+    def __init__(self, parts: Sequence[Recording]) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    @overload
+    def __getitem__(self, place: int) -> Recording: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Recording]: ...
+    def __getitem__(self, place: int | slice) -> Recording | Sequence[Recording]:
+        return self._parts[place]
+
+    def __iter__(self) -> Iterator[Recording]:
+        return apart(self._parts)
 
 
 def _busy(parts: Sequence[Recording]) -> _Busy | None:

@@ -19,18 +19,18 @@ from velocell.calibration.learning import AFTER_US, Learner
 from velocell.calibration.measure import networks_for, networks_on
 from velocell.calibration.search import Search
 from velocell.calibration.stretch import PROBE_US, stretches
-from velocell.data.blocks import cut_at, joined
+from velocell.data.blocks import apart, cut_at, joined
 from velocell.data.meta import made_by
 from velocell.data.recording import Recording
 from velocell.data.stamps import is_coarse, time_step
 from velocell.data.tracks import Tracks
-from velocell.filters import CameraMotion, camera_motion, hot_pixels
+from velocell.filters import CameraMotion, PixelCounts, camera_motion
 from velocell.filters.chain import Cleaning
 from velocell.filters.flicker import told
 from velocell.filters.hot_pixels import mask_pixels
 from velocell.live.blocks import pieces
 from velocell.live.messages import Messages
-from velocell.live.motion import CameraWatch
+from velocell.live.motion import CameraWatch, watch_over
 from velocell.live.outputs import Output
 from velocell.live.sources import Replay, Source
 from velocell.live.supervised import Watch
@@ -385,15 +385,21 @@ class _Loop:
     def _measure(self, blocks: Sequence[Recording]) -> Seen:
         """The hot pixels; the networks for what the others show, where they are not given and what was assumed of
         contrast or stamps may be wrong."""
-        probe = joined(blocks)
         cleaning, search, hot = self._settings.cleaning, self._search, self._clean.hot
-        whole = cleaning.without_ignored(probe)
+        counts, watch = PixelCounts(*self._source.size), watch_over(blocks)
+        for block in blocks if self._source.waits else apart(blocks):
+            whole = cleaning.without_ignored(block)
+            counts.add(whole)
+            watch.add(whole)
         if cleaning.mask_hot:
-            hot = hot_pixels(whole)
+            hot = counts.hot()
         bands = None if search.networks else search.bands
-        coarse = bands is not None and is_coarse(time_step(probe).us, bands.edges[-1])
-        networks = self._calibrated(probe, hot) if self._assumed or coarse else None
-        return Seen(hot, networks, camera_motion(whole))
+        networks = None
+        if self._assumed or bands is not None:
+            probe = joined(blocks)
+            coarse = bands is not None and is_coarse(time_step(probe).us, bands.edges[-1])
+            networks = self._calibrated(probe, hot) if self._assumed or coarse else None
+        return Seen(hot, networks, watch.motion())
 
     def _learn(self, seen: Recording) -> None:
         """Measure again where it is time, beside the work where the sender does not wait, and use what differs."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 
 from velocell.calibration.stretch import PROBE_US
-from velocell.data.blocks import joined
+from velocell.data.blocks import apart
 from velocell.data.recording import Recording
-from velocell.filters import CameraMotion, camera_motion
+from velocell.filters import CameraMotion
+from velocell.filters.camera_motion import MotionWatch
 
 EVERY_US = 10_000_000  # a twentieth of a second of work each time
 _MOST_EVENTS = 1 << 22
@@ -53,7 +55,19 @@ class CameraWatch:
             if enough:
                 second, self._held, self._events = self._held, [], 0
                 self._begin_us = max(self._begin_us + EVERY_US, part.stop_us)
-                self._look = self._thread.submit(lambda: camera_motion(self._prepare(joined(second))))
+                self._look = self._thread.submit(self._moved, second, wait)
         if self._look is not None and (wait or self._look.done()):
             look, self._look = self._look, None
             self.know(look.result())
+
+    def _moved(self, second: Sequence[Recording], wait: bool) -> CameraMotion:
+        watch = watch_over(second)
+        for part in second if wait else apart(second):
+            watch.add(self._prepare(part))
+        return watch.motion()
+
+
+def watch_over(blocks: Sequence[Recording]) -> MotionWatch:
+    """For all that these hold, at least one; they are to be added."""
+    some = next((block for block in blocks if len(block)), blocks[0])  # others say nothing of polarity
+    return MotionWatch(replace(some.slice(0, 0), start_us=blocks[0].start_us, stop_us=blocks[-1].stop_us))
