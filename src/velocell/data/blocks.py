@@ -139,7 +139,7 @@ def join_events(blocks: list[Events]) -> Events:
 
 
 def apart(blocks: Iterable[Recording], events: int = 1 << 12) -> Iterator[Recording]:
-    """Consecutive blocks, joined until they have so many events, for who works on them beside what must not wait.
+    """Consecutive blocks, joined to this many events or more, for who works on them beside what must not wait.
     Behind each there is a pause: NumPy holds Python's lock most of the time, and who keeps losing it falls behind."""
     held: list[Recording] = []
     n = 0
