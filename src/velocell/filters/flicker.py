@@ -58,6 +58,7 @@ _LINE = 30.0  # times the noise around it
 _AROUND_HZ = 50.0  # so far the noise around a line is looked for
 _DEPTH = 0.1  # amplitude of a line, by the mean rate
 _CELL_LOCKED = 50  # events of a cell that its comb must take in a second,
+_FEWEST = _CELL_LOCKED * _SHORTEST_US * 1e-6  # events in which a lamp may show
 _CELL_SHARE = 0.3  # and of those of the cell's busy pixels
 _IN_PHASE = 0.4  # mean of e^(i phase) over the cells that touch; events all through half a period have .64
 _SAME_HZ = 2.0
@@ -217,7 +218,9 @@ class Flicker:
         if self._seen.events:
             assert self._second is not None
             seen = self._seen
-            if self.thread is None:
+            if seen.events < _FEWEST:
+                self._learn(self._second, second, ())
+            elif self.thread is None:
                 self._learn(self._second, second, find_lamps(seen))
             elif self._look is None:
                 self._next = second + 1
