@@ -25,7 +25,7 @@ EVERY_US = 5_000
 BLOCK_US = 100_000  # events are handed on in steps of this length, so that memory stays bounded
 ALLOT_US = 20_000  # stretches for which it is decided at once which networks see an event
 MOST_ALLOTTED = 64  # networks; a bit each
-STEPS_AHEAD = 3  # of the engine before the detector, so that neither waits where a step costs one of them more
+STEPS_AHEAD = 2  # of the engine before the detector, so that neither waits where a step costs one of them more
 FEWEST_EVENTS = 1 << 13  # in a step; where little happens it is longer, since each costs the same
 
 
