@@ -110,7 +110,8 @@ sanitize: .venv/tested  ## The C++ core's tests under AddressSanitizer and Undef
 	$(BIN)/pip install --quiet --no-deps --target build/sanitize --config-settings=build-dir=build/sanitize-cmake \
 		--config-settings=cmake.define.VELOCELL_SANITIZE=ON .
 	$(SANITIZED) -c 'import velocell._native as core; assert "build/sanitize" in core.__file__, core.__file__'
-	$(SANITIZED) -m pytest -p no:cacheprovider tests/engines/test_native.py tests/tracking tests/network/test_template.py tests/simulate/test_pixel.py \
+	$(SANITIZED) -m pytest -p no:cacheprovider tests/engines/test_native*.py tests/engines/test_counted_currents.py \
+		tests/engines/test_periods.py tests/tracking tests/network/test_template.py tests/simulate/test_pixel.py \
 		tests/formats/test_aedat4.py tests/formats/test_aedat4_packets.py tests/formats/test_unpack.py \
 		tests/live/test_live_receiver.py tests/live/test_live_udp.py tests/filters/test_flicker.py tests/data/test_tables.py
 	$(SANITIZED) -m benchmarks.fuzz_native --calls 50000 --inputs 20000
@@ -122,7 +123,7 @@ plain: .venv/tested  ## The C++ core as a compiler without GCC's vectors and bui
 		--config-settings=cmake.define.VELOCELL_PLAIN=ON .
 	export PYTHONPATH="build/plain:$$(echo .venv/lib/python*/site-packages)"; \
 	$(BIN)/python -S -c 'import velocell._native as core; assert "build/plain" in core.__file__, core.__file__' && \
-	$(BIN)/python -S -m pytest -p no:cacheprovider tests/engines/test_native.py tests/tracking/test_detector.py tests/live/test_live_receiver.py
+	$(BIN)/python -S -m pytest -p no:cacheprovider tests/engines/test_native*.py tests/tracking/test_detector.py tests/live/test_live_receiver.py
 
 clean:  ## Remove everything that was built.
 	rm -rf .venv build demo bench $(PAGE)/node_modules src/velocell/*.so
