@@ -7,7 +7,7 @@ CORE := CMakeLists.txt pyproject.toml $(wildcard native/*/*)
 # Builds are isolated by pip; what they install is pinned by this alone.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help demo test lint types unit page page-checks notebooks bench instructions rivals docs plain sanitize clean
+.PHONY: FORCE help demo test lint types unit page page-checks notebooks bench instructions rivals docs plain sanitize clean
 
 help:  ## This list.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,8 +17,12 @@ help:  ## This list.
 	$(BIN)/pip install --quiet --upgrade pip
 	@touch $@
 
-# Editable: changes of the Python files need no new install, changes of the C++ core do.
-.venv/installed: .venv/made $(CORE)
+# An editable install knows the modules by name. Written anew only where they have changed.
+.venv/modules: .venv/made FORCE
+	@find src/velocell -name '*.py' | sort | cmp -s - $@ || find src/velocell -name '*.py' | sort > $@
+
+# Editable: changes within the Python files need no new install, changes of the C++ core and new modules do.
+.venv/installed: .venv/made .venv/modules $(CORE)
 	$(BIN)/pip install --quiet --editable '.[viewer]'
 	@touch $@
 
