@@ -18,8 +18,9 @@ help:  ## This list.
 	@touch $@
 
 # An editable install knows the modules by name. Written anew only where they have changed.
+MODULES = find src/velocell -name '*.py' | sort
 .venv/modules: .venv/made FORCE
-	@find src/velocell -name '*.py' | sort | cmp -s - $@ || find src/velocell -name '*.py' | sort > $@
+	@$(MODULES) | cmp -s - $@ || $(MODULES) > $@
 
 # Editable: changes within the Python files need no new install, changes of the C++ core and new modules do.
 .venv/installed: .venv/made .venv/modules $(CORE)

@@ -18,6 +18,9 @@ struct SpifEvents {
     std::int32_t width = 0, height = 0;  // of what holds all events
 };
 
+// The time of a packet's last event; none where its events have no times.
+std::optional<std::uint32_t> spif_end(std::string_view packet);
+
 // Times are unwrapped from `newest_us` on, the sender's newest so far, and shifted. None where a packet is not one of
 // whole events with times, or a time is more than `far_us` from the newest before it.
 std::optional<SpifEvents> spif_in_step(const std::vector<std::string_view>& packets, std::int64_t newest_us,

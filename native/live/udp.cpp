@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "spif.hpp"
+
 namespace velocell {
 
 namespace {
@@ -14,17 +16,6 @@ double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock:
 
 // Of two times of a sender, which wrap around: whether `t` is `before` or comes after it.
 bool reaches(std::uint32_t t, std::uint32_t before) { return static_cast<std::int32_t>(t - before) >= 0; }
-
-// The time of a packet's last event (`live/spif.py`); none where it has no times.
-std::optional<std::uint32_t> end_of(const std::string& data) {
-    const auto word = [&](std::size_t at) {
-        std::uint32_t value = 0;
-        for (std::size_t k = 4; k-- > 0;) value = value << 8 | static_cast<unsigned char>(data[at + k]);
-        return value;
-    };
-    if (data.empty() || data.size() % 8 != 0 || word(0) >> 31 != 0) return std::nullopt;
-    return word(data.size() - 4);
-}
 
 }  // namespace
 
@@ -42,7 +33,7 @@ bool UdpReceiver::wait(double seconds) {
 
 bool UdpReceiver::gather(double seconds, std::optional<std::uint32_t> until) {
     return await(seconds, [this, until] {
-        return until && newest_ && static_cast<std::int32_t>(*newest_ - *until) >= 0;
+        return until && newest_ && reaches(*newest_, *until);
     });
 }
 
@@ -123,7 +114,7 @@ void UdpReceiver::keep(std::vector<Packet>& taken) {
             }
             heard_s_ = packet.at_s;
             // Packets may overtake each other.
-            if (const auto end = end_of(packet.data); end && (!newest_ || reaches(*end, *newest_))) newest_ = end;
+            if (const auto end = spif_end(packet.data); end && (!newest_ || reaches(*end, *newest_))) newest_ = end;
             held_ += packet.data.size() + sizeof(Packet);
             packets_.push_back(std::move(packet));
         }

@@ -6,22 +6,17 @@ import re
 
 import numpy as np
 import pytest
+from live_streams import a_disk, written
 
 from benchmarks import killed, live
-from velocell.calibration.measure import network_for
 from velocell.data.tracks import Tracks
-from velocell.formats import write_npz
-from velocell.simulate import Scene, SceneObject, simulate
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """0.3 s of a disk on 160x120, and its network."""
     path = tmp_path_factory.mktemp("live")
-    item = SceneObject(id=0, x_px=10, y_px=60, speed_px_s=400)
-    recording = simulate(Scene(160, 120, 300_000, seed=1, noise_hz=2, objects=(item,)))[0]
-    write_npz(recording, path / "rec.npz")
-    network_for(recording, live.BANDS, 5.0).to_toml(path / "net.toml")
+    written(path, a_disk(300_000, noise_hz=2), live.BANDS)
     return path
 
 

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Event
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from velocell.calibration.measure import network_for
 from velocell.data.bands import Bands
 from velocell.data.recording import Recording
 from velocell.data.tables import COLUMNS
 from velocell.data.tracks import Tracks
+from velocell.formats import write_npz
+from velocell.network import Network
+from velocell.simulate import Scene, SceneObject, simulate
 
 BANDS = Bands((60.0, 240.0, 960.0))
+
+
+def a_disk(duration_us: int, noise_hz: float) -> Scene:
+    """At 400 px/s on 160x120."""
+    item = SceneObject(id=0, x_px=10, y_px=60, speed_px_s=400)
+    return Scene(160, 120, duration_us, seed=1, noise_hz=noise_hz, objects=(item,))
+
+
+def written(folder: Path, scene: Scene, bands: Bands | tuple[float, ...] = BANDS) -> tuple[Recording, Tracks, Network]:
+    """What is seen of it as rec.npz, and a network for that as net.toml; with the truth."""
+    recording, truth = simulate(scene)
+    write_npz(recording, folder / "rec.npz")
+    network = network_for(recording, bands, 5.0)
+    network.to_toml(folder / "net.toml")
+    return recording, truth, network
 
 
 class Collected:

@@ -18,7 +18,6 @@ T = TypeVar("T")
 
 STEP_EVENTS = 1 << 16
 """A step of this many events ends at the next instant, or soon after."""
-_KINDS = (np.int64, np.uint16, np.uint16, np.bool_)  # of the columns of events
 _SPARE, _MOST_TIMES = 1.1, 8.0  # room for what is expected, and for what has come already
 PAUSE_S = 0.001  # of who works beside others, after some tenths of a millisecond
 _TIMES_PER_SEARCH = 32  # that are divided in the time of one
@@ -105,8 +104,7 @@ def gathered(blocks: Iterable[Recording], share: Callable[[], float] = lambda: 0
         if not room or stop > room[0].size:
             part = share()
             times = min(_SPARE / part, _MOST_TIMES) if part > 0 else 2.0
-            kinds = zip(room or columns, _KINDS, strict=False)
-            room = [_larger(column, n, kind, max(int(stop * times), stop)) for column, kind in kinds]
+            room = [_larger(column, n, max(int(stop * times), stop)) for column in room or columns]
         for column, values in zip(room, columns, strict=True):
             column[n:stop] = values
         n = stop
@@ -121,9 +119,9 @@ def gathered(blocks: Iterable[Recording], share: Callable[[], float] = lambda: 0
     return replace(whole, t_us=t_us, x=x, y=y, p=p[0] if p else None)
 
 
-def _larger(column: NDArray[Any], n: int, kind: type[np.generic], size: int) -> NDArray[Any]:
+def _larger(column: NDArray[Any], n: int, size: int) -> NDArray[Any]:
     """Room for so many numbers, the first n of them those of the column."""
-    room = np.empty(size, kind)
+    room = np.empty(size, column.dtype)
     room[:n] = column[:n]
     return room
 

@@ -224,7 +224,8 @@ class Flicker:
                 self._learn(self._second, second, find_lamps(seen))
             elif self._look is None:
                 self._next = second + 1
-                self._look = self._second, self.thread.submit(find_lamps, _Apart(seen))
+                seen.pauses = True
+                self._look = self._second, self.thread.submit(find_lamps, seen)
         self._second, self._seen = second, _Held()
 
     def _learn(self, looked: int, second: int, fresh: tuple[Lamp, ...]) -> None:
@@ -339,6 +340,7 @@ class _Held(Sequence[Recording]):
         self._parts: list[tuple[Recording, NDArray[np.uint32]]] = []
         self._open: list[Recording] = []  # too small to be gone through one by one
         self.events = self._waiting = 0
+        self.pauses = False  # as they are gone through
 
     def take(self, part: Recording) -> None:
         """A part with events, of less than an hour. Its arrays are copied, so that the block that they are of can
@@ -375,25 +377,9 @@ class _Held(Sequence[Recording]):
         part, t = self._parts[place]
         return replace(part, t_us=part.t_us[0] + t.astype(np.int64))
 
-
-class _Apart(Sequence[Recording]):
-    """Parts that are gone through with pauses."""
-
-    def __init__(self, parts: Sequence[Recording]) -> None:
-        self._parts = parts
-
-    def __len__(self) -> int:
-        return len(self._parts)
-
-    @overload
-    def __getitem__(self, place: int) -> Recording: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Recording]: ...
-    def __getitem__(self, place: int | slice) -> Recording | Sequence[Recording]:
-        return self._parts[place]
-
     def __iter__(self) -> Iterator[Recording]:
-        return apart(self._parts)
+        parts = (self[k] for k in range(len(self)))
+        return apart(parts) if self.pauses else parts
 
 
 def _busy(parts: Sequence[Recording]) -> _Busy | None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velocell.data.blocks import ahead, gathered, joined
+from velocell.data.blocks import gathered, joined
 from velocell.data.heap import trim_heap
 from velocell.data.recording import Recording
 from velocell.data.units import format_time
@@ -103,7 +103,7 @@ class FilePart:
         counts = PixelCounts(*self.size) if cleaning.mask_hot else None
         unignored = self._raw()
         start_us, found = None, 0
-        for block in ahead(source.blocks(*self._span)):
+        for block in source.blocks(*self._span):
             if start_us is None:
                 start_us = block.start_us
                 cleaning.check(block)
@@ -203,8 +203,7 @@ class FilePart:
 
     def whole(self) -> Recording:
         """All of it at once, for what cannot do without."""
-        whole = gathered(self.blocks())
-        return replace(whole, notes=self._outline.notes)
+        return replace(gathered(self.blocks()), notes=self._outline.notes)
 
     def _read(self, stop_us: int | None = None) -> Iterator[Recording]:
         """The blocks of the part, or of its beginning, cleaned."""

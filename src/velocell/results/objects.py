@@ -69,10 +69,10 @@ class BandVotes:
         others."""
         best: dict[int, tuple[bool, int, int]] = {}
         for key, count in self._votes.items():
-            who, band = divmod(key, _BANDS)
-            vote = bool(who % 2), count, 1 - band
+            who, place = divmod(key, _BANDS)
+            vote = bool(who % 2), count, -(place - 1)
             best[who // 2] = max(vote, best.get(who // 2, vote))
-        return [-band for _, (_, _, band) in sorted(best.items())]
+        return [-slowness for _, (_, _, slowness) in sorted(best.items())]
 
     def doubtful(self) -> int:
         """How many objects have a confidence below EVEN in all of their rows. Who has no figure is not among them."""
